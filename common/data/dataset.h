@@ -1,0 +1,48 @@
+#pragma once
+// A dataset in memory, as every task samples from it.
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace outerloop::data {
+
+/// Examples of one dataset, immutable once opened.
+struct Dataset {
+  std::string name;                      ///< e.g. "fashion_mnist"
+  std::int64_t size = 0;                 ///< side of the square images; 0 where examples are plain vectors
+  std::int64_t inputs = 0;               ///< numbers per example: size * size for grey images
+  std::vector<std::string> class_names;  ///< index = label
+  std::vector<std::int32_t> labels;      ///< [examples]
+  std::vector<std::uint8_t> pixels;      ///< [examples, inputs], 0..255 stands for 0..1
+  std::vector<std::vector<std::int32_t>> examples_of_class;  ///< [classes][...]: rows of each class
+  std::string sha256;                    ///< over everything above: what a resumed run compares
+
+  std::int64_t examples() const { return static_cast<std::int64_t>(labels.size()); }
+  std::int64_t classes() const { return static_cast<std::int64_t>(class_names.size()); }
+};
+
+/// Which classes of a dataset take part. The split is a pure function of the class's name, so that it is the same
+/// on every machine whatever else is installed.
+enum class ClassSplit { all, train, held_out };
+
+/// Which examples of a dataset that comes in two parts (MNIST's train and test files).
+enum class Part { all, train, test };
+
+/// What to open.
+struct DatasetRequest {
+  std::string name;         ///< fashion_mnist | mnist | glyphs | crops
+  std::string path;         ///< folder or file in the dataset's published layout; empty: where Debian puts it
+  std::int64_t size = 14;   ///< images are resized by area to size × size
+  ClassSplit classes = ClassSplit::all;
+  Part part = Part::all;
+};
+
+/// Opens, decodes, renders or crops (or reads the cache of what was made before), and resizes.
+/// `cache_directory` empty: no cache. Throws InputError that names dataset, path, what is wrong and what to do.
+std::shared_ptr<const Dataset> open_dataset(const DatasetRequest& request, const std::string& cache_directory);
+
+/// The default cache: $OUTERLOOP_CACHE_DIR, else $XDG_CACHE_HOME/outerloop, else $HOME/.cache/outerloop, else "".
+std::string default_cache_directory();
+
+}  // namespace outerloop::data

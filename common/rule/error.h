@@ -1,0 +1,43 @@
+#pragma once
+// The one exception family. It is caught once, in main, which prints `what()` as one line.
+#include <stdexcept>
+#include <string>
+
+namespace outerloop {
+
+/// A failure while running: exit code 1. The message says what, where and what to do, on one line.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  virtual int exit_code() const { return 1; }
+};
+
+/// Bad usage or bad input (flag, config, data file, checkpoint, message): exit code 2.
+class InputError : public Error {
+ public:
+  using Error::Error;
+  int exit_code() const override { return 2; }
+};
+
+namespace detail {
+[[noreturn]] void check_failed(const char* file, int line, const char* expression, const std::string& operands);
+}  // namespace detail
+
+}  // namespace outerloop
+
+/// Always-on verification of what the program itself must guarantee. Prints both operands.
+#define OUTERLOOP_CHECK_EQ(a, b)                                                                         \
+  do {                                                                                                   \
+    const auto outerloop_a = (a);                                                                        \
+    const auto outerloop_b = (b);                                                                        \
+    if (!(outerloop_a == outerloop_b))                                                                   \
+      ::outerloop::detail::check_failed(__FILE__, __LINE__, #a " == " #b,                                \
+                                        std::to_string(outerloop_a) + " against " +                      \
+                                            std::to_string(outerloop_b));                                \
+  } while (false)
+
+/// Always-on verification of a condition; `message` says what was seen.
+#define OUTERLOOP_CHECK(condition, message)                                                              \
+  do {                                                                                                   \
+    if (!(condition)) ::outerloop::detail::check_failed(__FILE__, __LINE__, #condition, (message));      \
+  } while (false)

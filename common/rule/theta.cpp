@@ -1,0 +1,110 @@
+#include "common/rule/theta.h"
+
+#include <cmath>
+
+#include "common/rule/error.h"
+#include "common/rule/random.h"
+
+namespace outerloop::rule {
+namespace {
+
+/// Collects specs with the paper's initialisation: truncated normal of sigma 1/sqrt(fan-in), biases and betas zero.
+class SpecList {
+ public:
+  void convolution(const std::string& name, std::int64_t kernel, std::int64_t in, std::int64_t out,
+                   const std::string& what, bool batch_norm_follows) {
+    weight(name + ".w", {kernel, in, out}, "kernel," + what + "_in," + what + "_out", kernel * in);
+    zeros(name + ".b", out, what + "_out", batch_norm_follows);
+    if (batch_norm_follows) zeros(name + ".beta", out, what + "_out", false);
+  }
+
+  void linear(const std::string& name, std::int64_t in, std::int64_t out) {
+    weight(name + ".w", {in, out}, "channel_in,channel_out", in);
+    zeros(name + ".b", out, "channel_out", false);
+  }
+
+  void zeros(const std::string& name, std::int64_t size, const std::string& axis, bool zero_gradient) {
+    constant(name, size, axis, 0.0, zero_gradient);
+  }
+
+  void constant(const std::string& name, std::int64_t size, const std::string& axis, double value,
+                bool zero_gradient = false) {
+    specs_.push_back({name, {size}, axis, Initializer::constant(value), zero_gradient, 0});
+  }
+
+  std::vector<TensorSpec> take() { return std::move(specs_); }
+
+ private:
+  void weight(const std::string& name, std::vector<std::int64_t> shape, const std::string& axes,
+              std::int64_t fan_in) {
+    const double sigma = 1.0 / std::sqrt(static_cast<double>(fan_in));
+    specs_.push_back({name, std::move(shape), axes, Initializer::truncated_normal(sigma), false, 0});
+  }
+
+  std::vector<TensorSpec> specs_;
+};
+
+void add_unit_block(SpecList& list, const std::string& name, std::int64_t channels) {
+  for (const char* i : {".0", ".1"}) list.convolution(name + i, 3, channels, channels, "channel", true);
+}
+
+void add_readouts(SpecList& list, const std::string& prefix, const NeuronLocalSize& size) {
+  for (const char* name : {"w0", "w1", "rbf", "lin_lower", "lin_upper", "sqr_lower", "sqr_upper"})
+    for (const char* side : {".row", ".col"})
+      list.linear(prefix + "readout." + name + side, size.hidden_channels, size.readout_channels);
+  list.linear(prefix + "readout.lin_upper_psd", size.hidden_channels, size.readout_channels);
+  list.constant(prefix + "merge.w", 12, "term", 0.1);
+  list.zeros(prefix + "merge.b", 1, "one", false);
+}
+
+Layout neuron_local_layout(const NeuronLocalSize& s) {
+  SpecList list;
+  list.convolution("top.in", 5, 1, s.top_channels, "channel", true);
+  for (const char* i : {"0", "1"})
+    list.convolution(std::string("top.mix.") + i, 3, s.output_units, s.output_units, "unit", true);
+  for (std::int64_t i = 0; i < s.top_layers; ++i)
+    list.convolution("top.block." + std::to_string(i), 3, s.top_channels, s.top_channels, "channel", true);
+  list.convolution("top.out", 3, s.top_channels, s.delta_channels, "channel", false);
+  list.zeros("hidden.features.beta", 4 + s.delta_channels, "feature", false);
+  list.convolution("hidden.in", 3, 9 + 4 + s.delta_channels, s.hidden_channels, "channel", true);
+  add_unit_block(list, "hidden.in.unit", s.hidden_channels);
+  for (std::int64_t i = 0; i < s.hidden_blocks; ++i) {
+    const std::string name = "hidden.block." + std::to_string(i);
+    list.convolution(name, 3, s.hidden_channels, s.hidden_channels, "channel", true);
+    add_unit_block(list, name + ".unit", s.hidden_channels);
+  }
+  list.linear("delta", s.hidden_channels, s.delta_channels);
+  add_readouts(list, "", s);
+  list.linear("bias", s.hidden_channels, 1);
+  if (s.separate_backward_readouts) add_readouts(list, "backward.", s);
+  return Layout(list.take());
+}
+
+Layout supervised_sgd_layout(const SupervisedSgdOptions& options) {
+  SpecList list;
+  const double logit = std::log(options.initial_momentum / (1.0 - options.initial_momentum));
+  for (const char* kind : {"hidden", "output"}) {
+    list.constant(std::string(kind) + ".log_learning_rate", 1, "one", std::log(options.initial_learning_rate));
+    list.constant(std::string(kind) + ".logit_momentum", 1, "one", logit);
+  }
+  return Layout(list.take());
+}
+
+}  // namespace
+
+const char* const kWeightChangeTerms[12] = {
+    "0_order",       "1_order",        "decorr_x", "hebb",           "large_decay",    "lin_lower_symm",
+    "lin_upper_psd", "lin_upper_symm", "rbf",      "sqr_lower_symm", "sqr_upper_symm", "w_base"};
+
+Layout theta_layout(const RuleOptions& rule) {
+  if (rule.name == "neuron_local") return neuron_local_layout(rule.neuron_local);
+  if (rule.name == "supervised_sgd") return supervised_sgd_layout(rule.supervised_sgd);
+  throw InputError("rule.name: unknown rule '" + rule.name + "'; there are neuron_local and supervised_sgd");
+}
+
+std::vector<double> initial_theta(const Layout& layout, std::uint64_t seed) {
+  const Random random(seed, 0, 0, Purpose::theta);
+  return draw_initial(layout, random);
+}
+
+}  // namespace outerloop::rule

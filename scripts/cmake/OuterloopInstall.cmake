@@ -1,0 +1,23 @@
+# cmake --install and find_package(outerloop).
+include(CMakePackageConfigHelpers)
+
+get_property(exported GLOBAL PROPERTY OUTERLOOP_EXPORTED)
+install(TARGETS ${exported} EXPORT outerloop-targets
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS outerloop RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+foreach(room common coordinator worker)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${room} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/outerloop
+          FILES_MATCHING PATTERN "*.h")
+endforeach()
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/configs ${PROJECT_SOURCE_DIR}/rules
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/outerloop)
+
+set(package_directory ${CMAKE_INSTALL_LIBDIR}/cmake/outerloop)
+install(EXPORT outerloop-targets NAMESPACE outerloop:: DESTINATION ${package_directory})
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/outerloop-config.cmake.in
+                              ${PROJECT_BINARY_DIR}/outerloop-config.cmake
+                              INSTALL_DESTINATION ${package_directory})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/outerloop-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/outerloop-config.cmake ${PROJECT_BINARY_DIR}/outerloop-config-version.cmake
+        DESTINATION ${package_directory})

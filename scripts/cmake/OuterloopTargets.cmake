@@ -1,0 +1,55 @@
+# Flags as INTERFACE targets, and the two functions that every room uses.
+
+add_library(outerloop_warnings INTERFACE)
+target_compile_options(outerloop_warnings INTERFACE -Wall -Wextra)
+if(OUTERLOOP_WARNINGS_AS_ERRORS)
+  target_compile_options(outerloop_warnings INTERFACE -Werror)
+endif()
+
+add_library(outerloop_sanitizers INTERFACE)
+if(OUTERLOOP_SANITIZE)
+  target_compile_options(outerloop_sanitizers INTERFACE -fsanitize=${OUTERLOOP_SANITIZE} -fno-omit-frame-pointer
+                                                        -fno-sanitize-recover=all)
+  target_link_options(outerloop_sanitizers INTERFACE -fsanitize=${OUTERLOOP_SANITIZE})
+endif()
+
+set_property(GLOBAL PROPERTY OUTERLOOP_EXPORTED "")
+
+# outerloop_room(NAME [SHARED] SOURCES ... [PUBLIC libraries...] [PRIVATE libraries...])
+# One library per room, exported as outerloop::NAME.
+function(outerloop_room name)
+  cmake_parse_arguments(ROOM "SHARED" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  set(target outerloop_${name})
+  if(ROOM_SHARED)
+    add_library(${target} SHARED ${ROOM_SOURCES})
+  else()
+    add_library(${target} STATIC ${ROOM_SOURCES})
+  endif()
+  add_library(outerloop::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  target_include_directories(
+    ${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/outerloop>)
+  target_compile_features(${target} PUBLIC cxx_std_17)
+  target_link_libraries(${target} PUBLIC ${ROOM_PUBLIC}
+                        PRIVATE ${ROOM_PRIVATE} $<BUILD_INTERFACE:outerloop_warnings>
+                                $<BUILD_INTERFACE:outerloop_sanitizers>)
+  set_property(GLOBAL APPEND PROPERTY OUTERLOOP_EXPORTED ${target})
+endfunction()
+
+# outerloop_test(NAME SOURCES ... [LIBRARIES ...] [LABELS ...] [TIMEOUT seconds])
+# One Catch2 executable, one CTest test. Exit code 77 means skipped, with a line that says why.
+function(outerloop_test name)
+  cmake_parse_arguments(TEST "" "TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
+  add_executable(${name} ${TEST_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${TEST_LIBRARIES} outerloop_catch outerloop_warnings outerloop_sanitizers)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests
+                                           BUILD_RPATH "$ORIGIN/../lib")
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT TEST_TIMEOUT)
+    set(TEST_TIMEOUT 300)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT ${TEST_TIMEOUT} SKIP_RETURN_CODE 77
+                                          ENVIRONMENT "OPENBLAS_NUM_THREADS=1;OMP_NUM_THREADS=1")
+endfunction()
