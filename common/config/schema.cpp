@@ -1,0 +1,273 @@
+#include "common/config/schema.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <regex>
+
+#include "common/rule/error.h"
+
+namespace outerloop::config {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+
+std::string join(const std::string& prefix, const std::string& name) {
+  return prefix.empty() ? name : prefix + "." + name;
+}
+
+/// Calls visit(key, field) for every field below `type`, sub-messages after their own key.
+void for_each_field(const Descriptor* type, const std::string& prefix,
+                    const std::function<void(const std::string&, const FieldDescriptor*)>& visit) {
+  for (int i = 0; i < type->field_count(); ++i) {
+    const FieldDescriptor* field = type->field(i);
+    visit(join(prefix, field->name()), field);
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE)
+      for_each_field(field->message_type(), join(prefix, field->name()), visit);
+  }
+}
+
+std::size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row[b.size()];
+}
+
+/// Collects the first error of the text parser, and translates it into our words.
+class FirstError : public google::protobuf::io::ErrorCollector {
+ public:
+  explicit FirstError(std::string origin) : origin_(std::move(origin)) {}
+
+  void AddError(int line, int column, const std::string& message) override {
+    if (!text_.empty()) return;
+    text_ = fmt::format("{}:{}:{}: {}", origin_, line + 1, column + 1, translated(message));
+  }
+  void AddWarning(int, int, const std::string&) override {}
+
+  const std::string& text() const { return text_; }
+
+ private:
+  static std::string translated(const std::string& message) {
+    std::smatch match;
+    static const std::regex unknown(R"(Message type \"([\w.]+)\" has no field named \"([^\"]+)\".*)");
+    if (std::regex_match(message, match, unknown)) {
+      const std::string key = key_of(match[1], match[2]);
+      return fmt::format("unknown key '{}'; the nearest known key is '{}'", key, nearest_key(key));
+    }
+    static const std::regex twice(R"(Non-repeated field \"([^\"]+)\" is specified multiple times.*)");
+    if (std::regex_match(message, match, twice))
+      return fmt::format("key '{}' is given twice; keep one of them", match[1].str());
+    return message;
+  }
+
+  std::string origin_;
+  std::string text_;
+};
+
+std::string allowed_values(const FieldDescriptor* field) {
+  std::string text;
+  for (int i = 0; i < field->enum_type()->value_count(); ++i)
+    text += (i ? " | " : "") + field->enum_type()->value(i)->name();
+  return text;
+}
+
+const FieldDescriptor* find_scalar(const std::string& key, Message*& owner) {
+  std::string rest = key;
+  for (;;) {
+    const std::size_t dot = rest.find('.');
+    const FieldDescriptor* field = owner->GetDescriptor()->FindFieldByName(rest.substr(0, dot));
+    if (field == nullptr) return nullptr;
+    const bool is_message = field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
+    if (field->is_repeated()) return field;
+    if (dot == std::string::npos) return is_message ? nullptr : field;
+    if (!is_message) return nullptr;
+    owner = owner->GetReflection()->MutableMessage(owner, field);
+    rest = rest.substr(dot + 1);
+  }
+}
+
+/// The value as protobuf text format writes it: strings are bare in --set.
+std::string quoted_if_string(const FieldDescriptor* field, const std::string& value) {
+  if (field->cpp_type() != FieldDescriptor::CPPTYPE_STRING) return value;
+  std::string text = "\"";
+  for (const char c : value) text += (c == '"' || c == '\\') ? std::string("\\") + c : std::string(1, c);
+  return text + "\"";
+}
+
+std::string expected(const FieldDescriptor* field) {
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return "one of " + allowed_values(field);
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return "true or false";
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return "a number";
+    case FieldDescriptor::CPPTYPE_STRING:
+      return "a word";
+    default:
+      return "a whole number";
+  }
+}
+
+double numeric_value(const Message& message, const FieldDescriptor* field) {
+  const Reflection* reflection = message.GetReflection();
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_INT64:
+      return static_cast<double>(reflection->GetInt64(message, field));
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return reflection->GetDouble(message, field);
+    default:
+      return std::numeric_limits<double>::quiet_NaN();
+  }
+}
+
+void check_message(const Message& message, const std::string& prefix, const std::string& origin) {
+  const Descriptor* type = message.GetDescriptor();
+  const Reflection* reflection = message.GetReflection();
+  for (int i = 0; i < type->field_count(); ++i) {
+    const FieldDescriptor* field = type->field(i);
+    const std::string key = join(prefix, field->name());
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      const int count = field->is_repeated() ? reflection->FieldSize(message, field) : 0;
+      for (int j = 0; j < count; ++j)
+        check_message(reflection->GetRepeatedMessage(message, field, j), key, origin);
+      if (!field->is_repeated() && reflection->HasField(message, field))
+        check_message(reflection->GetMessage(message, field), key, origin);
+      continue;
+    }
+    if (field->is_repeated() || !field->options().HasExtension(proto::range)) continue;
+    const proto::Range& range = field->options().GetExtension(proto::range);
+    const double value = numeric_value(message, field);
+    if (!(range.min() <= value && value <= range.max()))
+      throw InputError(fmt::format("{}: {} = {} is out of range; allowed is {} to {}", origin, key, value,
+                                   range.min(), range.max()));
+  }
+}
+
+void fill_message(Message& message) {
+  const Descriptor* type = message.GetDescriptor();
+  const Reflection* reflection = message.GetReflection();
+  for (int i = 0; i < type->field_count(); ++i) {
+    const FieldDescriptor* field = type->field(i);
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      if (!field->is_repeated()) fill_message(*reflection->MutableMessage(&message, field));
+      for (int j = 0; field->is_repeated() && j < reflection->FieldSize(message, field); ++j)
+        fill_message(*reflection->MutableRepeatedMessage(&message, field, j));
+      continue;
+    }
+    if (field->is_repeated() || reflection->HasField(message, field)) continue;
+    switch (field->cpp_type()) {
+      case FieldDescriptor::CPPTYPE_INT64:
+        reflection->SetInt64(&message, field, field->default_value_int64());
+        break;
+      case FieldDescriptor::CPPTYPE_UINT64:
+        reflection->SetUInt64(&message, field, field->default_value_uint64());
+        break;
+      case FieldDescriptor::CPPTYPE_DOUBLE:
+        reflection->SetDouble(&message, field, field->default_value_double());
+        break;
+      case FieldDescriptor::CPPTYPE_BOOL:
+        reflection->SetBool(&message, field, field->default_value_bool());
+        break;
+      case FieldDescriptor::CPPTYPE_ENUM:
+        reflection->SetEnum(&message, field, field->default_value_enum());
+        break;
+      case FieldDescriptor::CPPTYPE_STRING:
+        reflection->SetString(&message, field, field->default_value_string());
+        break;
+      default:
+        throw Error("config.proto: field type not supported: " + field->full_name());
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> known_keys() {
+  std::vector<std::string> keys;
+  for_each_field(proto::Config::descriptor(), "", [&](const std::string& key, const FieldDescriptor* field) {
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) keys.push_back(key);
+  });
+  return keys;
+}
+
+std::string nearest_key(const std::string& key) {
+  const auto keys = known_keys();
+  return *std::min_element(keys.begin(), keys.end(), [&](const std::string& a, const std::string& b) {
+    return edit_distance(a, key) < edit_distance(b, key);
+  });
+}
+
+std::string key_of(const std::string& message_type, const std::string& field) {
+  std::string prefix;
+  for_each_field(proto::Config::descriptor(), "",
+                 [&](const std::string& key, const FieldDescriptor* candidate) {
+                   if (prefix.empty() && candidate->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE &&
+                       candidate->message_type()->full_name() == message_type)
+                     prefix = key;
+                 });
+  return join(prefix, field);
+}
+
+proto::Config parse_text(const std::string& text, const std::string& origin) {
+  FirstError errors(origin);
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&errors);
+  proto::Config config;
+  if (!parser.ParseFromString(text, &config)) throw InputError(errors.text());
+  return config;
+}
+
+void apply_override(proto::Config& config, const std::string& assignment) {
+  const std::size_t equals = assignment.find('=');
+  if (equals == std::string::npos || equals == 0)
+    throw InputError(fmt::format("--set {}: expected key=value, e.g. --set updates=100", assignment));
+  const std::string key = assignment.substr(0, equals);
+  const std::string value = assignment.substr(equals + 1);
+  Message* owner = &config;
+  const FieldDescriptor* field = find_scalar(key, owner);
+  if (field == nullptr)
+    throw InputError(fmt::format("--set {}: unknown key '{}'; the nearest known key is '{}'", assignment, key,
+                                 nearest_key(key)));
+  if (field->is_repeated())
+    throw InputError(
+        fmt::format("--set {}: '{}' is a list; write it in a configuration file", assignment, key));
+  google::protobuf::TextFormat::Parser parser;
+  FirstError errors("--set");
+  parser.RecordErrorsTo(&errors);
+  owner->GetReflection()->ClearField(owner, field);
+  if (!parser.MergeFromString(field->name() + ": " + quoted_if_string(field, value), owner))
+    throw InputError(fmt::format("--set {}: '{}' is no value for {}; expected {}", assignment, value, key,
+                                 expected(field)));
+}
+
+void fill_defaults(proto::Config& config) { fill_message(config); }
+
+void check_ranges(const proto::Config& config, const std::string& origin) {
+  check_message(config, "", origin);
+}
+
+std::string to_text(const proto::Config& config) {
+  std::string text;
+  OUTERLOOP_CHECK(google::protobuf::TextFormat::PrintToString(config, &text), "text format");
+  return text;
+}
+
+}  // namespace outerloop::config

@@ -1,0 +1,197 @@
+#include "common/config/settings.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "common/config/schema.h"
+#include "common/rule/error.h"
+
+namespace outerloop::config {
+namespace {
+
+namespace fs = std::filesystem;
+
+rule::RuleOptions rule_options(const proto::Config& config) {
+  const auto& from = config.rule();
+  rule::RuleOptions to;
+  to.name = proto::Rule::Name_Name(from.name());
+  to.neuron_local = {from.hidden_channels(), from.top_channels(),
+                     from.delta_channels(),  from.readout_channels(),
+                     from.hidden_blocks(),   from.top_layers(),
+                     from.output_units(),    from.inner_step_size(),
+                     from.ridge(),           from.separate_backward_readouts()};
+  to.supervised_sgd = {from.initial_learning_rate(), from.initial_momentum()};
+  return to;
+}
+
+rule::EngineOptions engine_options(const proto::Config& config) {
+  const auto& from = config.engine();
+  rule::EngineOptions to;
+  to.kind = from.kind() == proto::Engine::fused ? rule::EngineKind::fused : rule::EngineKind::reference;
+  to.precision = from.precision() == proto::Engine::float64 ? rule::Precision::float64
+                 : from.precision() == proto::Engine::mixed ? rule::Precision::mixed
+                                                            : rule::Precision::float32;
+  to.device = config.device();
+  to.instruction_set = proto::Engine::InstructionSet_Name(from.instruction_set());
+  to.memory_budget_mib = from.memory_budget_mib();
+  to.threads = static_cast<int>(from.threads());
+  return to;
+}
+
+data::TaskOptions task_options(const proto::Config& config) {
+  const auto& from = config.tasks();
+  data::TaskOptions to;
+  to.way = {from.min_way(), from.max_way()};
+  to.labelled_per_class = from.labelled_per_class();
+  to.minibatch = from.minibatch();
+  to.hidden_layers = {from.min_hidden_layers(), from.max_hidden_layers()};
+  to.width = {from.min_width(), from.max_width()};
+  to.output_units = config.rule().name() == proto::Rule::supervised_sgd ? 0 : config.rule().output_units();
+  to.inner_steps = {from.min_inner_steps(), from.max_inner_steps()};
+  to.invert_probability = from.invert_probability();
+  to.gain_jitter = from.gain_jitter();
+  return to;
+}
+
+NamedDataset named_dataset(const proto::Dataset& from, std::int64_t size, const std::string& where) {
+  if (from.name().empty())
+    throw InputError(where + ": a dataset without a name; write dataset { name: \"glyphs\" }");
+  NamedDataset to;
+  to.request.name = from.name();
+  to.request.path = from.path();
+  to.request.size = size;
+  to.request.classes = from.classes() == proto::Dataset::train      ? data::ClassSplit::train
+                       : from.classes() == proto::Dataset::held_out ? data::ClassSplit::held_out
+                                                                    : data::ClassSplit::all;
+  to.weight = from.weight();
+  return to;
+}
+
+void check_pair(const std::string& origin, const char* low_key, std::int64_t low, const char* high_key,
+                std::int64_t high) {
+  if (low > high)
+    throw InputError(fmt::format("{}: {} = {} exceeds {} = {}", origin, low_key, low, high_key, high));
+}
+
+/// What no single range can say.
+void check_contradictions(const proto::Config& c, const std::string& origin) {
+  const auto& tasks = c.tasks();
+  check_pair(origin, "tasks.min_way", tasks.min_way(), "tasks.max_way", tasks.max_way());
+  check_pair(origin, "tasks.min_hidden_layers", tasks.min_hidden_layers(), "tasks.max_hidden_layers",
+             tasks.max_hidden_layers());
+  check_pair(origin, "tasks.min_width", tasks.min_width(), "tasks.max_width", tasks.max_width());
+  check_pair(origin, "tasks.min_inner_steps", tasks.min_inner_steps(), "tasks.max_inner_steps",
+             tasks.max_inner_steps());
+  check_pair(origin, "unroll.min_steps", c.unroll().min_steps(), "unroll.max_steps", c.unroll().max_steps());
+  if (c.device() != "cpu" && c.engine().kind() == proto::Engine::fused)
+    throw InputError(fmt::format("{}: device = {} needs engine.kind = reference; fused runs on the cpu alone",
+                                 origin, c.device()));
+  if (c.mode() == proto::Config::deterministic && c.streams() != c.batch())
+    throw InputError(fmt::format("{}: mode = deterministic needs batch = streams, but they are {} and {}",
+                                 origin, c.batch(), c.streams()));
+  if (c.updates() == 0 && c.seconds() == 0)
+    throw InputError(origin +
+                     ": neither updates nor seconds is set, so the run would never end; set one of them");
+}
+
+Settings translate(proto::Config config, const std::string& origin) {
+  // device: cuda implies the reference engine; an explicit fused beside it is a contradiction.
+  if (config.has_device() && config.device() != "cpu" && !config.engine().has_kind())
+    config.mutable_engine()->set_kind(proto::Engine::reference);
+  fill_defaults(config);
+  check_ranges(config, origin);
+  check_contradictions(config, origin);
+  Settings settings;
+  settings.rule = rule_options(config);
+  settings.engine = engine_options(config);
+  settings.tasks = task_options(config);
+  for (const auto& dataset : config.tasks().dataset())
+    settings.training.push_back(named_dataset(dataset, config.tasks().size(), origin + ": tasks.dataset"));
+  for (const auto& dataset : config.evaluation().dataset())
+    settings.evaluation.push_back(
+        named_dataset(dataset, config.tasks().size(), origin + ": evaluation.dataset"));
+  settings.config = std::move(config);
+  return settings;
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream text;
+  if (stream) text << stream.rdbuf();
+  if (stream.bad() || !stream.is_open()) throw InputError(path + ": the configuration cannot be read");
+  return text.str();
+}
+
+std::vector<std::string> preset_names() {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(fs::path(share_directory()) / "configs", ignored))
+    if (entry.path().extension() == ".textproto") names.push_back(entry.path().stem().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+std::string Settings::text() const { return to_text(config); }
+
+std::string share_directory() {
+  std::error_code ignored;
+  const fs::path executable = fs::read_symlink("/proc/self/exe", ignored);
+  for (const char* up : {"../share/outerloop", "../..", "../../..", "."}) {
+    const fs::path candidate = (executable.parent_path() / up).lexically_normal();
+    if (fs::is_directory(candidate / "configs", ignored)) return candidate.string();
+  }
+  return ".";
+}
+
+std::string find_config(const std::string& config) {
+  std::error_code ignored;
+  if (fs::is_regular_file(config, ignored)) return config;
+  const fs::path preset = fs::path(share_directory()) / "configs" / (config + ".textproto");
+  if (fs::is_regular_file(preset, ignored)) return preset.string();
+  throw InputError(fmt::format("{}: neither a file nor a preset; the presets are {}", config,
+                               fmt::join(preset_names(), ", ")));
+}
+
+Settings settings_from_text(const std::string& text, const std::string& origin,
+                            const std::vector<std::string>& overrides) {
+  proto::Config config = parse_text(text, origin);
+  std::set<std::string> seen;
+  for (const auto& assignment : overrides) {
+    const std::string key = assignment.substr(0, assignment.find('='));
+    if (!seen.insert(key).second)
+      throw InputError(fmt::format("--set {}: key '{}' is given twice; keep one of them", assignment, key));
+    apply_override(config, assignment);
+  }
+  return translate(std::move(config), origin);
+}
+
+Settings read_settings(const std::string& config, const std::vector<std::string>& overrides) {
+  const std::string path = find_config(config.empty() ? "laptop" : config);
+  return settings_from_text(read_file(path), path, overrides);
+}
+
+const std::vector<std::string>& resumable_keys() {
+  static const std::vector<std::string> keys = {"updates", "seconds", "device", "engine.threads",
+                                                "log.every_updates"};
+  return keys;
+}
+
+void check_resume_overrides(const std::vector<std::string>& overrides) {
+  const auto& allowed = resumable_keys();
+  for (const auto& assignment : overrides) {
+    const std::string key = assignment.substr(0, assignment.find('='));
+    if (std::find(allowed.begin(), allowed.end(), key) == allowed.end())
+      throw InputError(fmt::format("--set {}: '{}' may not change over a resume; only {} may", assignment,
+                                   key, fmt::join(allowed, ", ")));
+  }
+}
+
+}  // namespace outerloop::config

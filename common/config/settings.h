@@ -1,0 +1,51 @@
+#pragma once
+// A checked configuration, translated into what each room takes.
+#include <string>
+#include <vector>
+
+#include "common/data/task.h"
+#include "common/rule/engine.h"
+#include "outerloop/config.pb.h"
+
+namespace outerloop::config {
+
+/// A dataset that a run names.
+struct NamedDataset {
+  data::DatasetRequest request;
+  double weight = 1.0;
+};
+
+struct Settings {
+  proto::Config config;  ///< resolved: every scalar is set
+  rule::RuleOptions rule;
+  rule::EngineOptions engine;
+  data::TaskOptions tasks;
+  std::vector<NamedDataset> training;
+  std::vector<NamedDataset> evaluation;
+
+  /// What config.textproto keeps.
+  std::string text() const;
+};
+
+/// Reads CONFIG (a file, or the name of a preset in configs/; empty: the preset laptop), then
+/// applies the overrides. Throws InputError: unknown key, key given twice, value out of range, what
+/// contradicts.
+Settings read_settings(const std::string& config, const std::vector<std::string>& overrides);
+
+/// The same from text that is already there; `origin` names it in errors.
+Settings settings_from_text(const std::string& text, const std::string& origin,
+                            const std::vector<std::string>& overrides);
+
+/// Which keys a resume may change.
+const std::vector<std::string>& resumable_keys();
+
+/// Throws InputError naming the first override that a resume may not change.
+void check_resume_overrides(const std::vector<std::string>& overrides);
+
+/// Full path of a preset or file. Throws InputError listing the presets that exist.
+std::string find_config(const std::string& config);
+
+/// The folder that holds configs/ and rules/: the source tree or the installed share folder.
+std::string share_directory();
+
+}  // namespace outerloop::config

@@ -1,0 +1,177 @@
+#include "common/net/mpi.h"
+
+#include <mpi.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <thread>
+
+#include "common/rule/error.h"
+
+namespace outerloop::net {
+namespace {
+
+constexpr int kTag = 1;
+constexpr unsigned kFinalizeSeconds = 30;
+// A waiting rank looks again after 20 µs, then ever later: it must not take the core from a rank that
+// computes.
+constexpr std::chrono::microseconds kShortestSleep{20};
+constexpr std::chrono::microseconds kLongestSleep{1000};
+
+void check(int code, const char* call) {
+  if (code == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING];
+  int length = 0;
+  MPI_Error_string(code, text, &length);
+  throw Error(std::string(call) + ": " + std::string(text, static_cast<std::size_t>(length)));
+}
+
+int checked_count(std::size_t bytes) {
+  OUTERLOOP_CHECK(bytes <= static_cast<std::size_t>(kMaximumFrameBytes),
+                  std::to_string(bytes) + " bytes in a message");
+  return static_cast<int>(bytes);
+}
+
+}  // namespace
+
+MpiSession::MpiSession(int* argc, char*** argv) {
+  int provided = 0;
+  check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+  check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
+  check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
+  MPI_Comm node = MPI_COMM_NULL;
+  check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node),
+        "MPI_Comm_split_type");
+  check(MPI_Comm_rank(node, &local_rank_), "MPI_Comm_rank");
+  check(MPI_Comm_size(node, &local_size_), "MPI_Comm_size");
+  MPI_Comm_free(&node);
+}
+
+MpiSession::~MpiSession() {
+  if (abandoned_) return;
+  // Finalising waits for all ranks: one that dies just now must not keep the others for ever.
+  std::signal(SIGALRM, [](int) { std::_Exit(1); });
+  alarm(kFinalizeSeconds);
+  MPI_Finalize();
+  alarm(0);
+}
+
+std::string MpiSession::host() const {
+  char name[MPI_MAX_PROCESSOR_NAME];
+  int length = 0;
+  check(MPI_Get_processor_name(name, &length), "MPI_Get_processor_name");
+  return std::string(name, static_cast<std::size_t>(length));
+}
+
+std::string MpiSession::library_version() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING];
+  int length = 0;
+  check(MPI_Get_library_version(text, &length), "MPI_Get_library_version");
+  const std::string whole(text, static_cast<std::size_t>(length));
+  return whole.substr(0, whole.find_first_of(",\n"));
+}
+
+std::string MpiSession::broadcast(const std::string& text) const {
+  int length = checked_count(text.size());
+  check(MPI_Bcast(&length, 1, MPI_INT, 0, MPI_COMM_WORLD), "MPI_Bcast");
+  std::string result = rank_ == 0 ? text : std::string(static_cast<std::size_t>(length), '\0');
+  check(MPI_Bcast(result.data(), length, MPI_CHAR, 0, MPI_COMM_WORLD), "MPI_Bcast");
+  return result;
+}
+
+std::vector<std::string> MpiSession::gather_all(const std::string& text) const {
+  const int length = checked_count(text.size());
+  std::vector<int> lengths(static_cast<std::size_t>(size_));
+  check(MPI_Allgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, MPI_COMM_WORLD), "MPI_Allgather");
+  std::vector<int> starts(lengths.size());
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < lengths.size(); ++i) {
+    starts[i] = checked_count(total);
+    total += static_cast<std::size_t>(lengths[i]);
+  }
+  std::string all(total, '\0');
+  check(MPI_Allgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), starts.data(), MPI_CHAR,
+                       MPI_COMM_WORLD),
+        "MPI_Allgatherv");
+  std::vector<std::string> result;
+  for (std::size_t i = 0; i < lengths.size(); ++i)
+    result.push_back(all.substr(static_cast<std::size_t>(starts[i]), static_cast<std::size_t>(lengths[i])));
+  return result;
+}
+
+void MpiSession::abort(int exit_code) {
+  int initialized = 0;
+  MPI_Initialized(&initialized);
+  if (initialized) MPI_Abort(MPI_COMM_WORLD, exit_code);
+  std::_Exit(exit_code);
+}
+
+struct MpiTransport::Sending {
+  std::string bytes;
+  MPI_Request request = MPI_REQUEST_NULL;
+};
+
+MpiTransport::MpiTransport(const MpiSession& session) : session_(session) {}
+
+// Requests to ranks that died never complete: MPI still owns their buffers, so they are left behind for good.
+MpiTransport::~MpiTransport() {
+  for (auto& sending : sending_) static_cast<void>(sending.release());
+}
+
+void MpiTransport::send(int to, const Frame& frame) {
+  auto sending = std::make_unique<Sending>();
+  sending->bytes = encode(frame);
+  check(MPI_Isend(sending->bytes.data(), checked_count(sending->bytes.size()), MPI_BYTE, to, kTag,
+                  MPI_COMM_WORLD, &sending->request),
+        "MPI_Isend");
+  sending_.push_back(std::move(sending));
+  progress();
+}
+
+void MpiTransport::progress() {
+  for (auto it = sending_.begin(); it != sending_.end();) {
+    int done = 0;
+    check(MPI_Test(&(*it)->request, &done, MPI_STATUS_IGNORE), "MPI_Test");
+    it = done ? sending_.erase(it) : std::next(it);
+  }
+}
+
+std::optional<Received> MpiTransport::poll() {
+  progress();
+  int arrived = 0;
+  MPI_Status status;
+  MPI_Message message = MPI_MESSAGE_NULL;
+  check(MPI_Improbe(MPI_ANY_SOURCE, kTag, MPI_COMM_WORLD, &arrived, &message, &status), "MPI_Improbe");
+  if (!arrived) return std::nullopt;
+  int length = 0;
+  check(MPI_Get_count(&status, MPI_BYTE, &length), "MPI_Get_count");
+  std::string bytes(static_cast<std::size_t>(length), '\0');
+  check(MPI_Mrecv(bytes.data(), length, MPI_BYTE, &message, MPI_STATUS_IGNORE), "MPI_Mrecv");
+  return Received{status.MPI_SOURCE, std::move(bytes)};
+}
+
+std::optional<Received> MpiTransport::receive(double timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout);
+  auto sleep = kShortestSleep;
+  for (;;) {
+    if (auto received = poll()) return received;
+    if (std::chrono::steady_clock::now() >= deadline) return std::nullopt;
+    std::this_thread::sleep_for(sleep);
+    sleep = std::min(sleep * 2, kLongestSleep);
+  }
+}
+
+bool MpiTransport::flush(double timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout);
+  for (progress(); !sending_.empty(); progress()) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(kLongestSleep);
+  }
+  return true;
+}
+
+}  // namespace outerloop::net

@@ -1,0 +1,70 @@
+#pragma once
+// The only room that knows MPI. Collectives run at start-up alone; afterwards everything is point to point.
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/net/transport.h"
+
+namespace outerloop::net {
+
+/// MPI_Init and MPI_Finalize. One per process.
+class MpiSession {
+ public:
+  /// Throws Error with MPI's own text.
+  MpiSession(int* argc, char*** argv);
+  /// Finalises, unless abandon() was called.
+  ~MpiSession();
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  /// Number of this rank among those on its host, and how many those are.
+  int local_rank() const { return local_rank_; }
+  int local_size() const { return local_size_; }
+  std::string host() const;
+  static std::string library_version();
+
+  /// Start-up: every rank gets rank 0's text. Waits for all ranks.
+  std::string broadcast(const std::string& text) const;
+
+  /// Start-up: every rank gets all ranks' texts, by rank. Waits for all ranks.
+  std::vector<std::string> gather_all(const std::string& text) const;
+
+  /// After a rank was lost: the destructor no longer finalises, since MPI_Finalize could wait for ever.
+  void abandon() { abandoned_ = true; }
+
+  /// Ends the whole job at once.
+  [[noreturn]] static void abort(int exit_code);
+
+ private:
+  int rank_ = 0;
+  int size_ = 1;
+  int local_rank_ = 0;
+  int local_size_ = 1;
+  bool abandoned_ = false;
+};
+
+/// Frames over MPI_COMM_WORLD.
+class MpiTransport : public Transport {
+ public:
+  explicit MpiTransport(const MpiSession& session);
+  ~MpiTransport() override;
+  int rank() const override { return session_.rank(); }
+  int size() const override { return session_.size(); }
+  void send(int to, const Frame& frame) override;
+  std::optional<Received> receive(double timeout) override;
+  bool flush(double timeout) override;
+
+ private:
+  struct Sending;
+  void progress();
+  std::optional<Received> poll();
+
+  const MpiSession& session_;
+  std::list<std::unique_ptr<Sending>> sending_;
+};
+
+}  // namespace outerloop::net

@@ -1,0 +1,61 @@
+#pragma once
+// Frames between ranks. Transport and clock are interfaces, so that one process can simulate a whole job.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace outerloop::net {
+
+/// What travels: a serialised message and raw float32 behind it (a gradient, or θ).
+struct Frame {
+  std::string header;
+  std::vector<float> floats;
+};
+
+/// Most bytes a frame may have; larger ones are refused before anything is allocated for them.
+inline constexpr std::int64_t kMaximumFrameBytes = std::int64_t{1} << 30;
+
+/// Little-endian bytes: magic "OLF1", header length (uint32), number of floats (uint64), header, floats.
+std::string encode(const Frame& frame);
+
+/// Throws InputError that says what is wrong: short, wrong magic, lengths that do not add up.
+Frame decode(const std::string& bytes);
+
+/// Bytes as they came: whoever handles them decodes, and refuses what cannot be.
+struct Received {
+  int from = 0;
+  std::string bytes;
+};
+
+/// Point-to-point messages between numbered ranks, in order between each pair.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+
+  /// Queues a frame; never waits for the receiver.
+  virtual void send(int to, const Frame& frame) = 0;
+
+  /// The next frame from anyone, or nothing within `timeout` seconds. Yields the core while it waits.
+  virtual std::optional<Received> receive(double timeout) = 0;
+
+  /// Waits until everything queued has left, at most `timeout` seconds. Returns whether it has.
+  virtual bool flush(double timeout) = 0;
+};
+
+/// Seconds since some fixed moment.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual double now() const = 0;
+};
+
+/// The machine's monotonic clock.
+class SteadyClock : public Clock {
+ public:
+  double now() const override;
+};
+
+}  // namespace outerloop::net

@@ -1,0 +1,41 @@
+#include "coordinator/adam.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/rule/error.h"
+
+namespace outerloop::coordinator {
+
+Adam::Adam(AdamOptions options, std::size_t parameters) : options_(options), m_(parameters), v_(parameters) {}
+
+double Adam::learning_rate() const {
+  if (options_.warmup_updates == 0) return options_.learning_rate;
+  const double risen = static_cast<double>(step_ + 1) / static_cast<double>(options_.warmup_updates);
+  return options_.learning_rate * std::min(1.0, risen);
+}
+
+void Adam::update(std::vector<double>& theta, const std::vector<double>& gradient) {
+  OUTERLOOP_CHECK_EQ(theta.size(), m_.size());
+  OUTERLOOP_CHECK_EQ(gradient.size(), m_.size());
+  const double alpha = learning_rate();
+  ++step_;
+  const double correction1 = 1.0 - std::pow(options_.beta1, static_cast<double>(step_));
+  const double correction2 = 1.0 - std::pow(options_.beta2, static_cast<double>(step_));
+  for (std::size_t i = 0; i < theta.size(); ++i) {
+    m_[i] = options_.beta1 * m_[i] + (1.0 - options_.beta1) * gradient[i];
+    v_[i] = options_.beta2 * v_[i] + (1.0 - options_.beta2) * gradient[i] * gradient[i];
+    const double change = alpha * (m_[i] / correction1) / (std::sqrt(v_[i] / correction2) + options_.epsilon);
+    theta[i] = static_cast<float>(theta[i] - change);
+  }
+}
+
+void Adam::restore(std::vector<double> m, std::vector<double> v, std::int64_t step) {
+  OUTERLOOP_CHECK_EQ(m.size(), m_.size());
+  OUTERLOOP_CHECK_EQ(v.size(), v_.size());
+  m_ = std::move(m);
+  v_ = std::move(v);
+  step_ = step;
+}
+
+}  // namespace outerloop::coordinator

@@ -1,0 +1,39 @@
+#pragma once
+// The outer optimizer: Adam (Kingma and Ba 2015, algorithm 1) with a linear warm-up.
+#include <cstdint>
+#include <vector>
+
+namespace outerloop::coordinator {
+
+struct AdamOptions {
+  double learning_rate = 1e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  std::int64_t warmup_updates = 0;  ///< updates over which the learning rate rises to its value
+};
+
+class Adam {
+ public:
+  Adam(AdamOptions options, std::size_t parameters);
+
+  /// θ ← θ − α m̂ / (√v̂ + ε). θ is rounded to float32, as files and workers have it.
+  void update(std::vector<double>& theta, const std::vector<double>& gradient);
+
+  /// The learning rate of the next update.
+  double learning_rate() const;
+
+  /// Moments [parameters] and the number of updates so far: what a checkpoint keeps.
+  const std::vector<double>& m() const { return m_; }
+  const std::vector<double>& v() const { return v_; }
+  std::int64_t step() const { return step_; }
+  void restore(std::vector<double> m, std::vector<double> v, std::int64_t step);
+
+ private:
+  AdamOptions options_;
+  std::vector<double> m_;
+  std::vector<double> v_;
+  std::int64_t step_ = 0;
+};
+
+}  // namespace outerloop::coordinator

@@ -1,0 +1,113 @@
+#include "coordinator/run_directory.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "common/rule/error.h"
+
+namespace outerloop::coordinator {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string config_path(const std::string& directory) { return directory + "/config.textproto"; }
+
+}  // namespace
+
+std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+
+void RunDirectory::create(const std::string& path, const std::string& config_text) {
+  std::error_code error;
+  if (fs::exists(path, error) && !(fs::is_directory(path, error) && fs::is_empty(path, error)))
+    throw InputError(path + ": the run directory is not empty; choose another, or go on with --resume");
+  fs::create_directories(path + "/checkpoints", error);
+  if (error) throw InputError(path + ": the run directory cannot be made: " + error.message());
+  store::write_file_atomically(config_path(path), config_text);
+}
+
+std::string RunDirectory::read_config(const std::string& path) {
+  std::ifstream stream(config_path(path));
+  if (!stream)
+    throw InputError(config_path(path) + ": cannot be read, so there is no run to resume in " + path +
+                     "; start it without --resume");
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return text.str();
+}
+
+RunDirectory::RunDirectory(std::string path, std::int64_t keep, std::int64_t log_every,
+                           std::int64_t start_update)
+    : path_(std::move(path)),
+      keep_(keep),
+      log_every_(log_every),
+      checkpoints_(path_ + "/checkpoints"),
+      metrics_(path_ + "/metrics.jsonl", start_update) {}
+
+bool RunDirectory::read_latest(const std::string& path, store::Checkpoint& checkpoint,
+                               std::vector<std::string>& passed_over) {
+  store::CheckpointFolder::Found found;
+  if (!store::CheckpointFolder(path + "/checkpoints").read_latest(found)) return false;
+  passed_over = found.passed_over;
+  checkpoint = std::move(found.checkpoint);
+  return true;
+}
+
+void RunDirectory::write_environment(const nlohmann::json& environment) const {
+  store::write_file_atomically(path_ + "/environment.json", environment.dump(2) + "\n");
+}
+
+void RunDirectory::write_result(const nlohmann::json& result) const {
+  store::write_file_atomically(path_ + "/result.json", result.dump(2) + "\n");
+}
+
+void RunDirectory::on_update(const UpdateRecord& record) {
+  newest_ = record;
+  if (record.update % log_every_ != 0) return;
+  const BatchSummary& batch = record.batch;
+  nlohmann::json line = {{"update", record.update},
+                         {"seconds", record.seconds},
+                         {"meta_objective", batch.meta_objective},
+                         {"meta_objective_smooth", record.meta_objective_smooth},
+                         {"gradient_norm", batch.gradient_norm},
+                         {"worker_gradient_norm", batch.worker_gradient_norm},
+                         {"learning_rate", record.learning_rate},
+                         {"staleness_mean", batch.staleness_mean},
+                         {"staleness_max", batch.staleness_max},
+                         {"unique_workers", batch.unique_workers},
+                         {"gradients", record.gradients},
+                         {"gradients_per_second", record.gradients_per_second},
+                         {"meta_objective_of", batch.meta_objective_of},
+                         {"refused", record.refused}};
+  metrics_.write(line);
+}
+
+void RunDirectory::on_checkpoint(const store::Checkpoint& checkpoint) {
+  store::Checkpoint dated = checkpoint;
+  dated.rule.created = utc_now();
+  try {
+    theta_sha256_ = checkpoints_.write(dated, keep_);
+    store::write_rule(path_ + "/rule.h5", dated.rule);
+    metrics_.write({{"event", "checkpoint"},
+                    {"update", dated.rule.update},
+                    {"seconds", dated.seconds},
+                    {"theta_sha256", theta_sha256_}});
+    last_checkpoint_written_ = true;
+  } catch (const Error& error) {
+    last_checkpoint_written_ = false;
+    on_warning(fmt::format("checkpoint of update {} was not written, training goes on: {}", dated.rule.update,
+                           error.what()));
+  }
+}
+
+void RunDirectory::on_warning(const std::string& line) {
+  std::fprintf(stderr, "outerloop: %s\n", line.c_str());
+  std::ofstream(path_ + "/log.txt", std::ios::app) << utc_now() << " " << line << "\n";
+}
+
+}  // namespace outerloop::coordinator

@@ -1,0 +1,60 @@
+#pragma once
+// A run directory: everything that a run leaves behind. Layout: docs/run-directory.md.
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "common/store/files.h"
+#include "common/store/metrics.h"
+#include "coordinator/coordinator.h"
+
+namespace outerloop::coordinator {
+
+class RunDirectory : public Observer {
+ public:
+  /// Makes `path`. Throws InputError where it exists and is not empty.
+  static void create(const std::string& path, const std::string& config_text);
+
+  /// The resolved configuration of an existing run. Throws InputError where there is none.
+  static std::string read_config(const std::string& path);
+
+  /// Opens an existing run from checkpoint `start` on; metrics beyond it are cut.
+  RunDirectory(std::string path, std::int64_t keep, std::int64_t log_every, std::int64_t start_update);
+
+  /// The newest complete checkpoint of the run in `path`; false where there is none yet. `passed_over` gets a
+  /// line for every newer one that was damaged.
+  static bool read_latest(const std::string& path, store::Checkpoint& checkpoint,
+                          std::vector<std::string>& passed_over);
+
+  void write_environment(const nlohmann::json& environment) const;
+  void write_result(const nlohmann::json& result) const;
+
+  void on_update(const UpdateRecord& record) override;
+  /// Writes the checkpoint and rule.h5. A disk that refuses is warned of: training goes on.
+  void on_checkpoint(const store::Checkpoint& checkpoint) override;
+  /// To stderr and log.txt.
+  void on_warning(const std::string& line) override;
+
+  /// Whether the newest on_checkpoint reached the disk.
+  bool last_checkpoint_written() const { return last_checkpoint_written_; }
+  const std::string& theta_sha256() const { return theta_sha256_; }
+  const std::string& path() const { return path_; }
+  /// The newest update, for the progress line.
+  const UpdateRecord& newest() const { return newest_; }
+
+ private:
+  std::string path_;
+  std::int64_t keep_;
+  std::int64_t log_every_;
+  store::CheckpointFolder checkpoints_;
+  store::MetricsLog metrics_;
+  UpdateRecord newest_;
+  std::string theta_sha256_;
+  bool last_checkpoint_written_ = true;
+};
+
+/// The time now as ISO 8601, UTC.
+std::string utc_now();
+
+}  // namespace outerloop::coordinator

@@ -1,0 +1,55 @@
+#include "worker/stream.h"
+
+#include <algorithm>
+
+#include "common/rule/error.h"
+#include "common/rule/phi.h"
+#include "common/rule/random.h"
+
+namespace outerloop::worker {
+
+Stream::Stream(const StreamContext& context, store::StreamState state)
+    : context_(context), state_(std::move(state)) {
+  if (state_.phi.empty()) {
+    begin_task(state_.task);
+    return;
+  }
+  task_ = context_.tasks.sample(state_.stream, state_.task);
+  if (task_.architecture.units != state_.units)
+    throw InputError("stream " + std::to_string(state_.stream) + ": its task has the base model " +
+                     task_.architecture.description() +
+                     ", but the checkpoint holds another; the datasets or the configuration have changed");
+}
+
+void Stream::begin_task(std::uint32_t index) {
+  task_ = context_.tasks.sample(state_.stream, index);
+  const auto layout = rule::phi_layout(context_.engine.rule(), task_.architecture);
+  state_.task = index;
+  state_.step = 0;
+  state_.truncation = 0;
+  state_.units = task_.architecture.units;
+  state_.dataset = context_.tasks.datasets()[task_.dataset].dataset->name;
+  state_.permutation_seed = (std::uint64_t{state_.stream} << 32) | index;
+  state_.phi = rule::initial_phi(layout, context_.seed, state_.stream, index);
+}
+
+StreamStep Stream::advance(const std::vector<double>& theta) {
+  const rule::Random random(context_.seed, state_.stream, state_.task, rule::Purpose::truncation_length);
+  const auto choices = static_cast<std::uint64_t>(context_.max_length - context_.min_length + 1);
+  const auto drawn =
+      context_.min_length + static_cast<std::int64_t>(random.below(state_.truncation, choices));
+  StreamStep step{
+      state_.task, state_.step, std::min(drawn, task_.inner_steps - state_.step), state_.dataset, {}};
+  std::vector<rule::StepData> data;
+  for (std::int64_t i = 0; i < step.length; ++i)
+    data.push_back(context_.tasks.step_data(task_, state_.step + i));
+  step.result = context_.engine.truncation(task_.architecture, theta, state_.phi, data);
+  state_.step += step.length;
+  ++state_.truncation;
+  if (step.result.outcome == rule::Outcome::finished) state_.phi = step.result.phi;
+  if (step.result.outcome != rule::Outcome::finished || state_.step >= task_.inner_steps)
+    begin_task(state_.task + 1);
+  return step;
+}
+
+}  // namespace outerloop::worker

@@ -1,0 +1,51 @@
+#pragma once
+// One endless sequence of tasks: sample a task, unroll it truncation by truncation, sample the next.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/data/task.h"
+#include "common/rule/engine.h"
+#include "common/store/files.h"
+
+namespace outerloop::worker {
+
+/// What all streams of a worker share. References outlive the streams.
+struct StreamContext {
+  rule::Engine& engine;
+  const data::TaskDistribution& tasks;
+  std::uint64_t seed = 0;
+  std::int64_t min_length = 5;  ///< k of a truncation, uniform, both ends included
+  std::int64_t max_length = 5;
+};
+
+/// One truncation of a stream.
+struct StreamStep {
+  std::uint32_t task = 0;
+  std::int64_t step = 0;    ///< inner steps of the task before it
+  std::int64_t length = 0;  ///< k
+  std::string dataset;
+  rule::TruncationResult result;
+};
+
+class Stream {
+ public:
+  /// Goes on from `state`; an empty φ means that its task has not begun.
+  Stream(const StreamContext& context, store::StreamState state);
+
+  /// One truncation with θ. A task that has reached its number of steps, or whose outcome is not `finished`,
+  /// gives way to the next.
+  StreamStep advance(const std::vector<double>& theta);
+
+  /// Where it stands between two truncations.
+  const store::StreamState& state() const { return state_; }
+
+ private:
+  void begin_task(std::uint32_t index);
+
+  StreamContext context_;
+  store::StreamState state_;
+  data::Task task_;
+};
+
+}  // namespace outerloop::worker

@@ -1,0 +1,140 @@
+#include "worker/worker.h"
+
+#include <chrono>
+#include <cmath>
+#include <thread>
+
+#include "common/rule/error.h"
+#include "coordinator/coordinator.h"
+
+namespace outerloop::worker {
+namespace {
+
+constexpr int kCoordinator = 0;
+constexpr std::chrono::milliseconds kIdleSleep{200};
+constexpr double kFlushSeconds = 10.0;
+
+proto::Gradient::Outcome to_message(rule::Outcome outcome) {
+  switch (outcome) {
+    case rule::Outcome::finished:
+      return proto::Gradient::finished;
+    case rule::Outcome::dead_features:
+      return proto::Gradient::dead_features;
+    case rule::Outcome::not_finite:
+      return proto::Gradient::not_finite;
+  }
+  return proto::Gradient::not_finite;
+}
+
+double norm(const std::vector<double>& values) {
+  double squares = 0.0;
+  for (const double value : values) squares += value * value;
+  return std::sqrt(squares);
+}
+
+}  // namespace
+
+net::Frame Worker::frame(proto::WorkerMessage message, std::vector<float> floats) const {
+  message.set_signalled(signalled_);
+  return {message.SerializeAsString(), std::move(floats)};
+}
+
+net::Frame Worker::hello() const {
+  proto::WorkerMessage message;
+  auto& hello = *message.mutable_hello();
+  hello.set_protocol(coordinator::kProtocol);
+  hello.set_host(options_.host);
+  hello.set_pid(options_.pid);
+  hello.set_engine(context_.engine.description());
+  hello.set_instruction_set(context_.engine.instruction_set());
+  return frame(std::move(message), {});
+}
+
+std::optional<net::Frame> Worker::handle(const std::string& bytes) {
+  const net::Frame answer = net::decode(bytes);
+  proto::CoordinatorMessage message;
+  if (!message.ParseFromString(answer.header)) throw InputError("the coordinator's answer cannot be read");
+  switch (message.command()) {
+    case proto::CoordinatorMessage::stop:
+      return farewell();
+    case proto::CoordinatorMessage::released:
+      may_finalize_ = message.finalize();
+      return std::nullopt;
+    case proto::CoordinatorMessage::refused:
+      refused_ = true;
+      return std::nullopt;
+    default:
+      break;
+  }
+  if (!answer.floats.empty()) {
+    OUTERLOOP_CHECK_EQ(static_cast<std::int64_t>(answer.floats.size()),
+                       context_.engine.theta_layout().size());
+    theta_.assign(answer.floats.begin(), answer.floats.end());
+    theta_version_ = message.theta_version();
+  }
+  for (const auto& state : message.assign())
+    streams_.emplace_back(context_, coordinator::from_message(state));
+  send_streams_ = send_streams_ || message.send_streams();
+  return idle() ? hello() : next_gradient();
+}
+
+net::Frame Worker::next_gradient() {
+  Stream& stream = streams_[next_++ % streams_.size()];
+  const auto start = std::chrono::steady_clock::now();
+  StreamStep step = stream.advance(theta_);
+  proto::WorkerMessage message;
+  auto& gradient = *message.mutable_gradient();
+  gradient.set_stream(stream.state().stream);
+  gradient.set_task(step.task);
+  gradient.set_step(step.step);
+  gradient.set_length(step.length);
+  gradient.set_theta_version(theta_version_);
+  gradient.set_outcome(to_message(step.result.outcome));
+  gradient.set_meta_objective(step.result.mean_meta_objective);
+  gradient.set_dataset(step.dataset);
+  gradient.set_seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  std::vector<float> floats;
+  if (step.result.outcome == rule::Outcome::finished) {
+    const double size = norm(step.result.d_theta);
+    const double clip = options_.gradient_norm_clip;
+    const double scale = clip > 0.0 && size > clip ? clip / size : 1.0;
+    gradient.set_norm(size);
+    floats.reserve(step.result.d_theta.size());
+    for (const double value : step.result.d_theta) floats.push_back(static_cast<float>(scale * value));
+  }
+  if (send_streams_) add_streams(message);
+  send_streams_ = false;
+  return frame(std::move(message), std::move(floats));
+}
+
+net::Frame Worker::farewell() {
+  said_farewell_ = true;
+  proto::WorkerMessage message;
+  message.set_farewell(true);
+  add_streams(message);
+  return frame(std::move(message), {});
+}
+
+void Worker::add_streams(proto::WorkerMessage& message) const {
+  message.set_has_streams(true);
+  for (const auto& stream : streams_) *message.add_streams() = coordinator::to_message(stream.state());
+}
+
+bool work(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested) {
+  transport.send(kCoordinator, worker.hello());
+  for (;;) {
+    const auto received = transport.receive(worker.options().deadline);
+    if (!received)
+      throw Error("the coordinator has not answered for " + std::to_string(worker.options().deadline) +
+                  " s; its host or the network to it is gone");
+    if (stop_requested()) worker.signal();
+    auto next = worker.handle(received->bytes);
+    if (!next) break;
+    if (worker.idle() && !worker.said_farewell()) std::this_thread::sleep_for(kIdleSleep);
+    transport.send(kCoordinator, *next);
+  }
+  transport.flush(kFlushSeconds);
+  return worker.may_finalize();
+}
+
+}  // namespace outerloop::worker

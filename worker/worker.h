@@ -1,0 +1,67 @@
+#pragma once
+// The worker as a state machine: the coordinator's answer in, the next message out.
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/net/transport.h"
+#include "outerloop/messages.pb.h"
+#include "worker/stream.h"
+
+namespace outerloop::worker {
+
+struct WorkerOptions {
+  double gradient_norm_clip = 0.05;  ///< 0: not
+  std::string host;
+  std::int64_t pid = 0;
+  double deadline = 300.0;  ///< seconds without an answer after which the coordinator counts as dead
+};
+
+class Worker {
+ public:
+  Worker(StreamContext context, WorkerOptions options) : context_(context), options_(std::move(options)) {}
+
+  /// The first message, and what an idle worker says now and then.
+  net::Frame hello() const;
+
+  /// Acts on an answer and returns the next message: a gradient (this computes a truncation), a farewell, or
+  /// a hello where it has no streams. Nothing once it was released or refused. Throws InputError for bytes
+  /// that are no answer.
+  std::optional<net::Frame> handle(const std::string& bytes);
+
+  bool idle() const { return streams_.empty(); }
+  bool said_farewell() const { return said_farewell_; }
+  bool may_finalize() const { return may_finalize_; }  ///< after `released`: all ranks are there
+  bool refused() const { return refused_; }
+
+  /// A signal asks for the end of the run: said with the next message.
+  void signal() { signalled_ = true; }
+
+  const WorkerOptions& options() const { return options_; }
+
+ private:
+  net::Frame next_gradient();
+  net::Frame farewell();
+  net::Frame frame(proto::WorkerMessage message, std::vector<float> floats) const;
+  void add_streams(proto::WorkerMessage& message) const;
+
+  StreamContext context_;
+  WorkerOptions options_;
+  std::vector<Stream> streams_;
+  std::size_t next_ = 0;
+  std::vector<double> theta_;
+  std::int64_t theta_version_ = -1;
+  bool send_streams_ = false;
+  bool signalled_ = false;
+  bool said_farewell_ = false;
+  bool may_finalize_ = false;
+  bool refused_ = false;
+};
+
+/// Talks to rank 0 until released. `stop_requested` is looked at between truncations. Throws Error where the
+/// coordinator does not answer within the deadline. Returns whether MPI can be finalised.
+bool work(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested);
+
+}  // namespace outerloop::worker
