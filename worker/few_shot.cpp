@@ -20,6 +20,7 @@ const std::vector<std::string> kMethods = {"rule", "untrained", "random", "pixel
 constexpr std::size_t kRandom = 2;
 // λ per example on standardised features.
 const std::vector<double> kLambdas = {1e-3, 1e-2, 1e-1, 1.0, 10.0};
+constexpr std::int64_t kUnrollChunk = 32;  // inner steps whose minibatches are in memory at once
 constexpr double kNormal95 = 1.959964;
 // Element ranges of one draw's random numbers.
 constexpr std::uint32_t kPermutationElements = 0;
@@ -103,23 +104,29 @@ class DrawEvaluator {
   /// φ after the inner steps on random unlabelled minibatches.
   std::vector<double> train(const std::vector<double>& theta, const std::vector<double>& start,
                             const rule::Random& random, const std::vector<std::int32_t>& permutation) {
-    std::vector<rule::Batch> minibatches(static_cast<std::size_t>(options_.inner_steps));
+    auto phi = start;
     std::uint32_t element = kMinibatchElements;
-    for (auto& batch : minibatches) {
-      batch.examples = options_.minibatch;
-      batch.inputs = data_.train.columns;
-      for (std::int64_t i = 0; i < batch.examples; ++i) {
-        const auto row = random.below(element++, static_cast<std::uint64_t>(data_.train.rows));
-        const float* pixels = data_.train.row(static_cast<std::int64_t>(row));
-        for (const auto p : permutation) batch.x.push_back(pixels[p]);
-      }
+    for (std::int64_t left = options_.inner_steps; left > 0; left -= kUnrollChunk) {
+      std::vector<rule::Batch> minibatches(static_cast<std::size_t>(std::min(left, kUnrollChunk)));
+      for (auto& batch : minibatches) fill(batch, random, permutation, element);
+      phi = engine_.unroll(architecture_, theta, phi, minibatches);
     }
-    auto phi = engine_.unroll(architecture_, theta, start, minibatches);
     const bool finite =
         std::all_of(phi.begin(), phi.end(), [](double value) { return std::isfinite(value); });
     if (!finite)
       throw Error("evaluate: φ is not finite after " + std::to_string(options_.inner_steps) + " steps");
     return phi;
+  }
+
+  void fill(rule::Batch& batch, const rule::Random& random, const std::vector<std::int32_t>& permutation,
+            std::uint32_t& element) const {
+    batch.examples = options_.minibatch;
+    batch.inputs = data_.train.columns;
+    for (std::int64_t i = 0; i < batch.examples; ++i) {
+      const auto row = random.below(element++, static_cast<std::uint64_t>(data_.train.rows));
+      const float* pixels = data_.train.row(static_cast<std::int64_t>(row));
+      for (const auto p : permutation) batch.x.push_back(pixels[p]);
+    }
   }
 
   std::vector<double> base_model_accuracies(std::vector<double> phi,

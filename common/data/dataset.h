@@ -42,6 +42,9 @@ struct DatasetRequest {
 /// `cache_directory` empty: no cache. Throws InputError that names dataset, path, what is wrong and what to do.
 std::shared_ptr<const Dataset> open_dataset(const DatasetRequest& request, const std::string& cache_directory);
 
+/// Whether the dataset of that name comes in a train and a test part.
+bool has_parts(const std::string& name);
+
 /// The default cache: $OUTERLOOP_CACHE_DIR, else $XDG_CACHE_HOME/outerloop, else $HOME/.cache/outerloop, else "".
 std::string default_cache_directory();
 
