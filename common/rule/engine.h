@@ -23,6 +23,7 @@ struct EngineOptions {
   std::string instruction_set = "auto";     ///< auto | avx512 | avx2 | sse4 | baseline (fused only)
   std::int64_t memory_budget_mib = 1024;    ///< kept activations and φ of one truncation (fused only)
   int threads = 1;
+  int local_rank = 0;                       ///< device "cuda" without an index is GPU local_rank modulo their number
 };
 
 /// Examples, one per row.

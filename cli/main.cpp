@@ -1,0 +1,109 @@
+// The one executable. Exit codes: 0 success, 1 failure while running, 2 bad usage or input.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+
+#include "cli/commands.h"
+#include "cli/inspect.h"
+#include "cli/plot.h"
+#include "cli/version.h"
+#include "common/rule/error.h"
+
+namespace {
+
+using namespace outerloop::cli;
+
+constexpr int kFailure = 1;
+constexpr int kUsage = 2;
+
+/// Under mpirun or srun every rank parses the same flags: one of them says what is wrong.
+bool first_rank() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"})
+    if (const char* rank = std::getenv(name)) return std::string(rank) == "0";
+  return true;
+}
+
+CLI::App* add_train(CLI::App& app, TrainOptions& options) {
+  auto* command = app.add_subcommand(
+      "train", "Meta-trains an update rule. Under mpirun rank 0 coordinates and the others work; alone it does both.");
+  command->add_option("CONFIG", options.config, "a preset (see configs/) or a file in protobuf text format")
+      ->default_str("laptop");
+  command->add_option("--run-dir", options.run_directory, "where everything is written")->default_str("runs/<config>");
+  command->add_flag("--resume", options.resume, "go on from the last complete checkpoint of --run-dir");
+  command->add_option("--init-theta", options.init_theta, "start from this rule instead of a random one");
+  command->add_option("--set", options.overrides, "key=value, overrides CONFIG; e.g. --set updates=100")
+      ->take_all()
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_option("--json", options.json, "also write result.json to this file");
+  return command;
+}
+
+CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& options) {
+  auto* command = app.add_subcommand(
+      "evaluate", "Few-shot accuracy of base models that a rule has trained without labels, beside its baselines.");
+  command->add_option("RULE", options.rule, "rule.h5, or a checkpoint")->required();
+  command->add_option("--dataset", options.datasets, "NAME[:PATH]; default: those of the rule's configuration")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_option("--size", options.sizes, "sides of the images, e.g. 14,28")->delimiter(',');
+  command->add_option("--labels", options.labels, "labelled examples per class")->check(CLI::Range(1, 100000));
+  command->add_option("--draws", options.draws, "draws in the table")->check(CLI::Range(2, 100000));
+  command->add_option("--inner-steps", options.inner_steps, "inner steps; default: as the rule's configuration says")
+      ->check(CLI::Range(1, 100000000));
+  command->add_option("--seed", options.seed, "of all draws");
+  command->add_option("--theta", options.theta, "the running average of θ where there is one, or the last θ")
+      ->check(CLI::IsMember({"average", "last"}));
+  command->add_option("--threads", options.threads, "draws computed at once; default: one per core")
+      ->check(CLI::Range(1, 1024));
+  command->add_option("--json", options.json, "write the table to this file as JSON");
+  return command;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // 1. Describe the commands.
+  CLI::App app("Outerloop: distributed meta-training of unsupervised update rules", "outerloop");
+  app.set_version_flag("--version", version() + " (" + git_revision() + ")");
+  app.require_subcommand(1);
+  TrainOptions train_options;
+  EvaluateOptions evaluate_options;
+  std::vector<std::string> inspect_files;
+  std::string inspect_json, plot_input, plot_out = "figures";
+  const auto* train_command = add_train(app, train_options);
+  const auto* evaluate_command = add_evaluate(app, evaluate_options);
+  auto* inspect_command = app.add_subcommand("inspect", "Says what a file is, verifies it, compares two.");
+  inspect_command->add_option("FILE", inspect_files, "one or two HDF5 files")->required()->expected(1, 2);
+  inspect_command->add_option("--json", inspect_json, "write what is printed to this file as JSON");
+  auto* plot_command = app.add_subcommand("plot", "Draws figures as PNG and SVG.");
+  plot_command->add_option("INPUT", plot_input, "a run directory, evaluate's JSON, or a rule.h5")->required();
+  plot_command->add_option("--out", plot_out, "folder for the figures")->capture_default_str();
+  for (auto* command : app.get_subcommands({}))
+    command->set_version_flag("--version", version() + " (" + git_revision() + ")");
+
+  // 2. Read the arguments.
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    if (first_rank())
+      std::fprintf(stderr, "outerloop: %s; see outerloop --help\n", error.what());
+    return kUsage;
+  }
+
+  // 3. Run one.
+  try {
+    if (train_command->parsed()) return train(argc, argv, train_options);
+    if (evaluate_command->parsed()) return evaluate(evaluate_options);
+    if (inspect_command->parsed()) return inspect(inspect_files, inspect_json);
+    if (plot_command->parsed()) return plot(plot_input, plot_out);
+  } catch (const outerloop::Error& error) {
+    if (error.what()[0] != '\0') std::fprintf(stderr, "outerloop: %s\n", error.what());
+    return error.exit_code();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "outerloop: unexpected failure: %s\n", error.what());
+    return kFailure;
+  }
+  return kUsage;
+}

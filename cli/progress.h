@@ -1,0 +1,28 @@
+#pragma once
+// One refreshing line on a terminal, one line a minute elsewhere. Progress goes to stderr.
+#include <chrono>
+#include <string>
+
+namespace outerloop::cli {
+
+class Progress {
+ public:
+  Progress();
+  /// Ends the refreshing line, so that what follows begins on a line of its own.
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  /// Shows `line` if it is time to.
+  void show(const std::string& line);
+
+ private:
+  bool terminal_;
+  std::size_t shown_ = 0;
+  std::chrono::steady_clock::time_point next_;
+};
+
+/// e.g. "2:05", "1:00:07", "3 d 04:00"
+std::string duration(double seconds);
+
+}  // namespace outerloop::cli

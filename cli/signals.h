@@ -1,0 +1,11 @@
+#pragma once
+
+namespace outerloop::cli {
+
+/// From now on SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 set a flag, and SIGPIPE is ignored.
+void catch_signals();
+
+/// Whether one has come.
+bool signal_received();
+
+}  // namespace outerloop::cli

@@ -1,0 +1,184 @@
+#include "cli/startup.h"
+
+#include <sched.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/version.h"
+#include "common/data/overlap.h"
+#include "common/rule/error.h"
+#include "common/rule/theta.h"
+#include "coordinator/run_directory.h"
+
+namespace outerloop::cli {
+namespace {
+
+using nlohmann::json;
+
+/// Thrown where another has printed the line already.
+class SaidAlready : public Error {
+ public:
+  explicit SaidAlready(int exit_code) : Error(""), exit_code_(exit_code) {}
+  int exit_code() const override { return exit_code_; }
+
+ private:
+  int exit_code_;
+};
+
+std::string default_run_directory(const std::string& config) {
+  const std::size_t slash = config.find_last_of('/');
+  std::string name = slash == std::string::npos ? config : config.substr(slash + 1);
+  name = name.substr(0, name.find('.'));
+  return "runs/" + (name.empty() ? "laptop" : name);
+}
+
+/// The rule before the first update: random, or another run's θ.
+store::RuleFile first_rule(const config::Settings& settings, const std::string& init_theta) {
+  store::RuleFile rule;
+  rule.rule = settings.rule.name;
+  rule.layout = rule::theta_layout(settings.rule);
+  rule.git_revision = git_revision();
+  rule.config = settings.text();
+  rule.theta = rule::initial_theta(rule.layout, settings.config.seed());
+  if (!init_theta.empty()) {
+    const auto other = store::read_rule(init_theta);
+    if (other.layout.signature() != rule.layout.signature())
+      throw InputError(init_theta + ": its θ is laid out for another rule than the configuration's; make rule { } in "
+                                    "CONFIG the same (outerloop inspect shows it)");
+    rule.theta = other.theta;
+  }
+  return rule;
+}
+
+/// Rank 0's part of agree_on_plan.
+Plan make_plan(const TrainOptions& options, int workers) {
+  Plan plan;
+  plan.run_directory = options.run_directory.empty() ? default_run_directory(options.config) : options.run_directory;
+  plan.resumed = options.resume;
+  if (options.resume) {
+    config::check_resume_overrides(options.overrides);
+    plan.settings = config::settings_from_text(coordinator::RunDirectory::read_config(plan.run_directory),
+                                               plan.run_directory + "/config.textproto", options.overrides);
+  } else {
+    plan.settings = config::read_settings(options.config, options.overrides);
+  }
+  auto& config = plan.settings.config;
+  if (config.mode() == proto::Config::deterministic)
+    throw InputError("mode = deterministic is not in this version; use mode = asynchronous");
+  if (config.streams() == 0) config.set_streams(workers);
+  std::vector<data::DatasetRequest> training, evaluation;
+  for (const auto& dataset : plan.settings.training) training.push_back(dataset.request);
+  for (const auto& dataset : plan.settings.evaluation) evaluation.push_back(dataset.request);
+  if (training.empty()) throw InputError("tasks.dataset: no dataset to train on; add dataset { name: \"glyphs\" }");
+  data::check_no_overlap(training, evaluation);
+
+  plan.start.rule = first_rule(plan.settings, options.init_theta);
+  if (!options.resume) {
+    coordinator::RunDirectory::create(plan.run_directory, plan.settings.text());
+    return plan;
+  }
+  std::vector<std::string> passed_over;
+  if (coordinator::RunDirectory::read_latest(plan.run_directory, plan.start, passed_over))
+    if (plan.start.rule.layout.signature() != rule::theta_layout(plan.settings.rule).signature())
+      throw InputError(plan.run_directory + ": the checkpoint's θ does not fit the run's configuration");
+  for (const auto& line : passed_over) std::fprintf(stderr, "outerloop: %s\n", line.c_str());
+  return plan;
+}
+
+std::map<std::string, std::string> open_datasets(const Plan& plan, Workshop& workshop) {
+  const auto& config = plan.settings.config;
+  const std::string cache =
+      config.tasks().cache_directory().empty() ? data::default_cache_directory() : config.tasks().cache_directory();
+  std::map<std::string, std::string> hashes;
+  std::vector<data::WeightedDataset> datasets;
+  for (const auto& named : plan.settings.training) {
+    datasets.push_back({data::open_dataset(named.request, cache), named.weight});
+    hashes[fmt::format("{}.{}", datasets.size() - 1, named.request.name)] = datasets.back().dataset->sha256;
+  }
+  workshop.tasks =
+      std::make_unique<data::TaskDistribution>(plan.settings.tasks, std::move(datasets), config.seed());
+  return hashes;
+}
+
+}  // namespace
+
+std::vector<std::string> on_all_ranks(const net::MpiSession& mpi, const std::function<std::string()>& step) {
+  json mine = {{"code", 0}};
+  try {
+    mine["value"] = step();
+  } catch (const Error& error) {
+    mine = {{"code", error.exit_code()}, {"error", error.what()}};
+  } catch (const std::exception& error) {
+    mine = {{"code", 1}, {"error", fmt::format("unexpected failure: {}", error.what())}};
+  }
+  std::vector<std::string> values;
+  const auto all = mpi.gather_all(mine.dump(-1, ' ', false, json::error_handler_t::replace));
+  for (std::size_t rank = 0; rank < all.size(); ++rank) {
+    const json other = json::parse(all[rank]);
+    const int code = other.at("code").get<int>();
+    if (code != 0) {
+      if (mpi.rank() == 0) {
+        const std::string where = mpi.size() > 1 && rank > 0 ? fmt::format("rank {}: ", rank) : "";
+        std::fprintf(stderr, "outerloop: %s%s\n", where.c_str(), other.at("error").get<std::string>().c_str());
+      }
+      throw SaidAlready(code);
+    }
+    values.push_back(other.at("value").get<std::string>());
+  }
+  return values;
+}
+
+Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options) {
+  Plan plan;
+  on_all_ranks(mpi, [&] {
+    if (mpi.rank() == 0) plan = make_plan(options, std::max(1, mpi.size() - 1));
+    return std::string();
+  });
+  const std::string text = mpi.broadcast(mpi.rank() == 0 ? plan.settings.text() : "");
+  plan.run_directory = mpi.broadcast(plan.run_directory);
+  plan.settings = config::settings_from_text(text, "the coordinator's configuration", {});
+  return plan;
+}
+
+Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool computes,
+                       std::map<std::string, std::string>& dataset_sha256, std::string& engine_description) {
+  Workshop workshop;
+  const auto values = on_all_ranks(mpi, [&]() -> std::string {
+    if (!computes) return "";
+    auto engine = plan.settings.engine;
+    engine.local_rank = mpi.local_rank() - (mpi.size() > 1 && mpi.local_rank() == mpi.rank() ? 1 : 0);
+    workshop.engine = rule::make_engine(plan.settings.rule, engine);
+    const json opened = {{"datasets", open_datasets(plan, workshop)},
+                         {"engine", workshop.engine->description()}};
+    return opened.dump();
+  });
+  const json first = json::parse(values.back());
+  dataset_sha256 = first.at("datasets").get<std::map<std::string, std::string>>();
+  engine_description = first.at("engine").get<std::string>();
+  return workshop;
+}
+
+void pin_to_core(const net::MpiSession& mpi, const config::Settings& settings, bool computes) {
+  const char* wish = std::getenv("OUTERLOOP_PIN");
+  if ((wish != nullptr && std::string(wish) == "0") || !computes || settings.engine.threads != 1) return;
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  const bool coordinator_here = mpi.rank() == mpi.local_rank() && mpi.size() > 1;
+  const int workers_here = mpi.local_size() - (coordinator_here ? 1 : 0);
+  if (workers_here != CPU_COUNT(&allowed)) return;
+  int mine = mpi.local_rank() - (coordinator_here ? 1 : 0);
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (!CPU_ISSET(core, &allowed) || mine-- > 0) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    sched_setaffinity(0, sizeof one, &one);
+    return;
+  }
+}
+
+}  // namespace outerloop::cli

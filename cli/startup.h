@@ -1,0 +1,49 @@
+#pragma once
+// Start-up of a run, where all ranks still agree on everything: any rank's trouble ends all of them with one line.
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "common/config/settings.h"
+#include "common/data/task.h"
+#include "common/net/mpi.h"
+#include "common/rule/engine.h"
+#include "common/store/files.h"
+
+namespace outerloop::cli {
+
+/// Runs `step` on this rank and waits for the others. Where it failed on any, rank 0 prints the first failure and
+/// every rank throws an Error without text and with that failure's exit code. Returns what every rank's step
+/// returned, by rank.
+std::vector<std::string> on_all_ranks(const net::MpiSession& mpi, const std::function<std::string()>& step);
+
+/// What rank 0 has read and checked before anything else happens.
+struct Plan {
+  std::string run_directory;
+  config::Settings settings;
+  store::Checkpoint start;   ///< rank 0 alone: θ, Adam, streams, ... to go on from
+  bool resumed = false;      ///< rank 0 alone
+};
+
+/// 1. Rank 0 reads configuration and checkpoint, or makes the run directory; all ranks get the settings.
+Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options);
+
+/// What a rank that computes has open.
+struct Workshop {
+  std::unique_ptr<rule::Engine> engine;
+  std::unique_ptr<data::TaskDistribution> tasks;
+};
+
+/// 2. Every computing rank opens datasets and engine. `dataset_sha256` gets the datasets' hashes on every rank, and
+/// `engine_description` what computes.
+Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool computes,
+                       std::map<std::string, std::string>& dataset_sha256, std::string& engine_description);
+
+/// Pins this process to a core of its own where the workers of this host fill all cores it may use.
+/// OUTERLOOP_PIN=0 switches it off.
+void pin_to_core(const net::MpiSession& mpi, const config::Settings& settings, bool computes);
+
+}  // namespace outerloop::cli

@@ -1,0 +1,249 @@
+// outerloop train: meta-training, from the start-up that all ranks share to result.json.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "cli/signals.h"
+#include "cli/startup.h"
+#include "cli/version.h"
+#include "common/rule/error.h"
+#include "coordinator/event_loop.h"
+#include "coordinator/run_directory.h"
+#include "worker/worker.h"
+
+namespace outerloop::cli {
+namespace {
+
+using coordinator::Coordinator;
+using coordinator::RunDirectory;
+using coordinator::StopReason;
+using nlohmann::json;
+
+coordinator::CoordinatorOptions coordinator_options(const proto::Config& config, std::int64_t workers) {
+  coordinator::CoordinatorOptions options;
+  options.updates = config.updates();
+  options.seconds = config.seconds();
+  options.batch = config.batch();
+  options.streams = config.streams();
+  const std::int64_t automatic = 2 * ((workers + config.batch() - 1) / config.batch());
+  options.staleness_bound = config.staleness_bound() > 0 ? config.staleness_bound() : automatic;
+  options.reject_norm = config.reject_norm();
+  options.batch_norm_clip = config.clip().batch_norm();
+  const auto& adam = config.optimizer();
+  options.adam = {adam.learning_rate(), adam.beta1(), adam.beta2(), adam.epsilon(), adam.warmup_updates()};
+  options.average_decay = adam.average_decay();
+  options.checkpoint_every = config.checkpoint().every_updates();
+  options.max_failures = config.max_failures();
+  options.deadline = config.deadline_seconds();
+  return options;
+}
+
+worker::StreamContext stream_context(const Workshop& workshop, const proto::Config& config) {
+  return {*workshop.engine, *workshop.tasks, config.seed(), config.unroll().min_steps(),
+          config.unroll().max_steps()};
+}
+
+worker::WorkerOptions worker_options(const net::MpiSession& mpi, const proto::Config& config) {
+  return {config.clip().gradient_norm(), mpi.host(), getpid(), config.deadline_seconds()};
+}
+
+void print_start(const Plan& plan, const std::string& engine, std::int64_t workers) {
+  const auto& config = plan.settings.config;
+  std::string limit;
+  if (config.seconds() > 0) limit = duration(config.seconds()) + " of meta-training";
+  if (config.updates() > 0) limit += fmt::format("{}{} updates", limit.empty() ? "" : " or ", config.updates());
+  std::string datasets;
+  for (const auto& dataset : plan.settings.training)
+    datasets += fmt::format("{}{} (weight {:g})", datasets.empty() ? "" : ", ", dataset.request.name, dataset.weight);
+  const auto row = [](const char* name, const std::string& value) { fmt::print("  {:<16}{}\n", name, value); };
+  fmt::print("Meta-training {}\n", plan.settings.rule.name);
+  row("how long", limit + (plan.start.rule.update > 0 ? fmt::format(", from update {} on", plan.start.rule.update) : ""));
+  row("run directory", plan.run_directory);
+  row("workers", fmt::format("{} ({} streams, {} gradients per update)", workers, config.streams(), config.batch()));
+  row("engine", engine);
+  row("parameters", fmt::format("{} in θ", plan.start.rule.theta.size()));
+  row("tasks", fmt::format("{}; {}x{} pixels", datasets, config.tasks().size(), config.tasks().size()));
+  row("revision", git_revision());
+  std::fflush(stdout);
+}
+
+std::string progress_line(const Coordinator& coordinator, const RunDirectory& run, const proto::Config& config,
+                          double now) {
+  const auto& newest = run.newest();
+  if (newest.update == 0) return fmt::format("update {} | {} gradients so far", coordinator.update(), coordinator.gradients());
+  double left = config.seconds() > 0 ? config.seconds() - coordinator.seconds(now) : 1e30;
+  if (config.updates() > 0 && newest.gradients_per_second > 0) {
+    const double gradients = static_cast<double>((config.updates() - coordinator.update()) * config.batch());
+    left = std::min(left, gradients / newest.gradients_per_second);
+  }
+  return fmt::format("update {} | meta-objective {:.4f} | {:.1f} gradients/s | staleness {:.2f} | {} left",
+                     newest.update, newest.meta_objective_smooth, newest.gradients_per_second,
+                     newest.batch.staleness_mean, duration(left));
+}
+
+/// Mean of the first or last tenth of the updates: single updates are too noisy to compare.
+double tenth_of(const store::Checkpoint& checkpoint, bool first) {
+  const auto found = checkpoint.history.find("meta_objective");
+  if (found == checkpoint.history.end() || found->second.empty()) return 0.0;
+  const auto& values = found->second;
+  const auto count = static_cast<std::ptrdiff_t>(std::max<std::size_t>(1, values.size() / 10));
+  const auto begin = first ? values.begin() : values.end() - count;
+  return std::accumulate(begin, begin + count, 0.0) / static_cast<double>(count);
+}
+
+json result_of(const Coordinator& coordinator, const store::Checkpoint& last, StopReason reason,
+               const std::string& theta_sha256) {
+  return {{"stop_reason", coordinator::stop_reason_name(reason)},
+          {"updates", coordinator.update()},
+          {"seconds", last.seconds},
+          {"gradients", coordinator.gradients()},
+          {"gradients_per_second", static_cast<double>(coordinator.gradients()) / std::max(last.seconds, 1e-9)},
+          {"meta_objective_first", tenth_of(last, true)},
+          {"meta_objective_last", tenth_of(last, false)},
+          {"refused", coordinator.refused()},
+          {"workers_lost", coordinator.workers_lost()},
+          {"theta_sha256", theta_sha256}};
+}
+
+void print_result(const json& result, const std::string& run_directory, StopReason reason) {
+  fmt::print("\nMeta-training ended ({}).\n", result.at("stop_reason").get<std::string>());
+  const auto row = [](const char* name, const std::string& value) { fmt::print("  {:<26}{}\n", name, value); };
+  row("updates", fmt::format("{}", result.at("updates").get<std::int64_t>()));
+  row("gradients", fmt::format("{} ({:.1f} per second)", result.at("gradients").get<std::int64_t>(),
+                               result.at("gradients_per_second").get<double>()));
+  row("seconds", fmt::format("{:.1f}", result.at("seconds").get<double>()));
+  row("meta-objective", fmt::format("{:.4f} (first tenth) -> {:.4f} (last tenth)",
+                                    result.at("meta_objective_first").get<double>(),
+                                    result.at("meta_objective_last").get<double>()));
+  std::string refused;
+  for (const auto& [cause, count] : result.at("refused").items())
+    refused += fmt::format("{}{} {}", refused.empty() ? "" : ", ", count.get<std::int64_t>(), cause);
+  row("refused gradients", refused.empty() ? "none" : refused);
+  row("workers lost", fmt::format("{}", result.at("workers_lost").get<std::int64_t>()));
+  row("rule", run_directory + "/rule.h5");
+  if (reason == StopReason::signal || reason == StopReason::failures || reason == StopReason::disk)
+    fmt::print("To go on: outerloop train --resume --run-dir {}\n", run_directory);
+  std::fflush(stdout);
+}
+
+/// The last checkpoint, result.json and the table. Returns the exit code.
+int finish(const Coordinator& coordinator, RunDirectory& run, const TrainOptions& options) {
+  StopReason reason = coordinator.stop_reason();
+  const auto last = coordinator.snapshot();
+  // A θ that has diverged must not replace the last good one.
+  if (reason != StopReason::diverged) run.on_checkpoint(last);
+  if (!run.last_checkpoint_written()) reason = StopReason::disk;
+  const json result = result_of(coordinator, last, reason, run.theta_sha256());
+  run.write_result(result);
+  if (!options.json.empty()) store::write_file_atomically(options.json, result.dump(2) + "\n");
+  print_result(result, run.path(), reason);
+  const bool failed =
+      reason == StopReason::failures || reason == StopReason::disk || reason == StopReason::diverged;
+  return failed ? 1 : 0;
+}
+
+/// -n 1: coordinator and worker take turns in one process.
+void serve_alone(Coordinator& coordinator, worker::Worker& worker, const net::Clock& clock,
+                 const coordinator::LoopHooks& hooks) {
+  std::optional<net::Frame> message = worker.hello();
+  while (!coordinator.finished()) {
+    const auto answers = coordinator.handle(0, net::encode(*message), clock.now());
+    if (answers.empty()) continue;
+    if (hooks.stop_requested()) coordinator.request_stop(StopReason::signal);
+    coordinator.tick(clock.now());
+    hooks.each_round();
+    message = worker.handle(net::encode(answers.front().frame));
+  }
+}
+
+json environment_of(const net::MpiSession& mpi, const std::vector<std::string>& hosts, const std::string& engine,
+                    const config::Settings& settings) {
+  return {{"version", version()},
+          {"git_revision", git_revision()},
+          {"mpi", net::MpiSession::library_version()},
+          {"compiler", __VERSION__},
+          {"hosts", hosts},
+          {"ranks", mpi.size()},
+          {"device", settings.engine.device},
+          {"engine", engine},
+          {"started", coordinator::utc_now()}};
+}
+
+void check_datasets(const Plan& plan, const std::map<std::string, std::string>& now, RunDirectory& run) {
+  for (const auto& [name, hash] : plan.start.dataset_sha256) {
+    const auto found = now.find(name);
+    if (found == now.end() || found->second != hash)
+      run.on_warning("dataset " + name + " differs from the one this run began with; it goes on with the new one");
+  }
+}
+
+/// Rank 0: everything but computing. Returns the exit code.
+int coordinate(net::MpiSession& mpi, Plan& plan, const TrainOptions& options, const Workshop& workshop,
+               const std::map<std::string, std::string>& datasets, const std::string& engine,
+               const std::vector<std::string>& hosts) {
+  const auto& config = plan.settings.config;
+  const std::int64_t workers = std::max(1, mpi.size() - 1);
+  RunDirectory run(plan.run_directory, config.checkpoint().keep(), config.log().every_updates(),
+                   plan.start.rule.update);
+  run.write_environment(environment_of(mpi, hosts, engine, plan.settings));
+  check_datasets(plan, datasets, run);
+  plan.start.dataset_sha256 = datasets;
+  plan.start.rule.git_revision = git_revision();
+  print_start(plan, engine, workers);
+  if (plan.start.rule.update == 0) run.on_checkpoint(plan.start);
+
+  const net::SteadyClock clock;
+  std::vector<int> ranks(static_cast<std::size_t>(workers));
+  std::iota(ranks.begin(), ranks.end(), mpi.size() == 1 ? 0 : 1);
+  Coordinator coordinator(coordinator_options(config, workers), plan.start, ranks, run, clock.now());
+  std::optional<Progress> progress(std::in_place);
+  const coordinator::LoopHooks hooks{
+      signal_received, [&] { progress->show(progress_line(coordinator, run, config, clock.now())); }};
+  if (mpi.size() == 1) {
+    worker::Worker worker(stream_context(workshop, config), worker_options(mpi, config));
+    serve_alone(coordinator, worker, clock, hooks);
+    progress.reset();
+    return finish(coordinator, run, options);
+  }
+  net::MpiTransport transport(mpi);
+  coordinator::serve(transport, clock, coordinator, hooks);
+  progress.reset();
+  const int exit_code = finish(coordinator, run, options);
+  if (!coordinator::release_workers(transport, coordinator)) mpi.abandon();
+  return exit_code;
+}
+
+}  // namespace
+
+int train(int argc, char** argv, const TrainOptions& options) {
+  // 1. Join the other ranks.
+  catch_signals();
+  net::MpiSession mpi(&argc, &argv);
+  const bool computes = mpi.rank() > 0 || mpi.size() == 1;
+
+  // 2. Rank 0 reads configuration and checkpoint; all ranks agree.
+  Plan plan = agree_on_plan(mpi, options);
+  pin_to_core(mpi, plan.settings, computes);
+
+  // 3. Datasets and engine open on every rank, or none goes on.
+  std::map<std::string, std::string> datasets;
+  std::string engine;
+  const Workshop workshop = open_workshop(mpi, plan, computes, datasets, engine);
+  const auto hosts = mpi.gather_all(mpi.host());
+
+  // 4. Rank 0 batches gradients and updates θ; the others unroll and send, until they are told to stop.
+  if (mpi.rank() == 0) return coordinate(mpi, plan, options, workshop, datasets, engine, hosts);
+  net::MpiTransport transport(mpi);
+  worker::Worker worker(stream_context(workshop, plan.settings.config), worker_options(mpi, plan.settings.config));
+  if (!worker::work(transport, worker, signal_received)) mpi.abandon();
+  return 0;
+}
+
+}  // namespace outerloop::cli

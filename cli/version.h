@@ -1,0 +1,12 @@
+#pragma once
+#include <string>
+
+namespace outerloop::cli {
+
+/// e.g. "0.1.0"
+std::string version();
+
+/// The git revision that was built, with "-dirty" behind it where the tree had changes; "unknown" outside git.
+std::string git_revision();
+
+}  // namespace outerloop::cli
