@@ -53,3 +53,19 @@ function(outerloop_test name)
   set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT ${TEST_TIMEOUT} SKIP_RETURN_CODE 77
                                           ENVIRONMENT "OPENBLAS_NUM_THREADS=1;OMP_NUM_THREADS=1")
 endfunction()
+
+# outerloop_mpi_test(NAME SOURCES ... [LIBRARIES ...] RANKS 1 2 4 [LABELS ...])
+# An executable with a main of its own, run by scripts/mpirun at each number of ranks.
+function(outerloop_mpi_test name)
+  cmake_parse_arguments(TEST "" "" "SOURCES;LIBRARIES;RANKS;LABELS" ${ARGN})
+  add_executable(${name} ${TEST_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${TEST_LIBRARIES} outerloop_warnings outerloop_sanitizers)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests
+                                           BUILD_RPATH "$ORIGIN/../lib")
+  foreach(ranks ${TEST_RANKS})
+    add_test(NAME ${name}_${ranks} COMMAND ${PROJECT_SOURCE_DIR}/scripts/mpirun -n ${ranks} $<TARGET_FILE:${name}>
+                                           ${ranks})
+    set_tests_properties(${name}_${ranks} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 120 PROCESSORS 2)
+  endforeach()
+endfunction()

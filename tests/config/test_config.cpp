@@ -1,0 +1,125 @@
+// Configuration: what is accepted, what is refused, and that refusals name key, value, range and the nearest
+// key.
+#include <filesystem>
+#include <string>
+
+#include "common/config/schema.h"
+#include "common/config/settings.h"
+#include "common/rule/error.h"
+#include "tests/catch.h"
+
+using namespace outerloop;
+using config::settings_from_text;
+
+namespace {
+
+const std::string kMinimal = "updates: 5 tasks { dataset { name: \"glyphs\" } }";
+
+/// The message of the InputError that these settings give; fails the test where they are accepted.
+std::string refusal(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  try {
+    settings_from_text(text, "my.textproto", overrides);
+  } catch (const InputError& error) {
+    const std::string message = error.what();
+    CHECK(message.find('\n') == std::string::npos);
+    CHECK(error.exit_code() == 2);
+    return message;
+  }
+  FAIL("accepted: " + text);
+  return "";
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("defaults are those of the schema, and overrides win over the file") {
+  const auto plain = settings_from_text(kMinimal, "test", {});
+  CHECK(plain.config.batch() == 8);
+  CHECK(plain.config.optimizer().epsilon() == 1e-8);
+  CHECK(plain.config.optimizer().beta1() == 0.9);
+  CHECK(plain.config.optimizer().beta2() == 0.999);
+  CHECK(plain.config.mode() == proto::Config::asynchronous);
+  const auto changed = settings_from_text(
+      kMinimal, "test", {"updates=7", "engine.precision=float64", "rule.inner_step_size=0.5"});
+  CHECK(changed.config.updates() == 7);
+  CHECK(changed.engine.precision == rule::Precision::float64);
+  CHECK(changed.rule.neuron_local.inner_step_size == 0.5);
+}
+
+TEST_CASE("the resolved text reads back as the same settings") {
+  const auto first = settings_from_text(
+      kMinimal, "test", {"tasks.cache_directory=/tmp/a \"b\" \\c", "seed=18446744073709551615"});
+  const auto second = settings_from_text(first.text(), "again", {});
+  CHECK(second.text() == first.text());
+  CHECK(second.config.tasks().cache_directory() == "/tmp/a \"b\" \\c");
+  CHECK(second.config.seed() == 18446744073709551615u);
+  CHECK(second.config.has_batch());
+}
+
+TEST_CASE("unknown keys name the nearest known one") {
+  CHECK(contains(refusal(kMinimal + " btach: 3"), "unknown key 'btach'; the nearest known key is 'batch'"));
+  CHECK(contains(refusal(kMinimal + " engine { precison: float32 }"),
+                 "unknown key 'engine.precison'; the nearest known key is 'engine.precision'"));
+  CHECK(contains(refusal(kMinimal + " btach: 3"), "my.textproto:1:"));
+  CHECK(contains(refusal(kMinimal, {"checkpoint.evry_updates=3"}), "'checkpoint.every_updates'"));
+  CHECK(contains(refusal(kMinimal, {"engine=3"}), "unknown key 'engine'"));
+  CHECK(contains(refusal(kMinimal, {"updates.x=3"}), "unknown key 'updates.x'"));
+}
+
+TEST_CASE("a key given twice is refused, also with value 0") {
+  CHECK(contains(refusal("updates: 5 updates: 6"), "'updates' is given twice"));
+  CHECK(contains(refusal("updates: 0 updates: 0"), "'updates' is given twice"));
+  CHECK(contains(refusal("updates: 5 clip { } clip { }"), "'clip' is given twice"));
+  CHECK(contains(refusal("updates: 5 clip { batch_norm: 0 batch_norm: 0 }"), "'batch_norm' is given twice"));
+  CHECK(contains(refusal(kMinimal, {"batch=1", "batch=1"}), "'batch' is given twice"));
+  CHECK(settings_from_text(kMinimal, "test", {"updates=9"}).config.updates() ==
+        9);  // file and --set: --set wins
+}
+
+TEST_CASE("values out of range name key, value and range") {
+  const std::string message = refusal(kMinimal, {"batch=0"});
+  CHECK(contains(message, "batch = 0"));
+  CHECK(contains(message, "1 to 1"));
+  CHECK(contains(refusal(kMinimal + " tasks { }"), "'tasks' is given twice"));
+  CHECK(contains(refusal("updates: 5 tasks { dataset { name: \"glyphs\" weight: -1 } }"),
+                 "tasks.dataset.weight = -1"));
+  CHECK(contains(refusal(kMinimal, {"optimizer.learning_rate=nan"}), "optimizer.learning_rate"));
+  CHECK(contains(refusal(kMinimal, {"tasks.min_way=2"}), "tasks.min_way = 2"));
+}
+
+TEST_CASE("values of the wrong kind say what was expected") {
+  CHECK(contains(refusal(kMinimal, {"batch=many"}), "expected a whole number"));
+  CHECK(contains(refusal(kMinimal, {"engine.kind=fast"}), "fused | reference"));
+  CHECK(contains(refusal(kMinimal, {"rule.separate_backward_readouts=perhaps"}), "true or false"));
+  CHECK(contains(refusal(kMinimal, {"tasks.dataset=glyphs"}), "write it in a configuration file"));
+  CHECK(contains(refusal(kMinimal, {"batch"}), "key=value"));
+  CHECK(contains(refusal("updates 5 {"), "my.textproto:1:"));
+}
+
+TEST_CASE("contradictions are refused") {
+  CHECK(contains(refusal("tasks { dataset { name: \"glyphs\" } }"), "neither updates nor seconds"));
+  CHECK(contains(refusal(kMinimal, {"device=cuda", "engine.kind=fused"}), "engine.kind = reference"));
+  CHECK(contains(refusal(kMinimal, {"tasks.min_width=9", "tasks.max_width=8"}), "tasks.min_width = 9"));
+  CHECK(contains(refusal(kMinimal, {"mode=deterministic", "batch=3", "streams=4"}), "batch = streams"));
+  CHECK(contains(refusal("updates: 5 tasks { dataset { weight: 2 } }"), "a dataset without a name"));
+  CHECK(settings_from_text(kMinimal, "test", {"device=cuda:1"}).engine.kind == rule::EngineKind::reference);
+}
+
+TEST_CASE("only some keys may change over a resume") {
+  CHECK_NOTHROW(config::check_resume_overrides({"updates=9", "seconds=3", "device=cpu", "engine.threads=2"}));
+  CHECK_THROWS_AS(config::check_resume_overrides({"updates=9", "batch=3"}), InputError);
+}
+
+TEST_CASE("every preset is accepted, and unknown ones are listed") {
+  int presets = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(OUTERLOOP_CONFIGS)) {
+    INFO(entry.path());
+    CHECK_FALSE(config::read_settings(entry.path().string(), {}).training.empty());
+    ++presets;
+  }
+  CHECK(presets >= 3);
+  CHECK_THROWS_AS(config::find_config("no-such-preset"), InputError);
+}

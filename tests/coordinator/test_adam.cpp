@@ -1,0 +1,69 @@
+// Adam and the batch of gradients, against numbers worked out by hand.
+#include <cmath>
+#include <limits>
+
+#include "coordinator/adam.h"
+#include "coordinator/gradient_batch.h"
+#include "tests/catch.h"
+
+using namespace outerloop::coordinator;
+
+TEST_CASE("the first step of Adam has the size of the learning rate, whatever the gradient's scale") {
+  Adam adam({0.1, 0.9, 0.999, 1e-8, 0}, 3);
+  std::vector<double> theta = {1.0, 1.0, 1.0};
+  adam.update(theta, {1e-3, -50.0, 0.0});
+  CHECK(theta[0] == Approx(0.9).epsilon(1e-4));
+  CHECK(theta[1] == Approx(1.1));
+  CHECK(theta[2] == 1.0);  // a gradient of exactly zero moves nothing
+}
+
+TEST_CASE("two steps of Adam follow the recurrences") {
+  Adam adam({0.1, 0.9, 0.999, 1e-8, 0}, 1);
+  std::vector<double> theta = {0.0};
+  adam.update(theta, {1.0});
+  adam.update(theta, {3.0});
+  const double m = 0.9 * 0.1 * 1.0 + 0.1 * 3.0;
+  const double v = 0.999 * 0.001 * 1.0 + 0.001 * 9.0;
+  const double second = 0.1 * (m / (1 - 0.81)) / (std::sqrt(v / (1 - 0.999 * 0.999)) + 1e-8);
+  CHECK(theta[0] == Approx(-0.1 - second).epsilon(1e-6));
+  CHECK(adam.step() == 2);
+}
+
+TEST_CASE("the learning rate warms up linearly") {
+  Adam adam({0.8, 0.9, 0.999, 1e-8, 4}, 1);
+  std::vector<double> theta = {0.0};
+  for (const double expected : {0.2, 0.4, 0.6, 0.8, 0.8}) {
+    CHECK(adam.learning_rate() == Approx(expected));
+    adam.update(theta, {1.0});
+  }
+}
+
+TEST_CASE("a restored Adam goes on to the same bits, and θ is always a float32") {
+  Adam one({0.01, 0.9, 0.999, 1e-8, 10}, 2), two({0.01, 0.9, 0.999, 1e-8, 10}, 2);
+  std::vector<double> a = {0.3f, -0.7f};
+  for (int i = 0; i < 5; ++i) one.update(a, {0.1 * i, 0.2});
+  auto b = a;
+  two.restore(one.m(), one.v(), one.step());
+  one.update(a, {0.5, 0.5});
+  two.update(b, {0.5, 0.5});
+  CHECK(a == b);
+  CHECK(a[0] == static_cast<double>(static_cast<float>(a[0])));
+}
+
+TEST_CASE("a batch gives the mean, its norm and the clipped mean") {
+  GradientBatch batch(2);
+  batch.add({3.0f, 0.0f}, {1, 1.0, 3.0, 0, "a"});
+  batch.add({3.0f, 8.0f}, {2, 2.0, 8.5, 2, "b"});
+  BatchSummary summary;
+  const auto mean = batch.take(2.5, summary);
+  CHECK(summary.gradient_norm == Approx(5.0));  // of (3, 4)
+  CHECK(mean[0] == Approx(1.5));
+  CHECK(mean[1] == Approx(2.0));
+  CHECK(summary.meta_objective == Approx(1.5));
+  CHECK(summary.staleness_mean == Approx(1.0));
+  CHECK(summary.staleness_max == 2);
+  CHECK(summary.unique_workers == 2);
+  CHECK(summary.meta_objective_of.at("b") == Approx(2.0));
+  batch.add({1.0f, 0.0f}, {1, 1.0, 1.0, 0, "a"});
+  CHECK(batch.take(0.0, summary)[0] == Approx(1.0));  // emptied in between
+}

@@ -1,0 +1,325 @@
+// The coordinator as a state machine: batching, refusals by cause, checkpoints, losses and the end of a run.
+#include <cmath>
+#include <limits>
+#include <map>
+#include <string>
+
+#include "common/rule/error.h"
+#include "coordinator/coordinator.h"
+#include "tests/catch.h"
+
+using namespace outerloop;
+using coordinator::Coordinator;
+using coordinator::StopReason;
+
+namespace {
+
+constexpr std::size_t kParameters = 3;
+
+struct Recorder : coordinator::Observer {
+  void on_update(const coordinator::UpdateRecord& record) override { updates.push_back(record); }
+  void on_checkpoint(const store::Checkpoint& checkpoint) override { checkpoints.push_back(checkpoint); }
+  void on_warning(const std::string& line) override { warnings.push_back(line); }
+  std::vector<coordinator::UpdateRecord> updates;
+  std::vector<store::Checkpoint> checkpoints;
+  std::vector<std::string> warnings;
+};
+
+store::Checkpoint start_state() {
+  store::Checkpoint start;
+  start.rule.rule = "neuron_local";
+  start.rule.layout = rule::Layout({{"toy", {3}, "one", rule::Initializer::constant(1.0), false, 0}});
+  start.rule.theta = {1.0, 1.0, 1.0};
+  return start;
+}
+
+coordinator::CoordinatorOptions options() {
+  coordinator::CoordinatorOptions o;
+  o.batch = 2;
+  o.streams = 2;
+  o.staleness_bound = 1;
+  o.reject_norm = 100.0;
+  o.adam.learning_rate = 0.1;
+  o.deadline = 10.0;
+  return o;
+}
+
+std::string bytes_of(const proto::WorkerMessage& message, std::vector<float> floats = {}) {
+  return net::encode({message.SerializeAsString(), std::move(floats)});
+}
+
+std::string hello() {
+  proto::WorkerMessage message;
+  message.mutable_hello()->set_protocol(coordinator::kProtocol);
+  message.mutable_hello()->set_host("here");
+  return bytes_of(message);
+}
+
+proto::WorkerMessage gradient(std::int64_t version, std::uint32_t stream = 0, double norm = 1.0) {
+  proto::WorkerMessage message;
+  auto& g = *message.mutable_gradient();
+  g.set_stream(stream);
+  g.set_theta_version(version);
+  g.set_meta_objective(2.0);
+  g.set_norm(norm);
+  g.set_dataset("toy");
+  return message;
+}
+
+std::string gradient_bytes(std::int64_t version, std::vector<float> floats = {1.0f, -1.0f, 0.0f},
+                           double norm = 1.0) {
+  return bytes_of(gradient(version, 0, norm), std::move(floats));
+}
+
+proto::CoordinatorMessage read(const coordinator::Answer& answer) {
+  proto::CoordinatorMessage message;
+  REQUIRE(message.ParseFromString(answer.frame.header));
+  return message;
+}
+
+struct Fixture {
+  explicit Fixture(coordinator::CoordinatorOptions o = options(), std::vector<int> workers = {1, 2})
+      : coordinator(o, start_state(), workers, recorder, 0.0) {}
+  coordinator::Answer one(int from, const std::string& bytes, double now = 1.0) {
+    const auto answers = coordinator.handle(from, bytes, now);
+    REQUIRE(answers.size() == 1);
+    CHECK(answers[0].to == from);
+    return answers[0];
+  }
+  Recorder recorder;
+  Coordinator coordinator;
+};
+
+std::int64_t count(const std::map<std::string, std::int64_t>& counts, const std::string& cause) {
+  const auto found = counts.find(cause);
+  return found == counts.end() ? 0 : found->second;
+}
+
+}  // namespace
+
+TEST_CASE("hello is answered with θ and the worker's streams, once") {
+  Fixture f;
+  const auto first = f.one(1, hello());
+  CHECK(first.frame.floats == std::vector<float>{1.0f, 1.0f, 1.0f});
+  CHECK(read(first).assign_size() == 1);
+  CHECK(read(first).assign(0).stream() == 0);
+  const auto again = f.one(1, hello());
+  CHECK(read(again).assign_size() == 0);
+  CHECK(again.frame.floats.empty());  // it has the newest θ already
+  CHECK(read(f.one(2, hello())).assign(0).stream() == 1);
+}
+
+TEST_CASE("a full batch is one update, and the next answer carries the new θ") {
+  Fixture f;
+  f.one(1, hello());
+  f.one(2, hello());
+  CHECK(f.one(1, gradient_bytes(0)).frame.floats.empty());
+  CHECK(f.coordinator.update() == 0);
+  const auto answer = f.one(2, gradient_bytes(0));
+  CHECK(f.coordinator.update() == 1);
+  REQUIRE(answer.frame.floats.size() == kParameters);
+  CHECK(answer.frame.floats[0] == Approx(0.9));
+  CHECK(answer.frame.floats[1] == Approx(1.1));
+  CHECK(answer.frame.floats[2] == 1.0f);
+  CHECK(read(answer).theta_version() == 1);
+  REQUIRE(f.recorder.updates.size() == 1);
+  CHECK(f.recorder.updates[0].batch.unique_workers == 2);
+  CHECK(f.recorder.updates[0].gradients == 2);
+}
+
+TEST_CASE("bad gradients are dropped whole, counted by cause, and never enter Adam") {
+  Fixture f;
+  f.one(1, hello());
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  f.one(1, gradient_bytes(0, {1.0f, nan, 0.0f}));
+  f.one(1, gradient_bytes(0, {1.0f, 1.0f}));               // another θ
+  f.one(1, gradient_bytes(0, {1.0f, 1.0f, 1.0f}, 101.0));  // beyond reject_norm
+  f.one(1, gradient_bytes(7));                             // of a θ that does not exist yet
+  auto dead = gradient(0);
+  dead.mutable_gradient()->set_outcome(proto::Gradient::dead_features);
+  f.one(1, bytes_of(dead));
+  CHECK(f.coordinator.update() == 0);
+  CHECK(f.coordinator.gradients() == 0);
+  const auto refused = f.coordinator.refused();
+  CHECK(count(refused, "not_finite") == 1);
+  CHECK(count(refused, "layout") == 1);
+  CHECK(count(refused, "norm") == 1);
+  CHECK(count(refused, "stale") == 1);
+  CHECK(count(refused, "dead_features") == 1);
+  CHECK(f.coordinator.membership().members().at(1).refused.at("norm") == 1);
+}
+
+TEST_CASE("a gradient is refused once θ has moved on by more than the bound") {
+  Fixture f;
+  for (int i = 0; i < 4; ++i) f.one(1, gradient_bytes(f.coordinator.update()));
+  REQUIRE(f.coordinator.update() == 2);
+  f.one(2, gradient_bytes(1));  // one update behind: within the bound
+  CHECK(count(f.coordinator.refused(), "stale") == 0);
+  f.one(2, gradient_bytes(0));  // two behind
+  CHECK(count(f.coordinator.refused(), "stale") == 1);
+  CHECK(f.coordinator.gradients() == 5);
+}
+
+TEST_CASE("bytes that are no message are warned of and not answered") {
+  Fixture f;
+  CHECK(f.coordinator.handle(1, "rubbish", 1.0).empty());
+  CHECK(f.coordinator.handle(1, net::encode({"\xff\xff\xff", {}}), 1.0).empty());
+  CHECK(f.coordinator.handle(9, hello(), 1.0).empty());  // a stranger
+  CHECK(f.recorder.warnings.size() == 3);
+}
+
+TEST_CASE("a checkpoint waits for the streams of every worker") {
+  auto o = options();
+  o.checkpoint_every = 1;
+  Fixture f(o);
+  f.one(1, hello());
+  f.one(2, hello());
+  f.one(1, gradient_bytes(0));
+  CHECK(read(f.one(2, gradient_bytes(0))).send_streams());
+  CHECK(read(f.one(1, gradient_bytes(0))).send_streams());
+  CHECK(f.recorder.checkpoints.empty());
+  for (const int worker : {1, 2}) {
+    auto message = gradient(1);
+    message.set_has_streams(true);
+    auto& stream = *message.add_streams();
+    stream.set_stream(static_cast<std::uint32_t>(worker - 1));
+    stream.set_task(5);
+    stream.set_step(17);
+    stream.add_phi(0.1);
+    CHECK(f.recorder.checkpoints.empty());
+    f.one(worker, bytes_of(message, {0.0f, 0.0f, 0.0f}));
+  }
+  REQUIRE(f.recorder.checkpoints.size() == 1);
+  const auto& checkpoint = f.recorder.checkpoints[0];
+  REQUIRE(checkpoint.streams.size() == 2);
+  CHECK(checkpoint.streams[1].stream == 1);
+  CHECK(checkpoint.streams[1].step == 17);
+  CHECK(checkpoint.streams[1].phi == std::vector<double>{0.1});
+  CHECK(checkpoint.adam_step == checkpoint.rule.update);
+  CHECK(checkpoint.history.at("update").size() == static_cast<std::size_t>(checkpoint.rule.update));
+}
+
+TEST_CASE("a resumed coordinator hands out the streams it was given and goes on with Adam and the counters") {
+  auto start = start_state();
+  start.rule.update = 10;
+  start.adam_m = {0.1, 0.1, 0.1};
+  start.adam_v = {0.1, 0.1, 0.1};
+  start.adam_step = 10;
+  start.counters["gradients"] = 20;
+  start.counters["refused.norm"] = 3;
+  start.seconds = 100.0;
+  store::StreamState stream;
+  stream.stream = 1;
+  stream.task = 4;
+  stream.step = 6;
+  stream.phi = {0.25, 0.5};
+  start.streams = {stream};
+  Recorder recorder;
+  Coordinator coordinator(options(), start, {1, 2}, recorder, 50.0);
+  const auto message = read(coordinator.handle(2, hello(), 51.0).at(0));
+  REQUIRE(message.assign_size() == 1);
+  CHECK(message.assign(0).task() == 4);
+  CHECK(message.assign(0).step() == 6);
+  CHECK(message.assign(0).phi_size() == 2);
+  coordinator.handle(1, gradient_bytes(10), 52.0);
+  coordinator.handle(2, gradient_bytes(10), 53.0);
+  const auto snapshot = coordinator.snapshot();
+  CHECK(snapshot.rule.update == 11);
+  CHECK(snapshot.adam_step == 11);
+  CHECK(coordinator.gradients() == 22);
+  CHECK(count(coordinator.refused(), "norm") == 3);
+  CHECK(snapshot.seconds == Approx(103.0));
+}
+
+TEST_CASE(
+    "a silent worker is lost, its streams go to another and begin their next task, and it is refused later") {
+  Fixture f;
+  f.one(1, hello(), 1.0);
+  f.one(2, hello(), 1.0);
+  auto message = gradient(0, 0);
+  message.mutable_gradient()->set_task(7);
+  f.one(1, bytes_of(message, {0.0f, 0.0f, 0.0f}), 2.0);
+  f.one(2, gradient_bytes(0), 11.0);
+  f.coordinator.tick(12.5);
+  CHECK(f.coordinator.workers_lost() == 1);
+  CHECK(f.recorder.warnings.at(0).find("worker 1 on here") != std::string::npos);
+  const auto answer = read(f.one(2, gradient_bytes(1), 13.0));
+  REQUIRE(answer.assign_size() == 1);
+  CHECK(answer.assign(0).stream() == 0);
+  CHECK(answer.assign(0).task() == 8);
+  CHECK(answer.assign(0).phi_size() == 0);
+  CHECK(read(f.one(1, gradient_bytes(0), 14.0)).command() == proto::CoordinatorMessage::refused);
+  CHECK(f.coordinator.stop_reason() == StopReason::none);
+}
+
+TEST_CASE("more losses than the budget, or the loss of everyone, end the run") {
+  auto o = options();
+  o.max_failures = 0;
+  Fixture f(o);
+  proto::WorkerMessage failure;
+  failure.mutable_failure()->set_message("its disk is gone");
+  f.coordinator.handle(1, bytes_of(failure), 1.0);
+  CHECK(f.coordinator.stop_reason() == StopReason::failures);
+  CHECK(f.recorder.warnings.at(0).find("its disk is gone") != std::string::npos);
+  Fixture all(options(), {1});
+  all.coordinator.tick(100.0);
+  CHECK(all.coordinator.stop_reason() == StopReason::failures);
+  CHECK(all.coordinator.finished());
+}
+
+TEST_CASE("the run ends after its updates, its seconds or a signal, with everyone's streams") {
+  auto o = options();
+  o.updates = 1;
+  o.seconds = 60.0;
+  Fixture f(o);
+  f.one(1, hello());
+  f.one(2, hello());
+  f.one(1, gradient_bytes(0));
+  CHECK(read(f.one(2, gradient_bytes(0))).command() == proto::CoordinatorMessage::stop);
+  CHECK(f.coordinator.stop_reason() == StopReason::updates);
+  CHECK(read(f.one(1, gradient_bytes(0))).command() == proto::CoordinatorMessage::stop);
+  CHECK(f.coordinator.gradients() == 2);  // θ is final: the late one is not applied
+  for (const int worker : {1, 2}) {
+    CHECK_FALSE(f.coordinator.finished());
+    proto::WorkerMessage farewell;
+    farewell.set_farewell(true);
+    farewell.set_has_streams(true);
+    farewell.add_streams()->set_stream(static_cast<std::uint32_t>(worker - 1));
+    CHECK(f.coordinator.handle(worker, bytes_of(farewell), 2.0).empty());
+  }
+  CHECK(f.coordinator.finished());
+  CHECK(f.coordinator.snapshot().streams.size() == 2);
+  const auto released = f.coordinator.release();
+  REQUIRE(released.size() == 2);
+  CHECK(read(released[0]).finalize());
+
+  Fixture seconds(o);
+  seconds.coordinator.tick(59.0);
+  CHECK(seconds.coordinator.stop_reason() == StopReason::none);
+  seconds.coordinator.tick(60.0);
+  CHECK(seconds.coordinator.stop_reason() == StopReason::seconds);
+
+  Fixture signal(o);
+  auto told = gradient(0);
+  told.set_signalled(true);
+  signal.one(1, bytes_of(told, {0.0f, 0.0f, 0.0f}));
+  CHECK(signal.coordinator.stop_reason() == StopReason::signal);
+}
+
+TEST_CASE("the average of θ follows it, and a diverged θ ends the run") {
+  auto o = options();
+  o.average_decay = 0.5;
+  o.batch = 1;
+  Fixture f(o);
+  f.one(1, gradient_bytes(0, {1.0f, 0.0f, 0.0f}));
+  f.one(1, gradient_bytes(1, {1.0f, 0.0f, 0.0f}));
+  const auto rule = f.coordinator.snapshot().rule;
+  CHECK(rule.theta[0] == Approx(0.8));
+  CHECK(rule.theta_average[0] == Approx(0.5 * (0.9 + 0.8)));
+  CHECK(rule.theta_average[1] == 1.0);
+
+  o.adam.learning_rate = std::numeric_limits<double>::infinity();
+  Fixture diverged(o);
+  diverged.one(1, gradient_bytes(0));
+  CHECK(diverged.coordinator.stop_reason() == StopReason::diverged);
+}

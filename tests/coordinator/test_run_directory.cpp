@@ -1,0 +1,75 @@
+// The run directory: what is refused, what is kept, what a resume reads.
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "common/rule/error.h"
+#include "coordinator/run_directory.h"
+#include "tests/catch.h"
+
+using namespace outerloop;
+using coordinator::RunDirectory;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct TemporaryFolder {
+  TemporaryFolder() : path(fs::temp_directory_path() / ("outerloop-run-" + std::to_string(getpid()))) {
+    fs::remove_all(path);
+  }
+  ~TemporaryFolder() { fs::remove_all(path); }
+  fs::path path;
+};
+
+store::Checkpoint checkpoint(std::int64_t update) {
+  store::Checkpoint c;
+  c.rule.rule = "neuron_local";
+  c.rule.layout = rule::Layout({{"toy", {2}, "one", rule::Initializer::constant(0.0), false, 0}});
+  c.rule.theta = {static_cast<double>(update), 0.5};
+  c.rule.update = update;
+  c.adam_m = {0.0, 0.0};
+  c.adam_v = {0.0, 0.0};
+  c.history["update"] = {};
+  return c;
+}
+
+}  // namespace
+
+TEST_CASE("a run directory is made once, and a resume finds configuration and newest checkpoint") {
+  const TemporaryFolder folder;
+  const std::string path = folder.path.string();
+  CHECK_THROWS_AS(RunDirectory::read_config(path), InputError);
+  RunDirectory::create(path, "updates: 3\n");
+  CHECK_THROWS_AS(RunDirectory::create(path, "updates: 3\n"), InputError);
+  CHECK(RunDirectory::read_config(path) == "updates: 3\n");
+  store::Checkpoint found;
+  std::vector<std::string> passed_over;
+  CHECK_FALSE(RunDirectory::read_latest(path, found, passed_over));
+  {
+    RunDirectory run(path, 2, 1, 0);
+    for (const int update : {0, 1, 2}) run.on_checkpoint(checkpoint(update));
+    CHECK(run.last_checkpoint_written());
+    CHECK(run.theta_sha256().size() == 64);
+  }
+  REQUIRE(RunDirectory::read_latest(path, found, passed_over));
+  CHECK(found.rule.update == 2);
+  CHECK(passed_over.empty());
+  CHECK(fs::exists(folder.path / "rule.h5"));
+  CHECK_FALSE(fs::exists(folder.path / "checkpoints" / "000000000.h5"));  // keep = 2
+}
+
+TEST_CASE("a disk that refuses is warned of, and the run goes on") {
+  const TemporaryFolder folder;
+  const std::string path = folder.path.string();
+  RunDirectory::create(path, "updates: 3\n");
+  RunDirectory run(path, 2, 1, 0);
+  fs::remove_all(folder.path / "checkpoints");
+  std::ofstream(folder.path / "checkpoints") << "a file where a folder should be";
+  CHECK_NOTHROW(run.on_checkpoint(checkpoint(1)));
+  CHECK_FALSE(run.last_checkpoint_written());
+  std::ifstream log(path + "/log.txt");
+  std::string line;
+  std::getline(log, line);
+  CHECK(line.find("was not written") != std::string::npos);
+}

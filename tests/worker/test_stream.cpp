@@ -1,0 +1,78 @@
+// Streams: tasks follow one another, and a stream goes on from its state as if nothing had happened.
+#include "common/rule/error.h"
+#include "tests/catch.h"
+#include "tests/worker/toy_engine.h"
+#include "worker/stream.h"
+
+using namespace outerloop;
+using worker::Stream;
+
+namespace {
+
+store::StreamState beginning(std::uint32_t stream) {
+  store::StreamState state;
+  state.stream = stream;
+  return state;
+}
+
+}  // namespace
+
+TEST_CASE("a stream runs each task to its number of steps, then begins the next") {
+  tests::ToyEngine engine(2);
+  const auto tasks = tests::toy_tasks(1);
+  Stream stream({engine, tasks, 1, 2, 4}, beginning(3));
+  std::int64_t step = 0;
+  std::uint32_t task = 0;
+  for (int i = 0; i < 60; ++i) {
+    const auto done = stream.advance({0.0, 0.0});
+    CHECK(done.task == task);
+    CHECK(done.step == step);
+    CHECK(done.length >= 1);
+    CHECK(done.length <= 4);
+    step += done.length;
+    const auto length = tasks.sample(3, task).inner_steps;
+    CHECK(step <= length);
+    if (step == length) {
+      step = 0;
+      ++task;
+    }
+    CHECK(stream.state().task == task);
+    CHECK(stream.state().step == step);
+  }
+  CHECK(task >= 10);
+}
+
+TEST_CASE("a stream that goes on from its state repeats what the unbroken one does") {
+  tests::ToyEngine engine(2);
+  const auto tasks = tests::toy_tasks(1);
+  const worker::StreamContext context{engine, tasks, 1, 1, 3};
+  Stream unbroken(context, beginning(0));
+  for (int i = 0; i < 25; ++i) {
+    Stream resumed(context, unbroken.state());
+    const auto a = unbroken.advance({0.5, 0.5});
+    const auto b = resumed.advance({0.5, 0.5});
+    CHECK(a.length == b.length);
+    CHECK(unbroken.state().phi == resumed.state().phi);
+    CHECK(unbroken.state().task == resumed.state().task);
+    CHECK(unbroken.state().truncation == resumed.state().truncation);
+  }
+}
+
+TEST_CASE("an outcome that is no gradient ends the task") {
+  tests::ToyEngine engine(2);
+  const auto tasks = tests::toy_tasks(1);
+  Stream stream({engine, tasks, 1, 1, 1}, beginning(0));
+  engine.next_outcome = rule::Outcome::dead_features;
+  CHECK(stream.advance({0.0, 0.0}).result.outcome == rule::Outcome::dead_features);
+  CHECK(stream.state().task == 1);
+  CHECK(stream.state().step == 0);
+}
+
+TEST_CASE("a state whose base model is not its task's is refused") {
+  tests::ToyEngine engine(2);
+  const auto tasks = tests::toy_tasks(1);
+  const worker::StreamContext context{engine, tasks, 1, 1, 1};
+  auto state = Stream(context, beginning(0)).state();
+  state.units.back() += 1;
+  CHECK_THROWS_AS(Stream(context, state), InputError);
+}

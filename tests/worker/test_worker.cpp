@@ -1,0 +1,135 @@
+// Workers and the coordinator together in one process: a whole job over queues.
+#include <cmath>
+#include <deque>
+#include <map>
+
+#include "common/rule/error.h"
+#include "coordinator/coordinator.h"
+#include "tests/catch.h"
+#include "tests/worker/toy_engine.h"
+#include "worker/worker.h"
+
+using namespace outerloop;
+using coordinator::Coordinator;
+using coordinator::StopReason;
+using worker::Worker;
+
+namespace {
+
+constexpr std::int64_t kParameters = 5;
+
+struct Silent : coordinator::Observer {
+  void on_update(const coordinator::UpdateRecord& record) override { last = record; }
+  void on_checkpoint(const store::Checkpoint& checkpoint) override { checkpoints.push_back(checkpoint); }
+  void on_warning(const std::string& line) override { warnings.push_back(line); }
+  coordinator::UpdateRecord last;
+  std::vector<store::Checkpoint> checkpoints;
+  std::vector<std::string> warnings;
+};
+
+store::Checkpoint start_state(const tests::ToyEngine& engine) {
+  store::Checkpoint start;
+  start.rule.rule = "neuron_local";
+  start.rule.layout = engine.theta_layout();
+  start.rule.theta = rule::initial_theta(engine.theta_layout(), 1);
+  return start;
+}
+
+/// Runs until everyone has left; messages are delivered round robin.
+void run(Coordinator& coordinator, std::map<int, Worker>& workers) {
+  std::deque<std::pair<int, std::string>> inbox;
+  double now = 0.0;
+  for (auto& [number, worker] : workers) inbox.emplace_back(number, net::encode(worker.hello()));
+  while (!coordinator.finished()) {
+    REQUIRE_FALSE(inbox.empty());
+    const auto [from, bytes] = inbox.front();
+    inbox.pop_front();
+    now += 0.001;
+    for (const auto& answer : coordinator.handle(from, bytes, now))
+      if (const auto next = workers.at(answer.to).handle(net::encode(answer.frame)))
+        inbox.emplace_back(answer.to, net::encode(*next));
+    coordinator.tick(now);
+  }
+}
+
+double distance(const std::vector<double>& theta) {
+  double squares = 0.0;
+  for (const double value : theta)
+    squares += (value - tests::ToyEngine::kTarget) * (value - tests::ToyEngine::kTarget);
+  return squares;
+}
+
+}  // namespace
+
+TEST_CASE("a job finds the minimum of a known meta-objective, with fewer or more workers than streams") {
+  const auto workers_and_streams = {std::pair{1, 1}, std::pair{3, 3}, std::pair{2, 7}, std::pair{5, 2}};
+  for (const auto& [worker_count, streams] : workers_and_streams) {
+    tests::ToyEngine engine(kParameters);
+    const auto tasks = tests::toy_tasks(1);
+    coordinator::CoordinatorOptions options;
+    options.updates = 300;
+    options.batch = 2;
+    options.streams = streams;
+    options.staleness_bound = 8;
+    options.adam.learning_rate = 0.05;
+    options.checkpoint_every = 50;
+    Silent observer;
+    std::vector<int> numbers;
+    std::map<int, Worker> workers;
+    for (int i = 1; i <= worker_count; ++i) {
+      numbers.push_back(i);
+      workers.emplace(i, Worker({engine, tasks, 1, 1, 3}, {0.0, "here", i, 10.0}));
+    }
+    Coordinator coordinator(options, start_state(engine), numbers, observer, 0.0);
+    run(coordinator, workers);
+    CHECK(coordinator.update() == 300);
+    CHECK(distance(coordinator.snapshot().rule.theta) < 1e-2);
+    CHECK(coordinator.snapshot().streams.size() == static_cast<std::size_t>(streams));
+    CHECK(observer.checkpoints.size() >= 4);
+    for (const auto& checkpoint : observer.checkpoints)
+      CHECK(checkpoint.streams.size() == static_cast<std::size_t>(streams));
+    CHECK(observer.warnings.empty());
+    for (const auto& answer : coordinator.release()) {
+      CHECK_FALSE(workers.at(answer.to).handle(net::encode(answer.frame)).has_value());
+      CHECK(workers.at(answer.to).may_finalize());
+    }
+  }
+}
+
+TEST_CASE("gradients are clipped on the worker, and their norm before clipping is reported") {
+  tests::ToyEngine engine(kParameters);
+  const auto tasks = tests::toy_tasks(1);
+  Worker worker({engine, tasks, 1, 1, 1}, {0.5, "here", 1, 10.0});
+  proto::CoordinatorMessage work;
+  work.add_assign()->set_stream(0);
+  const std::vector<float> theta(kParameters, 0.0f);
+  const auto frame = worker.handle(net::encode({work.SerializeAsString(), theta}));
+  REQUIRE(frame.has_value());
+  proto::WorkerMessage message;
+  REQUIRE(message.ParseFromString(frame->header));
+  CHECK(message.gradient().norm() == Approx(std::sqrt(9.0 * kParameters)));
+  double squares = 0.0;
+  for (const float value : frame->floats) squares += value * value;
+  CHECK(std::sqrt(squares) == Approx(0.5));
+  CHECK_FALSE(message.has_streams());
+}
+
+TEST_CASE("a worker without streams says hello, and a refused one ends") {
+  tests::ToyEngine engine(kParameters);
+  const auto tasks = tests::toy_tasks(1);
+  Worker worker({engine, tasks, 1, 1, 1}, {0.5, "here", 1, 10.0});
+  const proto::CoordinatorMessage work;
+  const auto frame = worker.handle(net::encode({work.SerializeAsString(), std::vector<float>(kParameters)}));
+  REQUIRE(frame.has_value());
+  proto::WorkerMessage message;
+  REQUIRE(message.ParseFromString(frame->header));
+  CHECK(message.has_hello());
+  proto::CoordinatorMessage refused;
+  refused.set_command(proto::CoordinatorMessage::refused);
+  CHECK_FALSE(worker.handle(net::encode({refused.SerializeAsString(), {}})).has_value());
+  CHECK(worker.refused());
+  CHECK_FALSE(worker.may_finalize());
+  CHECK_THROWS_AS(worker.handle("rubbish"), InputError);
+  CHECK_THROWS_AS(worker.handle(net::encode({work.SerializeAsString(), {1.0f}})),
+                  Error);  // θ of another size
+}
