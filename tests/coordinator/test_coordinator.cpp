@@ -293,6 +293,7 @@ TEST_CASE("the run ends after its updates, its seconds or a signal, with everyon
   REQUIRE(released.size() == 2);
   CHECK(read(released[0]).finalize());
 
+  o.deadline = 1000.0;
   Fixture seconds(o);
   seconds.coordinator.tick(59.0);
   CHECK(seconds.coordinator.stop_reason() == StopReason::none);

@@ -1,0 +1,80 @@
+#pragma once
+// Runs the built executable as a user does.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+
+namespace outerloop::tests {
+
+/// A folder that is removed with all that is in it.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "outerloop-test-XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::string& path() const { return path_; }
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+inline std::string read_text(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return text.str();
+}
+
+inline nlohmann::json read_json(const std::string& path) { return nlohmann::json::parse(read_text(path)); }
+
+struct Finished {
+  int exit_code = 0;
+  std::string out;
+  std::string err;
+};
+
+/// Runs a shell command line; at most `seconds`.
+inline Finished run_shell(const std::string& command, int seconds = 120) {
+  const TemporaryFolder folder;
+  const std::string line = "timeout -k 10 " + std::to_string(seconds) + " sh -c '" + command + "' > " +
+                           (folder / "out") + " 2> " + (folder / "err") + " < /dev/null";
+  const int status = std::system(line.c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_text(folder / "out"),
+          read_text(folder / "err")};
+}
+
+inline std::string executable() { return std::string("\"") + OUTERLOOP_EXECUTABLE + "\""; }
+
+/// `outerloop ARGUMENTS` alone.
+inline Finished outerloop(const std::string& arguments) { return run_shell(executable() + " " + arguments); }
+
+/// The same under scripts/mpirun at that many ranks; 1 is run alone.
+inline Finished outerloop_on(int ranks, const std::string& arguments) {
+  if (ranks == 1) return outerloop(arguments);
+  return run_shell(std::string("\"") + OUTERLOOP_MPIRUN + "\" -n " + std::to_string(ranks) + " " +
+                   executable() + " " + arguments);
+}
+
+/// How often `part` occurs in `text`.
+inline int occurrences(const std::string& text, const std::string& part) {
+  int count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size()))
+    ++count;
+  return count;
+}
+
+}  // namespace outerloop::tests

@@ -1,0 +1,188 @@
+// outerloop train from end to end, as a user runs it, at one and more ranks.
+#include <algorithm>
+
+#include "tests/catch.h"
+#include "tests/cli/run_command.h"
+
+using namespace outerloop::tests;
+using nlohmann::json;
+
+namespace {
+
+/// A tiny rule on tiny tasks of glyphs that learns within seconds.
+std::string learning_config() { return std::string(OUTERLOOP_TEST_DATA) + "/learning.textproto"; }
+
+std::vector<json> metrics_of(const std::string& run) {
+  std::vector<json> lines;
+  std::istringstream text(read_text(run + "/metrics.jsonl"));
+  for (std::string line; std::getline(text, line);) lines.push_back(json::parse(line));
+  return lines;
+}
+
+std::vector<std::int64_t> updates_of(const std::string& run) {
+  std::vector<std::int64_t> updates;
+  for (const auto& line : metrics_of(run))
+    if (!line.contains("event")) updates.push_back(line.at("update").get<std::int64_t>());
+  return updates;
+}
+
+/// Exit codes of all ranks, sorted.
+std::string codes_of_all_ranks(int ranks, const std::string& arguments, std::string& err) {
+  const TemporaryFolder folder;
+  const std::string command = std::string("\"") + OUTERLOOP_MPIRUN + "\" -n " + std::to_string(ranks) +
+                              " sh -c \"\\\"" + OUTERLOOP_EXECUTABLE + "\\\" " + arguments +
+                              "; echo \\$? >> " + (folder / "codes") + "\"";
+  const auto finished = run_shell(command);
+  err = finished.err;
+  std::istringstream text(read_text(folder / "codes"));
+  std::vector<std::string> codes;
+  for (std::string code; text >> code;) codes.push_back(code);
+  std::sort(codes.begin(), codes.end());
+  std::string joined;
+  for (const auto& code : codes) joined += code;
+  return joined;
+}
+
+}  // namespace
+
+TEST_CASE("meta-training lowers the meta-objective from a fixed seed, at 1, 2 and 4 ranks") {
+  for (const int ranks : {1, 2, 4}) {
+    const TemporaryFolder folder;
+    const std::string run = folder / "run";
+    const auto finished = outerloop_on(
+        ranks, "train " + learning_config() + " --run-dir " + run + " --json " + (folder / "copy.json"));
+    INFO(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    const json result = read_json(run + "/result.json");
+    CHECK(result == read_json(folder / "copy.json"));
+    CHECK(result.at("stop_reason") == "updates");
+    CHECK(result.at("updates") == 60);
+    CHECK(result.at("gradients") == 240);
+    CHECK(result.at("workers_lost") == 0);
+    CHECK(result.at("meta_objective_last").get<double>() <
+          result.at("meta_objective_first").get<double>() - 0.05);
+    CHECK(result.at("theta_sha256").get<std::string>().size() == 64);
+    CHECK(updates_of(run).size() == 60);
+    for (const char* file : {"config.textproto", "environment.json", "rule.h5", "checkpoints/latest"})
+      CHECK(std::filesystem::exists(run + "/" + file));
+    const auto inspected = outerloop("inspect " + run + "/rule.h5 --json " + (folder / "inspect.json"));
+    CHECK(inspected.exit_code == 0);
+    CHECK(read_json(folder / "inspect.json").at("theta_sha256") == result.at("theta_sha256"));
+  }
+}
+
+TEST_CASE("alone, the same seed gives the same bits, and another seed others") {
+  const TemporaryFolder folder;
+  const auto hash = [&](const std::string& name, const std::string& more) {
+    const auto finished = outerloop("train smoke --run-dir " + (folder / name) + " " + more);
+    INFO(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    return read_json(folder / (name + "/result.json")).at("theta_sha256").get<std::string>();
+  };
+  const auto first = hash("a", "--set seed=3");
+  CHECK(hash("b", "--set seed=3") == first);
+  CHECK(hash("c", "--set seed=4") != first);
+}
+
+TEST_CASE("a resumed run goes on where the last one ended") {
+  const TemporaryFolder folder;
+  const std::string run = folder / "run";
+  REQUIRE(outerloop_on(2, "train smoke --run-dir " + run).exit_code == 0);
+  const json first = read_json(run + "/result.json");
+  const auto again = outerloop_on(2, "train smoke --run-dir " + run);
+  CHECK(occurrences(again.err, "not empty") == 1);
+  const auto resumed = outerloop_on(2, "train --resume --run-dir " + run + " --set updates=35");
+  INFO(resumed.err);
+  REQUIRE(resumed.exit_code == 0);
+  const json second = read_json(run + "/result.json");
+  CHECK(second.at("updates") == 35);
+  CHECK(second.at("gradients") == 35 * 4);
+  CHECK(second.at("seconds").get<double>() > first.at("seconds").get<double>());
+  const auto updates = updates_of(run);
+  REQUIRE(updates.size() == 35);
+  for (std::size_t i = 0; i < updates.size(); ++i) CHECK(updates[i] == static_cast<std::int64_t>(i) + 1);
+  CHECK(metrics_of(run).front().at("segment") != metrics_of(run).back().at("segment"));
+}
+
+TEST_CASE("alone, a run that was cut in two ends at the bits of an unbroken one") {
+  const TemporaryFolder folder;
+  REQUIRE(outerloop("train smoke --run-dir " + (folder / "whole") + " --set updates=30").exit_code == 0);
+  REQUIRE(outerloop("train smoke --run-dir " + (folder / "cut") + " --set updates=13").exit_code == 0);
+  REQUIRE(outerloop("train --resume --run-dir " + (folder / "cut") + " --set updates=30").exit_code == 0);
+  CHECK(read_json(folder / "whole/result.json").at("theta_sha256") ==
+        read_json(folder / "cut/result.json").at("theta_sha256"));
+}
+
+TEST_CASE("a damaged newest checkpoint is named and the one before it used") {
+  const TemporaryFolder folder;
+  const std::string run = folder / "run";
+  REQUIRE(outerloop("train smoke --run-dir " + run).exit_code == 0);
+  std::filesystem::resize_file(run + "/checkpoints/000000020.h5", 5000);
+  const auto resumed = outerloop("train --resume --run-dir " + run + " --set updates=25");
+  INFO(resumed.err);
+  CHECK(resumed.exit_code == 0);
+  CHECK(occurrences(resumed.err, "000000020.h5") == 1);
+  CHECK(updates_of(run).size() == 25);
+}
+
+TEST_CASE("what cannot run ends every rank with one line and exit 2") {
+  const TemporaryFolder folder;
+  const std::string run = " --run-dir " + (folder / "run");
+  const struct {
+    std::string arguments;
+    std::string said;
+  } cases[] = {
+      {"train smoke --set updats=3" + run, "nearest known key"},
+      {"train no-such-preset" + run, "neither a file nor a preset"},
+      {"train smoke --set batch=0" + run, "batch = 0"},
+      {"train smoke --no-such-flag" + run, "--no-such-flag"},
+      {"train --resume" + run, "no run to resume"},
+      {"train smoke --set device=cuda" + run, "cuda"},
+      {"train smoke --set engine.precision=mixed" + run, "mixed"},
+      {"train " + std::string(OUTERLOOP_TEST_DATA) + "/missing_dataset.textproto" + run, "/nowhere"},
+      {"train " + std::string(OUTERLOOP_TEST_DATA) + "/overlap.textproto" + run, "glyphs"},
+  };
+  for (const auto& c : cases) {
+    std::filesystem::remove_all(folder / "run");
+    INFO(c.arguments);
+    const auto alone = outerloop(c.arguments);
+    INFO(alone.err);
+    CHECK(alone.exit_code == 2);
+    CHECK(occurrences(alone.err, "outerloop:") == 1);
+    CHECK(alone.err.find(c.said) != std::string::npos);
+    std::filesystem::remove_all(folder / "run");
+    std::string err;
+    CHECK(codes_of_all_ranks(3, c.arguments, err) == "222");
+    CHECK(occurrences(err, "outerloop:") == 1);
+  }
+}
+
+TEST_CASE("a signal to any rank leads to a checkpoint, a line that says how to resume, and exit 0") {
+  for (const int ranks : {1, 3}) {
+    const TemporaryFolder folder;
+    const std::string run = folder / "run";
+    const std::string launcher =
+        ranks == 1 ? "" : std::string("\"") + OUTERLOOP_MPIRUN + "\" -n " + std::to_string(ranks) + " ";
+    const auto finished =
+        run_shell(launcher + executable() + " train smoke --run-dir " + run +
+                  " --set updates=100000 & for i in $(seq 100); do sleep 0.2; grep -q update.:3, " + run +
+                  "/metrics.jsonl 2>/dev/null && break; done; pkill -TERM -n -f " + run + "; wait $!");
+    INFO(finished.err);
+    CHECK(finished.exit_code == 0);
+    CHECK(read_json(run + "/result.json").at("stop_reason") == "signal");
+    CHECK(finished.out.find("--resume --run-dir " + run) != std::string::npos);
+  }
+}
+
+TEST_CASE("a rule's θ starts another run") {
+  const TemporaryFolder folder;
+  REQUIRE(outerloop("train smoke --run-dir " + (folder / "a")).exit_code == 0);
+  const std::string init = " --init-theta " + (folder / "a/rule.h5");
+  REQUIRE(outerloop("train smoke --run-dir " + (folder / "b") + init + " --set updates=1").exit_code == 0);
+  CHECK(outerloop("inspect " + (folder / "a/rule.h5") + " " + (folder / "b/checkpoints/000000000.h5"))
+            .exit_code == 0);
+  const auto other =
+      outerloop("train smoke --run-dir " + (folder / "c") + init + " --set rule.hidden_channels=5");
+  CHECK(other.exit_code == 2);
+  CHECK(occurrences(other.err, "outerloop:") == 1);
+}
