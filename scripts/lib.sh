@@ -1,0 +1,148 @@
+# Functions that scripts/run, scripts/test and scripts/mpirun share. Sourced by bash, never run by itself.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+
+say() { printf '%s: %s\n' "${0##*/}" "$*"; }
+
+# die STATUS MESSAGE: 2 is bad usage or a machine that lacks something, 1 is a failure while running.
+die() {
+  printf '%s: %s\n' "${0##*/}" "$2" >&2
+  exit "$1"
+}
+
+# Cores this process may use. nproc would obey OMP_NUM_THREADS, which says nothing about ranks.
+cores() { env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc; }
+
+# Compilers that run side by side: a file that includes LibTorch needs up to 2 GiB.
+build_jobs() {
+  local available_kib jobs cores
+  cores=$(cores)
+  available_kib=$(awk '/^MemAvailable:/ {print $2}' /proc/meminfo 2>/dev/null)
+  jobs=$((${available_kib:-4194304} / 2097152))
+  [ "$jobs" -ge 1 ] || jobs=1
+  [ "$jobs" -le "$cores" ] || jobs=$cores
+  echo "$jobs"
+}
+
+# --- packages -------------------------------------------------------------------------------------------------------
+
+# packages_of SECTION...: the names listed under these sections of scripts/packages, one a line.
+packages_of() {
+  awk -v wanted=" $* " '
+    /^[[:space:]]*(#|$)/ {next}
+    /^\[/ {gsub(/[][[:space:]]/, ""); inside = index(wanted, " " $0 " "); next}
+    inside {print $1}' "$root/scripts/packages"
+}
+
+# Of the names given, those that are not installed.
+packages_missing() {
+  local name
+  for name in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || echo "$name"
+  done
+}
+
+# as_root COMMAND...: with sudo where needed; 125 where there is neither root nor sudo.
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+    sudo "$@"
+  else
+    return 125
+  fi
+}
+
+# install_packages SECTION...: installs what is missing, says so first, and does nothing if nothing is.
+install_packages() {
+  local missing status=0
+  command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
+    die 2 "this machine has no apt-get: bring the packages of $root/scripts/packages yourself (docs/install.md), then give --no-install"
+  mapfile -t missing < <(packages_missing $(packages_of "$@"))
+  if [ "${#missing[@]}" -gt 0 ]; then
+    say "installing ${#missing[@]} Debian packages and what they depend on: ${missing[*]}"
+    as_root true || status=$?
+    [ "$status" -ne 125 ] ||
+      die 2 "neither root nor sudo; have this run: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
+    # Without a network the lists may still be good enough, so a failed update is not the end.
+    apt_get update || say "apt-get update failed, going on with the package lists that are here"
+    apt_get --yes --no-install-recommends install "${missing[@]}" ||
+      die 1 "apt-get could not install the packages; its own lines above say why"
+  fi
+  use_openblas
+}
+
+apt_get() {
+  as_root env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -qq -o DPkg::Lock::Timeout=300 \
+    -o Dpkg::Use-Pty=0 -o Acquire::Languages=none "$@" </dev/null | quiet_dpkg
+  return "${PIPESTATUS[0]}"
+}
+
+# dpkg's line for each of some 500 packages says nothing to a reader; one dot for ten of them shows that it goes on.
+quiet_dpkg() {
+  awk '
+    /^(Selecting previously|Preparing to unpack|\(Reading database|Setting up|Processing triggers|update-alternatives: using)/ {next}
+    /^Unpacking/ {if (++unpacked % 10 == 0) {printf "."; fflush()} next}
+    {print}
+    END {if (unpacked >= 10) print ""}'
+}
+
+# LibTorch's package is satisfied with the reference BLAS, which is several times slower. Another fast BLAS that someone
+# chose is left alone.
+use_openblas() {
+  local machine library link now wanted
+  command -v gcc >/dev/null && command -v update-alternatives >/dev/null || return 0
+  machine=$(gcc -print-multiarch)
+  for library in blas lapack; do
+    link=lib$library.so.3-$machine
+    now=$(readlink -f "/usr/lib/$machine/lib$library.so.3" || true)
+    case $now in
+      */openblas-*) continue ;;
+      "/usr/lib/$machine/$library/"* | "") ;;
+      *) say "note: lib$library.so.3 is $now, not OpenBLAS; left as it is" && continue ;;
+    esac
+    wanted=$(update-alternatives --list "$link" 2>/dev/null | grep /openblas- | head -n 1 || true)
+    [ -n "$wanted" ] || die 2 "lib$library.so.3 is not OpenBLAS: apt-get install libopenblas0-pthread"
+    say "making OpenBLAS the machine's lib$library.so.3 (it was ${now:-missing})"
+    as_root update-alternatives --quiet --set "$link" "$wanted" ||
+      die 2 "lib$library.so.3 is not OpenBLAS; as root: update-alternatives --set $link $wanted"
+  done
+}
+
+# --- building -------------------------------------------------------------------------------------------------------
+
+# configure PRESET [cmake arguments]: starts anew where the folder was configured for a tree that has since moved.
+configure() {
+  local preset=$1 cache=$root/build/$1/CMakeCache.txt fresh=()
+  shift
+  if [ -f "$cache" ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache"; then
+    say "build/$preset was configured for another folder: configuring it anew"
+    fresh=(--fresh)
+  fi
+  (cd "$root" && cmake --preset "$preset" "${fresh[@]}" --log-level=NOTICE -Wno-dev "$@")
+}
+
+# configured PRESET: whether ninja alone can go on from here.
+configured() {
+  [ -f "$root/build/$1/build.ninja" ] &&
+    grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$root/build/$1/CMakeCache.txt" 2>/dev/null
+}
+
+# build PRESET [targets]
+build() {
+  local preset=$1
+  shift
+  cmake --build "$root/build/$preset" --parallel "$(build_jobs)" ${1:+--target} "$@"
+}
+
+# --- running --------------------------------------------------------------------------------------------------------
+
+# wait_for PROCESS: its exit status, however many signals interrupt the waiting.
+wait_for() {
+  local status=0
+  while kill -0 "$1" 2>/dev/null; do
+    wait "$1" || true
+  done
+  wait "$1" || status=$?
+  return "$status"
+}
