@@ -1,6 +1,6 @@
 #pragma once
-// The task distribution: dataset, classes, permutation of the inputs, architecture and number of inner steps, and
-// the minibatches of every step, all from counter-based random numbers.
+// The task distribution: dataset, classes, permutation of the inputs, architecture and number of inner steps,
+// and the minibatches of every step, all from counter-based random numbers.
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -27,7 +27,7 @@ struct TaskOptions {
   std::int64_t output_units = 32;        ///< N_L; 0: the task's way (supervised rules)
   IntegerRange inner_steps{10, 100};     ///< length of a task, log-uniform
   double invert_probability = 0.0;       ///< the whole task shows 1 - x
-  double gain_jitter = 0.0;              ///< the whole task's contrast is multiplied by exp(uniform(-g, g)), about 0.5
+  double gain_jitter = 0.0;  ///< g: the whole task's x is multiplied by exp(uniform(-g, g)), 0 .. 10
 };
 
 struct WeightedDataset {
@@ -38,35 +38,44 @@ struct WeightedDataset {
 /// One task: a pure function of (seed, stream, index).
 struct Task {
   std::uint32_t stream = 0;
-  std::uint32_t index = 0;                 ///< counts the tasks of its stream
-  std::size_t dataset = 0;                 ///< place in the distribution's list
-  std::vector<std::int32_t> classes;       ///< way labels of the dataset; place in the list = label in the task
-  std::vector<std::int32_t> permutation;   ///< x[i] = pixel[permutation[i]]
+  std::uint32_t index = 0;            ///< counts the tasks of its stream
+  std::size_t dataset = 0;            ///< place in the distribution's list
+  std::vector<std::int32_t> classes;  ///< way labels of the dataset; place in the list = label in the task
+  std::vector<std::int32_t> permutation;  ///< x[i] = pixel[permutation[i]]
   rule::Architecture architecture;
-  std::int64_t inner_steps = 0;            ///< after so many steps the stream begins its next task
+  std::int64_t inner_steps = 0;  ///< after so many steps the stream begins its next task
   bool inverted = false;
   double gain = 1.0;
 };
 
 class TaskDistribution {
  public:
-  /// Throws InputError where a dataset has too few classes or examples per class for the options.
+  /// Throws InputError, naming option or dataset, its value and what is allowed: an option out of range
+  /// (fewer than three classes among them: two give the meta-objective no gradient), no datasets, a weight
+  /// that is not positive, or a dataset with fewer than way.high classes of 2K examples. Smaller classes are
+  /// never sampled.
   TaskDistribution(TaskOptions options, std::vector<WeightedDataset> datasets, std::uint64_t seed);
 
   const TaskOptions& options() const { return options_; }
   const std::vector<WeightedDataset>& datasets() const { return datasets_; }
 
+  /// Elements of each purpose: task_dataset 0; task_classes 0 (way), then 1 .. way; task_permutation 0 ..
+  /// inputs - 1; task_architecture 0 (depth), 1 (width); task_steps 0; augmentation 0 (inversion), 1 (gain).
   Task sample(std::uint32_t stream, std::uint32_t index) const;
 
-  /// The minibatch and the two labelled minibatches (disjoint, y one-hot over the task's classes) of inner step
-  /// `step` >= 0. The inner minibatch is drawn from the task's classes without regard to labels and carries them
-  /// in y only for rules that train on labels.
+  /// The minibatch and the two labelled minibatches (disjoint, y one-hot over the task's classes) of inner
+  /// step `step` >= 0. The inner minibatch is drawn from the task's classes without regard to labels and
+  /// carries them in y only for rules that train on labels. Rows of a and b go class by class, K rows each.
+  /// x = gain · (pixel / 255, or 1 minus that where inverted), permuted.
+  /// Elements: minibatch step · B + row; labelled (step · way + class) · 2K + draw, of which the first K are
+  /// a's. Throws Error where such an element does not fit 32 bits (after some 10^7 steps of one task).
   rule::StepData step_data(const Task& task, std::int64_t step) const;
 
  private:
   TaskOptions options_;
   std::vector<WeightedDataset> datasets_;
   std::uint64_t seed_;
+  std::vector<std::vector<std::int32_t>> eligible_;  ///< [datasets][...]: classes with at least 2K examples
 };
 
 }  // namespace outerloop::data

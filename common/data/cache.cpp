@@ -1,0 +1,192 @@
+#include "common/data/cache.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "common/data/source_files.h"
+#include "common/rule/error.h"
+
+namespace outerloop::data {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr char kMagic[8] = {'O', 'L', 'D', 'A', 'T', 'A', '\r', '\n'};
+constexpr std::uint64_t kVersion = 1;
+constexpr std::size_t kHeaderBytes = 8 + 4 + 4 + 8 + 8 + 8 + 32 + 32;
+constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 34;
+constexpr std::uint64_t kMaxSide = 4096;
+
+void put(std::vector<std::uint8_t>& bytes, std::uint64_t value, int count) {
+  for (int i = 0; i < count; ++i) bytes.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
+}
+
+void put(std::vector<std::uint8_t>& bytes, const void* data, std::size_t count) {
+  const auto* begin = static_cast<const std::uint8_t*>(data);
+  bytes.insert(bytes.end(), begin, begin + count);
+}
+
+std::uint64_t get(const std::uint8_t* bytes, int count) {
+  std::uint64_t value = 0;
+  for (int i = count - 1; i >= 0; --i) value = value << 8 | bytes[i];
+  return value;
+}
+
+Digest digest_of(const std::uint8_t* bytes, std::size_t count) {
+  Sha256 hash;
+  hash.update(bytes, count);
+  return hash.finish();
+}
+
+/// The file's extents, as its header announces them.
+struct Extents {
+  std::uint64_t side, classes, name_bytes, examples;
+
+  /// True where they fit a payload of exactly so many bytes. No product overflows.
+  bool fill(std::uint64_t payload) const {
+    if (side < 1 || side > kMaxSide || name_bytes > payload || classes > name_bytes) return false;
+    const std::uint64_t rest = payload - name_bytes;
+    return examples <= rest && rest == examples * (4 + side * side);
+  }
+};
+
+WorkingSet parse(const std::vector<std::uint8_t>& bytes, const Digest& key) {
+  const std::uint8_t* header = bytes.data();
+  if (bytes.size() < kHeaderBytes || std::memcmp(header, kMagic, sizeof kMagic) != 0)
+    throw InputError("it is no data cache");
+  if (get(header + 8, 4) != kVersion) throw InputError("it is of another version");
+  if (std::memcmp(header + 40, key.data(), key.size()) != 0)
+    throw InputError("what it was made from has changed");
+  const Extents extents{get(header + 12, 4), get(header + 16, 8), get(header + 24, 8), get(header + 32, 8)};
+  const std::uint8_t* payload = header + kHeaderBytes;
+  const std::size_t payload_bytes = bytes.size() - kHeaderBytes;
+  if (!extents.fill(payload_bytes)) throw InputError("its size is not what its header announces");
+  const Digest digest = digest_of(payload, payload_bytes);
+  if (std::memcmp(header + 72, digest.data(), digest.size()) != 0) throw InputError("its checksum differs");
+
+  WorkingSet set;
+  set.side = static_cast<std::int64_t>(extents.side);
+  const auto* names = reinterpret_cast<const char*>(payload);
+  const char* const names_end = names + extents.name_bytes;
+  while (names != names_end) {
+    const auto* end =
+        static_cast<const char*>(std::memchr(names, 0, static_cast<std::size_t>(names_end - names)));
+    if (end == nullptr) throw InputError("a class name does not end");
+    set.class_names.emplace_back(names, end);
+    names = end + 1;
+  }
+  if (set.class_names.size() != extents.classes)
+    throw InputError("its class names are not as many as announced");
+  const std::uint8_t* labels = payload + extents.name_bytes;
+  set.labels.resize(static_cast<std::size_t>(extents.examples));
+  for (std::size_t i = 0; i < set.labels.size(); ++i) {
+    const std::uint64_t label = get(labels + 4 * i, 4);
+    if (label >= extents.classes) throw InputError("a label is no class");
+    set.labels[i] = static_cast<std::int32_t>(label);
+  }
+  set.pixels.assign(labels + 4 * extents.examples, bytes.data() + bytes.size());
+  return set;
+}
+
+std::vector<std::uint8_t> serialize(const Digest& key, const WorkingSet& set) {
+  std::vector<std::uint8_t> payload;
+  for (const std::string& name : set.class_names) put(payload, name.c_str(), name.size() + 1);
+  const std::uint64_t name_bytes = payload.size();
+  payload.reserve(payload.size() + 4 * set.labels.size() + set.pixels.size());
+  for (const std::int32_t label : set.labels) put(payload, static_cast<std::uint64_t>(label), 4);
+  put(payload, set.pixels.data(), set.pixels.size());
+  const Digest digest = digest_of(payload.data(), payload.size());
+
+  std::vector<std::uint8_t> bytes;
+  bytes.reserve(kHeaderBytes + payload.size());
+  put(bytes, kMagic, sizeof kMagic);
+  put(bytes, kVersion, 4);
+  put(bytes, static_cast<std::uint64_t>(set.side), 4);
+  put(bytes, set.class_names.size(), 8);
+  put(bytes, name_bytes, 8);
+  put(bytes, set.labels.size(), 8);
+  put(bytes, key.data(), key.size());
+  put(bytes, digest.data(), digest.size());
+  put(bytes, payload.data(), payload.size());
+  return bytes;
+}
+
+/// Removes the temporary file unless it was renamed.
+struct TemporaryFile {
+  std::string path;
+  int descriptor;
+  bool keep = false;
+  ~TemporaryFile() {
+    if (descriptor >= 0) ::close(descriptor);
+    if (!keep) ::unlink(path.c_str());
+  }
+};
+
+[[noreturn]] void fail(const std::string& path) {
+  throw Error(path + ": cannot be written (" + std::strerror(errno) + ")");
+}
+
+}  // namespace
+
+std::optional<WorkingSet> read_cache(const fs::path& file, const Digest& key) {
+  std::error_code error;
+  if (!fs::exists(file, error)) return std::nullopt;
+  std::vector<std::uint8_t> bytes;
+  try {
+    bytes = read_file(file, kMaxFileBytes);
+  } catch (const InputError&) {
+    throw InputError("it cannot be read or is empty");
+  }
+  return parse(bytes, key);
+}
+
+void write_cache(const fs::path& file, const Digest& key, const WorkingSet& set) {
+  const std::vector<std::uint8_t> bytes = serialize(key, set);
+  std::error_code error;
+  fs::create_directories(file.parent_path(), error);
+  if (error) throw Error(file.parent_path().string() + ": cannot be made (" + error.message() + ")");
+  std::string temporary_name = file.string() + ".XXXXXX.tmp";
+  TemporaryFile temporary{temporary_name, ::mkstemps(temporary_name.data(), 4)};
+  temporary.path = temporary_name;
+  if (temporary.descriptor < 0) fail(temporary_name);
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t wrote = ::write(temporary.descriptor, bytes.data() + done, bytes.size() - done);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) fail(temporary_name);
+    done += static_cast<std::size_t>(wrote);
+  }
+  if (::fsync(temporary.descriptor) != 0) fail(temporary_name);
+  if (std::rename(temporary_name.c_str(), file.c_str()) != 0) fail(file.string());
+  temporary.keep = true;
+}
+
+WorkingSet cached(const std::string& directory, const std::string& file_name, const Digest& key,
+                  const std::function<WorkingSet()>& make) {
+  if (directory.empty()) return make();
+  const fs::path file = fs::path(directory) / file_name;
+  try {
+    if (std::optional<WorkingSet> set = read_cache(file, key)) return std::move(*set);
+  } catch (const InputError& error) {
+    std::fprintf(stderr, "note: %s: %s: it is made anew\n", file.c_str(), error.what());
+  }
+  WorkingSet set = make();
+  try {
+    write_cache(file, key, set);
+  } catch (const Error& error) {
+    static std::atomic<bool> said{false};
+    if (!said.exchange(true))
+      std::fprintf(stderr,
+                   "warning: %s: datasets are made anew by every run; set OUTERLOOP_CACHE_DIR to a folder "
+                   "that can be written\n",
+                   error.what());
+  }
+  return set;
+}
+
+}  // namespace outerloop::data

@@ -1,0 +1,31 @@
+#pragma once
+// What was rendered or cropped, kept on disk: one file per dataset and source.
+//
+// Layout, little-endian: magic "OLDATA\r\n", version (32 bits), side (32), classes (64), bytes of all class
+// names (64), examples (64), key (32 bytes), SHA-256 of the payload (32 bytes); payload: every class name
+// with a NUL behind it, labels (32 bits each), pixels (side * side bytes each).
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "common/data/digest.h"
+#include "common/data/working_set.h"
+
+namespace outerloop::data {
+
+/// Reads a cache file. Empty where there is none. Throws InputError (what is wrong, without the file's name)
+/// where it is damaged, cut short, of another version, or was made from something else than `key`; sizes are
+/// compared with the file's before anything is allocated.
+std::optional<WorkingSet> read_cache(const std::filesystem::path& file, const Digest& key);
+
+/// Writes beside the file and renames, so that a reader sees the old file or the new one; folders are made.
+/// Several writers at once do no harm: the last one stays. Throws Error where it cannot be written.
+void write_cache(const std::filesystem::path& file, const Digest& key, const WorkingSet& set);
+
+/// The cached set, or that of `make`, which is then cached. A cache that cannot be used, or not be written,
+/// costs time only: it is said on stderr, the latter once per process. `directory` empty: no cache.
+WorkingSet cached(const std::string& directory, const std::string& file_name, const Digest& key,
+                  const std::function<WorkingSet()>& make);
+
+}  // namespace outerloop::data

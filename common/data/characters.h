@@ -1,0 +1,23 @@
+#pragma once
+// The characters that glyphs are rendered from, and which of them look alike.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace outerloop::data {
+
+/// A character and the class that it belongs to.
+struct Character {
+  char32_t code_point = 0;
+  std::int32_t label = 0;
+};
+
+/// Names of the classes, in label order: the canonical character of each, in UTF-8. Characters of Latin,
+/// Greek and Cyrillic that are drawn alike, or that differ in nothing but size (C and c: every glyph is
+/// fitted to one box), are one class.
+std::vector<std::string> character_classes();
+
+/// Every character, sorted by code point.
+std::vector<Character> characters();
+
+}  // namespace outerloop::data

@@ -1,0 +1,41 @@
+#pragma once
+// Glyphs of the fonts on this machine: a class = a character, an example = a face.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/data/characters.h"
+#include "common/data/fonts.h"
+#include "common/data/working_set.h"
+
+namespace outerloop::data {
+
+/// Side of the box that every glyph is fitted to, keeping its aspect ratio, in the middle of the image, as in
+/// MNIST.
+constexpr std::int64_t kGlyphBox = 20;
+
+/// Two images of a face count as the same drawing where they differ by less than this share of their ink:
+/// Σ|a − b| / (Σa + Σb).
+constexpr double kSameDrawing = 0.03;
+
+/// One rendered glyph.
+struct Glyph {
+  Character character;
+  std::vector<std::uint8_t> pixels;  ///< [28, 28], white on black, anti-aliased
+};
+
+/// What the face draws of `wanted`, in that order, without hinting. Characters that it lacks, draws as
+/// nothing or as its .notdef are left out. Symbol and bitmap faces, and files that FreeType cannot read, give
+/// none.
+std::vector<Glyph> render_face(const FontFace& face, const std::vector<Character>& wanted);
+
+/// Every face's glyphs, in the order of `faces`, then of code points. Left out: a glyph that the face draws
+/// as it drew an earlier one of another class (small capitals, I and l of sans-serif faces), for its label
+/// would be wrong; faces with fewer than ten classes (symbols, boxes). Classes without an example keep their
+/// label.
+WorkingSet render_glyphs(const std::vector<FontFace>& faces);
+
+/// What besides the font files decides about the result: versions and constants, for the cache's key.
+std::string glyphs_recipe();
+
+}  // namespace outerloop::data

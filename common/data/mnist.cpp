@@ -1,0 +1,82 @@
+#include "common/data/mnist.h"
+
+#include "common/data/idx.h"
+#include "common/rule/error.h"
+
+namespace outerloop::data {
+namespace fs = std::filesystem;
+namespace {
+
+/// "train-images" → the file's path. Some mirrors write a dot in place of the second hyphen.
+fs::path find_file(const std::string& dataset, const fs::path& folder, const std::string& stem,
+                   const std::string& axes) {
+  std::error_code error;
+  for (const char* separator : {"-", "."}) {
+    for (const char* suffix : {"", ".gz"}) {
+      const fs::path path = folder / (stem + separator + "idx" + axes + "-ubyte" + suffix);
+      if (fs::is_regular_file(path, error)) return path;
+    }
+  }
+  const std::string remedy = dataset == "fashion_mnist"
+                                 ? "apt-get install dataset-fashion-mnist, or give the folder that holds it"
+                                 : "put MNIST's four files there, or give the folder that holds them";
+  throw InputError(dataset + ": no " + stem + "-idx" + axes + "-ubyte[.gz] in " + folder.string() + ": " +
+                   remedy);
+}
+
+void append_part(const fs::path& images_path, const fs::path& labels_path, WorkingSet& set) {
+  const Idx images = read_idx(images_path);
+  const Idx labels = read_idx(labels_path);
+  if (images.shape.size() != 3 || images.shape[1] != images.shape[2] || images.shape[1] > 1024)
+    throw InputError(images_path.string() +
+                     ": not a list of square images up to 1024 pixels wide: check the file");
+  if (labels.shape.size() != 1)
+    throw InputError(labels_path.string() + ": not a list of labels: check the file");
+  if (labels.shape[0] != images.shape[0])
+    throw InputError(labels_path.string() + ": " + std::to_string(labels.shape[0]) + " labels for the " +
+                     std::to_string(images.shape[0]) + " images of " + images_path.string() +
+                     ": fetch both files again");
+  if (set.side != 0 && set.side != images.shape[1])
+    throw InputError(images_path.string() + ": images are " + std::to_string(images.shape[1]) +
+                     " pixels wide, those of the other part " + std::to_string(set.side) +
+                     ": fetch both again");
+  set.side = images.shape[1];
+  const std::size_t classes = set.class_names.size();
+  for (const std::uint8_t label : labels.elements) {
+    if (label >= classes)
+      throw InputError(labels_path.string() + ": label " + std::to_string(label) + ", the dataset has 0 to " +
+                       std::to_string(classes - 1) + ": fetch the file again");
+    set.labels.push_back(label);
+  }
+  set.pixels.insert(set.pixels.end(), images.elements.begin(), images.elements.end());
+}
+
+}  // namespace
+
+const char* const kFashionMnistFolder = "/usr/share/datasets/fashion-mnist";
+
+std::vector<std::string> mnist_class_names(const std::string& dataset) {
+  if (dataset == "fashion_mnist")
+    return {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+            "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+  return {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+}
+
+std::vector<fs::path> mnist_files(const std::string& dataset, const fs::path& folder, Part part) {
+  std::vector<fs::path> files;
+  for (const auto& [wanted, prefix] : {std::pair{Part::train, "train"}, std::pair{Part::test, "t10k"}}) {
+    if (part != Part::all && part != wanted) continue;
+    files.push_back(find_file(dataset, folder, std::string(prefix) + "-images", "3"));
+    files.push_back(find_file(dataset, folder, std::string(prefix) + "-labels", "1"));
+  }
+  return files;
+}
+
+WorkingSet read_mnist(const std::string& dataset, const std::vector<fs::path>& files) {
+  WorkingSet set;
+  set.class_names = mnist_class_names(dataset);
+  for (std::size_t i = 0; i + 1 < files.size(); i += 2) append_part(files[i], files[i + 1], set);
+  return set;
+}
+
+}  // namespace outerloop::data

@@ -1,0 +1,28 @@
+#pragma once
+// MNIST's published layout: train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
+// t10k-labels-idx1-ubyte in one folder, gzipped or not. Fashion-MNIST is published in the same files.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/data/dataset.h"
+#include "common/data/working_set.h"
+
+namespace outerloop::data {
+
+/// The folder where Debian's dataset-fashion-mnist puts its files.
+extern const char* const kFashionMnistFolder;
+
+/// Class names in label order: digits for mnist, garments for fashion_mnist.
+std::vector<std::string> mnist_class_names(const std::string& dataset);
+
+/// The files of `part` that `folder` holds, images then labels, train before test. Throws InputError that
+/// names the missing file and says how to bring it.
+std::vector<std::filesystem::path> mnist_files(const std::string& dataset,
+                                               const std::filesystem::path& folder, Part part);
+
+/// Reads what mnist_files found. Throws InputError where images are not square (or not as large as those of
+/// the other part), a label is no class, or a part has not as many labels as images.
+WorkingSet read_mnist(const std::string& dataset, const std::vector<std::filesystem::path>& files);
+
+}  // namespace outerloop::data

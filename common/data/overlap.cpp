@@ -1,0 +1,64 @@
+#include "common/data/overlap.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+
+#include "common/data/source_files.h"
+#include "common/data/sources.h"
+#include "common/rule/error.h"
+
+namespace outerloop::data {
+namespace fs = std::filesystem;
+namespace {
+
+std::string describe(const DatasetRequest& request) {
+  return request.path.empty() ? request.name : request.name + ":" + request.path;
+}
+
+bool is_inside(const fs::path& inner, const fs::path& outer) {
+  const auto ends = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
+  return ends.first == outer.end();
+}
+
+/// Datasets that read the same kind of files.
+std::string kind(const DatasetRequest& request) {
+  return request.name == "fashion_mnist" || request.name == "mnist" ? "idx" : request.name;
+}
+
+/// True where both read some file.
+bool share_files(const DatasetRequest& a, const DatasetRequest& b) {
+  if (kind(a) != kind(b)) return false;
+  const fs::path a_folder = source_folder(a);
+  const fs::path b_folder = source_folder(b);
+  if (a_folder == b_folder) return true;
+  if (kind(a) == "idx") return false;  // only files in the folder itself are read
+  // Without a folder: all fonts of this machine, a folder's perhaps among them.
+  return a_folder.empty() || b_folder.empty() || is_inside(a_folder, b_folder) ||
+         is_inside(b_folder, a_folder);
+}
+
+/// True where the class split keeps the two apart: the same classes must have the same names in both.
+bool split_by_class(const DatasetRequest& a, const DatasetRequest& b) {
+  const bool disjoint = (a.classes == ClassSplit::train && b.classes == ClassSplit::held_out) ||
+                        (a.classes == ClassSplit::held_out && b.classes == ClassSplit::train);
+  return disjoint && a.name == b.name && (a.name == "glyphs" || source_folder(a) == source_folder(b));
+}
+
+void check_pair(const DatasetRequest& training, const DatasetRequest& evaluation) {
+  if (!share_files(training, evaluation) || split_by_class(training, evaluation)) return;
+  throw InputError(
+      "dataset " + describe(evaluation) + " is for evaluation, and training reads the same data as " +
+      describe(training) +
+      ": take another dataset for one of them, or classes: train there and classes: held_out here");
+}
+
+}  // namespace
+
+void check_no_overlap(const std::vector<DatasetRequest>& training,
+                      const std::vector<DatasetRequest>& evaluation) {
+  for (const DatasetRequest& a : training)
+    for (const DatasetRequest& b : evaluation) check_pair(a, b);
+}
+
+}  // namespace outerloop::data

@@ -1,0 +1,61 @@
+// PNG through libpng's simplified API.
+#include <png.h>
+
+#include <cstring>
+
+#include "common/data/image.h"
+#include "common/rule/error.h"
+
+namespace outerloop::data {
+namespace {
+
+// Deflate packs at most 1032 bytes into one, and a byte holds at most eight pixels.
+constexpr std::int64_t kPixelsPerByte = 1032 * 8;
+
+/// True where the chunks follow one another up to IEND: libpng itself does not miss a lost end.
+bool has_end(const std::vector<std::uint8_t>& bytes) {
+  std::size_t at = 8;
+  while (at + 12 <= bytes.size()) {
+    const std::uint8_t* chunk = bytes.data() + at;
+    const std::size_t length =
+        std::size_t{chunk[0]} << 24 | std::size_t{chunk[1]} << 16 | std::size_t{chunk[2]} << 8 | chunk[3];
+    if (length > bytes.size() - at - 12) return false;
+    if (std::memcmp(chunk + 4, "IEND", 4) == 0) return true;
+    at += 12 + length;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string png_version() { return "libpng " + std::to_string(png_access_version_number()); }
+
+GreyImage decode_png(const std::vector<std::uint8_t>& bytes, const std::string& name) {
+  if (!has_end(bytes)) throw InputError(name + ": PNG that ends early: fetch the file again");
+  png_image png;
+  std::memset(&png, 0, sizeof png);
+  png.version = PNG_IMAGE_VERSION;
+  struct Cleanup {
+    png_image* png;
+    ~Cleanup() { png_image_free(png); }
+  } cleanup{&png};
+  const auto fail = [&]() -> GreyImage {
+    throw InputError(name + ": damaged PNG (" + png.message + "): fetch the file again");
+  };
+  if (png_image_begin_read_from_memory(&png, bytes.data(), bytes.size()) == 0) return fail();
+  check_picture_size(png.width, png.height, bytes.size(), kPixelsPerByte, name);
+  png.format = PNG_FORMAT_RGB;
+  GreyImage image;
+  image.width = png.width;
+  image.height = png.height;
+  const auto count = static_cast<std::size_t>(image.width * image.height);
+  image.pixels.resize(3 * count);
+  const png_color black{0, 0, 0};  // what is transparent shows black
+  if (png_image_finish_read(&png, &black, image.pixels.data(), 0, nullptr) == 0) return fail();
+  luminance(image.pixels.data(), count, image.pixels.data());
+  image.pixels.resize(count);
+  image.pixels.shrink_to_fit();
+  return image;
+}
+
+}  // namespace outerloop::data

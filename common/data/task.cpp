@@ -1,0 +1,205 @@
+#include "common/data/task.h"
+
+#include <array>
+#include <cmath>
+#include <utility>
+
+#include "common/rule/error.h"
+#include "common/rule/random.h"
+
+namespace outerloop::data {
+namespace {
+
+using rule::Purpose;
+using rule::Random;
+
+constexpr std::int64_t kLargest = 1000000;
+
+void require_range(const char* key, IntegerRange range, std::int64_t lowest, const char* reason = "") {
+  if (range.low >= lowest && range.low <= range.high && range.high <= kLargest) return;
+  throw InputError("tasks." + std::string(key) + ": " + std::to_string(range.low) + " to " +
+                   std::to_string(range.high) + ", allowed are rising ranges within " +
+                   std::to_string(lowest) + " to " + std::to_string(kLargest) + reason);
+}
+
+void require_number(const char* key, double value, double low, double high) {
+  if (value >= low && value <= high) return;
+  throw InputError("tasks." + std::string(key) + ": " + std::to_string(value) + ", allowed is " +
+                   std::to_string(low) + " to " + std::to_string(high));
+}
+
+void check_options(const TaskOptions& options) {
+  require_range("way", options.way, 3, " (two classes give the meta-objective no gradient)");
+  require_range("hidden_layers", options.hidden_layers, 0);
+  require_range("width", options.width, 1);
+  require_range("inner_steps", options.inner_steps, 1);
+  require_range("labelled_per_class", {options.labelled_per_class, options.labelled_per_class}, 1);
+  require_range("minibatch", {options.minibatch, options.minibatch}, 1);
+  require_range("output_units", {options.output_units, options.output_units}, 0);
+  require_number("invert_probability", options.invert_probability, 0.0, 1.0);
+  require_number("gain_jitter", options.gain_jitter, 0.0, 10.0);
+}
+
+std::vector<std::int32_t> classes_with(const Dataset& dataset, std::int64_t examples) {
+  std::vector<std::int32_t> classes;
+  for (std::size_t label = 0; label < dataset.examples_of_class.size(); ++label)
+    if (static_cast<std::int64_t>(dataset.examples_of_class[label].size()) >= examples)
+      classes.push_back(static_cast<std::int32_t>(label));
+  return classes;
+}
+
+std::int64_t draw(const Random& random, std::uint32_t element, IntegerRange range) {
+  return range.low + static_cast<std::int64_t>(
+                         random.below(element, static_cast<std::uint64_t>(range.high - range.low + 1)));
+}
+
+/// First of `count` elements that belong to block `block`.
+std::uint32_t first_element(std::int64_t block, std::int64_t count) {
+  if (block > (std::int64_t{UINT32_MAX} + 1) / count - 1)
+    throw Error("inner step " + std::to_string(block) +
+                " is beyond what a task's random numbers are counted to: " + "lower tasks.inner_steps");
+  return static_cast<std::uint32_t>(block * count);
+}
+
+/// Writes examples of a task into rows of a batch.
+class BatchWriter {
+ public:
+  BatchWriter(const Task& task, const Dataset& dataset) : task_(task), dataset_(dataset) {
+    for (std::size_t pixel = 0; pixel < values_.size(); ++pixel) {
+      const double value = static_cast<double>(pixel) / 255.0;
+      values_[pixel] = task.gain * (task.inverted ? 1.0 - value : value);
+    }
+  }
+
+  rule::Batch empty(std::int64_t examples) const {
+    rule::Batch batch;
+    batch.examples = examples;
+    batch.inputs = dataset_.inputs;
+    batch.targets = static_cast<std::int64_t>(task_.classes.size());
+    batch.x.resize(static_cast<std::size_t>(examples * batch.inputs));
+    batch.y.resize(static_cast<std::size_t>(examples * batch.targets));
+    return batch;
+  }
+
+  void write(std::int32_t example, std::size_t label, std::int64_t row, rule::Batch& batch) const {
+    const std::uint8_t* pixels = dataset_.pixels.data() + example * dataset_.inputs;
+    double* x = batch.x.data() + row * batch.inputs;
+    for (const std::int32_t from : task_.permutation) *x++ = values_[pixels[from]];
+    batch.y[static_cast<std::size_t>(row * batch.targets) + label] = 1.0;
+  }
+
+ private:
+  const Task& task_;
+  const Dataset& dataset_;
+  std::array<double, 256> values_;
+};
+
+/// The task's label and example of place `place` among all examples of the task's classes.
+std::pair<std::size_t, std::int32_t> example_at(const Dataset& dataset, const Task& task,
+                                                std::uint64_t place) {
+  std::size_t label = 0;
+  for (;; ++label) {
+    const auto& examples = dataset.examples_of_class[static_cast<std::size_t>(task.classes[label])];
+    if (place < examples.size()) return {label, examples[static_cast<std::size_t>(place)]};
+    place -= examples.size();
+  }
+}
+
+}  // namespace
+
+TaskDistribution::TaskDistribution(TaskOptions options, std::vector<WeightedDataset> datasets,
+                                   std::uint64_t seed)
+    : options_(options), datasets_(std::move(datasets)), seed_(seed) {
+  check_options(options_);
+  if (datasets_.empty())
+    throw InputError("tasks.dataset: no dataset to sample tasks from: name at least one");
+  const std::int64_t fewest = 2 * options_.labelled_per_class;
+  for (const WeightedDataset& entry : datasets_) {
+    OUTERLOOP_CHECK(entry.dataset != nullptr, "dataset is null");
+    const std::string& name = entry.dataset->name;
+    if (!(entry.weight > 0.0) || !std::isfinite(entry.weight))
+      throw InputError("tasks.dataset " + name + ": weight " + std::to_string(entry.weight) +
+                       ", it must be a positive number");
+    eligible_.push_back(classes_with(*entry.dataset, fewest));
+    if (static_cast<std::int64_t>(eligible_.back().size()) < options_.way.high)
+      throw InputError("tasks.dataset " + name + ": " + std::to_string(eligible_.back().size()) +
+                       " classes with " + std::to_string(fewest) +
+                       " examples (twice labelled_per_class), a task needs up to " +
+                       std::to_string(options_.way.high) + ": lower tasks.way or tasks.labelled_per_class");
+  }
+}
+
+Task TaskDistribution::sample(std::uint32_t stream, std::uint32_t index) const {
+  const auto random = [&](Purpose purpose) { return Random(seed_, stream, index, purpose); };
+  Task task;
+  task.stream = stream;
+  task.index = index;
+
+  double total = 0.0;
+  for (const WeightedDataset& entry : datasets_) total += entry.weight;
+  double left = random(Purpose::task_dataset).uniform(0) * total;
+  while (task.dataset + 1 < datasets_.size() && left >= datasets_[task.dataset].weight)
+    left -= datasets_[task.dataset++].weight;
+  const Dataset& dataset = *datasets_[task.dataset].dataset;
+
+  const Random classes = random(Purpose::task_classes);
+  const std::vector<std::int32_t>& eligible = eligible_[task.dataset];
+  const std::int64_t way = draw(classes, 0, options_.way);
+  for (const std::int32_t place :
+       classes.sample(static_cast<std::int32_t>(eligible.size()), static_cast<std::int32_t>(way), 1))
+    task.classes.push_back(eligible[static_cast<std::size_t>(place)]);
+  task.permutation = random(Purpose::task_permutation).permutation(static_cast<std::int32_t>(dataset.inputs));
+
+  const Random architecture = random(Purpose::task_architecture);
+  const std::int64_t depth = draw(architecture, 0, options_.hidden_layers);
+  const std::int64_t width = draw(architecture, 1, options_.width);
+  task.architecture.units.push_back(dataset.inputs);
+  task.architecture.units.insert(task.architecture.units.end(), static_cast<std::size_t>(depth), width);
+  task.architecture.units.push_back(options_.output_units > 0 ? options_.output_units : way);
+
+  task.inner_steps =
+      random(Purpose::task_steps).log_uniform(0, options_.inner_steps.low, options_.inner_steps.high);
+  const Random augmentation = random(Purpose::augmentation);
+  task.inverted = augmentation.uniform(0) < options_.invert_probability;
+  task.gain = std::exp(augmentation.uniform(1, -options_.gain_jitter, options_.gain_jitter));
+  return task;
+}
+
+rule::StepData TaskDistribution::step_data(const Task& task, std::int64_t step) const {
+  OUTERLOOP_CHECK(step >= 0, "step " + std::to_string(step));
+  const Dataset& dataset = *datasets_.at(task.dataset).dataset;
+  const BatchWriter writer(task, dataset);
+  const auto way = static_cast<std::int64_t>(task.classes.size());
+  const std::int64_t labelled = options_.labelled_per_class;
+  rule::StepData data{writer.empty(options_.minibatch), writer.empty(way * labelled),
+                      writer.empty(way * labelled)};
+
+  std::uint64_t examples = 0;
+  for (const std::int32_t c : task.classes)
+    examples += dataset.examples_of_class[static_cast<std::size_t>(c)].size();
+  const Random inner(seed_, task.stream, task.index, Purpose::minibatch);
+  const std::uint32_t first = first_element(step, options_.minibatch);
+  for (std::int64_t row = 0; row < options_.minibatch; ++row) {
+    const std::uint64_t place = inner.below(first + static_cast<std::uint32_t>(row), examples);
+    const auto [label, example] = example_at(dataset, task, place);
+    writer.write(example, label, row, data.inner);
+  }
+
+  const Random draws(seed_, task.stream, task.index, Purpose::labelled);
+  const std::uint32_t step_first = first_element(step, way * 2 * labelled);
+  for (std::int64_t c = 0; c < way; ++c) {
+    const auto& members =
+        dataset.examples_of_class[static_cast<std::size_t>(task.classes[static_cast<std::size_t>(c)])];
+    const std::vector<std::int32_t> places =
+        draws.sample(static_cast<std::int32_t>(members.size()), static_cast<std::int32_t>(2 * labelled),
+                     step_first + static_cast<std::uint32_t>(c * 2 * labelled));
+    for (std::int64_t i = 0; i < 2 * labelled; ++i) {
+      const std::int32_t example = members[static_cast<std::size_t>(places[static_cast<std::size_t>(i)])];
+      rule::Batch& batch = i < labelled ? data.a : data.b;
+      writer.write(example, static_cast<std::size_t>(c), c * labelled + i % labelled, batch);
+    }
+  }
+  return data;
+}
+
+}  // namespace outerloop::data
