@@ -20,18 +20,23 @@ struct Matrix {
   const float* row(std::int64_t i) const { return values.data() + i * columns; }
 };
 
-/// Batch norm's mean and standard deviation of every layer's pre-activation x^{l-1} W^l, frozen.
+/// Batch norm's mean and standard deviation of every normalised layer's pre-activation x^{l-1} W^l, frozen.
+/// Every layer is normalised, but for supervised_sgd's last one, which is linear.
 struct FrozenStatistics {
-  std::vector<std::vector<double>> mean;                ///< [L][N_l]
-  std::vector<std::vector<double>> standard_deviation;  ///< [L][N_l]: sqrt(variance + 1e-6)
+  std::vector<std::vector<double>> mean;                ///< [normalised layers][N_l]
+  std::vector<std::vector<double>> standard_deviation;  ///< [normalised layers][N_l]: sqrt(variance + 1e-6)
 };
 
-/// Statistics over all rows of `inputs` [examples, N_0], layer by layer from φ as it is (each layer sees the one
-/// below already frozen). Use at least 1,000 unlabelled training examples.
+/// Statistics over all rows of `inputs` [examples, N_0], layer by layer from φ as it is (each layer sees the
+/// one below already frozen). Use at least 1,000 unlabelled training examples. Examples pass in chunks; sums
+/// are in double. Throws Error where sizes do not fit or there is no example.
 FrozenStatistics frozen_statistics(const RuleOptions& rule, const Architecture& architecture,
                                    const std::vector<double>& phi, const Matrix& inputs);
 
-/// x^L of every row of `inputs` with the given statistics: [examples, N_L].
+/// The features of every row of `inputs` with the given statistics: neuron_local's x^L [examples, N_L];
+/// supervised_sgd's x^{L-1} [examples, N_{L-1}], the last layer below the class scores.
+/// Non-linearities: leaky_relu has slope 0.2 below zero, elu alpha 1, swish is z sigmoid(z), step is 1 above
+/// zero. Throws Error where sizes do not fit.
 Matrix features(const RuleOptions& rule, const Architecture& architecture, const std::vector<double>& phi,
                 const FrozenStatistics& statistics, const Matrix& inputs);
 

@@ -19,11 +19,11 @@ enum class Precision { float32, mixed, float64 };
 struct EngineOptions {
   EngineKind kind = EngineKind::reference;
   Precision precision = Precision::float32;
-  std::string device = "cpu";               ///< cpu | cuda | cuda:i
-  std::string instruction_set = "auto";     ///< auto | avx512 | avx2 | sse4 | baseline (fused only)
-  std::int64_t memory_budget_mib = 1024;    ///< kept activations and φ of one truncation (fused only)
+  std::string device = "cpu";             ///< cpu | cuda | cuda:i
+  std::string instruction_set = "auto";   ///< auto | avx512 | avx2 | sse4 | baseline (fused only)
+  std::int64_t memory_budget_mib = 1024;  ///< kept activations and φ of one truncation (fused only)
   int threads = 1;
-  int local_rank = 0;                       ///< device "cuda" without an index is GPU local_rank modulo their number
+  int local_rank = 0;  ///< device "cuda" without an index is GPU local_rank modulo their number
 };
 
 /// Examples, one per row.
@@ -35,8 +35,8 @@ struct Batch {
   std::vector<double> y;     ///< [examples, targets]: one-hot classes, then regression targets
 };
 
-/// What one inner step of a truncation needs: the minibatch the rule sees, and the two labelled minibatches of the
-/// meta-objective that judges φ after the step.
+/// What one inner step of a truncation needs: the minibatch the rule sees, and the two labelled minibatches
+/// of the meta-objective that judges φ after the step.
 struct StepData {
   Batch inner;  ///< neuron_local ignores its y; supervised_sgd trains on it
   Batch a;      ///< neuron_local: fits the ridge regression. supervised_sgd: unused, may be empty
@@ -52,10 +52,11 @@ const char* outcome_name(Outcome outcome);
 
 struct TruncationResult {
   Outcome outcome = Outcome::finished;
-  std::vector<double> meta_objective;  ///< J_1 .. J_k: with φ after t steps; the starting φ is not counted
+  std::vector<double> meta_objective;  ///< J_1 .. J_k: with φ after t steps; the starting φ is not counted.
+                                       ///< Empty where features are dead
   double mean_meta_objective = 0.0;
-  std::vector<double> d_theta;         ///< ∂ mean(J_1 .. J_k) / ∂θ, laid out as θ; empty unless finished
-  std::vector<double> phi;             ///< φ after k steps; empty unless finished
+  std::vector<double> d_theta;  ///< ∂ mean(J_1 .. J_k) / ∂θ, laid out as θ; empty unless finished
+  std::vector<double> phi;      ///< φ after k steps; empty unless finished
 };
 
 /// A rule bound to its sizes, a precision and a device. Not thread-safe; one per worker.
@@ -66,16 +67,20 @@ class Engine {
   virtual const RuleOptions& rule() const = 0;
   virtual const Layout& theta_layout() const = 0;
 
-  /// k = steps.size() >= 1 inner steps from φ, and the gradient of their mean meta-objective by θ in one reverse
-  /// sweep (no stop-gradient inside; φ at the start is a constant). Sizes are checked: throws Error on a mismatch.
+  /// k = steps.size() >= 1 inner steps from φ, and the gradient of their mean meta-objective by θ in one
+  /// reverse sweep (no stop-gradient inside; φ at the start is a constant). Sizes are checked: throws Error
+  /// on a mismatch.
   virtual TruncationResult truncation(const Architecture& architecture, const std::vector<double>& theta,
                                       const std::vector<double>& phi, const std::vector<StepData>& steps) = 0;
 
-  /// Inner steps without meta-objective or gradient: φ after one step on each minibatch, in order.
+  /// Inner steps without meta-objective or gradient: φ after one step on each minibatch, in order. It may
+  /// hold numbers that are not finite. Throws Error on a mismatch of sizes.
   virtual std::vector<double> unroll(const Architecture& architecture, const std::vector<double>& theta,
-                                     const std::vector<double>& phi, const std::vector<Batch>& minibatches) = 0;
+                                     const std::vector<double>& phi,
+                                     const std::vector<Batch>& minibatches) = 0;
 
-  /// The meta-objective of φ as it is on (a, b).
+  /// The meta-objective of φ as it is on (a, b); NaN where the features are dead. Throws Error on a mismatch
+  /// of sizes.
   virtual double meta_objective(const Architecture& architecture, const std::vector<double>& theta,
                                 const std::vector<double>& phi, const StepData& step) = 0;
 
@@ -86,12 +91,12 @@ class Engine {
   virtual std::string instruction_set() const = 0;
 };
 
-/// Makes an engine. The reference engine lives in a library of its own, loaded only here and only when asked for.
-/// Throws InputError for combinations that do not exist (a missing device, fused on cuda, ...).
+/// Makes an engine. The reference engine lives in a library of its own, loaded only here and only when asked
+/// for. Throws InputError for combinations that do not exist (a missing device, fused on cuda, ...).
 std::unique_ptr<Engine> make_engine(const RuleOptions& rule, const EngineOptions& options);
 
 }  // namespace outerloop::rule
 
 /// The one symbol that make_engine looks up in libouterloop_reference.
-extern "C" outerloop::rule::Engine* outerloop_make_reference_engine(const outerloop::rule::RuleOptions* rule,
-                                                                    const outerloop::rule::EngineOptions* options);
+extern "C" outerloop::rule::Engine* outerloop_make_reference_engine(
+    const outerloop::rule::RuleOptions* rule, const outerloop::rule::EngineOptions* options);

@@ -7,13 +7,18 @@
 
 namespace outerloop::rule {
 
-/// Ridge regression on standardised features with an unpenalised bias, one-hot targets, argmax as the prediction.
-/// Solved in float64 by Cholesky, in the smaller of feature and example space.
+/// Ridge regression on standardised features with an unpenalised bias, one-hot targets, argmax as the
+/// prediction: minimises mean ‖x w + bias - y‖² + lambda ‖w‖². Columns that are constant in `train` count for
+/// nothing. Solved in float64 by Cholesky, in the smaller of feature and example space.
 class RidgeClassifier {
  public:
-  /// `train` [examples, features], `labels` 0 .. classes-1, lambda > 0 per example.
-  RidgeClassifier(const Matrix& train, const std::vector<std::int32_t>& labels, std::int64_t classes, double lambda);
+  /// `train` [examples, features], `labels` 0 .. classes-1, lambda > 0. Throws Error where sizes, labels or
+  /// lambda are out of range or a feature is not finite.
+  RidgeClassifier(const Matrix& train, const std::vector<std::int32_t>& labels, std::int64_t classes,
+                  double lambda);
 
+  /// The class of every row of `test` [examples, features]. Throws Error where the features are not as many
+  /// as fitted.
   std::vector<std::int32_t> predict(const Matrix& test) const;
 
  private:

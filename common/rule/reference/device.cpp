@@ -1,0 +1,117 @@
+#include "common/rule/reference/device.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <dlfcn.h>
+#include <torch/version.h>
+
+#include <utility>
+
+#include "common/rule/error.h"
+
+namespace outerloop::rule::reference {
+namespace {
+
+constexpr std::int64_t kLargestSize = 65536;
+
+c10::Device checked_device(const std::string& name) {
+  if (name == "cpu") return c10::Device(c10::kCPU);
+  const bool numbered = name.rfind("cuda:", 0) == 0 && name.size() > 5 && name.size() <= 7 &&
+                        name.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (name != "cuda" && !numbered)
+    throw InputError("device: '" + name + "' is unknown; there are cpu, cuda and cuda:i");
+  if (!at::hasCUDA())
+    throw InputError(
+        "device: cuda asked for, but LibTorch " TORCH_VERSION
+        " finds none here; use device: cpu, or a LibTorch built for CUDA and a machine with such a GPU");
+  const int index = numbered ? std::stoi(name.substr(5)) : 0;
+  const int count = static_cast<int>(at::detail::getCUDAHooks().getNumGPUs());
+  if (index >= count)
+    throw InputError("device: cuda asked for with number " + std::to_string(index) +
+                     ", but this machine has " + std::to_string(count) + " such device(s), counted from 0");
+  return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+c10::ScalarType checked_precision(Precision precision) {
+  if (precision == Precision::float32) return at::kFloat;
+  if (precision == Precision::float64) return at::kDouble;
+  throw InputError(
+      "engine.precision: mixed exists in the fused engine only; use float32 or float64 with reference");
+}
+
+/// A function of the BLAS that LibTorch was linked with, or nullptr.
+template <class F>
+F blas_function(const char* name) {
+  return reinterpret_cast<F>(dlsym(RTLD_DEFAULT, name));
+}
+
+}  // namespace
+
+at::TensorOptions tensor_options(const EngineOptions& options) {
+  return at::TensorOptions(checked_precision(options.precision)).device(checked_device(options.device));
+}
+
+void check_instruction_set(const std::string& name) {
+  for (const char* known : {"auto", "avx512", "avx2", "sse4", "baseline"})
+    if (name == known) return;
+  throw InputError("engine.instruction_set: '" + name +
+                   "' is unknown; there are auto, avx512, avx2, sse4, baseline");
+}
+
+void check_rule(const RuleOptions& rule) {
+  if (rule.name != "neuron_local") return;
+  const auto& s = rule.neuron_local;
+  const std::pair<const char*, std::int64_t> from_one[] = {{"hidden_channels", s.hidden_channels},
+                                                           {"top_channels", s.top_channels},
+                                                           {"delta_channels", s.delta_channels},
+                                                           {"readout_channels", s.readout_channels},
+                                                           {"output_units", s.output_units}};
+  const std::pair<const char*, std::int64_t> from_zero[] = {{"hidden_blocks", s.hidden_blocks},
+                                                            {"top_layers", s.top_layers}};
+  const auto check = [](const char* name, std::int64_t value, std::int64_t least) {
+    if (value < least || value > kLargestSize)
+      throw InputError(std::string("neuron_local.") + name + ": " + std::to_string(value) +
+                       " is out of range; use " + std::to_string(least) + " to " +
+                       std::to_string(kLargestSize));
+  };
+  for (const auto& [name, value] : from_one) check(name, value, 1);
+  for (const auto& [name, value] : from_zero) check(name, value, 0);
+  if (!(s.ridge > 0)) throw InputError("neuron_local.ridge: must be above 0, got " + std::to_string(s.ridge));
+}
+
+void set_threads(int threads) {
+  if (threads < 1 || threads > 1024)
+    throw InputError("engine.threads: " + std::to_string(threads) + " is out of range; use 1 to 1024");
+  at::set_num_threads(threads);
+  static const bool once = [] {
+    try {
+      at::set_num_interop_threads(
+          1);  // no second pool; LibTorch allows this only before the pool's first use
+    } catch (const c10::Error&) {
+      return false;
+    }
+    return true;
+  }();
+  static_cast<void>(once);
+  if (const auto set = blas_function<void (*)(int)>("openblas_set_num_threads")) set(threads);
+}
+
+std::string active_instruction_set(const c10::Device& device) {
+  if (device.is_cuda()) return "cuda";
+  // The one place where every version of LibTorch says which of its kernels it picked.
+  const std::string config = at::show_config();
+  const auto at_word = config.find("CPU capability usage: ");
+  const std::string rest = at_word == std::string::npos ? "" : config.substr(at_word + 22, 6);
+  if (rest == "AVX512") return "avx512";
+  return rest.substr(0, 4) == "AVX2" ? "avx2" : "baseline";
+}
+
+std::string library_description() {
+  std::string text = "LibTorch " TORCH_VERSION;
+  if (const auto core = blas_function<char* (*)()>("openblas_get_corename"))
+    text += std::string(", OpenBLAS ") + core();
+  return text;
+}
+
+}  // namespace outerloop::rule::reference

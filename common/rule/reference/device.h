@@ -1,0 +1,28 @@
+#pragma once
+// What the engine's options mean to LibTorch: checked here, each with an error that names the key.
+#include <ATen/ATen.h>
+
+#include <string>
+
+#include "common/rule/engine.h"
+
+namespace outerloop::rule::reference {
+
+/// Precision and device of all tensors. Throws InputError for those that do not exist here.
+at::TensorOptions tensor_options(const EngineOptions& options);
+
+/// Throws InputError for an unknown instruction set, and for sizes of a rule that are out of range.
+void check_instruction_set(const std::string& name);
+void check_rule(const RuleOptions& rule);
+
+/// Sets LibTorch's threads and those of the BLAS below it, which does not follow LibTorch's setting.
+/// Throws InputError where the number is out of range.
+void set_threads(int threads);
+
+/// "avx512", "avx2" or "baseline" on the CPU; "cuda".
+std::string active_instruction_set(const c10::Device& device);
+
+/// e.g. "LibTorch 1.13.1, OpenBLAS Cooperlake"
+std::string library_description();
+
+}  // namespace outerloop::rule::reference

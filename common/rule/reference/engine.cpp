@@ -1,0 +1,154 @@
+// The Engine interface on LibTorch, and the one function that the library is loaded for.
+#include "common/rule/engine.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+
+#include "common/rule/error.h"
+#include "common/rule/reference/bound_rule.h"
+#include "common/rule/reference/device.h"
+#include "common/rule/reference/export.h"
+#include "common/rule/reference/transfer.h"
+
+namespace outerloop::rule::reference {
+namespace {
+
+bool all_finite(const std::vector<double>& values) {
+  double sum = 0.0;
+  for (const double v : values) sum += v - v;  // 0 for every finite number, else NaN
+  return sum == 0.0;
+}
+
+/// Turns LibTorch's exceptions into ours.
+template <class F>
+auto translated(const F& f) {
+  try {
+    return f();
+  } catch (const c10::Error& error) {
+    const std::string text = error.what_without_backtrace();
+    throw Error("reference engine: LibTorch: " + text.substr(0, text.find('\n')));
+  }
+}
+
+class ReferenceEngine final : public Engine {
+ public:
+  ReferenceEngine(const RuleOptions& rule, const EngineOptions& options)
+      : rule_(rule), theta_layout_(rule::theta_layout(rule)), threads_(options.threads) {
+    check_rule(rule);
+    check_instruction_set(options.instruction_set);
+    options_ = tensor_options(options);
+    set_threads(threads_);
+  }
+
+  const RuleOptions& rule() const override { return rule_; }
+  const Layout& theta_layout() const override { return theta_layout_; }
+
+  TruncationResult truncation(const Architecture& architecture, const std::vector<double>& theta,
+                              const std::vector<double>& phi, const std::vector<StepData>& steps) override {
+    check_state(rule_, theta_layout_, architecture, theta, phi);
+    if (steps.empty()) throw Error("reference engine: a truncation of no inner steps");
+    return translated([&] { return differentiate(architecture, theta, phi, steps); });
+  }
+
+  std::vector<double> unroll(const Architecture& architecture, const std::vector<double>& theta,
+                             const std::vector<double>& phi, const std::vector<Batch>& minibatches) override {
+    check_state(rule_, theta_layout_, architecture, theta, phi);
+    return translated([&] {
+      const at::NoGradGuard no_gradient;
+      const Layout layout = phi_layout(rule_, architecture);
+      const auto bound = bind(architecture, theta, false);
+      auto state = load(layout, phi, options_, false);
+      for (std::size_t i = 0; i < minibatches.size(); ++i)
+        bound->check_inner(minibatches[i], minibatch_name(i));
+      for (const auto& batch : minibatches) state = bound->step(state, batch);
+      return store(layout, state);
+    });
+  }
+
+  double meta_objective(const Architecture& architecture, const std::vector<double>& theta,
+                        const std::vector<double>& phi, const StepData& step) override {
+    check_state(rule_, theta_layout_, architecture, theta, phi);
+    return translated([&] {
+      const at::NoGradGuard no_gradient;
+      const auto bound = bind(architecture, theta, false);
+      bound->check_labelled(step, "meta-objective");
+      const auto state = load(phi_layout(rule_, architecture), phi, options_, false);
+      const auto objective = bound->objective(state, step);
+      return objective.dead ? std::nan("") : objective.value.item<double>();
+    });
+  }
+
+  std::string description() const override {
+    return std::string("reference ") + (options_.dtype() == at::kDouble ? "float64 " : "float32 ") +
+           options_.device().str() + ", " + std::to_string(threads_) +
+           (threads_ == 1 ? " thread, " : " threads, ") + library_description();
+  }
+
+  std::string instruction_set() const override { return active_instruction_set(options_.device()); }
+
+ private:
+  static std::string minibatch_name(std::size_t i) { return "minibatch " + std::to_string(i + 1); }
+
+  std::unique_ptr<BoundRule> bind(const Architecture& architecture, const std::vector<double>& theta,
+                                  bool differentiable) const {
+    return bind_rule(rule_, theta_layout_, architecture, load(theta_layout_, theta, options_, false),
+                     differentiable);
+  }
+
+  TruncationResult differentiate(const Architecture& architecture, const std::vector<double>& theta,
+                                 const std::vector<double>& phi, const std::vector<StepData>& steps) const {
+    // 1. θ as the leaves of the graph, φ as constants
+    const Layout layout = phi_layout(rule_, architecture);
+    const auto leaves = load(theta_layout_, theta, options_, true);
+    const auto bound = bind_rule(rule_, theta_layout_, architecture, leaves, true);
+    auto state = load(layout, phi, options_, false);
+    for (std::size_t t = 0; t < steps.size(); ++t) {
+      bound->check_inner(steps[t].inner, minibatch_name(t));
+      bound->check_labelled(steps[t], minibatch_name(t));
+    }
+
+    // 2. k inner steps, each judged by the meta-objective
+    TruncationResult result;
+    std::vector<Tensor> objectives;
+    for (const auto& step : steps) {
+      state = bound->step(state, step.inner);
+      const auto objective = bound->objective(state, step);
+      if (objective.dead) {
+        result.outcome = Outcome::dead_features;
+        return result;
+      }
+      objectives.push_back(objective.value);
+    }
+    const Tensor mean = at::stack(objectives).mean();
+    for (const auto& value : objectives) result.meta_objective.push_back(value.item<double>());
+    result.mean_meta_objective = mean.item<double>();
+    result.phi = store(layout, state);
+
+    // 3. one reverse sweep
+    if (all_finite(result.meta_objective) && all_finite(result.phi)) {
+      const auto gradient = torch::autograd::grad({mean}, leaves, {}, c10::nullopt, false, true);
+      result.d_theta = store(theta_layout_, gradient);
+    }
+    if (result.d_theta.empty() || !all_finite(result.d_theta)) {
+      result.outcome = Outcome::not_finite;
+      result.d_theta.clear();
+      result.phi.clear();
+    }
+    return result;
+  }
+
+  RuleOptions rule_;
+  Layout theta_layout_;
+  int threads_;
+  at::TensorOptions options_;
+};
+
+}  // namespace
+}  // namespace outerloop::rule::reference
+
+extern "C" OUTERLOOP_REFERENCE_API outerloop::rule::Engine* outerloop_make_reference_engine(
+    const outerloop::rule::RuleOptions* rule, const outerloop::rule::EngineOptions* options) {
+  using namespace outerloop::rule::reference;
+  return translated([&] { return new ReferenceEngine(*rule, *options); });
+}

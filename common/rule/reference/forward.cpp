@@ -1,0 +1,37 @@
+#include "common/rule/reference/forward.h"
+
+#include "common/rule/error.h"
+#include "common/rule/reference/blocks.h"
+
+namespace outerloop::rule::reference {
+
+Tensor apply_nonlinearity(const Tensor& z, Nonlinearity kind) {
+  switch (kind) {
+    case Nonlinearity::relu:
+      return at::relu(z);
+    case Nonlinearity::leaky_relu:
+      return at::leaky_relu(z, 0.2);
+    case Nonlinearity::swish:
+      return at::silu(z);
+    case Nonlinearity::elu:
+      return at::elu(z);
+    case Nonlinearity::tanh:
+      return at::tanh(z);
+    case Nonlinearity::step:
+      return at::gt(z, 0).to(z.scalar_type());
+  }
+  throw Error("base model: unknown non-linearity number " + std::to_string(static_cast<int>(kind)));
+}
+
+Forward forward(const Phi& phi, const Tensor& x, Nonlinearity kind) {
+  Forward result{{x}, {x}};
+  for (std::size_t l = 0; l < phi.W.size(); ++l) {
+    const Tensor y = at::mm(phi.W[l].t(), result.x.back());
+    const Tensor normalised = rms_normalise(y - y.mean({1}, true), {1}, 1e-6);
+    result.z.push_back(normalised + phi.b[l].unsqueeze(1));
+    result.x.push_back(apply_nonlinearity(result.z.back(), kind));
+  }
+  return result;
+}
+
+}  // namespace outerloop::rule::reference

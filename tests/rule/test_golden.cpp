@@ -1,0 +1,302 @@
+// Every quantity that the golden files hold, against the reference engine's tensors.
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+
+#include "common/rule/reference/neuron_local.h"
+#include "common/rule/reference/objective.h"
+#include "tests/catch.h"
+#include "tests/rule/golden_file.h"
+
+namespace outerloop::tests {
+namespace {
+
+using at::Tensor;
+using rule::reference::NeuronLocal;
+using rule::reference::Phi;
+using Values = std::map<std::string, std::vector<double>>;
+
+std::vector<double> flat(const Tensor& t) {
+  const Tensor host = t.detach().to(at::kDouble).contiguous();
+  return {host.data_ptr<double>(), host.data_ptr<double>() + host.numel()};
+}
+
+Tensor tensor(const std::vector<double>& values, const std::vector<std::int64_t>& shape,
+              at::ScalarType type) {
+  return at::from_blob(const_cast<double*>(values.data()), shape, at::TensorOptions(at::kDouble))
+      .clone()
+      .to(type);
+}
+
+std::vector<Tensor> leaves(const rule::Layout& layout, const std::vector<double>& values,
+                           at::ScalarType type) {
+  std::vector<Tensor> tensors;
+  for (const auto& spec : layout.tensors()) {
+    const std::vector<double> own(values.begin() + spec.offset, values.begin() + spec.offset + spec.size());
+    tensors.push_back(tensor(own, spec.shape, type).requires_grad_());
+  }
+  return tensors;
+}
+
+/// [units, batch, ...] as the files have it: the batch first.
+Tensor batch_first(const Tensor& t) { return t.transpose(0, 1); }
+
+void add_trace(Values& ours, const std::string& step, const rule::reference::StepTrace& trace) {
+  for (std::size_t l = 0; l < trace.h.size(); ++l) {
+    const std::string layer = "/" + std::to_string(l);
+    ours[step + "d" + layer] = flat(batch_first(trace.d[l]));
+    ours[step + "h" + layer] = flat(batch_first(trace.h[l]));
+    ours[step + "x" + layer] = flat(batch_first(trace.forward.x[l]));
+    ours[step + "z" + layer] = flat(batch_first(trace.forward.z[l]));
+    if (l == 0) continue;
+    ours[step + "delta" + layer] = flat(batch_first(trace.delta[l]));
+    for (std::int64_t k = 0; k < 12; ++k)
+      ours[step + "terms" + layer + "/" + rule::kWeightChangeTerms[k]] = flat(trace.terms[l].select(0, k));
+    ours[step + "delta_W" + layer] = flat(trace.delta_W[l]);
+    ours[step + "delta_V" + layer] = flat(trace.delta_V[l]);
+    ours[step + "delta_b" + layer] = flat(trace.delta_b[l]);
+  }
+}
+
+void add_phi(Values& ours, const std::string& group, const Phi& phi) {
+  for (std::size_t l = 0; l < phi.W.size(); ++l) {
+    const std::string layer = group + std::to_string(l + 1) + "/";
+    ours[layer + "W"] = flat(phi.W[l]);
+    ours[layer + "b"] = flat(phi.b[l]);
+    ours[layer + "V"] = flat(phi.V[l]);
+  }
+}
+
+void add_gradients(Values& ours, const std::string& group, const Tensor& value, const rule::Layout& layout,
+                   const std::vector<Tensor>& inputs, bool keep_graph) {
+  const auto gradients = torch::autograd::grad({value}, inputs, {}, keep_graph, false, true);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const auto& spec = layout.tensors()[i];
+    ours[group + spec.name] = gradients[i].defined()
+                                  ? flat(gradients[i])
+                                  : std::vector<double>(static_cast<std::size_t>(spec.size()), 0.0);
+  }
+}
+
+/// Everything that a golden file may hold under /expected.
+Values compute(const GoldenCase& golden, at::ScalarType type) {
+  Values ours;
+  const auto theta_layout = rule::theta_layout(golden.rule);
+  const auto phi_layout = rule::phi_layout(golden.rule, golden.architecture);
+  const auto theta = leaves(theta_layout, golden.theta, type);
+  const auto start = leaves(phi_layout, golden.phi, type);
+  Phi phi;
+  for (std::size_t i = 0; i < start.size(); i += 3) {
+    phi.W.push_back(start[i]);
+    phi.b.push_back(start[i + 1]);
+    phi.V.push_back(start[i + 2]);
+  }
+  const auto table = [&](const rule::Batch& batch) {
+    return tensor(batch.x, {batch.examples, batch.inputs}, type);
+  };
+  const auto targets = [&](const rule::Batch& batch) {
+    return rule::reference::normalise_targets(tensor(batch.y, {batch.examples, batch.targets}, type));
+  };
+  const auto& step = golden.steps.at(0);
+  const rule::reference::LabelledPair labelled{at::cat({table(step.a), table(step.b)}).t().contiguous(),
+                                               targets(step.a), targets(step.b)};
+  const auto nonlinearity = golden.architecture.nonlinearity;
+  const NeuronLocal rule(golden.rule.neuron_local, theta_layout, theta);
+  const auto objective = [&] {
+    return rule::reference::ridge_objective(phi, labelled, golden.rule.neuron_local.ridge, nonlinearity)
+        .value;
+  };
+
+  std::vector<Tensor> objectives = {objective()};
+  for (std::size_t t = 1; t <= golden.steps.size(); ++t) {
+    rule::reference::StepTrace trace;
+    phi = rule.step(phi, table(golden.steps[t - 1].inner).t().contiguous(), nonlinearity, &trace);
+    objectives.push_back(objective());
+    add_trace(ours, "expected/step" + std::to_string(t) + "/", trace);
+    add_phi(ours, "expected/phi_after/" + std::to_string(t) + "/", phi);
+  }
+  ours["expected/meta_objective"] = flat(at::stack(objectives));
+  const Tensor mean =
+      at::stack(objectives).narrow(0, 1, static_cast<std::int64_t>(golden.steps.size())).mean();
+  add_gradients(ours, "expected/grad_last/theta/", objectives.back(), theta_layout, theta, true);
+  add_gradients(ours, "expected/grad_last/phi/", objectives.back(), phi_layout, start, true);
+  add_gradients(ours, "expected/grad_mean/theta/", mean, theta_layout, theta, false);
+  return ours;
+}
+
+/// "expected/grad_last/theta/" of a gradient's path; empty for what is no gradient.
+std::string gradient_group(const std::string& path) {
+  for (const char* group :
+       {"expected/grad_last/theta/", "expected/grad_last/phi/", "expected/grad_mean/theta/"})
+    if (path.rfind(group, 0) == 0) return group;
+  return "";
+}
+
+/// The expected datasets of a file.
+std::map<std::string, Hdf5Dataset> read_expected(const Hdf5File& file) {
+  std::map<std::string, Hdf5Dataset> expected;
+  for (const auto& path : file.datasets())
+    if (path.rfind("expected/", 0) == 0) expected[path] = file.read(path);
+  return expected;
+}
+
+/// The largest entry of each group of gradients.
+std::map<std::string, double> group_scales(const std::map<std::string, Hdf5Dataset>& expected) {
+  std::map<std::string, double> scales;
+  for (const auto& [path, dataset] : expected) {
+    const auto group = gradient_group(path);
+    if (!group.empty()) scales[group] = std::max(scales[group], largest(dataset.values));
+  }
+  return scales;
+}
+
+/// Gradients that are zero but for rounding are judged against the largest of their group.
+double judged_error(const std::string& path, const std::vector<double>& ours, const Hdf5Dataset& golden,
+                    const std::map<std::string, double>& scales) {
+  const auto group = gradient_group(path);
+  if (group.empty()) return relative_error(ours, golden);
+  const double top = scales.at(group);
+  return relative_error(ours, golden, largest(golden.values) < 1e-11 * top ? top : 0.0);
+}
+
+/// What a dataset belongs to in the printed table: its path without layer and name.
+std::string quantity(const std::string& path) {
+  const auto group = gradient_group(path);
+  if (!group.empty()) return group.substr(9, group.size() - 10);
+  std::string rest = path.substr(9);
+  const auto slash = rest.find('/');
+  if (slash == std::string::npos) return rest;
+  if (rest.rfind("phi_after", 0) == 0) return "phi_after";
+  return rest.substr(0, rest.find('/', slash + 1));
+}
+
+std::string name_of(const std::string& path) { return std::filesystem::path(path).filename().string(); }
+
+void print_table(const std::map<std::string, double>& worst) {
+  for (const auto& [name, error] : worst) std::printf("  %-24s %9.2e\n", name.c_str(), error);
+  std::fflush(stdout);
+}
+
+double cosine(const std::vector<double>& a, const std::vector<double>& b) {
+  double aa = 0, bb = 0, ab = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    aa += a[i] * a[i];
+    bb += b[i] * b[i];
+    ab += a[i] * b[i];
+  }
+  return ab / std::sqrt(aa * bb);
+}
+
+}  // namespace
+
+TEST_CASE("every golden quantity in float64") {
+  at::set_num_threads(1);
+  for (const auto& path : golden_paths()) {
+    std::printf("%s\n", path.c_str());
+    const Hdf5File file(path);
+    const auto expected = read_expected(file);
+    INFO(path);
+    REQUIRE(!expected.empty());
+    const auto ours = compute(read_golden(file), at::kDouble);
+    const auto scales = group_scales(expected);
+    std::map<std::string, double> worst;
+    for (const auto& [name, golden] : expected) {
+      INFO(name);
+      const auto found = ours.find(name);
+      REQUIRE(found != ours.end());
+      const double error = judged_error(name, found->second, golden, scales);
+      CHECK(error <= (golden.stored_in_float32 ? 1e-6 : 1e-9));
+      auto& most = worst[quantity(name) + (golden.stored_in_float32 ? " (float32)" : "")];
+      most = std::max(most, error);
+    }
+    print_table(worst);
+  }
+}
+
+TEST_CASE("golden quantities in float32") {
+  at::set_num_threads(1);
+  for (const auto& path : golden_paths()) {
+    const Hdf5File file(path);
+    const auto expected = read_expected(file);
+    const auto ours = compute(read_golden(file), at::kFloat);
+    const auto scales = group_scales(expected);
+    std::map<std::string, double> worst;
+    std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> whole;
+    INFO(path);
+    for (const auto& [name, golden] : expected) {
+      INFO(name);
+      const double error = judged_error(name, ours.at(name), golden, scales);
+      auto& most = worst[quantity(name)];
+      most = std::max(most, error);
+      const auto group = gradient_group(name);
+      if (group.empty()) {
+        CHECK(error <= 1e-3);
+        continue;
+      }
+      // A gradient in float32 jumps where a relu's input lies within rounding of zero; this small file has
+      // none such.
+      if (name_of(path) == "small_a.h5") CHECK(error <= 1e-3);
+      auto& [a, b] = whole[group];
+      a.insert(a.end(), ours.at(name).begin(), ours.at(name).end());
+      b.insert(b.end(), golden.values.begin(), golden.values.end());
+    }
+    for (const auto& [group, pair] : whole) {
+      INFO(group);
+      const double c = cosine(pair.first, pair.second);
+      std::printf("%s, float32: cosine of %s %.6f\n", name_of(path).c_str(), group.c_str(), c);
+      CHECK(c > 0.99);
+    }
+    print_table(worst);
+  }
+}
+
+TEST_CASE("the engine's truncation gives the golden objective, gradient and phi") {
+  rule::EngineOptions options;
+  options.precision = rule::Precision::float64;
+  for (const auto& path : golden_paths()) {
+    INFO(path);
+    const Hdf5File file(path);
+    const auto golden = read_golden(file);
+    const auto expected = read_expected(file);
+    const auto engine = rule::make_engine(golden.rule, options);
+    const auto start = std::chrono::steady_clock::now();
+    const auto result = engine->truncation(golden.architecture, golden.theta, golden.phi, golden.steps);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    std::printf("%s: truncation of %zu steps in float64: %.3f s\n", name_of(path).c_str(),
+                golden.steps.size(), seconds.count());
+    REQUIRE(result.outcome == rule::Outcome::finished);
+
+    const auto& J = expected.at("expected/meta_objective").values;
+    REQUIRE(J.size() == golden.steps.size() + 1);
+    double mean = 0.0;
+    for (std::size_t t = 1; t < J.size(); ++t) {
+      CHECK(std::abs(result.meta_objective[t - 1] - J[t]) <= 1e-9 * std::abs(J[t]));
+      mean += J[t] / static_cast<double>(golden.steps.size());
+    }
+    CHECK(std::abs(result.mean_meta_objective - mean) <= 1e-9 * std::abs(mean));
+
+    const auto scales = group_scales(expected);
+    const auto compare = [&](const std::string& group, const rule::Layout& layout,
+                             const std::vector<double>& values) {
+      for (const auto& spec : layout.tensors()) {
+        const auto found = expected.find(group + spec.name);
+        if (found == expected.end()) continue;
+        INFO(found->first);
+        const std::vector<double> own(values.begin() + spec.offset,
+                                      values.begin() + spec.offset + spec.size());
+        const double bound = found->second.stored_in_float32 ? 1e-6 : 1e-9;
+        CHECK(judged_error(found->first, own, found->second, scales) <= bound);
+      }
+    };
+    const std::string after = "expected/phi_after/" + std::to_string(golden.steps.size()) + "/";
+    compare("expected/grad_mean/theta/", engine->theta_layout(), result.d_theta);
+    compare(after, rule::phi_layout(golden.rule, golden.architecture), result.phi);
+  }
+}
+
+}  // namespace outerloop::tests
