@@ -1,76 +1,95 @@
 #pragma once
 // What Outerloop keeps in HDF5 files: θ alone (rule.h5), and checkpoints. Layout: docs/checkpoints.md.
-// Every file begins with a 512-byte user block: magic, length, and the SHA-256 of all bytes after it, which is
-// checked before the HDF5 library sees the file. Written to .tmp, flushed, fsynced, renamed, directory fsynced.
+// Every file begins with a 512-byte user block: magic, length, and the SHA-256 of all bytes after it, which
+// is checked before the HDF5 library sees the file. Written to .tmp, flushed, fsynced, renamed, directory
+// fsynced. Not thread-safe (neither is Debian's HDF5 library): one thread of a process reads and writes.
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/rule/layout.h"
 
 namespace outerloop::store {
 
+/// Files of this version or an older one are read. It grows by one when a reader of today would misread
+/// tomorrow's files; datasets and attributes may be added without it.
 inline constexpr int kFormatVersion = 1;
 
 /// θ and what is known about it.
 struct RuleFile {
   std::string rule;                   ///< its name: neuron_local | supervised_sgd
-  rule::Layout layout;                ///< of theta, with axes and initializers
-  std::vector<double> theta;          ///< stored as float32
-  std::vector<double> theta_average;  ///< running average, empty where none is kept
+  rule::Layout layout;                ///< of theta, with axes and initializers; kept exactly, order included
+  std::vector<double> theta;          ///< [layout.size()], stored as float32
+  std::vector<double> theta_average;  ///< running average, stored as float32; empty where none is kept
   std::int64_t update = 0;
   std::string git_revision;
-  std::string config;                 ///< the resolved configuration, protobuf text format
-  std::string created;                ///< ISO 8601, UTC; set by the caller
+  std::string config;   ///< the resolved configuration, protobuf text format
+  std::string created;  ///< ISO 8601, UTC; set by the caller
 };
 
 /// One stream, as a resumed worker goes on from it.
 struct StreamState {
   std::uint32_t stream = 0;
-  std::uint32_t task = 0;          ///< index of the current task
-  std::int64_t step = 0;           ///< inner steps already taken in it
-  std::uint32_t truncation = 0;    ///< truncations already taken in it: the random counter of the next length
-  std::vector<std::int64_t> units; ///< architecture N_0 .. N_L
-  std::string dataset;             ///< name, for readers
+  std::uint32_t task = 0;        ///< index of the current task
+  std::int64_t step = 0;         ///< inner steps already taken in it
+  std::uint32_t truncation = 0;  ///< truncations already taken in it: the random counter of the next length
+  std::vector<std::int64_t> units;     ///< architecture N_0 .. N_L
+  std::string dataset;                 ///< name, for readers
   std::uint64_t permutation_seed = 0;  ///< for readers: (stream << 32) | task
-  std::vector<double> phi;         ///< flat, laid out by rule::phi_layout; empty: the task has not begun
+  std::vector<double> phi;             ///< flat, laid out by rule::phi_layout; empty: the task has not begun
 };
 
 struct Checkpoint {
   RuleFile rule;
-  std::vector<double> adam_m;      ///< as theta, stored as float64
+  std::vector<double> adam_m;  ///< as theta, stored as float64; both empty before the first update
   std::vector<double> adam_v;
   std::int64_t adam_step = 0;
-  std::map<std::string, std::vector<double>> history;  ///< columns of equal length; "update" and "seconds" at least
-  std::vector<StreamState> streams;
-  std::map<std::string, std::int64_t> counters;        ///< e.g. gradients, workers_lost, refused.stale
-  double seconds = 0.0;                                ///< wall time of meta-training so far, over resumes
-  std::map<std::string, std::string> dataset_sha256;   ///< by dataset key
+  std::map<std::string, std::vector<double>>
+      history;                                   ///< columns of equal length; "update" and "seconds" at least
+  std::vector<StreamState> streams;              ///< read back in the order of their numbers
+  std::map<std::string, std::int64_t> counters;  ///< e.g. gradients, workers_lost, refused.stale
+  double seconds = 0.0;                          ///< wall time of meta-training so far, over resumes
+  std::map<std::string, std::string> dataset_sha256;  ///< by dataset key
 };
 
 /// What a file says of itself.
 enum class Kind { theta, checkpoint, evaluation };
+const char* kind_name(Kind kind);
 
-/// Writes `file` to `path` atomically. Throws Error that names the path and the reason (disk full, ...); an old file
-/// of that name stays whole then. Returns theta_sha256.
+/// Writes `file` to `path` atomically. Throws Error that names the path and the reason (disk full, ...); an
+/// old file of that name stays whole then. Returns theta_sha256. Sizes must agree (θ with its layout, Adam's
+/// moments with θ, φ with its units, columns with each other): throws Error otherwise.
 std::string write_rule(const std::string& path, const RuleFile& file);
 std::string write_checkpoint(const std::string& path, const Checkpoint& checkpoint);
 
-/// Reads a rule.h5, or the rule inside a checkpoint. Throws InputError: no such file, ends early, checksum differs,
-/// not an Outerloop file, newer format_version, a parameter missing or of another shape.
+/// Reads a rule.h5, or the rule inside a checkpoint. Throws InputError: no such file, ends early, checksum
+/// differs, not an Outerloop file, newer format_version, a parameter missing or of another shape.
 RuleFile read_rule(const std::string& path);
 Checkpoint read_checkpoint(const std::string& path);
+
+/// A file of either kind, with what it says of itself; all checksums have been verified.
+struct Contents {
+  Kind kind = Kind::theta;
+  int format_version = 0;
+  std::string theta_sha256;
+  std::string checksum;   ///< over every dataset
+  Checkpoint checkpoint;  ///< of a rule.h5 only `rule` is filled
+};
+Contents read_contents(const std::string& path);
 
 /// SHA-256 (hex) over the parameters in byte order of their names, each little-endian float32, row-major.
 std::string theta_sha256(const rule::Layout& layout, const std::vector<double>& theta);
 
-/// checkpoints/NNNNNNNNN.h5 of a run, and checkpoints/latest.
+/// checkpoints/NNNNNNNNN.h5 of a run, and checkpoints/latest. One process writes.
 class CheckpointFolder {
  public:
   explicit CheckpointFolder(std::string directory) : directory_(std::move(directory)) {}
 
   /// Writes, moves `latest` last, then deletes all but the newest `keep` (0: keep all). Returns theta_sha256.
+  /// What a crash left half-written (.tmp) is removed first. Files of later updates, which a resume from this
+  /// file's past has passed over, are set aside as NNNNNNNNN.h5.superseded. Throws Error.
   std::string write(const Checkpoint& checkpoint, std::int64_t keep);
 
   struct Found {
@@ -78,13 +97,15 @@ class CheckpointFolder {
     Checkpoint checkpoint;
     std::vector<std::string> passed_over;  ///< one line for each newer file that was damaged
   };
-  /// The newest complete checkpoint. Returns false where there is no checkpoint file at all; throws InputError that
-  /// names the files where all are damaged.
+  /// The newest complete checkpoint. Returns false where there is no checkpoint file at all; throws
+  /// InputError that names the files where all are damaged.
   bool read_latest(Found& found) const;
 
   std::string path_of(std::int64_t update) const;
 
  private:
+  std::vector<std::int64_t> updates() const;  ///< of the files that are there, ascending
+
   std::string directory_;
 };
 

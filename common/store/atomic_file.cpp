@@ -1,0 +1,155 @@
+#include "common/store/atomic_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "common/rule/error.h"
+
+namespace outerloop::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kTemporary = ".tmp";
+constexpr int kAttempts = 1000;  // names that may be taken by other hosts' processes of the same id
+
+std::string reason(int code) { return std::generic_category().message(code); }
+
+[[noreturn]] void refuse(const std::string& path, const char* what, int code) {
+  throw Error(path + ": " + what + ": " + reason(code) + "; what was there before is unchanged");
+}
+
+std::string temporary_name(const std::string& path, int attempt) {
+  return path + "." + std::to_string(getpid()) + "." + std::to_string(attempt) + kTemporary;
+}
+
+/// Removes the temporary file unless the rename has taken it away.
+struct Temporary {
+  std::string path;
+  bool renamed = false;
+  ~Temporary() {
+    if (!renamed && !path.empty()) unlink(path.c_str());
+  }
+};
+
+Descriptor create_temporary(const std::string& path, Temporary& temporary) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const std::string name = temporary_name(path, attempt);
+    Descriptor file(open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (file.open()) {
+      temporary.path = name;
+      return file;
+    }
+    if (errno != EEXIST) refuse(path, "cannot be written", errno);
+  }
+  refuse(path, "cannot be written, a thousand temporary files are in the way", EEXIST);
+}
+
+void sync_directory_of(const std::string& path) {
+  std::string directory = fs::path(path).parent_path().string();
+  if (directory.empty()) directory = ".";
+  const Descriptor handle(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!handle.open()) throw Error(directory + ": cannot be opened to be flushed: " + reason(errno));
+  // Some network file systems know no fsync of directories and say EINVAL.
+  if (fsync(handle.get()) != 0 && errno != EINVAL && errno != EROFS)
+    throw Error(directory + ": cannot be flushed: " + reason(errno));
+}
+
+/// The file that a symlink leads to, so that the rename replaces that and keeps the link.
+std::string resolved(const std::string& path) {
+  std::error_code error;
+  if (!fs::is_symlink(fs::symlink_status(path, error))) return path;
+  const fs::path target = fs::weakly_canonical(path, error);
+  return error ? path : target.string();
+}
+
+void write_straight(const std::string& path, const void* bytes, std::size_t count) {
+  const Descriptor file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file.open()) throw Error(path + ": cannot be written: " + reason(errno));
+  if (const int code = write_fully(file, bytes, count))
+    throw Error(path + ": cannot be written: " + reason(code));
+}
+
+}  // namespace
+
+Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
+  if (this != &other) {
+    close();
+    number_ = other.release();
+  }
+  return *this;
+}
+
+void Descriptor::close() {
+  if (number_ >= 0) ::close(number_);
+  number_ = -1;
+}
+
+int Descriptor::release() { return std::exchange(number_, -1); }
+
+int write_fully(const Descriptor& file, const void* bytes, std::size_t count) {
+  const char* next = static_cast<const char*>(bytes);
+  while (count > 0) {
+    const ssize_t written = ::write(file.get(), next, count);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno;
+    if (written == 0) return ENOSPC;
+    next += written;
+    count -= static_cast<std::size_t>(written);
+  }
+  return 0;
+}
+
+void write_file_atomically(const std::string& path, const void* bytes, std::size_t count) {
+  std::error_code error;
+  const auto status = fs::status(path, error);
+  if (fs::is_directory(status)) throw Error(path + ": cannot be written: it is a folder");
+  if (fs::exists(status) && !fs::is_regular_file(status)) return write_straight(path, bytes, count);
+
+  const std::string target = resolved(path);
+  Temporary temporary;
+  Descriptor file = create_temporary(target, temporary);
+  if (const int code = write_fully(file, bytes, count)) refuse(path, "cannot be written", code);
+  if (fsync(file.get()) != 0) refuse(path, "cannot be flushed", errno);
+  file.close();
+  if (rename(temporary.path.c_str(), target.c_str()) != 0) refuse(path, "cannot be replaced", errno);
+  temporary.renamed = true;
+  sync_directory_of(target);
+}
+
+void write_file_atomically(const std::string& path, const std::string& text) {
+  write_file_atomically(path, text.data(), text.size());
+}
+
+void point_symlink(const std::string& path, const std::string& target) {
+  Temporary temporary;
+  for (int attempt = 0; attempt < kAttempts && temporary.path.empty(); ++attempt) {
+    const std::string name = temporary_name(path, attempt);
+    if (symlink(target.c_str(), name.c_str()) == 0)
+      temporary.path = name;
+    else if (errno != EEXIST)
+      refuse(path, "the link cannot be made", errno);
+  }
+  if (temporary.path.empty()) refuse(path, "the link cannot be made", EEXIST);
+  if (rename(temporary.path.c_str(), path.c_str()) != 0) refuse(path, "the link cannot be moved", errno);
+  temporary.renamed = true;
+  sync_directory_of(path);
+}
+
+void remove_leftovers(const std::string& directory) {
+  std::error_code error;
+  std::vector<fs::path> leftovers;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error))
+    if (entry->path().extension() == kTemporary) leftovers.push_back(entry->path());
+  for (const auto& path : leftovers)
+    if (!fs::is_directory(fs::symlink_status(path, error))) fs::remove(path, error);
+}
+
+}  // namespace outerloop::store

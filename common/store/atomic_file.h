@@ -1,0 +1,46 @@
+#pragma once
+// Files that are there whole or not at all.
+#include <cstddef>
+#include <string>
+
+namespace outerloop::store {
+
+/// A POSIX file descriptor that closes itself.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() { close(); }
+
+  int get() const { return number_; }
+  bool open() const { return number_ >= 0; }
+  void close();
+
+ private:
+  int release();
+  int number_ = -1;
+};
+
+/// Writes all `count` bytes at the descriptor's position, going on after interruptions and short writes.
+/// Returns 0, or the errno of the write that failed.
+int write_fully(const Descriptor& file, const void* bytes, std::size_t count);
+
+/// Writes `text` (any bytes) to `path`: into a new `path`.PID.N.tmp beside it, flushed and fsynced, renamed
+/// over `path`, the directory fsynced. A symlink keeps pointing where it points; what is no regular file
+/// (/dev/stdout, a pipe) is written straight into. Throws Error that names the path and the reason; an old
+/// file stays whole then, and the .tmp is removed.
+void write_file_atomically(const std::string& path, const std::string& text);
+void write_file_atomically(const std::string& path, const void* bytes, std::size_t count);
+
+/// Points the symlink `path` at `target` in one step (a new symlink renamed over it). Throws Error.
+void point_symlink(const std::string& path, const std::string& target);
+
+/// Removes what interrupted writes left in `directory` (*.tmp). Only the one process that writes there may
+/// call it.
+void remove_leftovers(const std::string& directory);
+
+}  // namespace outerloop::store

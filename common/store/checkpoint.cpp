@@ -1,0 +1,205 @@
+// Checkpoints: a rule with what meta-training goes on from. Layout: docs/checkpoints.md.
+#include <algorithm>
+#include <charconv>
+
+#include "common/rule/error.h"
+#include "common/rule/phi.h"
+#include "common/store/files.h"
+#include "common/store/rule_file.h"
+
+namespace outerloop::store {
+namespace {
+
+constexpr const char* kHistory = "/history/";
+constexpr const char* kStreams = "/streams/";
+constexpr const char* kCounters = "/counters/";
+constexpr const char* kDatasets = "/datasets/";
+constexpr const char* kFirstMoment = "/adam/m/";
+constexpr const char* kSecondMoment = "/adam/v/";
+
+void add(Document& document, const std::string& path, Dataset dataset) {
+  if (!document.datasets.emplace(path, std::move(dataset)).second) throw Error(path + " exists twice");
+}
+
+/// φ's layout, where `units` make sense and φ of that size can exist in a vector of `values`.
+rule::Layout phi_layout(const std::string& rule_name, const std::vector<std::int64_t>& units,
+                        std::size_t values) {
+  const auto limit = static_cast<std::int64_t>(values);
+  const bool sane = units.size() >= 2 && units.size() <= values + 2 &&
+                    std::all_of(units.begin(), units.end(), [&](auto n) { return n >= 1 && n <= limit; });
+  if (!sane) return rule::Layout();
+  std::int64_t weights = 0;
+  for (std::size_t l = 1; l < units.size(); ++l) {
+    if (units[l - 1] > limit / units[l]) return rule::Layout();
+    weights += units[l - 1] * units[l];
+    if (weights > limit) return rule::Layout();
+  }
+  rule::RuleOptions options;
+  options.name = rule_name;
+  return rule::phi_layout(options, {units, rule::Nonlinearity::relu});
+}
+
+std::string sizes_differ(std::uint32_t stream, const std::string& rule_name, std::size_t values) {
+  return "stream " + std::to_string(stream) + ": φ has " + std::to_string(values) +
+         " values, which is not what its units give under the rule " + rule_name;
+}
+
+void encode_stream(const std::string& rule_name, const StreamState& state, Document& document) {
+  const std::string group = kStreams + std::to_string(state.stream) + "/";
+  add(document, group + "task", Dataset::integer(state.task));
+  add(document, group + "step", Dataset::integer(state.step));
+  add(document, group + "truncation", Dataset::integer(state.truncation));
+  add(document, group + "units", Dataset::integers(state.units));
+  add(document, group + "dataset", Dataset::text(state.dataset));
+  add(document, group + "permutation_seed", Dataset::unsigned_integer(state.permutation_seed));
+  if (state.phi.empty()) return;
+  const auto layout = phi_layout(rule_name, state.units, state.phi.size());
+  if (layout.size() != static_cast<std::int64_t>(state.phi.size()))
+    throw Error(sizes_differ(state.stream, rule_name, state.phi.size()));
+  for (const auto& tensor : layout.tensors())
+    add(document, group + "phi/" + tensor.name, Dataset::float64(state.phi, tensor.offset, tensor.shape));
+}
+
+void encode_history(const Checkpoint& checkpoint, Document& document) {
+  for (const auto& [name, column] : checkpoint.history) {
+    const auto& first = *checkpoint.history.begin();
+    if (column.size() != first.second.size())
+      throw Error("history: " + name + " has " + std::to_string(column.size()) + " entries, " + first.first +
+                  " " + std::to_string(first.second.size()) + ": it cannot be stored");
+    add(document, kHistory + link_name(name),
+        Dataset::float64(column, 0, {static_cast<std::int64_t>(column.size())}));
+  }
+}
+
+std::uint32_t unsigned_32(const DocumentReader& reader, const std::string& path) {
+  const std::int64_t value = reader.integer(path);
+  if (value < 0 || value > std::int64_t{0xffffffff})
+    reader.refuse(path + " is out of range: " + std::to_string(value));
+  return static_cast<std::uint32_t>(value);
+}
+
+std::vector<double> decode_phi(const DocumentReader& reader, const std::string& rule_name,
+                               const StreamState& state, const std::string& group) {
+  std::size_t values = 0, tensors = 0;
+  for (const auto& layer : reader.links(group))
+    for (const auto& tensor : reader.links(group + layer + "/")) {
+      values += reader.dataset(group + layer + "/" + tensor).bytes.size() / sizeof(double);
+      ++tensors;
+    }
+  if (tensors == 0) return {};
+  const auto layout = phi_layout(rule_name, state.units, values);
+  if (layout.size() != static_cast<std::int64_t>(values) || layout.tensors().size() != tensors)
+    reader.refuse(sizes_differ(state.stream, rule_name, values));
+  std::vector<double> phi;
+  for (const auto& tensor : layout.tensors()) {
+    if (reader.dataset(group + tensor.name).shape != tensor.shape)
+      reader.refuse(group + tensor.name + " has another shape");
+    const auto part = reader.numbers(group + tensor.name);
+    phi.insert(phi.end(), part.begin(), part.end());
+  }
+  return phi;
+}
+
+StreamState decode_stream(const DocumentReader& reader, const std::string& rule_name,
+                          const std::string& link) {
+  StreamState state;
+  const std::string group = kStreams + link + "/";
+  const auto [end, error] = std::from_chars(link.data(), link.data() + link.size(), state.stream);
+  if (error != std::errc() || end != link.data() + link.size()) reader.refuse(group + ": no stream number");
+  state.task = unsigned_32(reader, group + "task");
+  state.step = reader.integer(group + "step");
+  state.truncation = unsigned_32(reader, group + "truncation");
+  state.units = reader.integers(group + "units");
+  state.dataset = reader.text(group + "dataset");
+  state.permutation_seed = reader.unsigned_integer(group + "permutation_seed");
+  state.phi = decode_phi(reader, rule_name, state, group + "phi/");
+  return state;
+}
+
+void decode_history(const DocumentReader& reader, Checkpoint& checkpoint) {
+  for (const auto& link : reader.links(kHistory)) {
+    auto& column = checkpoint.history[name_of_link(link)];
+    column = reader.numbers(kHistory + link);
+    if (column.size() != checkpoint.history.begin()->second.size())
+      reader.refuse(kHistory + link + " has another length than the other columns");
+  }
+}
+
+Checkpoint decode_checkpoint(const DocumentReader& reader) {
+  Checkpoint checkpoint;
+  checkpoint.rule = decode_rule(reader);
+  checkpoint.adam_m = decode_flat(reader, kFirstMoment, checkpoint.rule.layout);
+  checkpoint.adam_v = decode_flat(reader, kSecondMoment, checkpoint.rule.layout);
+  checkpoint.adam_step = reader.integer("/adam/step");
+  checkpoint.seconds = reader.real_attribute(reader.root(), "/", "seconds");
+  decode_history(reader, checkpoint);
+  for (const auto& link : reader.links(kStreams))
+    checkpoint.streams.push_back(decode_stream(reader, checkpoint.rule.rule, link));
+  std::sort(checkpoint.streams.begin(), checkpoint.streams.end(),
+            [](const auto& a, const auto& b) { return a.stream < b.stream; });
+  for (const auto& link : reader.links(kCounters))
+    checkpoint.counters[name_of_link(link)] = reader.integer(kCounters + link);
+  for (const auto& link : reader.links(kDatasets))
+    checkpoint.dataset_sha256[name_of_link(link)] = reader.text(kDatasets + link);
+  return checkpoint;
+}
+
+}  // namespace
+
+std::string write_rule(const std::string& path, const RuleFile& file) {
+  Document document;
+  const std::string sha256 = encode_rule(file, document);
+  write_document(path, Kind::theta, document);
+  return sha256;
+}
+
+std::string write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
+  Document document;
+  const std::string sha256 = encode_rule(checkpoint.rule, document);
+  const auto& layout = checkpoint.rule.layout;
+  if (!checkpoint.adam_m.empty()) encode_moments(kFirstMoment, layout, checkpoint.adam_m, document);
+  if (!checkpoint.adam_v.empty()) encode_moments(kSecondMoment, layout, checkpoint.adam_v, document);
+  add(document, "/adam/step", Dataset::integer(checkpoint.adam_step));
+  encode_history(checkpoint, document);
+  for (const auto& state : checkpoint.streams) encode_stream(checkpoint.rule.rule, state, document);
+  for (const auto& [name, count] : checkpoint.counters)
+    add(document, kCounters + link_name(name), Dataset::integer(count));
+  for (const auto& [key, hash] : checkpoint.dataset_sha256)
+    add(document, kDatasets + link_name(key), Dataset::text(hash));
+  document.attributes["seconds"] = checkpoint.seconds;
+  write_document(path, Kind::checkpoint, document);
+  return sha256;
+}
+
+RuleFile read_rule(const std::string& path) {
+  const auto opened = open_document(path);
+  if (opened.kind == Kind::evaluation)
+    throw InputError(path + ": holds an evaluation, no rule; give a rule.h5");
+  return decode_rule(DocumentReader(opened.document, path));
+}
+
+Checkpoint read_checkpoint(const std::string& path) {
+  const auto opened = open_document(path);
+  if (opened.kind != Kind::checkpoint)
+    throw InputError(path + ": is of kind " + kind_name(opened.kind) +
+                     ", no checkpoint; give a file of a run's checkpoints folder");
+  return decode_checkpoint(DocumentReader(opened.document, path));
+}
+
+Contents read_contents(const std::string& path) {
+  const auto opened = open_document(path);
+  const DocumentReader reader(opened.document, path);
+  if (opened.kind == Kind::evaluation) reader.refuse("holds an evaluation, which this version does not read");
+  Contents contents;
+  contents.kind = opened.kind;
+  contents.format_version = opened.format_version;
+  contents.checksum = opened.checksum;
+  contents.theta_sha256 = reader.text_attribute(reader.root(), "/", "theta_sha256");
+  if (opened.kind == Kind::checkpoint)
+    contents.checkpoint = decode_checkpoint(reader);
+  else
+    contents.checkpoint.rule = decode_rule(reader);
+  return contents;
+}
+
+}  // namespace outerloop::store

@@ -1,0 +1,26 @@
+#pragma once
+// The one place that calls the HDF5 library (through hdf5_handle.h) (C API, serial). Files are made and
+// parsed in memory, so that the bytes that were verified are the bytes that are parsed, and the disk sees
+// only whole files.
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "common/store/document.h"
+
+namespace outerloop::store {
+
+/// Bytes in front of the HDF5 superblock that belong to us.
+inline constexpr std::size_t kUserBlock = 512;
+
+/// The bytes of an HDF5 file with `document` in it. The first kUserBlock bytes are zero, for the caller to
+/// fill. The same document gives the same bytes (no times are kept). Throws Error with the library's own
+/// text.
+std::vector<std::uint8_t> encode_hdf5(const Document& document);
+
+/// Reads an HDF5 file from memory, all of it. Only what encode_hdf5 writes is accepted: hard links, plain
+/// contiguous or compact datasets inside the file, and the types of ElementType; so no external file is ever
+/// opened, and nothing larger than the file itself is allocated. Throws Error with the library's own text.
+Document decode_hdf5(const std::vector<std::uint8_t>& bytes);
+
+}  // namespace outerloop::store

@@ -1,0 +1,40 @@
+#pragma once
+// θ inside a document: what rule.h5 and checkpoints share. Used by files.h's readers and writers only.
+#include <string>
+#include <vector>
+
+#include "common/store/document.h"
+#include "common/store/files.h"
+
+namespace outerloop::store {
+
+/// Adds /theta, /theta_average, /config and the root attributes but `kind` and `checksum`. Returns
+/// theta_sha256.
+std::string encode_rule(const RuleFile& file, Document& document);
+
+/// Seals and writes the document atomically; adds `kind` and `checksum`.
+void write_document(const std::string& path, Kind kind, Document& document);
+
+/// Reads, verifies the user block, parses, and verifies `format`, `kind` and `checksum`. Throws InputError.
+struct OpenedDocument {
+  Kind kind;
+  int format_version;
+  std::string checksum;
+  Document document;
+};
+OpenedDocument open_document(const std::string& path);
+
+/// θ and its layout; theta_sha256 is verified. Throws InputError.
+RuleFile decode_rule(const DocumentReader& reader);
+
+/// One dataset per tensor of `layout` in `group` (ends in "/"), float64. `values` must have the layout's
+/// size.
+void encode_moments(const std::string& group, const rule::Layout& layout, const std::vector<double>& values,
+                    Document& document);
+
+/// The flat vector of a group that holds the layout's tensors; empty where `group` has none at all. Throws
+/// InputError that names a tensor that is missing, of another shape, or not in the layout.
+std::vector<double> decode_flat(const DocumentReader& reader, const std::string& group,
+                                const rule::Layout& layout);
+
+}  // namespace outerloop::store

@@ -1,0 +1,99 @@
+#include "tests/store/support.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+
+#include "common/rule/phi.h"
+
+namespace outerloop::tests {
+
+namespace fs = std::filesystem;
+using rule::Initializer;
+
+Folder::Folder() {
+  std::string name = (fs::temp_directory_path() / "outerloop-test-XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) throw Error("no temporary folder: " + name);
+  path_ = name;
+}
+
+Folder::~Folder() {
+  std::error_code error;
+  fs::remove_all(path_, error);
+}
+
+std::vector<std::string> Folder::names() const {
+  std::vector<std::string> found;
+  for (const auto& entry : fs::directory_iterator(path_)) found.push_back(entry.path().filename().string());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+std::string read_bytes(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+void write_bytes(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+store::RuleFile sample_rule() {
+  store::RuleFile file;
+  file.rule = "neuron_local";
+  file.layout = rule::Layout(
+      {{"top.in.w", {2, 3}, "kernel,channel_out", Initializer::truncated_normal(0.1 / 3), false, 0},
+       {"delta.b", {4}, "channel_out", Initializer::constant(0.0), true, 0},
+       {"merge.w", {1, 1, 2}, "a,b,term", Initializer::constant(0.1), false, 0}});
+  for (int i = 0; i < 12; ++i) {
+    file.theta.push_back(static_cast<float>(0.1 * i - 0.35));
+    file.theta_average.push_back(static_cast<float>(0.07 * i - 0.2));
+  }
+  file.update = 7;
+  file.git_revision = "0123abc";
+  file.config = "mode: asynchronous\nseed: 1\n";
+  file.created = "2026-01-02T03:04:05Z";
+  return file;
+}
+
+store::Checkpoint sample_checkpoint(std::int64_t update) {
+  store::Checkpoint checkpoint;
+  checkpoint.rule = sample_rule();
+  checkpoint.rule.update = update;
+  for (int i = 0; i < 12; ++i) {
+    checkpoint.adam_m.push_back(1.0 / (3 + i));
+    checkpoint.adam_v.push_back(1e-9 / (7 + i));
+  }
+  checkpoint.adam_step = update;
+  checkpoint.history["update"] = {1, 2, 3};
+  checkpoint.history["seconds"] = {0.25, 0.5, 0.75};
+  checkpoint.history["meta_objective"] = {1.5, std::numeric_limits<double>::quiet_NaN(), 1.25};
+  store::StreamState begun;
+  begun.stream = 10;
+  begun.task = 3;
+  begun.step = 25;
+  begun.truncation = 6;
+  begun.units = {5, 4, 3};
+  begun.dataset = "glyphs";
+  begun.permutation_seed = (std::uint64_t{10} << 32) | 3;
+  rule::RuleOptions options;
+  options.name = checkpoint.rule.rule;
+  begun.phi = rule::initial_phi(rule::phi_layout(options, {begun.units, {}}), 1, 10, 3);
+  begun.phi[0] = 1.0 / 3.0;  // needs float64
+  store::StreamState fresh;
+  fresh.stream = 2;
+  checkpoint.streams = {fresh, begun};
+  checkpoint.counters = {{"gradients", 56}, {"refused.stale", 2}, {"workers_lost", 0}};
+  checkpoint.seconds = 12.5;
+  checkpoint.dataset_sha256 = {{"glyphs", std::string(64, 'a')},
+                               {"folder:/data/photos, 10%", std::string(64, 'b')}};
+  return checkpoint;
+}
+
+}  // namespace outerloop::tests

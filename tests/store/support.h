@@ -1,0 +1,50 @@
+#pragma once
+// What the store's tests share: a folder that goes away, and small files with something in every field.
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "common/rule/error.h"
+#include "common/store/files.h"
+
+namespace outerloop::tests {
+
+/// A fresh folder, removed at the end of the test.
+class Folder {
+ public:
+  Folder();
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder();
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+  std::string path() const { return path_.string(); }
+  std::vector<std::string> names() const;  ///< of what is in it, sorted
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::string read_bytes(const std::string& path);
+void write_bytes(const std::string& path, const std::string& bytes);
+
+/// what() of the InputError that `action` throws; "" where it throws none.
+template <class Action>
+std::string refusal(const Action& action) {
+  try {
+    action();
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+bool contains(const std::string& text, const std::string& part);
+
+/// Three tensors whose names are not in byte order, values that float32 holds.
+store::RuleFile sample_rule();
+/// With Adam, history (a NaN in it), two streams of which one has not begun, counters and dataset hashes.
+store::Checkpoint sample_checkpoint(std::int64_t update = 7);
+
+}  // namespace outerloop::tests
