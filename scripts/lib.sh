@@ -57,13 +57,13 @@ as_root() {
 install_packages() {
   local missing status=0
   command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
-    die 2 "this machine has no apt-get: bring the packages of $root/scripts/packages yourself (docs/install.md), then give --no-install"
+    die 2 "no apt-get here: install what scripts/packages lists by hand (docs/install.md), then give --no-install"
   mapfile -t missing < <(packages_missing $(packages_of "$@"))
   if [ "${#missing[@]}" -gt 0 ]; then
     say "installing ${#missing[@]} Debian packages and what they depend on: ${missing[*]}"
     as_root true || status=$?
     [ "$status" -ne 125 ] ||
-      die 2 "neither root nor sudo; have this run: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
+      die 2 "neither root nor sudo; as root: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
     # Without a network the lists may still be good enough, so a failed update is not the end.
     apt_get update || say "apt-get update failed, going on with the package lists that are here"
     apt_get --yes --no-install-recommends install "${missing[@]}" ||
@@ -81,7 +81,8 @@ apt_get() {
 # dpkg's line for each of some 500 packages says nothing to a reader; one dot for ten of them shows that it goes on.
 quiet_dpkg() {
   awk '
-    /^(Selecting previously|Preparing to unpack|\(Reading database|Setting up|Processing triggers|update-alternatives: using)/ {next}
+    /^(Selecting previously|Preparing to unpack|\(Reading database|Setting up|Processing triggers)/ {next}
+    /^(update-alternatives: using|debconf: delaying|invoke-rc.d: )/ {next}
     /^Unpacking/ {if (++unpacked % 10 == 0) {printf "."; fflush()} next}
     {print}
     END {if (unpacked >= 10) print ""}'
