@@ -59,17 +59,15 @@ install_packages() {
   command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
     die 2 "no apt-get here: install what scripts/packages lists by hand (docs/install.md), then give --no-install"
   mapfile -t missing < <(packages_missing $(packages_of "$@"))
-  if [ "${#missing[@]}" -gt 0 ]; then
-    say "installing ${#missing[@]} Debian packages and what they depend on: ${missing[*]}"
-    as_root true || status=$?
-    [ "$status" -ne 125 ] ||
-      die 2 "neither root nor sudo; as root: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
-    # Without a network the lists may still be good enough, so a failed update is not the end.
-    apt_get update || say "apt-get update failed, going on with the package lists that are here"
-    apt_get --yes --no-install-recommends install "${missing[@]}" ||
-      die 1 "apt-get could not install the packages; its own lines above say why"
-  fi
-  use_openblas
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  as_root true || status=$?
+  [ "$status" -ne 125 ] ||
+    die 2 "neither root nor sudo; as root: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
+  say "installing ${#missing[@]} Debian packages and what they depend on: ${missing[*]}"
+  # Without a network the lists may still be good enough, so a failed update is not the end.
+  apt_get update || say "apt-get update failed, going on with the package lists that are here"
+  apt_get --yes --no-install-recommends install "${missing[@]}" ||
+    die 1 "apt-get could not install the packages; its own lines above say why"
 }
 
 apt_get() {
