@@ -133,7 +133,7 @@ class DrawEvaluator {
                                             const std::vector<std::int32_t>& permutation,
                                             const std::vector<std::int32_t>& labelled) const {
     // Permuting the first layer's rows back is cheaper than permuting all images: x'[i] = x[permutation[i]].
-    const auto& first = rule::phi_layout(engine_.rule(), architecture_).at("1/W");
+    const rule::TensorSpec first = rule::phi_layout(engine_.rule(), architecture_).at("1/W");
     const auto width = first.shape[1];
     const std::vector<double> permuted(phi.begin() + first.offset, phi.begin() + first.offset + first.size());
     for (std::size_t i = 0; i < permutation.size(); ++i)

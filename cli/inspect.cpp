@@ -1,0 +1,309 @@
+#include "cli/inspect.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "common/rule/error.h"
+#include "common/store/files.h"
+#include "common/store/metrics.h"
+
+namespace outerloop::cli {
+namespace {
+
+using nlohmann::json;
+using rule::TensorSpec;
+using store::Contents;
+
+constexpr std::size_t kMostStreams = 24;  // rows of the streams table
+constexpr std::size_t kSparkWidth = 60;
+
+struct TensorSummary {
+  double norm = 0.0;
+  bool finite = true;
+};
+
+TensorSummary summarize(const std::vector<double>& values, std::int64_t first, std::int64_t count) {
+  TensorSummary summary;
+  double sum = 0.0;
+  for (std::int64_t i = first; i < first + count; ++i) {
+    const double value = values[static_cast<std::size_t>(i)];
+    sum += value * value;
+    summary.finite = summary.finite && std::isfinite(value);
+  }
+  summary.norm = std::sqrt(sum);
+  return summary;
+}
+
+double norm(const std::vector<double>& values) {
+  return summarize(values, 0, static_cast<std::int64_t>(values.size())).norm;
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+
+/// Columns on a terminal: UTF-8 bytes that begin a character.
+std::size_t columns(const std::string& text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+std::string padded(const std::string& text, std::size_t width) {
+  return text + std::string(width > columns(text) ? width - columns(text) : 0, ' ');
+}
+
+void row(const std::string& name, const std::string& value) { fmt::print("  {} {}\n", padded(name, 14), value); }
+
+std::size_t name_width(const std::vector<TensorSpec>& tensors) {
+  std::size_t width = 10;
+  for (const auto& tensor : tensors) width = std::max(width, columns(tensor.name));
+  return width;
+}
+
+void print_head(const std::string& path, const Contents& contents) {
+  const auto& rule = contents.checkpoint.rule;
+  fmt::print("{}\n", path);
+  row("kind", fmt::format("{}, format {}, all checksums right", store::kind_name(contents.kind), contents.format_version));
+  row("rule", rule.rule);
+  row("update", fmt::format("{}", rule.update));
+  row("created", rule.created.empty() ? "unknown" : rule.created);
+  row("git revision", rule.git_revision.empty() ? "unknown" : rule.git_revision);
+  row("parameters", fmt::format("{} in {} tensors{}", rule.layout.size(), rule.layout.tensors().size(),
+                                rule.theta_average.empty() ? "" : ", with their running average"));
+  row("theta_sha256", contents.theta_sha256);
+}
+
+void print_theta(const store::RuleFile& rule) {
+  const auto& tensors = rule.layout.tensors();
+  const std::size_t width = name_width(tensors);
+  fmt::print("\n  {} {:<16} {:>12}  {}\n", padded("θ", width), "shape", "norm", "finite");
+  for (const auto& tensor : tensors) {
+    const auto summary = summarize(rule.theta, tensor.offset, tensor.size());
+    fmt::print("  {} {:<16} {:>12.6g}  {}\n", padded(tensor.name, width), shape_text(tensor.shape), summary.norm,
+               summary.finite ? "yes" : "NO");
+  }
+}
+
+void print_history(const store::Checkpoint& checkpoint) {
+  if (checkpoint.history.empty() || checkpoint.history.begin()->second.empty()) return;
+  fmt::print("\n  history: {} updates, {:.1f} s of meta-training; last values\n",
+             checkpoint.history.begin()->second.size(), checkpoint.seconds);
+  for (const auto& [name, column] : checkpoint.history) fmt::print("    {} {:.6g}\n", padded(name, 24), column.back());
+  const auto curve = checkpoint.history.find("meta_objective");
+  if (curve == checkpoint.history.end()) return;
+  const auto line = sparkline(curve->second, kSparkWidth);
+  if (!line.empty()) fmt::print("    {} {}\n", padded("meta_objective's course", 24), line);
+}
+
+void print_training(const store::Checkpoint& checkpoint) {
+  fmt::print("\n  Adam: step {}, norm of m {:.6g}, norm of v {:.6g}\n", checkpoint.adam_step, norm(checkpoint.adam_m),
+             norm(checkpoint.adam_v));
+  for (const auto& [name, count] : checkpoint.counters) fmt::print("    {} {}\n", padded(name, 24), count);
+  if (checkpoint.streams.empty()) return;
+  fmt::print("\n  {:>6} {:>6} {:>10} {:>12}  {:<18} {}\n", "stream", "task", "step", "truncation", "dataset", "units");
+  const std::size_t shown = std::min(kMostStreams, checkpoint.streams.size());
+  for (std::size_t i = 0; i < shown; ++i) {
+    const auto& stream = checkpoint.streams[i];
+    fmt::print("  {:>6} {:>6} {:>10} {:>12}  {} {}\n", stream.stream, stream.task, stream.step, stream.truncation,
+               padded(stream.dataset, 18), stream.phi.empty() ? "not begun" : fmt::format("{}", fmt::join(stream.units, "-")));
+  }
+  if (shown < checkpoint.streams.size()) fmt::print("  ... and {} more\n", checkpoint.streams.size() - shown);
+}
+
+/// One parameter of two files; no difference where only one has it, or in another shape.
+struct Difference {
+  std::string name;
+  std::string where;  ///< "both", or what else is wrong
+  bool equal = false;
+  double relative = std::numeric_limits<double>::quiet_NaN();  ///< ‖a - b‖ / max(‖a‖, ‖b‖)
+  double largest = std::numeric_limits<double>::quiet_NaN();   ///< max |a - b|
+};
+
+Difference compare_tensor(const store::RuleFile& a, const TensorSpec& left, const store::RuleFile& b) {
+  Difference difference;
+  difference.name = left.name;
+  if (!b.layout.contains(left.name)) {
+    difference.where = "only in the first";
+    return difference;
+  }
+  const auto& right = b.layout.at(left.name);
+  if (left.shape != right.shape) {
+    difference.where = shape_text(left.shape) + " against " + shape_text(right.shape);
+    return difference;
+  }
+  difference.where = "both";
+  difference.equal = true;
+  double sum = 0.0, largest = 0.0;
+  for (std::int64_t i = 0; i < left.size(); ++i) {
+    const double x = a.theta[static_cast<std::size_t>(left.offset + i)];
+    const double y = b.theta[static_cast<std::size_t>(right.offset + i)];
+    const bool equal = (x == y && std::signbit(x) == std::signbit(y)) || (std::isnan(x) && std::isnan(y));
+    difference.equal = difference.equal && equal;
+    const double delta = equal ? 0.0 : x - y;
+    sum += delta * delta;
+    largest = std::isnan(delta) ? delta : std::max(largest, std::abs(delta));
+  }
+  const double scale = std::max(summarize(a.theta, left.offset, left.size()).norm,
+                                summarize(b.theta, right.offset, right.size()).norm);
+  difference.relative = sum == 0.0 ? 0.0 : std::sqrt(sum) / scale;
+  difference.largest = largest;
+  return difference;
+}
+
+std::vector<Difference> compare(const store::RuleFile& a, const store::RuleFile& b) {
+  std::vector<Difference> differences;
+  for (const auto& tensor : a.layout.tensors()) differences.push_back(compare_tensor(a, tensor, b));
+  for (const auto& tensor : b.layout.tensors()) {
+    if (a.layout.contains(tensor.name)) continue;
+    Difference difference;
+    difference.name = tensor.name;
+    difference.where = "only in the second";
+    differences.push_back(difference);
+  }
+  return differences;
+}
+
+bool all_equal(const std::vector<Difference>& differences) {
+  return std::all_of(differences.begin(), differences.end(), [](const auto& d) { return d.equal; });
+}
+
+void print_differences(const std::vector<Difference>& differences) {
+  if (all_equal(differences)) {
+    fmt::print("\nθ is equal, bit for bit.\n");
+    return;
+  }
+  std::size_t width = 10;
+  for (const auto& difference : differences) width = std::max(width, columns(difference.name));
+  fmt::print("\nθ differs:\n  {} {:>20} {:>20}\n", padded("θ", width), "relative difference", "largest difference");
+  for (const auto& difference : differences) {
+    if (difference.where == "both")
+      fmt::print("  {} {:>20.3g} {:>20.3g}\n", padded(difference.name, width), difference.relative, difference.largest);
+    else
+      fmt::print("  {} {}\n", padded(difference.name, width), difference.where);
+  }
+}
+
+json to_json(const std::string& path, const Contents& contents) {
+  const auto& rule = contents.checkpoint.rule;
+  json theta = json::array();
+  for (const auto& tensor : rule.layout.tensors()) {
+    const auto summary = summarize(rule.theta, tensor.offset, tensor.size());
+    theta.push_back(
+        {{"name", tensor.name}, {"shape", tensor.shape}, {"norm", summary.norm}, {"finite", summary.finite}});
+  }
+  json result = {{"file", path},
+                 {"kind", store::kind_name(contents.kind)},
+                 {"format_version", contents.format_version},
+                 {"update", rule.update},
+                 {"rule", rule.rule},
+                 {"created", rule.created},
+                 {"git_revision", rule.git_revision},
+                 {"theta_sha256", contents.theta_sha256},
+                 {"parameters", rule.layout.size()},
+                 {"theta", theta},
+                 {"has_average", !rule.theta_average.empty()},
+                 {"checksum_ok", true}};
+  if (contents.kind != store::Kind::checkpoint) return result;
+  const auto& checkpoint = contents.checkpoint;
+  result["adam_step"] = checkpoint.adam_step;
+  result["seconds"] = checkpoint.seconds;
+  result["streams"] = checkpoint.streams.size();
+  result["counters"] = checkpoint.counters;
+  result["history"] = json::object();
+  for (const auto& [name, column] : checkpoint.history)
+    if (!column.empty()) result["history"][name] = column.back();
+  return result;
+}
+
+json to_json(const std::vector<Difference>& differences) {
+  json list = json::array();
+  for (const auto& difference : differences)
+    list.push_back({{"name", difference.name},
+                    {"where", difference.where},
+                    {"equal", difference.equal},
+                    {"relative_difference", difference.relative},
+                    {"largest_difference", difference.largest}});
+  return list;
+}
+
+void write_json(const std::string& path, const json& result) {
+  if (!path.empty())
+    store::write_file_atomically(path, result.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
+Contents read(const std::string& file, const std::string& json_path) {
+  try {
+    return store::read_contents(file);
+  } catch (const InputError& error) {
+    write_json(json_path, {{"file", file}, {"checksum_ok", false}, {"error", error.what()}});
+    throw;
+  }
+}
+
+void print(const std::string& path, const Contents& contents) {
+  print_head(path, contents);
+  print_theta(contents.checkpoint.rule);
+  if (contents.kind == store::Kind::checkpoint) {
+    print_history(contents.checkpoint);
+    print_training(contents.checkpoint);
+  }
+}
+
+}  // namespace
+
+std::string sparkline(const std::vector<double>& values, std::size_t width) {
+  const std::size_t parts = std::min(width, values.size());
+  std::vector<double> means;
+  double low = std::numeric_limits<double>::infinity(), high = -low;
+  for (std::size_t part = 0; part < parts; ++part) {
+    double sum = 0.0;
+    std::size_t count = 0;
+    for (std::size_t i = part * values.size() / parts; i < (part + 1) * values.size() / parts; ++i) {
+      if (!std::isfinite(values[i])) continue;
+      sum += values[i];
+      ++count;
+    }
+    means.push_back(count > 0 ? sum / static_cast<double>(count) : std::numeric_limits<double>::quiet_NaN());
+    if (count == 0) continue;
+    low = std::min(low, means.back());
+    high = std::max(high, means.back());
+  }
+  const char* const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  std::string line;
+  for (const double mean : means) {
+    const double height = high > low ? (mean - low) / (high - low) : 0.0;
+    line += std::isnan(mean) ? " " : blocks[std::clamp(static_cast<int>(height * 8.0), 0, 7)];
+  }
+  return line;
+}
+
+int inspect(const std::vector<std::string>& files, const std::string& json_path) {
+  if (files.empty() || files.size() > 2)
+    throw InputError("inspect: " + std::to_string(files.size()) + " files given; it takes one, or two to compare");
+  const Contents first = read(files[0], json_path);
+  std::optional<Contents> second;
+  if (files.size() == 2) second = read(files[1], json_path);
+
+  print(files[0], first);
+  json result = to_json(files[0], first);
+  bool equal = true;
+  if (second) {
+    fmt::print("\n");
+    print_head(files[1], *second);
+    const auto differences = compare(first.checkpoint.rule, second->checkpoint.rule);
+    equal = all_equal(differences);
+    print_differences(differences);
+    result["other"] = to_json(files[1], *second);
+    result["differences"] = to_json(differences);
+    result["theta_equal"] = equal;
+  }
+  std::fflush(stdout);
+  write_json(json_path, result);
+  return equal ? 0 : 1;
+}
+
+}  // namespace outerloop::cli
