@@ -19,7 +19,8 @@ using Surface = std::unique_ptr<cairo_surface_t, void (*)(cairo_surface_t*)>;
 using Context = std::unique_ptr<cairo_t, void (*)(cairo_t*)>;
 
 void check(cairo_status_t status, const std::string& what) {
-  if (status != CAIRO_STATUS_SUCCESS) throw Error(what + ": cannot be drawn: " + cairo_status_to_string(status));
+  if (status != CAIRO_STATUS_SUCCESS)
+    throw Error(what + ": cannot be drawn: " + cairo_status_to_string(status));
 }
 
 cairo_status_t append(void* closure, const unsigned char* bytes, unsigned count) {
@@ -109,7 +110,8 @@ double Canvas::text_width(const std::string& text, Font font) {
 }
 
 void Canvas::text(Point baseline, const std::string& text, Font font, Colour colour, Align align) {
-  const double shift = align == Align::left ? 0.0 : text_width(text, font) * (align == Align::centre ? 0.5 : 1.0);
+  const double shift =
+      align == Align::left ? 0.0 : text_width(text, font) * (align == Align::centre ? 0.5 : 1.0);
   select(font);
   paint_with(colour);
   cairo_move_to(context_, baseline.first - shift, baseline.second);
@@ -148,7 +150,8 @@ void render(const std::string& stem, double width, double height, const std::str
   }
   std::vector<std::string> texts;
   {
-    const Surface surface(cairo_svg_surface_create_for_stream(append, &svg, width, height), cairo_surface_destroy);
+    const Surface surface(cairo_svg_surface_create_for_stream(append, &svg, width, height),
+                          cairo_surface_destroy);
     texts = draw_on(surface.get(), sheet, stem + ".svg", draw);
     cairo_surface_finish(surface.get());
     check(cairo_surface_status(surface.get()), stem + ".svg");

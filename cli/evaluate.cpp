@@ -1,9 +1,9 @@
 // outerloop evaluate: few-shot accuracy of a rule beside its baselines.
-#include <cstdio>
-#include <thread>
-
 #include <fmt/format.h>
+
+#include <cstdio>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "cli/commands.h"
 #include "cli/progress.h"
@@ -38,14 +38,17 @@ json to_json(const worker::FewShotTable& table) {
 }
 
 void print(const worker::FewShotTable& table) {
-  fmt::print("\n{} at {}x{}, {} labelled examples per class, base model {}, {} inner steps, {} draws\n", table.dataset,
-             table.size, table.size, table.labels_per_class, table.base_model, table.inner_steps, table.draws);
+  fmt::print("\n{} at {}x{}, {} labelled examples per class, base model {}, {} inner steps, {} draws\n",
+             table.dataset, table.size, table.size, table.labels_per_class, table.base_model,
+             table.inner_steps, table.draws);
   fmt::print("  {:<12}{:<10}{:>10}{:>20}{:>20}\n", "method", "read-out", "accuracy", "95 % interval",
              "minus random");
   for (const auto& row : table.rows)
     fmt::print("  {:<12}{:<10}{:>10.3f}{:>20}{:>20}\n", row.method, row.readout, row.accuracy,
                fmt::format("{:.3f} to {:.3f}", row.accuracy - row.ci95, row.accuracy + row.ci95),
-               row.method == "random" ? "" : fmt::format("{:+.3f} ± {:.3f}", row.minus_random, row.minus_random_ci95));
+               row.method == "random"
+                   ? ""
+                   : fmt::format("{:+.3f} ± {:.3f}", row.minus_random, row.minus_random_ci95));
   std::fflush(stdout);
 }
 
@@ -62,7 +65,8 @@ std::vector<data::DatasetRequest> requests(const EvaluateOptions& options, const
   if (options.datasets.empty())
     for (const auto& named : settings.evaluation) result.push_back(named.request);
   if (result.empty())
-    throw InputError("evaluate: the rule's configuration names no evaluation dataset; give --dataset NAME[:PATH]");
+    throw InputError(
+        "evaluate: the rule's configuration names no evaluation dataset; give --dataset NAME[:PATH]");
   std::vector<data::DatasetRequest> sized;
   for (auto request : result) {
     auto sizes = options.sizes;
@@ -81,9 +85,9 @@ worker::FewShotOptions few_shot_options(const EvaluateOptions& options, const pr
   few_shot.draws = options.draws;
   few_shot.minibatch = config.tasks().minibatch();
   few_shot.seed = options.seed;
-  few_shot.inner_steps = options.inner_steps > 0                   ? options.inner_steps
+  few_shot.inner_steps = options.inner_steps > 0                 ? options.inner_steps
                          : config.evaluation().inner_steps() > 0 ? config.evaluation().inner_steps()
-                                                                   : config.tasks().max_inner_steps();
+                                                                 : config.tasks().max_inner_steps();
   const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   few_shot.threads = options.threads > 0 ? options.threads : cores;
   return few_shot;
@@ -95,7 +99,8 @@ int evaluate(const EvaluateOptions& options) {
   // 1. The rule and the configuration that made it.
   const auto file = store::read_rule(options.rule);
   if (file.rule != "neuron_local")
-    throw InputError(options.rule + ": few-shot evaluation needs a rule without labels; this is " + file.rule);
+    throw InputError(options.rule + ": few-shot evaluation needs a rule without labels; this is " +
+                     file.rule);
   const auto settings = config::settings_from_text(file.config, options.rule + ": /config", {});
   const bool averaged = options.theta == "average" && !file.theta_average.empty();
   const auto& theta = averaged ? file.theta_average : file.theta;
@@ -117,10 +122,10 @@ int evaluate(const EvaluateOptions& options) {
     worker::FewShotTable table;
     {
       Progress progress;
-      table = worker::evaluate_few_shot(make_engine, theta, untrained, data, few_shot,
-                                        [&](std::int64_t done, std::int64_t total) {
-                                          progress.show(fmt::format("{}: draw {} of {}", data.name, done, total));
-                                        });
+      table = worker::evaluate_few_shot(
+          make_engine, theta, untrained, data, few_shot, [&](std::int64_t done, std::int64_t total) {
+            progress.show(fmt::format("{}: draw {} of {}", data.name, done, total));
+          });
     }
     print(table);
     tables.push_back(to_json(table));
@@ -128,7 +133,8 @@ int evaluate(const EvaluateOptions& options) {
 
   // 3. The same for machines.
   if (!options.json.empty()) {
-    const json result = {{"rule", options.rule}, {"rule_name", file.rule}, {"update", file.update}, {"tables", tables}};
+    const json result = {
+        {"rule", options.rule}, {"rule_name", file.rule}, {"update", file.update}, {"tables", tables}};
     store::write_file_atomically(options.json, result.dump(2) + "\n");
   }
   return 0;

@@ -44,19 +44,23 @@ double norm(const std::vector<double>& values) {
   return summarize(values, 0, static_cast<std::int64_t>(values.size())).norm;
 }
 
-std::string shape_text(const std::vector<std::int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 /// Columns on a terminal: UTF-8 bytes that begin a character.
 std::size_t columns(const std::string& text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 std::string padded(const std::string& text, std::size_t width) {
   return text + std::string(width > columns(text) ? width - columns(text) : 0, ' ');
 }
 
-void row(const std::string& name, const std::string& value) { fmt::print("  {} {}\n", padded(name, 14), value); }
+void row(const std::string& name, const std::string& value) {
+  fmt::print("  {} {}\n", padded(name, 14), value);
+}
 
 std::size_t name_width(const std::vector<TensorSpec>& tensors) {
   std::size_t width = 10;
@@ -67,7 +71,8 @@ std::size_t name_width(const std::vector<TensorSpec>& tensors) {
 void print_head(const std::string& path, const Contents& contents) {
   const auto& rule = contents.checkpoint.rule;
   fmt::print("{}\n", path);
-  row("kind", fmt::format("{}, format {}, all checksums right", store::kind_name(contents.kind), contents.format_version));
+  row("kind", fmt::format("{}, format {}, all checksums right", store::kind_name(contents.kind),
+                          contents.format_version));
   row("rule", rule.rule);
   row("update", fmt::format("{}", rule.update));
   row("created", rule.created.empty() ? "unknown" : rule.created);
@@ -83,8 +88,8 @@ void print_theta(const store::RuleFile& rule) {
   fmt::print("\n  {} {:<16} {:>12}  {}\n", padded("θ", width), "shape", "norm", "finite");
   for (const auto& tensor : tensors) {
     const auto summary = summarize(rule.theta, tensor.offset, tensor.size());
-    fmt::print("  {} {:<16} {:>12.6g}  {}\n", padded(tensor.name, width), shape_text(tensor.shape), summary.norm,
-               summary.finite ? "yes" : "NO");
+    fmt::print("  {} {:<16} {:>12.6g}  {}\n", padded(tensor.name, width), shape_text(tensor.shape),
+               summary.norm, summary.finite ? "yes" : "NO");
   }
 }
 
@@ -92,7 +97,8 @@ void print_history(const store::Checkpoint& checkpoint) {
   if (checkpoint.history.empty() || checkpoint.history.begin()->second.empty()) return;
   fmt::print("\n  history: {} updates, {:.1f} s of meta-training; last values\n",
              checkpoint.history.begin()->second.size(), checkpoint.seconds);
-  for (const auto& [name, column] : checkpoint.history) fmt::print("    {} {:.6g}\n", padded(name, 24), column.back());
+  for (const auto& [name, column] : checkpoint.history)
+    fmt::print("    {} {:.6g}\n", padded(name, 24), column.back());
   const auto curve = checkpoint.history.find("meta_objective");
   if (curve == checkpoint.history.end()) return;
   const auto line = sparkline(curve->second, kSparkWidth);
@@ -100,16 +106,18 @@ void print_history(const store::Checkpoint& checkpoint) {
 }
 
 void print_training(const store::Checkpoint& checkpoint) {
-  fmt::print("\n  Adam: step {}, norm of m {:.6g}, norm of v {:.6g}\n", checkpoint.adam_step, norm(checkpoint.adam_m),
-             norm(checkpoint.adam_v));
+  fmt::print("\n  Adam: step {}, norm of m {:.6g}, norm of v {:.6g}\n", checkpoint.adam_step,
+             norm(checkpoint.adam_m), norm(checkpoint.adam_v));
   for (const auto& [name, count] : checkpoint.counters) fmt::print("    {} {}\n", padded(name, 24), count);
   if (checkpoint.streams.empty()) return;
-  fmt::print("\n  {:>6} {:>6} {:>10} {:>12}  {:<18} {}\n", "stream", "task", "step", "truncation", "dataset", "units");
+  fmt::print("\n  {:>6} {:>6} {:>10} {:>12}  {:<18} {}\n", "stream", "task", "step", "truncation", "dataset",
+             "units");
   const std::size_t shown = std::min(kMostStreams, checkpoint.streams.size());
   for (std::size_t i = 0; i < shown; ++i) {
     const auto& stream = checkpoint.streams[i];
-    fmt::print("  {:>6} {:>6} {:>10} {:>12}  {} {}\n", stream.stream, stream.task, stream.step, stream.truncation,
-               padded(stream.dataset, 18), stream.phi.empty() ? "not begun" : fmt::format("{}", fmt::join(stream.units, "-")));
+    fmt::print("  {:>6} {:>6} {:>10} {:>12}  {} {}\n", stream.stream, stream.task, stream.step,
+               stream.truncation, padded(stream.dataset, 18),
+               stream.phi.empty() ? "not begun" : fmt::format("{}", fmt::join(stream.units, "-")));
   }
   if (shown < checkpoint.streams.size()) fmt::print("  ... and {} more\n", checkpoint.streams.size() - shown);
 }
@@ -178,10 +186,12 @@ void print_differences(const std::vector<Difference>& differences) {
   }
   std::size_t width = 10;
   for (const auto& difference : differences) width = std::max(width, columns(difference.name));
-  fmt::print("\nθ differs:\n  {} {:>20} {:>20}\n", padded("θ", width), "relative difference", "largest difference");
+  fmt::print("\nθ differs:\n  {} {:>20} {:>20}\n", padded("θ", width), "relative difference",
+             "largest difference");
   for (const auto& difference : differences) {
     if (difference.where == "both")
-      fmt::print("  {} {:>20.3g} {:>20.3g}\n", padded(difference.name, width), difference.relative, difference.largest);
+      fmt::print("  {} {:>20.3g} {:>20.3g}\n", padded(difference.name, width), difference.relative,
+                 difference.largest);
     else
       fmt::print("  {} {}\n", padded(difference.name, width), difference.where);
   }
@@ -283,7 +293,8 @@ std::string sparkline(const std::vector<double>& values, std::size_t width) {
 
 int inspect(const std::vector<std::string>& files, const std::string& json_path) {
   if (files.empty() || files.size() > 2)
-    throw InputError("inspect: " + std::to_string(files.size()) + " files given; it takes one, or two to compare");
+    throw InputError("inspect: " + std::to_string(files.size()) +
+                     " files given; it takes one, or two to compare");
   const Contents first = read(files[0], json_path);
   std::optional<Contents> second;
   if (files.size() == 2) second = read(files[1], json_path);

@@ -25,10 +25,12 @@ bool first_rank() {
 
 CLI::App* add_train(CLI::App& app, TrainOptions& options) {
   auto* command = app.add_subcommand(
-      "train", "Meta-trains an update rule. Under mpirun rank 0 coordinates and the others work; alone it does both.");
+      "train",
+      "Meta-trains an update rule. Under mpirun rank 0 coordinates and the others work; alone it does both.");
   command->add_option("CONFIG", options.config, "a preset (see configs/) or a file in protobuf text format")
       ->default_str("laptop");
-  command->add_option("--run-dir", options.run_directory, "where everything is written")->default_str("runs/<config>");
+  command->add_option("--run-dir", options.run_directory, "where everything is written")
+      ->default_str("runs/<config>");
   command->add_flag("--resume", options.resume, "go on from the last complete checkpoint of --run-dir");
   command->add_option("--init-theta", options.init_theta, "start from this rule instead of a random one");
   command->add_option("--set", options.overrides, "key=value, overrides CONFIG; e.g. --set updates=100")
@@ -41,15 +43,20 @@ CLI::App* add_train(CLI::App& app, TrainOptions& options) {
 
 CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& options) {
   auto* command = app.add_subcommand(
-      "evaluate", "Few-shot accuracy of base models that a rule has trained without labels, beside its baselines.");
+      "evaluate",
+      "Few-shot accuracy of base models that a rule has trained without labels, beside its baselines.");
   command->add_option("RULE", options.rule, "rule.h5, or a checkpoint")->required();
-  command->add_option("--dataset", options.datasets, "NAME[:PATH]; default: those of the rule's configuration")
+  command
+      ->add_option("--dataset", options.datasets, "NAME[:PATH]; default: those of the rule's configuration")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--size", options.sizes, "sides of the images, e.g. 14,28")->delimiter(',');
-  command->add_option("--labels", options.labels, "labelled examples per class")->check(CLI::Range(1, 100000));
+  command->add_option("--labels", options.labels, "labelled examples per class")
+      ->check(CLI::Range(1, 100000));
   command->add_option("--draws", options.draws, "draws in the table")->check(CLI::Range(2, 100000));
-  command->add_option("--inner-steps", options.inner_steps, "inner steps; default: as the rule's configuration says")
+  command
+      ->add_option("--inner-steps", options.inner_steps,
+                   "inner steps; default: as the rule's configuration says")
       ->check(CLI::Range(1, 100000000));
   command->add_option("--seed", options.seed, "of all draws");
   command->add_option("--theta", options.theta, "the running average of θ where there is one, or the last θ")
@@ -87,8 +94,7 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    if (first_rank())
-      std::fprintf(stderr, "outerloop: %s; see outerloop --help\n", error.what());
+    if (first_rank()) std::fprintf(stderr, "outerloop: %s; see outerloop --help\n", error.what());
     return kUsage;
   }
 

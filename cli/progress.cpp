@@ -1,12 +1,11 @@
 #include "cli/progress.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-
-#include <fmt/format.h>
 
 namespace outerloop::cli {
 namespace {
@@ -18,7 +17,8 @@ constexpr std::chrono::seconds kLineEvery{60};
 
 Progress::Progress()
     : terminal_(isatty(STDERR_FILENO) != 0),
-      next_(std::chrono::steady_clock::now() + (terminal_ ? kRefresh : std::chrono::milliseconds(kLineEvery))) {}
+      next_(std::chrono::steady_clock::now() +
+            (terminal_ ? kRefresh : std::chrono::milliseconds(kLineEvery))) {}
 
 Progress::~Progress() {
   if (shown_ > 0) std::fputc('\n', stderr);

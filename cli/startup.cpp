@@ -1,11 +1,10 @@
 #include "cli/startup.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <cstdio>
 #include <cstdlib>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "cli/version.h"
@@ -47,8 +46,9 @@ store::RuleFile first_rule(const config::Settings& settings, const std::string& 
   if (!init_theta.empty()) {
     const auto other = store::read_rule(init_theta);
     if (other.layout.signature() != rule.layout.signature())
-      throw InputError(init_theta + ": its θ is laid out for another rule than the configuration's; make rule { } in "
-                                    "CONFIG the same (outerloop inspect shows it)");
+      throw InputError(init_theta +
+                       ": its θ is laid out for another rule than the configuration's; make rule { } in "
+                       "CONFIG the same (outerloop inspect shows it)");
     rule.theta = other.theta;
   }
   return rule;
@@ -57,7 +57,8 @@ store::RuleFile first_rule(const config::Settings& settings, const std::string& 
 /// Rank 0's part of agree_on_plan.
 Plan make_plan(const TrainOptions& options, int workers) {
   Plan plan;
-  plan.run_directory = options.run_directory.empty() ? default_run_directory(options.config) : options.run_directory;
+  plan.run_directory =
+      options.run_directory.empty() ? default_run_directory(options.config) : options.run_directory;
   plan.resumed = options.resume;
   if (options.resume) {
     config::check_resume_overrides(options.overrides);
@@ -73,7 +74,8 @@ Plan make_plan(const TrainOptions& options, int workers) {
   std::vector<data::DatasetRequest> training, evaluation;
   for (const auto& dataset : plan.settings.training) training.push_back(dataset.request);
   for (const auto& dataset : plan.settings.evaluation) evaluation.push_back(dataset.request);
-  if (training.empty()) throw InputError("tasks.dataset: no dataset to train on; add dataset { name: \"glyphs\" }");
+  if (training.empty())
+    throw InputError("tasks.dataset: no dataset to train on; add dataset { name: \"glyphs\" }");
   data::check_no_overlap(training, evaluation);
 
   plan.start.rule = first_rule(plan.settings, options.init_theta);
@@ -91,8 +93,8 @@ Plan make_plan(const TrainOptions& options, int workers) {
 
 std::map<std::string, std::string> open_datasets(const Plan& plan, Workshop& workshop) {
   const auto& config = plan.settings.config;
-  const std::string cache =
-      config.tasks().cache_directory().empty() ? data::default_cache_directory() : config.tasks().cache_directory();
+  const std::string cache = config.tasks().cache_directory().empty() ? data::default_cache_directory()
+                                                                     : config.tasks().cache_directory();
   std::map<std::string, std::string> hashes;
   std::vector<data::WeightedDataset> datasets;
   for (const auto& named : plan.settings.training) {
@@ -123,7 +125,8 @@ std::vector<std::string> on_all_ranks(const net::MpiSession& mpi, const std::fun
     if (code != 0) {
       if (mpi.rank() == 0) {
         const std::string where = mpi.size() > 1 && rank > 0 ? fmt::format("rank {}: ", rank) : "";
-        std::fprintf(stderr, "outerloop: %s%s\n", where.c_str(), other.at("error").get<std::string>().c_str());
+        std::fprintf(stderr, "outerloop: %s%s\n", where.c_str(),
+                     other.at("error").get<std::string>().c_str());
       }
       throw SaidAlready(code);
     }

@@ -1,12 +1,11 @@
 // outerloop train: meta-training, from the start-up that all ranks share to result.json.
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <numeric>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "cli/commands.h"
 #include "cli/progress.h"
@@ -58,15 +57,21 @@ void print_start(const Plan& plan, const std::string& engine, std::int64_t worke
   const auto& config = plan.settings.config;
   std::string limit;
   if (config.seconds() > 0) limit = duration(config.seconds()) + " of meta-training";
-  if (config.updates() > 0) limit += fmt::format("{}{} updates", limit.empty() ? "" : " or ", config.updates());
+  if (config.updates() > 0)
+    limit += fmt::format("{}{} updates", limit.empty() ? "" : " or ", config.updates());
   std::string datasets;
   for (const auto& dataset : plan.settings.training)
-    datasets += fmt::format("{}{} (weight {:g})", datasets.empty() ? "" : ", ", dataset.request.name, dataset.weight);
-  const auto row = [](const char* name, const std::string& value) { fmt::print("  {:<16}{}\n", name, value); };
+    datasets +=
+        fmt::format("{}{} (weight {:g})", datasets.empty() ? "" : ", ", dataset.request.name, dataset.weight);
+  const auto row = [](const char* name, const std::string& value) {
+    fmt::print("  {:<16}{}\n", name, value);
+  };
   fmt::print("Meta-training {}\n", plan.settings.rule.name);
-  row("how long", limit + (plan.start.rule.update > 0 ? fmt::format(", from update {} on", plan.start.rule.update) : ""));
+  row("how long",
+      limit + (plan.start.rule.update > 0 ? fmt::format(", from update {} on", plan.start.rule.update) : ""));
   row("run directory", plan.run_directory);
-  row("workers", fmt::format("{} ({} streams, {} gradients per update)", workers, config.streams(), config.batch()));
+  row("workers",
+      fmt::format("{} ({} streams, {} gradients per update)", workers, config.streams(), config.batch()));
   row("engine", engine);
   row("parameters", fmt::format("{} in θ", plan.start.rule.theta.size()));
   row("tasks", fmt::format("{}; {}x{} pixels", datasets, config.tasks().size(), config.tasks().size()));
@@ -74,10 +79,11 @@ void print_start(const Plan& plan, const std::string& engine, std::int64_t worke
   std::fflush(stdout);
 }
 
-std::string progress_line(const Coordinator& coordinator, const RunDirectory& run, const proto::Config& config,
-                          double now) {
+std::string progress_line(const Coordinator& coordinator, const RunDirectory& run,
+                          const proto::Config& config, double now) {
   const auto& newest = run.newest();
-  if (newest.update == 0) return fmt::format("update {} | {} gradients so far", coordinator.update(), coordinator.gradients());
+  if (newest.update == 0)
+    return fmt::format("update {} | {} gradients so far", coordinator.update(), coordinator.gradients());
   double left = config.seconds() > 0 ? config.seconds() - coordinator.seconds(now) : 1e30;
   if (config.updates() > 0 && newest.gradients_per_second > 0) {
     const double gradients = static_cast<double>((config.updates() - coordinator.update()) * config.batch());
@@ -100,21 +106,24 @@ double tenth_of(const store::Checkpoint& checkpoint, bool first) {
 
 json result_of(const Coordinator& coordinator, const store::Checkpoint& last, StopReason reason,
                const std::string& theta_sha256) {
-  return {{"stop_reason", coordinator::stop_reason_name(reason)},
-          {"updates", coordinator.update()},
-          {"seconds", last.seconds},
-          {"gradients", coordinator.gradients()},
-          {"gradients_per_second", static_cast<double>(coordinator.gradients()) / std::max(last.seconds, 1e-9)},
-          {"meta_objective_first", tenth_of(last, true)},
-          {"meta_objective_last", tenth_of(last, false)},
-          {"refused", coordinator.refused()},
-          {"workers_lost", coordinator.workers_lost()},
-          {"theta_sha256", theta_sha256}};
+  return {
+      {"stop_reason", coordinator::stop_reason_name(reason)},
+      {"updates", coordinator.update()},
+      {"seconds", last.seconds},
+      {"gradients", coordinator.gradients()},
+      {"gradients_per_second", static_cast<double>(coordinator.gradients()) / std::max(last.seconds, 1e-9)},
+      {"meta_objective_first", tenth_of(last, true)},
+      {"meta_objective_last", tenth_of(last, false)},
+      {"refused", coordinator.refused()},
+      {"workers_lost", coordinator.workers_lost()},
+      {"theta_sha256", theta_sha256}};
 }
 
 void print_result(const json& result, const std::string& run_directory, StopReason reason) {
   fmt::print("\nMeta-training ended ({}).\n", result.at("stop_reason").get<std::string>());
-  const auto row = [](const char* name, const std::string& value) { fmt::print("  {:<26}{}\n", name, value); };
+  const auto row = [](const char* name, const std::string& value) {
+    fmt::print("  {:<26}{}\n", name, value);
+  };
   row("updates", fmt::format("{}", result.at("updates").get<std::int64_t>()));
   row("gradients", fmt::format("{} ({:.1f} per second)", result.at("gradients").get<std::int64_t>(),
                                result.at("gradients_per_second").get<double>()));
@@ -163,8 +172,8 @@ void serve_alone(Coordinator& coordinator, worker::Worker& worker, const net::Cl
   }
 }
 
-json environment_of(const net::MpiSession& mpi, const std::vector<std::string>& hosts, const std::string& engine,
-                    const config::Settings& settings) {
+json environment_of(const net::MpiSession& mpi, const std::vector<std::string>& hosts,
+                    const std::string& engine, const config::Settings& settings) {
   return {{"version", version()},
           {"git_revision", git_revision()},
           {"mpi", net::MpiSession::library_version()},
@@ -180,7 +189,8 @@ void check_datasets(const Plan& plan, const std::map<std::string, std::string>& 
   for (const auto& [name, hash] : plan.start.dataset_sha256) {
     const auto found = now.find(name);
     if (found == now.end() || found->second != hash)
-      run.on_warning("dataset " + name + " differs from the one this run began with; it goes on with the new one");
+      run.on_warning("dataset " + name +
+                     " differs from the one this run began with; it goes on with the new one");
   }
 }
 
@@ -220,6 +230,28 @@ int coordinate(net::MpiSession& mpi, Plan& plan, const TrainOptions& options, co
   return exit_code;
 }
 
+/// The other ranks. Returns the exit code.
+int compute(net::MpiSession& mpi, const proto::Config& config, const Workshop& workshop) {
+  net::MpiTransport transport(mpi);
+  worker::Worker worker(stream_context(workshop, config), worker_options(mpi, config));
+  if (!worker::work(transport, worker, signal_received)) mpi.abandon();
+  return 0;
+}
+
+/// Rank 0 cannot go on: prints why and ends the whole job. To be called from a catch block.
+[[noreturn]] void end_all() {
+  int exit_code = 1;
+  try {
+    throw;
+  } catch (const Error& error) {
+    exit_code = error.exit_code();
+    std::fprintf(stderr, "outerloop: %s\n", error.what());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "outerloop: unexpected failure: %s\n", error.what());
+  }
+  net::MpiSession::abort(exit_code);
+}
+
 }  // namespace
 
 int train(int argc, char** argv, const TrainOptions& options) {
@@ -239,11 +271,14 @@ int train(int argc, char** argv, const TrainOptions& options) {
   const auto hosts = mpi.gather_all(mpi.host());
 
   // 4. Rank 0 batches gradients and updates θ; the others unroll and send, until they are told to stop.
-  if (mpi.rank() == 0) return coordinate(mpi, plan, options, workshop, datasets, engine, hosts);
-  net::MpiTransport transport(mpi);
-  worker::Worker worker(stream_context(workshop, plan.settings.config), worker_options(mpi, plan.settings.config));
-  if (!worker::work(transport, worker, signal_received)) mpi.abandon();
-  return 0;
+  try {
+    if (mpi.rank() == 0) return coordinate(mpi, plan, options, workshop, datasets, engine, hosts);
+    return compute(mpi, plan.settings.config, workshop);
+  } catch (...) {
+    mpi.abandon();  // the others are not at their end: finalising would wait for them
+    if (mpi.rank() == 0 && mpi.size() > 1) end_all();
+    throw;
+  }
 }
 
 }  // namespace outerloop::cli

@@ -84,7 +84,18 @@ void RunDirectory::on_update(const UpdateRecord& record) {
                          {"gradients_per_second", record.gradients_per_second},
                          {"meta_objective_of", batch.meta_objective_of},
                          {"refused", record.refused}};
-  metrics_.write(line);
+  write_metrics(line);
+}
+
+void RunDirectory::write_metrics(const nlohmann::json& line) {
+  try {
+    metrics_.write(line);
+    metrics_failed_ = false;
+  } catch (const Error& error) {
+    if (!metrics_failed_)
+      on_warning(fmt::format("metrics are not written, training goes on: {}", error.what()));
+    metrics_failed_ = true;
+  }
 }
 
 void RunDirectory::on_checkpoint(const store::Checkpoint& checkpoint) {
@@ -93,10 +104,10 @@ void RunDirectory::on_checkpoint(const store::Checkpoint& checkpoint) {
   try {
     theta_sha256_ = checkpoints_.write(dated, keep_);
     store::write_rule(path_ + "/rule.h5", dated.rule);
-    metrics_.write({{"event", "checkpoint"},
-                    {"update", dated.rule.update},
-                    {"seconds", dated.seconds},
-                    {"theta_sha256", theta_sha256_}});
+    write_metrics({{"event", "checkpoint"},
+                   {"update", dated.rule.update},
+                   {"seconds", dated.seconds},
+                   {"theta_sha256", theta_sha256_}});
     last_checkpoint_written_ = true;
   } catch (const Error& error) {
     last_checkpoint_written_ = false;

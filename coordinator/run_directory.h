@@ -44,6 +44,9 @@ class RunDirectory : public Observer {
   const UpdateRecord& newest() const { return newest_; }
 
  private:
+  /// A disk that refuses is warned of once: training goes on.
+  void write_metrics(const nlohmann::json& line);
+
   std::string path_;
   std::int64_t keep_;
   std::int64_t log_every_;
@@ -52,6 +55,7 @@ class RunDirectory : public Observer {
   UpdateRecord newest_;
   std::string theta_sha256_;
   bool last_checkpoint_written_ = true;
+  bool metrics_failed_ = false;
 };
 
 /// The time now as ISO 8601, UTC.

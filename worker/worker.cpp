@@ -107,6 +107,12 @@ net::Frame Worker::next_gradient() {
   return frame(std::move(message), std::move(floats));
 }
 
+net::Frame Worker::failure(const std::string& text) const {
+  proto::WorkerMessage message;
+  message.mutable_failure()->set_message(text);
+  return frame(std::move(message), {});
+}
+
 net::Frame Worker::farewell() {
   said_farewell_ = true;
   proto::WorkerMessage message;
@@ -120,7 +126,9 @@ void Worker::add_streams(proto::WorkerMessage& message) const {
   for (const auto& stream : streams_) *message.add_streams() = coordinator::to_message(stream.state());
 }
 
-bool work(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested) {
+namespace {
+
+void converse(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested) {
   transport.send(kCoordinator, worker.hello());
   for (;;) {
     const auto received = transport.receive(worker.options().deadline);
@@ -128,10 +136,22 @@ bool work(net::Transport& transport, Worker& worker, const std::function<bool()>
       throw Error("the coordinator has not answered for " + std::to_string(worker.options().deadline) +
                   " s; its host or the network to it is gone");
     if (stop_requested()) worker.signal();
-    auto next = worker.handle(received->bytes);
-    if (!next) break;
+    const auto next = worker.handle(received->bytes);
+    if (!next) return;
     if (worker.idle() && !worker.said_farewell()) std::this_thread::sleep_for(kIdleSleep);
     transport.send(kCoordinator, *next);
+  }
+}
+
+}  // namespace
+
+bool work(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested) {
+  try {
+    converse(transport, worker, stop_requested);
+  } catch (const std::exception& error) {
+    transport.send(kCoordinator, worker.failure(error.what()));
+    transport.flush(kFlushSeconds);
+    throw;
   }
   transport.flush(kFlushSeconds);
   return worker.may_finalize();

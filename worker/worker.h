@@ -36,6 +36,9 @@ class Worker {
   bool may_finalize() const { return may_finalize_; }  ///< after `released`: all ranks are there
   bool refused() const { return refused_; }
 
+  /// Says that this worker cannot go on.
+  net::Frame failure(const std::string& message) const;
+
   /// A signal asks for the end of the run: said with the next message.
   void signal() { signalled_ = true; }
 
@@ -60,7 +63,7 @@ class Worker {
   bool refused_ = false;
 };
 
-/// Talks to rank 0 until released. `stop_requested` is looked at between truncations. Throws Error where the
+/// Talks to rank 0 until released. A failure is told to rank 0 before it is thrown on. `stop_requested` is looked at between truncations. Throws Error where the
 /// coordinator does not answer within the deadline. Returns whether MPI can be finalised.
 bool work(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested);
 
