@@ -93,6 +93,8 @@ std::shared_ptr<const Dataset> open_dataset(const DatasetRequest& request,
   return dataset;
 }
 
+bool has_parts(const std::string& name) { return name == "fashion_mnist" || name == "mnist"; }
+
 std::string default_cache_directory() {
   const auto folder = [](const char* variable, const char* below) -> std::string {
     const char* value = std::getenv(variable);

@@ -57,6 +57,8 @@ void check_pair(const DatasetRequest& training, const DatasetRequest& evaluation
 
 void check_no_overlap(const std::vector<DatasetRequest>& training,
                       const std::vector<DatasetRequest>& evaluation) {
+  for (const auto* requests : {&training, &evaluation})
+    for (const DatasetRequest& request : *requests) source_folder(request);  // refuses what it does not know
   for (const DatasetRequest& a : training)
     for (const DatasetRequest& b : evaluation) check_pair(a, b);
 }

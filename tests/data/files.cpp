@@ -1,0 +1,168 @@
+#include "tests/data/files.h"
+
+#include <png.h>
+#include <webp/encode.h>
+#include <zlib.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+
+// Not to be sorted: jpeglib.h needs cstdio in front of it.
+// clang-format off
+#include <cstdio>
+#include <jpeglib.h>
+// clang-format on
+
+#include "common/rule/error.h"
+#include "common/rule/random.h"
+#include "tests/catch.h"
+
+namespace outerloop::tests {
+namespace fs = std::filesystem;
+
+TemporaryFolder::TemporaryFolder() {
+  std::string name = (fs::temp_directory_path() / "outerloop-data-XXXXXX").string();
+  REQUIRE(::mkdtemp(name.data()) != nullptr);
+  path_ = fs::canonical(name);
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+void write_file(const fs::path& path, const Bytes& bytes) {
+  fs::create_directories(path.parent_path());
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  REQUIRE(file.good());
+}
+
+Bytes first_bytes(const Bytes& bytes, std::size_t count) {
+  return Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+Bytes idx_bytes(const std::vector<std::uint32_t>& shape, const Bytes& elements) {
+  Bytes bytes{0, 0, 8, static_cast<std::uint8_t>(shape.size())};
+  for (const std::uint32_t extent : shape)
+    for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<std::uint8_t>(extent >> shift));
+  bytes.insert(bytes.end(), elements.begin(), elements.end());
+  return bytes;
+}
+
+Bytes gzip(const Bytes& bytes) {
+  z_stream stream{};
+  REQUIRE(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+  Bytes packed(deflateBound(&stream, static_cast<uLong>(bytes.size())) + 64);
+  stream.next_in = const_cast<Bytef*>(bytes.data());
+  stream.avail_in = static_cast<uInt>(bytes.size());
+  stream.next_out = packed.data();
+  stream.avail_out = static_cast<uInt>(packed.size());
+  REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+  packed.resize(stream.total_out);
+  deflateEnd(&stream);
+  return packed;
+}
+
+data::GreyImage waves(std::int64_t width, std::int64_t height, std::uint64_t seed) {
+  const rule::Random random(seed, 0, 0, rule::Purpose::test);
+  data::GreyImage image;
+  image.width = width;
+  image.height = height;
+  for (std::int64_t y = 0; y < height; ++y) {
+    for (std::int64_t x = 0; x < width; ++x) {
+      double value = 0.0;
+      for (std::uint32_t wave = 0; wave < 4; ++wave) {
+        const double a = random.uniform(3 * wave, -0.4, 0.4);
+        const double b = random.uniform(3 * wave + 1, -0.4, 0.4);
+        value += std::sin(a * static_cast<double>(x) + b * static_cast<double>(y) +
+                          6.28 * random.uniform(3 * wave + 2));
+      }
+      image.pixels.push_back(static_cast<std::uint8_t>(std::lround(127.5 + 31.0 * value)));
+    }
+  }
+  return image;
+}
+
+Bytes encode_jpeg(const data::GreyImage& image, bool progressive) {
+  jpeg_compress_struct jpeg{};
+  jpeg_error_mgr errors{};
+  jpeg.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&jpeg);
+  unsigned char* out = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&jpeg, &out, &size);
+  jpeg.image_width = static_cast<JDIMENSION>(image.width);
+  jpeg.image_height = static_cast<JDIMENSION>(image.height);
+  jpeg.input_components = 3;
+  jpeg.in_color_space = JCS_RGB;
+  jpeg_set_defaults(&jpeg);
+  jpeg_set_quality(&jpeg, 95, TRUE);
+  if (progressive) jpeg_simple_progression(&jpeg);
+  jpeg_start_compress(&jpeg, TRUE);
+  std::vector<JSAMPLE> row(static_cast<std::size_t>(3 * image.width));
+  for (std::int64_t y = 0; y < image.height; ++y) {
+    for (std::size_t i = 0; i < row.size(); ++i)
+      row[i] = image.pixels[static_cast<std::size_t>(y * image.width) + i / 3];
+    JSAMPROW rows = row.data();
+    jpeg_write_scanlines(&jpeg, &rows, 1);
+  }
+  jpeg_finish_compress(&jpeg);
+  Bytes bytes(out, out + size);
+  jpeg_destroy_compress(&jpeg);
+  std::free(out);
+  return bytes;
+}
+
+Bytes encode_png(const data::GreyImage& image) {
+  png_image png;
+  std::memset(&png, 0, sizeof png);
+  png.version = PNG_IMAGE_VERSION;
+  png.width = static_cast<png_uint_32>(image.width);
+  png.height = static_cast<png_uint_32>(image.height);
+  png.format = PNG_FORMAT_GRAY;
+  png_alloc_size_t size = 0;
+  REQUIRE(png_image_write_get_memory_size(png, size, 0, image.pixels.data(), 0, nullptr) != 0);
+  Bytes bytes(size);
+  REQUIRE(png_image_write_to_memory(&png, bytes.data(), &size, 0, image.pixels.data(), 0, nullptr) != 0);
+  bytes.resize(size);
+  return bytes;
+}
+
+Bytes encode_webp(const data::GreyImage& image, bool lossless) {
+  Bytes rgb;
+  for (const std::uint8_t pixel : image.pixels) rgb.insert(rgb.end(), 3, pixel);
+  const int width = static_cast<int>(image.width);
+  const int height = static_cast<int>(image.height);
+  std::uint8_t* out = nullptr;
+  const std::size_t size = lossless ? WebPEncodeLosslessRGB(rgb.data(), width, height, 3 * width, &out)
+                                    : WebPEncodeRGB(rgb.data(), width, height, 3 * width, 95.0f, &out);
+  REQUIRE(size > 0);
+  Bytes bytes(out, out + size);
+  WebPFree(out);
+  return bytes;
+}
+
+std::string refusal(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const InputError& error) {
+    const std::string message = error.what();
+    CHECK(message.find('\n') == std::string::npos);
+    CHECK(error.exit_code() == 2);
+    return message;
+  }
+  FAIL("nothing was refused");
+  return {};
+}
+
+bool holds(const std::string& text, const std::string& part) {
+  INFO("\"" << text << "\" should hold \"" << part << "\"");
+  const bool found = text.find(part) != std::string::npos;
+  CHECK(found);
+  return found;
+}
+
+}  // namespace outerloop::tests

@@ -1,0 +1,51 @@
+#pragma once
+// Small files in the true formats, written with the formats' own libraries.
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/data/image.h"
+
+namespace outerloop::tests {
+
+using Bytes = std::vector<std::uint8_t>;
+
+/// A folder of its own, removed at the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+void write_file(const std::filesystem::path& path, const Bytes& bytes);
+Bytes first_bytes(const Bytes& bytes, std::size_t count);
+
+/// An IDX file of unsigned bytes.
+Bytes idx_bytes(const std::vector<std::uint32_t>& shape, const Bytes& elements);
+Bytes gzip(const Bytes& bytes);
+
+/// A grey picture of smooth random waves, different for every seed.
+data::GreyImage waves(std::int64_t width, std::int64_t height, std::uint64_t seed);
+
+Bytes encode_jpeg(const data::GreyImage& image, bool progressive = false);
+Bytes encode_png(const data::GreyImage& image);
+Bytes encode_webp(const data::GreyImage& image, bool lossless = true);
+
+/// The message of the InputError that `action` must throw, which must be one line. Empty, and the test fails,
+/// where it throws nothing; other exceptions pass through.
+std::string refusal(const std::function<void()>& action);
+
+/// True where `text` holds `part`.
+bool holds(const std::string& text, const std::string& part);
+
+}  // namespace outerloop::tests

@@ -1,0 +1,240 @@
+// The cache: used while it is whole and of the same key, made anew otherwise, by any number of processes at
+// once.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "common/data/cache.h"
+#include "common/data/crops.h"
+#include "common/data/dataset.h"
+#include "common/rule/error.h"
+#include "tests/catch.h"
+#include "tests/data/files.h"
+
+namespace outerloop::tests {
+namespace {
+
+namespace fs = std::filesystem;
+
+data::WorkingSet small_set() {
+  data::WorkingSet set;
+  set.side = 3;
+  set.class_names = {"Ω", "", "two words"};
+  set.labels = {2, 0, 1, 1};
+  for (int i = 0; i < 36; ++i) set.pixels.push_back(static_cast<std::uint8_t>(7 * i));
+  return set;
+}
+
+void require_equal(const data::WorkingSet& a, const data::WorkingSet& b) {
+  CHECK(a.side == b.side);
+  CHECK(a.class_names == b.class_names);
+  CHECK(a.labels == b.labels);
+  CHECK(a.pixels == b.pixels);
+}
+
+data::Digest key_of(const std::string& text) {
+  data::Sha256 hash;
+  hash.update_text(text);
+  return hash.finish();
+}
+
+Bytes contents(const fs::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return Bytes(std::istreambuf_iterator<char>(stream), {});
+}
+
+std::size_t files_in(const fs::path& folder) {
+  return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), {}));
+}
+
+TEST_CASE("SHA-256 is that of the standard, and texts do not run together") {
+  data::Sha256 hash;
+  hash.update("abc", 3);
+  CHECK(data::hex(hash.finish()) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(data::hex(data::stable_hash("abc")) == "ba7816bf8f01cfea");
+  data::Sha256 one;
+  one.update_text("ab");
+  one.update_text("c");
+  data::Sha256 other;
+  other.update_text("a");
+  other.update_text("bc");
+  CHECK(one.finish() != other.finish());
+}
+
+TEST_CASE("a cache gives back what was written, and nothing where there is none") {
+  const TemporaryFolder folder;
+  const fs::path file = folder / "deep/er/set.cache";
+  CHECK(!data::read_cache(file, key_of("a")).has_value());
+  data::write_cache(file, key_of("a"), small_set());
+  const auto set = data::read_cache(file, key_of("a"));
+  REQUIRE(set.has_value());
+  require_equal(*set, small_set());
+  CHECK(files_in(file.parent_path()) == 1);  // no temporary file is left
+  holds(refusal([&] { data::read_cache(file, key_of("b")); }), "has changed");
+}
+
+TEST_CASE("a cache with any bit flipped, cut anywhere or too long is refused") {
+  const TemporaryFolder folder;
+  const fs::path file = folder / "set.cache";
+  data::write_cache(file, key_of("a"), small_set());
+  const Bytes whole = contents(file);
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    INFO("byte " << at);
+    Bytes bytes = whole;
+    bytes[at] ^= static_cast<std::uint8_t>(1u << (at % 8));
+    write_file(file, bytes);
+    refusal([&] { data::read_cache(file, key_of("a")); });
+    write_file(file, first_bytes(whole, at));
+    refusal([&] { data::read_cache(file, key_of("a")); });
+  }
+  Bytes longer = whole;
+  longer.push_back(0);
+  write_file(file, longer);
+  holds(refusal([&] { data::read_cache(file, key_of("a")); }), "size");
+}
+
+TEST_CASE("extents in a cache's header that overflow or exceed the file are refused") {
+  const TemporaryFolder folder;
+  const fs::path file = folder / "set.cache";
+  data::write_cache(file, key_of("a"), small_set());
+  const Bytes whole = contents(file);
+  for (const std::size_t field : {12, 16, 24, 32}) {  // side, classes, bytes of names, examples
+    for (const std::uint8_t value : {std::uint8_t{0}, std::uint8_t{0x7F}, std::uint8_t{0xFF}}) {
+      Bytes bytes = whole;
+      std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(field), field == 12 ? 4 : 8, value);
+      write_file(file, bytes);
+      refusal([&] { data::read_cache(file, key_of("a")); });
+    }
+  }
+}
+
+TEST_CASE("cached makes a set once, and anew when the file or the key changed") {
+  const TemporaryFolder folder;
+  int made = 0;
+  const auto open = [&](const std::string& key) {
+    const data::WorkingSet set = data::cached(folder.path().string(), "set.cache", key_of(key), [&] {
+      ++made;
+      return small_set();
+    });
+    require_equal(set, small_set());
+  };
+  open("a");
+  open("a");
+  CHECK(made == 1);
+  open("b");
+  open("b");
+  CHECK(made == 2);
+  Bytes bytes = contents(folder / "set.cache");
+  bytes[bytes.size() / 2] ^= 1;
+  write_file(folder / "set.cache", bytes);
+  open("b");
+  open("b");
+  CHECK(made == 3);
+  data::cached("", "set.cache", key_of("b"), [&] {
+    ++made;
+    return small_set();
+  });
+  CHECK(made == 4);
+}
+
+TEST_CASE("a cache that cannot be written costs nothing but time") {
+  const TemporaryFolder folder;
+  write_file(folder / "file", {1});
+  const std::string directory = (folder / "file").string() + "/below";  // below a file, even for root
+  holds(
+      [&] {
+        try {
+          data::write_cache(fs::path(directory) / "set.cache", key_of("a"), small_set());
+        } catch (const Error& error) {
+          return std::string(error.what());
+        }
+        return std::string();
+      }(),
+      "cannot be made");
+  require_equal(data::cached(directory, "set.cache", key_of("a"), small_set), small_set());
+}
+
+/// Opens crops in `count` processes at once; true where all saw the same data.
+bool open_at_once(const data::DatasetRequest& request, const fs::path& cache, const std::string& expected,
+                  int count) {
+  std::vector<pid_t> children;
+  for (int i = 0; i < count; ++i) {
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      bool same = false;
+      try {
+        same = data::open_dataset(request, cache.string())->sha256 == expected;
+      } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+      }
+      ::_exit(same ? 0 : 1);
+    }
+    children.push_back(child);
+  }
+  bool all = true;
+  for (const pid_t child : children) {
+    int status = 0;
+    all = ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0 && all;
+  }
+  return all;
+}
+
+TEST_CASE("several processes may open one cache at once, whole, missing or damaged") {
+  const TemporaryFolder folder;
+  for (std::uint64_t seed = 0; seed < 3; ++seed)
+    write_file(folder / ("pictures/" + std::to_string(seed) + ".png"), encode_png(waves(200, 160, seed)));
+  const data::DatasetRequest request{"crops", (folder / "pictures").string(), 14, {}, {}};
+  const fs::path cache = folder / "cache";
+  const std::string expected = data::open_dataset(request, "")->sha256;
+  for (int round = 0; round < 4; ++round) {
+    CHECK(open_at_once(request, cache, expected, 6));
+    CHECK(files_in(cache) == 1);
+    const fs::path file = fs::directory_iterator(cache)->path();
+    if (round % 2 == 0) {
+      Bytes bytes = contents(file);
+      bytes[bytes.size() - 1] ^= 1;
+      write_file(file, bytes);
+    } else {
+      fs::remove(file);
+    }
+  }
+}
+
+TEST_CASE("a dataset from the cache is the one that was made, until its files change") {
+  const TemporaryFolder folder;
+  for (std::uint64_t seed = 0; seed < 4; ++seed)
+    write_file(folder / ("pictures/" + std::to_string(seed) + ".png"), encode_png(waves(200, 160, seed)));
+  const data::DatasetRequest request{"crops", (folder / "pictures").string(), 14, {}, {}};
+  const std::string cache = (folder / "cache").string();
+  const auto made = data::open_dataset(request, cache);
+  const auto read = data::open_dataset(request, cache);
+  CHECK(made->sha256 == read->sha256);
+  CHECK(made->pixels == read->pixels);
+  CHECK(made->labels == read->labels);
+  CHECK(made->classes() == 4);
+  write_file(folder / "pictures/3.png", encode_png(waves(210, 160, 9)));
+  const auto changed = data::open_dataset(request, cache);
+  CHECK(changed->sha256 != made->sha256);
+  CHECK(changed->sha256 == data::open_dataset(request, "")->sha256);
+  fs::remove(folder / "pictures/3.png");
+  CHECK(data::open_dataset(request, cache)->classes() == 3);
+}
+
+TEST_CASE("the default cache directory follows the environment") {
+  ::setenv("OUTERLOOP_CACHE_DIR", "/c", 1);
+  ::setenv("XDG_CACHE_HOME", "/x", 1);
+  ::setenv("HOME", "/h", 1);
+  CHECK(data::default_cache_directory() == "/c");
+  ::unsetenv("OUTERLOOP_CACHE_DIR");
+  CHECK(data::default_cache_directory() == "/x/outerloop");
+  ::setenv("XDG_CACHE_HOME", "", 1);
+  CHECK(data::default_cache_directory() == "/h/.cache/outerloop");
+  ::unsetenv("HOME");
+  CHECK(data::default_cache_directory().empty());
+}
+
+}  // namespace
+}  // namespace outerloop::tests

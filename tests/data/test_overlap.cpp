@@ -1,0 +1,102 @@
+// Evaluation data is never sampled in training; classes are split by their names.
+#include <filesystem>
+
+#include "common/data/class_split.h"
+#include "common/data/overlap.h"
+#include "common/rule/error.h"
+#include "tests/catch.h"
+#include "tests/data/files.h"
+
+namespace outerloop::tests {
+namespace {
+
+using data::ClassSplit;
+using data::DatasetRequest;
+using data::Part;
+
+bool overlaps(const DatasetRequest& training, const DatasetRequest& evaluation) {
+  try {
+    data::check_no_overlap({{"glyphs", "/usr/share/no-fonts-here", 14, {}, {}}, training}, {evaluation});
+  } catch (const InputError& error) {
+    const std::string message = error.what();
+    CHECK(message.find(training.name) != std::string::npos);
+    CHECK(message.find(evaluation.name) != std::string::npos);
+    return true;
+  }
+  return false;
+}
+
+DatasetRequest request(const std::string& name, const std::string& path = "",
+                       ClassSplit classes = ClassSplit::all, Part part = Part::all) {
+  return {name, path, 14, classes, part};
+}
+
+TEST_CASE("one dataset in training and evaluation is refused, different ones are not") {
+  CHECK(overlaps(request("fashion_mnist"), request("fashion_mnist")));
+  CHECK(overlaps(request("crops"), request("crops")));
+  CHECK(!overlaps(request("crops"), request("fashion_mnist")));
+  CHECK(!overlaps(request("mnist", "/data/mnist"), request("fashion_mnist")));
+  data::check_no_overlap({}, {request("crops")});
+  data::check_no_overlap({request("crops")}, {});
+}
+
+TEST_CASE("another size or another part of one dataset is still the same dataset") {
+  DatasetRequest large = request("crops");
+  large.size = 28;
+  CHECK(overlaps(request("crops"), large));
+  CHECK(overlaps(request("fashion_mnist", "", ClassSplit::all, Part::train),
+                 request("fashion_mnist", "", ClassSplit::all, Part::test)));
+}
+
+TEST_CASE("the class split keeps one dataset apart") {
+  const auto train = [](const char* name, const char* path = "") {
+    return request(name, path, ClassSplit::train);
+  };
+  const auto held_out = [](const char* name, const char* path = "") {
+    return request(name, path, ClassSplit::held_out);
+  };
+  CHECK(!overlaps(train("crops"), held_out("crops")));
+  CHECK(!overlaps(held_out("crops"), train("crops")));
+  CHECK(overlaps(train("crops"), train("crops")));
+  CHECK(overlaps(train("crops"), request("crops")));
+  CHECK(!overlaps(train("glyphs"), held_out("glyphs", "/fonts")));  // characters are named alike everywhere
+  CHECK(overlaps(train("crops", "/photos"), held_out("crops", "/photos/sea")));
+  CHECK(overlaps(train("mnist", "/data"), held_out("fashion_mnist", "/data")));
+}
+
+TEST_CASE("one folder is one dataset, whatever it is called") {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "real");
+  std::filesystem::create_directory_symlink(folder / "real", folder / "link");
+  const std::string real = (folder / "real").string();
+  CHECK(overlaps(request("mnist", real), request("fashion_mnist", real)));
+  CHECK(overlaps(request("mnist", real), request("mnist", real + "/")));
+  CHECK(overlaps(request("mnist", real), request("mnist", real + "/../real/.")));
+  CHECK(overlaps(request("mnist", real), request("mnist", (folder / "link").string())));
+  CHECK(!overlaps(request("mnist", real), request("mnist", (folder / "other").string())));
+  CHECK(overlaps(request("fashion_mnist", "/usr/share/datasets/fashion-mnist"), request("fashion_mnist")));
+  CHECK(overlaps(request("crops", real), request("crops", (folder / "real/inside").string())));
+  CHECK(!overlaps(request("crops", real), request("crops", (folder / "real2").string())));
+  CHECK(overlaps(request("glyphs"), request("glyphs", real)));  // fontconfig may know these fonts
+  CHECK(!overlaps(request("glyphs", real), request("glyphs", (folder / "other").string())));
+  CHECK(!overlaps(request("glyphs", real), request("crops", real)));
+  refusal([] { data::check_no_overlap({request("mnist")}, {request("crops")}); });
+  refusal([] { data::check_no_overlap({request("crops")}, {request("nonsense")}); });
+}
+
+TEST_CASE("the class split holds out about a fifth, and never changes") {
+  int held_out = 0;
+  for (int i = 0; i < 5000; ++i) held_out += data::is_held_out("class " + std::to_string(i)) ? 1 : 0;
+  CHECK(held_out > 900);
+  CHECK(held_out < 1100);
+  // Written down: runs rely on these for as long as their checkpoints live.
+  for (const char* name : {"mate/nature/aqua", "mate/nature/storm", "mate/abstract/silk", "gnome/pixels",
+                           "T-shirt/top", "Dress", "Sneaker", "4", "7", "9"})
+    CHECK(data::is_held_out(name));
+  for (const char* name : {"Trouser", "Pullover", "Coat", "Sandal", "Shirt", "Bag", "Ankle boot", "0", "1",
+                           "2", "3", "5", "6", "8"})
+    CHECK(!data::is_held_out(name));
+}
+
+}  // namespace
+}  // namespace outerloop::tests

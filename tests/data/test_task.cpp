@@ -1,0 +1,277 @@
+// The task distribution.
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "common/data/task.h"
+#include "common/rule/error.h"
+#include "tests/catch.h"
+#include "tests/data/files.h"
+
+namespace outerloop::tests {
+namespace {
+
+/// Example `row` of class c has pixel p = row in p = 0, c in p = 1, and a value of its own place beyond.
+std::shared_ptr<const data::Dataset> dataset(const std::string& name, std::int64_t classes,
+                                             std::int64_t per_class, std::int64_t inputs = 9) {
+  auto result = std::make_shared<data::Dataset>();
+  result->name = name;
+  result->inputs = inputs;
+  result->examples_of_class.resize(static_cast<std::size_t>(classes));
+  for (std::int64_t row = 0; row < classes * per_class; ++row) {
+    const std::int64_t c = row % classes;
+    result->labels.push_back(static_cast<std::int32_t>(c));
+    result->examples_of_class[static_cast<std::size_t>(c)].push_back(static_cast<std::int32_t>(row));
+    for (std::int64_t p = 0; p < inputs; ++p)
+      result->pixels.push_back(static_cast<std::uint8_t>(p == 0 ? row : p == 1 ? c : 10 * p));
+  }
+  for (std::int64_t c = 0; c < classes; ++c) result->class_names.push_back(std::to_string(c));
+  return result;
+}
+
+data::TaskOptions small_options() {
+  data::TaskOptions options;
+  options.way = {3, 5};
+  options.labelled_per_class = 4;
+  options.minibatch = 16;
+  options.hidden_layers = {1, 3};
+  options.width = {8, 11};
+  options.output_units = 6;
+  options.inner_steps = {10, 100};
+  return options;
+}
+
+bool equal(const data::Task& a, const data::Task& b) {
+  return a.dataset == b.dataset && a.classes == b.classes && a.permutation == b.permutation &&
+         a.architecture == b.architecture && a.inner_steps == b.inner_steps && a.inverted == b.inverted &&
+         a.gain == b.gain;
+}
+
+/// Pixel p of a row, found through the task's permutation.
+int pixel_of(const data::Task& task, const rule::Batch& batch, std::int64_t row, std::int32_t p) {
+  const auto at = std::find(task.permutation.begin(), task.permutation.end(), p) - task.permutation.begin();
+  const double x = batch.x[static_cast<std::size_t>(row * batch.inputs + at)] / task.gain;
+  return static_cast<int>(std::lround(255.0 * (task.inverted ? 1.0 - x : x)));
+}
+
+TEST_CASE("tasks are a pure function of seed, stream and index") {
+  const auto data = dataset("d", 10, 20);
+  const data::TaskDistribution tasks(small_options(), {{data, 1.0}}, 7);
+  const data::TaskDistribution again(small_options(), {{data, 1.0}}, 7);
+  const data::TaskDistribution other(small_options(), {{data, 1.0}}, 8);
+  const data::Task late = again.sample(3, 11);  // asked for out of order
+  for (std::uint32_t index = 0; index < 12; ++index) {
+    const data::Task task = tasks.sample(3, index);
+    CHECK(task.stream == 3);
+    CHECK(task.index == index);
+    CHECK(equal(task, again.sample(3, index)));
+    CHECK(!equal(task, tasks.sample(4, index)));
+    CHECK(!equal(task, tasks.sample(3, index + 1)));
+    CHECK(!equal(task, other.sample(3, index)));
+    if (index == 11) CHECK(equal(task, late));
+  }
+}
+
+TEST_CASE("every draw stays in its range and reaches both ends") {
+  data::TaskOptions options = small_options();
+  options.invert_probability = 0.3;
+  options.gain_jitter = 0.5;
+  const data::TaskDistribution tasks(options, {{dataset("d", 10, 20), 1.0}}, 1);
+  std::map<std::int64_t, int> ways, depths, widths;
+  std::set<std::int32_t> classes;
+  int inverted = 0;
+  int short_tasks = 0;
+  double lowest = 9.0;
+  double highest = 0.0;
+  constexpr int kTasks = 3000;
+  for (std::uint32_t i = 0; i < kTasks; ++i) {
+    const data::Task task = tasks.sample(0, i);
+    ++ways[static_cast<std::int64_t>(task.classes.size())];
+    classes.insert(task.classes.begin(), task.classes.end());
+    CHECK(std::set<std::int32_t>(task.classes.begin(), task.classes.end()).size() == task.classes.size());
+    const auto& units = task.architecture.units;
+    ++depths[static_cast<std::int64_t>(units.size()) - 2];
+    for (std::size_t l = 1; l + 1 < units.size(); ++l) {
+      CHECK(units[l] == units[1]);
+      ++widths[units[l]];
+    }
+    CHECK(units.front() == 9);
+    CHECK(units.back() == 6);
+    CHECK((task.inner_steps >= 10 && task.inner_steps <= 100));
+    short_tasks += task.inner_steps <= 31 ? 1 : 0;
+    inverted += task.inverted ? 1 : 0;
+    lowest = std::min(lowest, task.gain);
+    highest = std::max(highest, task.gain);
+    auto order = task.permutation;
+    std::sort(order.begin(), order.end());
+    std::vector<std::int32_t> identity(9);
+    std::iota(identity.begin(), identity.end(), 0);
+    CHECK(order == identity);
+  }
+  CHECK(ways.size() == 3);
+  CHECK((ways.begin()->first == 3 && ways.rbegin()->first == 5));
+  for (const auto& [way, count] : ways) CHECK(std::abs(count - kTasks / 3) < 150);
+  CHECK((depths.size() == 3 && depths.begin()->first == 1 && depths.rbegin()->first == 3));
+  CHECK((widths.size() == 4 && widths.begin()->first == 8 && widths.rbegin()->first == 11));
+  CHECK(classes.size() == 10);
+  CHECK(std::abs(inverted - 900) < 130);
+  // Log-uniform: P(steps <= 31) = log(32 / 10) / log(101 / 10).
+  CHECK(std::abs(short_tasks - kTasks * std::log(3.2) / std::log(10.1)) < 130);
+  CHECK((lowest > std::exp(-0.5) - 1e-9 && lowest < std::exp(-0.48)));
+  CHECK((highest < std::exp(0.5) + 1e-9 && highest > std::exp(0.48)));
+}
+
+TEST_CASE("datasets are drawn by weight, and an output of zero units takes the way") {
+  data::TaskOptions options = small_options();
+  options.output_units = 0;
+  const data::TaskDistribution tasks(
+      options,
+      {{dataset("a", 10, 20, 9), 1.0}, {dataset("b", 6, 20, 16), 2.5}, {dataset("c", 5, 20, 4), 0.5}}, 2);
+  std::map<std::size_t, int> count;
+  for (std::uint32_t i = 0; i < 4000; ++i) {
+    const data::Task task = tasks.sample(1, i);
+    ++count[task.dataset];
+    const auto inputs = tasks.datasets()[task.dataset].dataset->inputs;
+    CHECK(task.architecture.inputs() == inputs);
+    CHECK(static_cast<std::int64_t>(task.permutation.size()) == inputs);
+    CHECK(task.architecture.outputs() == static_cast<std::int64_t>(task.classes.size()));
+  }
+  CHECK(std::abs(count[0] - 1000) < 110);
+  CHECK(std::abs(count[1] - 2500) < 125);
+  CHECK(std::abs(count[2] - 500) < 85);
+}
+
+TEST_CASE("minibatches hold permuted examples of the task's classes with their labels") {
+  data::TaskOptions options = small_options();
+  options.invert_probability = 0.5;
+  options.gain_jitter = 0.7;
+  const data::TaskDistribution tasks(options, {{dataset("d", 10, 20), 1.0}}, 3);
+  for (std::uint32_t index = 0; index < 20; ++index) {
+    const data::Task task = tasks.sample(0, index);
+    const auto way = static_cast<std::int64_t>(task.classes.size());
+    const rule::StepData step = tasks.step_data(task, index);
+    CHECK(step.inner.examples == 16);
+    CHECK(step.a.examples == 4 * way);
+    CHECK(step.b.examples == 4 * way);
+    std::multiset<int> labelled;
+    for (const rule::Batch* batch : {&step.inner, &step.a, &step.b}) {
+      CHECK(batch->inputs == 9);
+      CHECK(batch->targets == way);
+      REQUIRE(batch->x.size() == static_cast<std::size_t>(batch->examples * 9));
+      REQUIRE(batch->y.size() == static_cast<std::size_t>(batch->examples * way));
+      for (std::int64_t row = 0; row < batch->examples; ++row) {
+        const auto y = batch->y.begin() + row * way;
+        CHECK(std::count(y, y + way, 1.0) == 1);
+        CHECK(std::count(y, y + way, 0.0) == way - 1);
+        const auto label = static_cast<std::size_t>(std::find(y, y + way, 1.0) - y);
+        CHECK(pixel_of(task, *batch, row, 1) == task.classes[label]);
+        for (std::int32_t p = 2; p < 9; ++p) CHECK(pixel_of(task, *batch, row, p) == 10 * p);
+        if (batch != &step.inner) {
+          CHECK(label == static_cast<std::size_t>(row / 4));
+          labelled.insert(pixel_of(task, *batch, row, 0));
+        }
+      }
+    }
+    // a and b share no example, and neither holds one twice.
+    CHECK(std::set<int>(labelled.begin(), labelled.end()).size() == static_cast<std::size_t>(8 * way));
+  }
+}
+
+TEST_CASE("the labelled minibatches stay disjoint where a class has exactly enough examples") {
+  const data::TaskDistribution tasks(small_options(), {{dataset("d", 5, 8), 1.0}}, 4);
+  const data::Task task = tasks.sample(0, 0);
+  for (std::int64_t t = 0; t < 50; ++t) {
+    const rule::StepData step = tasks.step_data(task, t);
+    std::set<int> rows;
+    for (const rule::Batch* batch : {&step.a, &step.b})
+      for (std::int64_t row = 0; row < batch->examples; ++row) rows.insert(pixel_of(task, *batch, row, 0));
+    CHECK(rows.size() == 8 * task.classes.size());
+  }
+}
+
+TEST_CASE("steps are independent of one another and repeat exactly") {
+  const data::TaskDistribution tasks(small_options(), {{dataset("d", 10, 20), 1.0}}, 5);
+  const data::Task task = tasks.sample(2, 9);
+  std::set<std::vector<double>> inner, a, b;
+  for (std::int64_t t = 0; t < 200; ++t) {
+    const rule::StepData step = tasks.step_data(task, t);
+    CHECK(step.inner.x == tasks.step_data(task, t).inner.x);
+    inner.insert(step.inner.x);
+    a.insert(step.a.x);
+    b.insert(step.b.x);
+  }
+  CHECK(inner.size() == 200);
+  CHECK(a.size() == 200);
+  CHECK(b.size() == 200);
+}
+
+TEST_CASE("the inner minibatch is uniform over the examples of the task's classes") {
+  data::TaskOptions options = small_options();
+  options.way = {3, 3};
+  const data::TaskDistribution tasks(options, {{dataset("d", 3, 20), 1.0}}, 6);
+  const data::Task task = tasks.sample(0, 0);
+  std::vector<int> count(60);
+  for (std::int64_t t = 0; t < 1500; ++t) {
+    const rule::Batch inner = tasks.step_data(task, t).inner;
+    for (std::int64_t row = 0; row < 16; ++row)
+      ++count[static_cast<std::size_t>(pixel_of(task, inner, row, 0))];
+  }
+  double chi_square = 0.0;
+  for (const int c : count) chi_square += (c - 400.0) * (c - 400.0) / 400.0;
+  CHECK(chi_square < 110.0);  // 59 degrees of freedom: beyond it once in 10^4 seeds
+  CHECK(chi_square > 25.0);
+}
+
+TEST_CASE("classes with fewer than 2K examples are never sampled") {
+  auto uneven = std::make_shared<data::Dataset>(*dataset("d", 8, 20));
+  uneven->examples_of_class[2].resize(7);
+  uneven->examples_of_class[5].clear();
+  const data::TaskDistribution tasks(small_options(), {{uneven, 1.0}}, 6);
+  std::set<std::int32_t> seen;
+  for (std::uint32_t i = 0; i < 300; ++i) {
+    const data::Task task = tasks.sample(0, i);
+    seen.insert(task.classes.begin(), task.classes.end());
+  }
+  CHECK(seen == std::set<std::int32_t>{0, 1, 3, 4, 6, 7});
+}
+
+TEST_CASE("options and datasets that give no tasks are refused") {
+  const auto good = dataset("good", 10, 20);
+  const auto message = [&](const std::function<void(data::TaskOptions&)>& change) {
+    data::TaskOptions options = small_options();
+    change(options);
+    return refusal([&] { data::TaskDistribution(options, {{good, 1.0}}, 0); });
+  };
+  holds(message([](auto& o) { o.way = {2, 5}; }), "two classes give the meta-objective no gradient");
+  holds(message([](auto& o) { o.way = {5, 4}; }), "tasks.way");
+  holds(message([](auto& o) { o.way = {5, 11}; }), "good: 10 classes with 8 examples");
+  holds(message([](auto& o) { o.labelled_per_class = 11; }), "good: 0 classes with 22 examples");
+  holds(message([](auto& o) { o.labelled_per_class = 0; }), "tasks.labelled_per_class");
+  holds(message([](auto& o) { o.minibatch = 0; }), "tasks.minibatch");
+  holds(message([](auto& o) { o.hidden_layers = {-1, 2}; }), "tasks.hidden_layers");
+  holds(message([](auto& o) { o.width = {0, 2}; }), "tasks.width");
+  holds(message([](auto& o) { o.output_units = -1; }), "tasks.output_units");
+  holds(message([](auto& o) { o.inner_steps = {0, 2}; }), "tasks.inner_steps");
+  holds(message([](auto& o) { o.inner_steps = {1, std::int64_t{1} << 40}; }), "tasks.inner_steps");
+  holds(message([](auto& o) { o.invert_probability = 1.5; }), "tasks.invert_probability");
+  holds(message([](auto& o) { o.gain_jitter = std::nan(""); }), "tasks.gain_jitter");
+  holds(refusal([&] { data::TaskDistribution(small_options(), {}, 0); }), "no dataset");
+  for (const double weight : {0.0, -1.0, std::nan(""), HUGE_VAL})
+    holds(refusal([&] { data::TaskDistribution(small_options(), {{good, weight}}, 0); }), "weight");
+}
+
+TEST_CASE("a step beyond the random numbers of a task is an error, not a repetition") {
+  const data::TaskDistribution tasks(small_options(), {{dataset("d", 10, 20), 1.0}}, 5);
+  data::Task task = tasks.sample(0, 0);
+  const auto labelled = static_cast<std::int64_t>(8 * task.classes.size());
+  const std::int64_t last = (std::int64_t{1} << 32) / labelled - 1;
+  CHECK(tasks.step_data(task, last).a.examples == labelled / 2);
+  CHECK_THROWS_AS(tasks.step_data(task, last + 1), Error);
+  CHECK_THROWS_AS(tasks.step_data(task, std::int64_t{1} << 40), Error);
+  CHECK_THROWS_AS(tasks.step_data(task, -1), Error);
+}
+
+}  // namespace
+}  // namespace outerloop::tests
