@@ -149,6 +149,11 @@ Matrix features(const RuleOptions& rule, const Architecture& architecture, const
     throw Error("base model " + architecture.description() + ": batch statistics of " +
                 std::to_string(statistics.mean.size()) + " layers, expected " +
                 std::to_string(layers.size()));
+  for (std::size_t l = 0; l < layers.size(); ++l)
+    if (statistics.mean[l].size() != index(layers[l].b.size()) ||
+        statistics.standard_deviation[l].size() != index(layers[l].b.size()))
+      throw Error("base model " + architecture.description() + ": batch statistics of layer " +
+                  std::to_string(l + 1) + " are not one per unit");
   const std::int64_t rows = chunk_rows(architecture);
   Matrix result(inputs.rows, layers.empty() ? inputs.columns : layers.back().W.cols());
   for (std::int64_t first = 0; first < inputs.rows; first += rows) {

@@ -31,6 +31,6 @@ struct Forward {
 };
 
 /// z^l = BN0(x^{l-1} W^l) + b^l, x^l = f(z^l). BN0 per unit over the examples, biased variance, eps 1e-6.
-Forward forward(const Phi& phi, const Tensor& x, Nonlinearity kind);
+OUTERLOOP_REFERENCE_API Forward forward(const Phi& phi, const Tensor& x, Nonlinearity kind);
 
 }  // namespace outerloop::rule::reference

@@ -1,0 +1,40 @@
+#pragma once
+// Small random meta-learning problems for tests of engines.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/rule/engine.h"
+
+namespace outerloop::tests {
+
+struct Problem {
+  rule::RuleOptions rule;
+  rule::Architecture architecture;
+  std::vector<double> theta, phi;
+  std::vector<rule::StepData> steps;
+};
+
+/// What to draw.
+struct ProblemSize {
+  std::vector<std::int64_t> units = {7, 5, 6, 4};
+  std::int64_t batch = 5;
+  std::int64_t way = 3;         ///< classes
+  std::int64_t per_class = 3;   ///< labelled examples of each, in each of the two minibatches
+  std::int64_t regression = 0;  ///< further columns of y
+  std::int64_t steps = 2;
+  std::uint64_t seed = 1;
+};
+
+/// Sizes of the neuron-local rule that are small, odd and all different.
+rule::RuleOptions small_neuron_local();
+rule::RuleOptions supervised_sgd();
+
+/// θ and φ are random and nowhere zero (offsets and biases included); output_units follows the architecture.
+Problem make_problem(rule::RuleOptions rule, const ProblemSize& size);
+
+/// The reference engine on the CPU with one thread.
+std::unique_ptr<rule::Engine> reference_engine(const rule::RuleOptions& rule,
+                                               rule::Precision precision = rule::Precision::float64);
+
+}  // namespace outerloop::tests
