@@ -49,7 +49,7 @@ std::string escaped(const std::string& text) {
       result += "&lt;";
     else if (c == '>')
       result += "&gt;";
-    else
+    else if (static_cast<unsigned char>(c) >= 0x20)  // XML has no control characters
       result += c;
   }
   return result;

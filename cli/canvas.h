@@ -77,9 +77,10 @@ class Canvas {
   std::vector<std::string> texts_;
 };
 
-/// Runs `draw` twice on a white sheet of `width` × `height` points, and writes `stem`.png (two pixels a point) and
-/// `stem`.svg atomically. An SVG of Cairo holds its letters as outlines, which look the same everywhere; its texts stand
-/// in the <title> and <desc> besides, for search and for screen readers. Throws Error (cannot be drawn or written).
+/// Runs `draw` twice on a white sheet of `width` × `height` points, and writes `stem`.png (two pixels a
+/// point) and `stem`.svg atomically. An SVG of Cairo holds its letters as outlines, which look the same
+/// everywhere; its texts stand in the <title> and <desc> besides, for search and for screen readers. Throws
+/// Error (cannot be drawn or written).
 void render(const std::string& stem, double width, double height, const std::string& title,
             const std::function<void(Canvas&)>& draw);
 

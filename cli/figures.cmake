@@ -9,6 +9,7 @@ outerloop_room(
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/canvas.cpp
           ${CMAKE_CURRENT_LIST_DIR}/chart.cpp
           ${CMAKE_CURRENT_LIST_DIR}/chart_axis.cpp
+          ${CMAKE_CURRENT_LIST_DIR}/compare.cpp
           ${CMAKE_CURRENT_LIST_DIR}/figure_data.cpp
           ${CMAKE_CURRENT_LIST_DIR}/figures.cpp
           ${CMAKE_CURRENT_LIST_DIR}/inspect.cpp

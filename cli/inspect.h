@@ -4,15 +4,15 @@
 
 namespace outerloop::cli {
 
-/// outerloop inspect A.h5 [B.h5]: prints what the file is, θ by name with shape and norm, history, Adam and streams, after
-/// its checksums are verified; of two files also how they differ. `json_path`: also write the result there, empty for
-/// none; of a damaged file it then says `checksum_ok: false`.
-/// Returns 0, or 1 where the θ of two files differ (name, shape or any bit of a value). Throws InputError (exit 2): one
-/// or two files are needed, a file cannot be read or is damaged.
+/// outerloop inspect A.h5 [B.h5]: prints what the file is, θ by name with shape and norm, history, Adam and
+/// streams, after its checksums are verified; of two files also how they differ. `json_path`: also write the
+/// result there, empty for none; of a damaged file it then says `checksum_ok: false`. Returns 0, or 1 where
+/// the θ of two files differ (name, shape or any bit of a value). Throws InputError (exit 2): one or two
+/// files are needed, a file cannot be read or is damaged.
 int inspect(const std::vector<std::string>& files, const std::string& json_path);
 
-/// A line of block characters of at most `width` columns, each the mean of its part of `values`, scaled from their
-/// smallest to their largest; a space where a part holds no finite number.
+/// A line of block characters of at most `width` columns, each the mean of its part of `values`, scaled from
+/// their smallest to their largest; a space where a part holds no finite number.
 std::string sparkline(const std::vector<double>& values, std::size_t width);
 
 }  // namespace outerloop::cli

@@ -1,0 +1,34 @@
+#pragma once
+// What the figures show, read from the files that train and evaluate write. Throws InputError that names the
+// file, and the line or place in it.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace outerloop::cli {
+
+/// Columns of metrics.jsonl, one entry a line that carries a meta-objective; NaN where a line has none of a
+/// column.
+struct LearningCurve {
+  std::vector<double> update, segment, meta_objective, meta_objective_smooth, gradient_norm, staleness_mean;
+};
+/// Lines of events are skipped, and so is a last line that is cut (the run may be writing it).
+LearningCurve read_learning_curve(const std::string& path);
+
+struct AccuracyRow {
+  std::string method;
+  std::string readout;
+  double accuracy = 0.0;      ///< a fraction; NaN where the file says null
+  double ci95 = 0.0;          ///< half-width; NaN where there is none
+  double minus_random = 0.0;  ///< paired difference; NaN where there is none
+  double minus_random_ci95 = 0.0;
+};
+struct AccuracyTable {
+  std::string dataset, base_model;
+  std::int64_t size = 0, labels_per_class = 0, inner_steps = 0, draws = 0;
+  std::vector<AccuracyRow> rows;
+};
+/// evaluate's JSON.
+std::vector<AccuracyTable> read_evaluation(const std::string& path);
+
+}  // namespace outerloop::cli

@@ -1,0 +1,291 @@
+#include "cli/figures.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <map>
+
+#include "cli/chart.h"
+#include "cli/figure_data.h"
+#include "common/rule/error.h"
+#include "common/store/files.h"
+
+namespace outerloop::cli {
+namespace {
+
+constexpr double kWidth = 860.0;
+constexpr double kTall = 300.0, kShort = 170.0, kLastExtra = 32.0;
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+std::string make_stem(const std::string& out_dir, const char* name) {
+  std::error_code error;
+  std::filesystem::create_directories(out_dir, error);
+  if (error) throw InputError(out_dir + ": the folder for figures cannot be made: " + error.message());
+  return (std::filesystem::path(out_dir) / name).string();
+}
+
+std::vector<std::string> written(const std::string& stem) { return {stem + ".png", stem + ".svg"}; }
+
+bool any_finite(const std::vector<double>& values) {
+  return std::any_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
+}
+
+bool any_positive(const std::vector<double>& values) {
+  return std::any_of(values.begin(), values.end(), [](double v) { return std::isfinite(v) && v > 0.0; });
+}
+
+/// A centred mean over about a fortieth of the values, for columns that the log does not smooth itself.
+std::vector<double> smoothed(const std::vector<double>& values) {
+  const std::size_t half = std::max<std::size_t>(1, values.size() / 80);
+  std::vector<double> sums = {0.0}, counts = {0.0};
+  for (const double value : values) {
+    const bool finite = std::isfinite(value);
+    sums.push_back(sums.back() + (finite ? value : 0.0));
+    counts.push_back(counts.back() + (finite ? 1.0 : 0.0));
+  }
+  std::vector<double> result;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::size_t begin = i - std::min(i, half), end = std::min(values.size(), i + half + 1);
+    const double count = counts[end] - counts[begin];
+    result.push_back(count > 0.0 ? (sums[end] - sums[begin]) / count : kNone);
+  }
+  return result;
+}
+
+/// `series` with its line interrupted between segments.
+Series by_segments(Series series, const LearningCurve& curve, const std::vector<double>& y) {
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    if (i > 0 && curve.segment[i] != curve.segment[i - 1]) {
+      series.x.push_back(curve.update[i]);
+      series.y.push_back(kNone);
+    }
+    series.x.push_back(curve.update[i]);
+    series.y.push_back(y[i]);
+  }
+  return series;
+}
+
+std::vector<Marker> resumes(const LearningCurve& curve, bool labelled) {
+  std::vector<Marker> markers;
+  for (std::size_t i = 1; i < curve.segment.size(); ++i)
+    if (curve.segment[i] != curve.segment[i - 1])
+      markers.push_back({curve.update[i], labelled ? "resumed" : ""});
+  return markers;
+}
+
+Series series_of(const std::string& name, Colour colour, double width, double lower, double upper) {
+  Series series;
+  series.name = name;
+  series.colour = colour;
+  series.width = width;
+  series.lower_quantile = lower;
+  series.upper_quantile = upper;
+  return series;
+}
+
+/// Every value in a light tone, the smoothed ones over it.
+LineChart curve_chart(const LearningCurve& curve, const std::string& title, const std::string& label,
+                      Colour colour, const std::vector<double>& values, const std::vector<double>& smooth) {
+  LineChart chart;
+  chart.title = title;
+  chart.y_label = label;
+  chart.whole_x = true;
+  chart.series.push_back(
+      by_segments(series_of("", colour.with_alpha(0.35), 1.0, 0.003, 0.997), curve, values));
+  chart.series.push_back(by_segments(series_of("", colour, 2.0, 0.0, 1.0), curve, smooth));
+  return chart;
+}
+
+LineChart objective_chart(const LearningCurve& curve) {
+  const bool has_smooth = any_finite(curve.meta_objective_smooth);
+  auto chart = curve_chart(curve, "Meta-objective", "meta-objective", palette::blue, curve.meta_objective,
+                           has_smooth ? curve.meta_objective_smooth : smoothed(curve.meta_objective));
+  chart.series[0].name = "each update";
+  chart.series[1].name = "smoothed";
+  chart.markers = resumes(curve, true);
+  return chart;
+}
+
+LineChart plain_chart(const LearningCurve& curve, const std::string& title, const std::string& label,
+                      Colour colour, const std::vector<double>& values, bool logarithmic) {
+  auto chart = curve_chart(curve, title, label, colour, values, smoothed(values));
+  chart.logarithmic = logarithmic;
+  chart.markers = resumes(curve, false);
+  return chart;
+}
+
+std::string method_label(const std::string& method) {
+  static const std::map<std::string, std::string> labels = {{"rule", "learned rule"},
+                                                            {"untrained", "untrained rule"},
+                                                            {"random", "random initialisation"},
+                                                            {"pixels", "raw pixels"},
+                                                            {"pca", "PCA"},
+                                                            {"kmeans", "k-means"},
+                                                            {"vae", "VAE"},
+                                                            {"masked_contrastive", "masked contrastive"},
+                                                            {"supervised", "supervised"}};
+  const auto found = labels.find(method);
+  return found == labels.end() ? method : found->second;
+}
+
+/// The learned rule stands out; its own starting points are of one family, the other baselines grey.
+Colour method_colour(const std::string& method) {
+  if (method == "rule") return palette::blue;
+  if (method == "untrained") return palette::sky;
+  if (method == "random") return palette::orange;
+  if (method == "supervised") return palette::green;
+  return palette::grey;
+}
+
+/// With a sign, and the minus of typography.
+std::string signed_number(double value) {
+  const std::string digits = fmt::format("{:.1f}", std::abs(value));
+  return (value < 0.0 && digits != "0.0" ? "−" : "+") + digits;
+}
+
+std::string accuracy_note(const AccuracyRow& row) {
+  std::string note = fmt::format("{:.1f} %", 100.0 * row.accuracy);
+  if (std::isfinite(row.ci95)) note += fmt::format(" ± {:.1f}", 100.0 * row.ci95);
+  if (row.method == "random" || !std::isfinite(row.minus_random)) return note;
+  note += "   (" + signed_number(100.0 * row.minus_random);
+  if (std::isfinite(row.minus_random_ci95)) note += fmt::format(" ± {:.1f}", 100.0 * row.minus_random_ci95);
+  return note + ")";
+}
+
+std::string subtitle_of(const AccuracyTable& table, bool has_random) {
+  std::vector<std::string> parts;
+  if (table.labels_per_class > 0) parts.push_back(fmt::format("{} labels per class", table.labels_per_class));
+  if (!table.base_model.empty()) parts.push_back("base model " + table.base_model);
+  if (table.inner_steps > 0) parts.push_back(fmt::format("{} inner steps", table.inner_steps));
+  if (table.draws > 0) parts.push_back(fmt::format("mean and 95 % interval over {} draws", table.draws));
+  if (has_random) parts.push_back("in brackets: minus random, paired");
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
+BarChart accuracy_chart(const AccuracyTable& table) {
+  BarChart chart;
+  chart.title = table.dataset;
+  if (table.size > 0) chart.title += fmt::format(", {0} × {0}", table.size);
+  chart.x_label = "accuracy, %";
+  const auto ridge = [](const AccuracyRow& row) { return row.readout == "ridge" || row.readout.empty(); };
+  const bool only_ridge = std::any_of(table.rows.begin(), table.rows.end(), ridge);
+  for (const auto& row : table.rows) {
+    if (only_ridge && !ridge(row)) continue;
+    Bar bar;
+    bar.label = method_label(row.method) + (only_ridge ? "" : ", " + row.readout);
+    bar.value = 100.0 * row.accuracy;
+    bar.error = 100.0 * row.ci95;
+    bar.note = accuracy_note(row);
+    bar.colour = method_colour(row.method);
+    if (row.method == "random") chart.reference = bar.value;
+    chart.bars.push_back(bar);
+  }
+  chart.subtitle = subtitle_of(table, std::isfinite(chart.reference));
+  return chart;
+}
+
+/// Charts one below the other, with common axes.
+std::vector<std::string> render_bars(const std::string& stem, const std::string& title,
+                                     std::vector<BarChart> charts) {
+  std::vector<std::string> labels, notes;
+  double height = 0.0, maximum = 0.0;
+  for (const auto& chart : charts) {
+    height += bar_chart_height(chart);
+    for (const auto& bar : chart.bars) {
+      labels.push_back(bar.label);
+      notes.push_back(bar.note);
+      const double error = std::isfinite(bar.error) ? bar.error : 0.0;
+      if (std::isfinite(bar.value)) maximum = std::max(maximum, bar.value + error);
+    }
+  }
+  render(stem, kWidth, height, title, [&](Canvas& canvas) {
+    const double label_width = widest(canvas, labels, fonts::label),
+                 note_width = widest(canvas, notes, fonts::tick);
+    Box area{0.0, 0.0, kWidth, 0.0};
+    for (auto& chart : charts) {
+      chart.maximum = maximum;
+      area.height = bar_chart_height(chart);
+      draw_bar_chart(canvas, area, chart, label_width, note_width);
+      area.top += area.height;
+    }
+  });
+  return written(stem);
+}
+
+/// "hidden.in.unit.0.w" belongs to "hidden.in", "delta.w" to "delta": at most two parts, without the last.
+std::string group_of(const std::string& name) {
+  const std::size_t last = name.rfind('.');
+  const std::string owner = last == std::string::npos ? name : name.substr(0, last);
+  const std::size_t first = owner.find('.');
+  return first == std::string::npos ? owner : owner.substr(0, owner.find('.', first + 1));
+}
+
+}  // namespace
+
+std::vector<std::string> draw_learning_curve(const std::string& metrics, const std::string& out_dir) {
+  const auto curve = read_learning_curve(metrics);
+  std::vector<LineChart> charts = {objective_chart(curve)};
+  if (any_finite(curve.gradient_norm))
+    charts.push_back(plain_chart(curve, "Norm of the meta-gradient", "gradient norm", palette::vermilion,
+                                 curve.gradient_norm, true));
+  if (any_positive(curve.staleness_mean))
+    charts.push_back(plain_chart(curve, "Staleness, mean of each batch", "updates behind", palette::green,
+                                 curve.staleness_mean, false));
+  charts.back().x_label = "update";
+  const std::string stem = make_stem(out_dir, "learning_curve");
+  const double height = kTall + kShort * static_cast<double>(charts.size() - 1) + kLastExtra;
+  render(stem, kWidth, height, "Learning curve", [&](Canvas& canvas) {
+    Box area{0.0, 0.0, kWidth, kTall};
+    for (std::size_t i = 0; i < charts.size(); ++i) {
+      if (i + 1 == charts.size()) area.height += kLastExtra;
+      draw_line_chart(canvas, area, charts[i]);
+      area.top += area.height;
+      area.height = kShort;
+    }
+  });
+  return written(stem);
+}
+
+std::vector<std::string> draw_accuracy(const std::string& evaluation, const std::string& out_dir) {
+  std::vector<BarChart> charts;
+  for (const auto& table : read_evaluation(evaluation)) charts.push_back(accuracy_chart(table));
+  return render_bars(make_stem(out_dir, "accuracy"), "Few-shot accuracy", charts);
+}
+
+std::vector<std::string> draw_theta_norms(const std::string& rule, const std::string& out_dir) {
+  const auto file = store::read_rule(rule);
+  BarChart chart;
+  chart.title = "θ of " + file.rule;
+  chart.subtitle =
+      fmt::format("after {} updates; {} parameters; root mean square of a group's values in brackets",
+                  number_label(static_cast<double>(file.update), 0),
+                  number_label(static_cast<double>(file.layout.size()), 0));
+  chart.x_label = "norm";
+  std::vector<std::int64_t> sizes;
+  for (const auto& tensor : file.layout.tensors()) {
+    const std::string group = group_of(tensor.name);
+    auto bar =
+        std::find_if(chart.bars.begin(), chart.bars.end(), [&](const auto& b) { return b.label == group; });
+    if (bar == chart.bars.end()) {
+      bar = chart.bars.insert(bar, Bar());
+      bar->label = group;
+      bar->colour = palette::blue;
+      sizes.push_back(0);
+    }
+    sizes[static_cast<std::size_t>(bar - chart.bars.begin())] += tensor.size();
+    for (std::int64_t i = tensor.offset; i < tensor.offset + tensor.size(); ++i)
+      bar->value += file.theta[static_cast<std::size_t>(i)] * file.theta[static_cast<std::size_t>(i)];
+  }
+  for (std::size_t i = 0; i < chart.bars.size(); ++i) {
+    auto& bar = chart.bars[i];
+    const double mean_square = bar.value / static_cast<double>(sizes[i]);
+    bar.value = std::sqrt(bar.value);
+    bar.note = fmt::format("{:.3g}  ({:.2g})", bar.value, std::sqrt(mean_square));
+  }
+  return render_bars(make_stem(out_dir, "theta_norms"), "Norms of θ", {chart});
+}
+
+}  // namespace outerloop::cli

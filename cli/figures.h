@@ -1,0 +1,21 @@
+#pragma once
+// The figures of `outerloop plot`, each as PNG and SVG. All make `out_dir`, return the paths of what they
+// wrote, and throw InputError that names file and place for what cannot be drawn from, Error where the disk
+// refuses.
+#include <string>
+#include <vector>
+
+namespace outerloop::cli {
+
+/// metrics.jsonl → learning_curve.png and .svg: the meta-objective (every update, and smoothed), the
+/// gradient's norm, and staleness where there is any, over updates; dashed lines where a run was resumed.
+std::vector<std::string> draw_learning_curve(const std::string& metrics, const std::string& out_dir);
+
+/// evaluate's JSON → accuracy.png and .svg: for each table a bar per method with its 95 % interval, of the
+/// ridge read-out where there is one.
+std::vector<std::string> draw_accuracy(const std::string& evaluation, const std::string& out_dir);
+
+/// rule.h5 or a checkpoint → theta_norms.png and .svg: the norm of each group of parameters.
+std::vector<std::string> draw_theta_norms(const std::string& rule, const std::string& out_dir);
+
+}  // namespace outerloop::cli

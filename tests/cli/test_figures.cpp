@@ -1,0 +1,209 @@
+// outerloop plot: figures that are whole files with the expected texts, ticks that are round, and errors that
+// name places.
+#include <cmath>
+#include <limits>
+
+#include "cli/chart_axis.h"
+#include "cli/figure_data.h"
+#include "cli/figures.h"
+#include "cli/plot.h"
+#include "tests/catch.h"
+#include "tests/store/support.h"
+
+using namespace outerloop;
+using namespace outerloop::tests;
+
+namespace {
+
+std::string metrics_line(int update, int segment, const std::string& objective) {
+  return "{\"update\":" + std::to_string(update) + ",\"segment\":" + std::to_string(segment) +
+         ",\"seconds\":3.1,\"meta_objective\":" + objective +
+         ",\"meta_objective_smooth\":1.6,\"gradient_norm\":0.8,\"staleness_mean\":0.5,\"gradients\":96}\n";
+}
+
+std::string sample_metrics() {
+  std::string text = "{\"event\":\"checkpoint\",\"update\":0,\"segment\":0}\n";
+  for (int update = 1; update <= 40; ++update)
+    text +=
+        metrics_line(update, update > 25 ? 1 : 0, update == 7 ? "null" : std::to_string(1.0 + 1.0 / update));
+  return text;
+}
+
+const char* const kEvaluation = R"({
+  "rule": "rule.h5", "update": 500, "tables": [
+    {"dataset": "fashion_mnist", "size": 14, "labels_per_class": 10, "base_model": "2 x 64 + 32", "inner_steps": 100,
+     "draws": 50, "rows": [
+       {"method": "rule", "readout": "ridge", "accuracy": 0.579, "ci95": 0.011, "minus_random": 0.07, "minus_random_ci95": 0.008},
+       {"method": "random", "readout": "ridge", "accuracy": 0.509, "ci95": 0.01, "minus_random": 0.0, "minus_random_ci95": 0.0},
+       {"method": "pixels", "readout": "ridge", "accuracy": null, "ci95": null},
+       {"method": "rule", "readout": "knn5", "accuracy": 0.25, "ci95": 0.01}
+    ]},
+    {"dataset": "glyphs & <more>", "size": 28, "rows": [{"method": "supervised", "readout": "knn5", "accuracy": 1}]}
+  ]})";
+
+std::uint32_t big_endian(const std::string& bytes, std::size_t at) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
+  return value;
+}
+
+/// A PNG by its signature, header and end (ISO 15948), of at least 400 pixels each way, that is not one
+/// colour.
+void check_png(const std::string& path) {
+  const auto bytes = read_bytes(path);
+  REQUIRE(bytes.size() > 5000);  // a blank sheet of this size packs into less
+  CHECK(bytes.substr(0, 8) == "\x89PNG\r\n\x1a\n");
+  CHECK(bytes.substr(12, 4) == "IHDR");
+  CHECK(big_endian(bytes, 16) == 2 * 860);
+  CHECK(big_endian(bytes, 20) >= 2 * 150);
+  CHECK(bytes.substr(bytes.size() - 8, 4) == "IEND");
+}
+
+void check_svg(const std::string& path, const std::vector<std::string>& texts) {
+  const auto svg = read_bytes(path);
+  CHECK(contains(svg.substr(0, 300), "<svg "));
+  CHECK(contains(svg.substr(svg.size() - 10), "</svg>"));
+  const auto description = svg.substr(0, svg.find("</desc>"));
+  for (const auto& text : texts) {
+    INFO(text);
+    CHECK(contains(description, "\n" + text + "\n"));
+  }
+}
+
+std::vector<std::string> labels(const std::vector<cli::Tick>& ticks) {
+  std::vector<std::string> result;
+  for (const auto& tick : ticks) result.push_back(tick.label);
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("the learning curve is drawn from a run's metrics") {
+  const Folder folder;
+  write_bytes(folder / "metrics.jsonl", sample_metrics());
+  const auto paths = cli::draw_learning_curve(folder / "metrics.jsonl", folder / "figures/new");
+  REQUIRE(paths.size() == 2);
+  check_png(folder / "figures/new/learning_curve.png");
+  check_svg(folder / "figures/new/learning_curve.svg",
+            {"Meta-objective", "each update", "smoothed", "gradient norm", "updates behind", "update",
+             "resumed", "40"});
+}
+
+TEST_CASE("a learning curve is drawn from little") {
+  const Folder folder;
+  std::string metrics = metrics_line(1, 0, "1.5");
+  std::vector<std::string> texts = {"Meta-objective", "1"};
+  SECTION("one update") {}
+  SECTION("no finite objective at all") { metrics = metrics_line(1, 0, "null") + metrics_line(2, 0, "null"); }
+  SECTION("objectives alone") {
+    metrics = "{\"update\":1,\"meta_objective\":2}\n{\"update\":2,\"meta_objective\":-1e300}\n";
+  }
+  SECTION("huge and tiny") { metrics += metrics_line(2, 0, "1e300") + metrics_line(3, 0, "1e-300"); }
+  write_bytes(folder / "metrics.jsonl", metrics);
+  cli::draw_learning_curve(folder / "metrics.jsonl", folder.path());
+  check_png(folder / "learning_curve.png");
+  check_svg(folder / "learning_curve.svg", texts);
+}
+
+TEST_CASE("a line that the run is still writing is left out, events are skipped") {
+  const Folder folder;
+  write_bytes(folder / "m.jsonl", sample_metrics() + "{\"update\":41,\"meta_obj");
+  const auto curve = cli::read_learning_curve(folder / "m.jsonl");
+  REQUIRE(curve.update.size() == 40);
+  CHECK(curve.update.back() == 40);
+  CHECK(std::isnan(curve.meta_objective[6]));
+  CHECK(curve.meta_objective[1] == Approx(1.5));
+  CHECK(curve.segment[24] == 0);
+  CHECK(curve.segment[25] == 1);
+}
+
+TEST_CASE("accuracy bars are drawn from evaluate's JSON") {
+  const Folder folder;
+  write_bytes(folder / "e.json", kEvaluation);
+  cli::draw_accuracy(folder / "e.json", folder.path());
+  check_png(folder / "accuracy.png");
+  check_svg(folder / "accuracy.svg",
+            {"fashion_mnist, 14 × 14", "learned rule", "random initialisation", "raw pixels",
+             "57.9 % ± 1.1   (+7.0 ± 0.8)", "50.9 % ± 1.0", "no number", "glyphs &amp; &lt;more&gt;, 28 × 28",
+             "supervised, knn5", "100.0 %"});
+  // The other read-outs of a table with ridge are left out.
+  CHECK_FALSE(contains(read_bytes(folder / "accuracy.svg"), "25.0 %"));
+}
+
+TEST_CASE("plot takes a run directory, a JSON, a log or a rule") {
+  const Folder folder;
+  write_bytes(folder / "metrics.jsonl", sample_metrics());
+  CHECK(cli::plot(folder.path(), folder / "a") == 0);
+  CHECK(std::filesystem::exists(folder / "a/learning_curve.svg"));
+  CHECK_FALSE(std::filesystem::exists(folder / "a/accuracy.svg"));
+  write_bytes(folder / "evaluation.json", kEvaluation);
+  CHECK(cli::plot(folder.path(), folder / "a") == 0);
+  CHECK(std::filesystem::exists(folder / "a/accuracy.png"));
+  CHECK(cli::plot(folder / "evaluation.json", folder / "b") == 0);
+  CHECK(std::filesystem::exists(folder / "b/accuracy.png"));
+  CHECK(cli::plot(folder / "metrics.jsonl", folder / "c") == 0);
+  CHECK(std::filesystem::exists(folder / "c/learning_curve.png"));
+  auto rule = sample_rule();
+  rule.theta[7] = std::numeric_limits<double>::quiet_NaN();
+  store::write_rule(folder / "rule.h5", rule);
+  CHECK(cli::plot(folder / "rule.h5", folder / "d") == 0);
+  check_png(folder / "d/theta_norms.png");
+  check_svg(folder / "d/theta_norms.svg", {"θ of neuron_local", "top.in", "delta", "no number", "norm"});
+}
+
+TEST_CASE("what cannot be drawn is refused with its place") {
+  const Folder folder;
+  const auto refused = [&](const std::string& name, const std::string& text) {
+    write_bytes(folder / name, text);
+    return refusal([&] { cli::plot(folder / name, folder / "out"); });
+  };
+  const auto objective = [](const std::string& rest) { return "{\"meta_objective\":1" + rest + "}\n"; };
+  CHECK(contains(refused("m.jsonl", sample_metrics() + "nonsense\n" + sample_metrics()),
+                 "m.jsonl:42: no JSON object"));
+  CHECK(contains(refused("m.jsonl", objective("")), "m.jsonl:1: a line of training without its update"));
+  CHECK(contains(refused("m.jsonl", objective(",\"update\":\"x\"")), "m.jsonl:1: update is no number"));
+  CHECK(contains(refused("m.jsonl", objective(",\"update\":1,\"gradient_norm\":[]")),
+                 "gradient_norm is no number"));
+  CHECK(contains(refused("m.jsonl", "{\"event\":\"checkpoint\",\"update\":0}\n"),
+                 "no line with a meta-objective"));
+  CHECK(contains(refused("m.jsonl", ""), "m.jsonl: cannot be read, or is empty"));
+
+  CHECK(contains(refused("e.json", "{\n\n\"tables\": [\n"), "e.json:4: no JSON"));
+  CHECK(contains(refused("e.json", "{}"), "the list tables is missing"));
+  CHECK(contains(refused("e.json", "{\"tables\":[]}"), "e.json: no tables"));
+  CHECK(contains(refused("e.json", "{\"tables\":[3]}"), "e.json: tables[0]: no object"));
+  CHECK(contains(refused("e.json", "{\"tables\":[{\"rows\":[]}]}"), "tables[0]: dataset is missing"));
+  CHECK(contains(refused("e.json", "{\"tables\":[{\"dataset\":\"x\",\"rows\":[]}]}"), "tables[0]: no rows"));
+  const auto row = [&](const std::string& keys) {
+    return refused("e.json",
+                   "{\"tables\":[{\"dataset\":\"x\",\"rows\":[{\"method\":\"rule\"" + keys + "}]}]}");
+  };
+  CHECK(contains(row(""), "tables[0].rows[0]: accuracy is missing"));
+  CHECK(contains(row(",\"accuracy\":57.9"), "a fraction between 0 and 1, not 57.9"));
+  CHECK(contains(row(",\"accuracy\":\"a\""), "accuracy is no number"));
+
+  CHECK(contains(refused("x.h5", "something else"), "not a file of Outerloop"));
+  CHECK(contains(refusal([&] { cli::plot(folder / "none", folder / "out"); }), "none: no such file"));
+  std::filesystem::create_directory(folder / "empty");
+  CHECK(contains(refusal([&] { cli::plot(folder / "empty", folder / "out"); }), "holds neither"));
+  CHECK_FALSE(std::filesystem::exists(folder / "out"));
+  write_bytes(folder / "metrics.jsonl", sample_metrics());
+  CHECK(
+      contains(refusal([&] { cli::plot(folder / "metrics.jsonl", folder / "x.h5/out"); }), "cannot be made"));
+}
+
+TEST_CASE("ticks are round and inside their range") {
+  using Labels = std::vector<std::string>;
+  CHECK(labels(cli::Scale(0, 100, false).ticks(5)) == Labels{"0", "20", "40", "60", "80", "100"});
+  CHECK(labels(cli::Scale(0.13, 0.31, false).ticks(4)) == Labels{"0.15", "0.20", "0.25", "0.30"});
+  CHECK(labels(cli::Scale(-1, 1, false).ticks(4)) == Labels{"-1.0", "-0.5", "0", "0.5", "1.0"});
+  CHECK(labels(cli::Scale(0, 25000, false).ticks(3)) == Labels{"0", "10,000", "20,000"});
+  CHECK(labels(cli::Scale(0.9, 3.1, false).ticks(9, 1.0)) == Labels{"1", "2", "3"});
+  CHECK(labels(cli::Scale(1e-3, 1e3, true).ticks(6)) ==
+        Labels{"0.001", "0.01", "0.1", "1", "10", "100", "1,000"});
+  CHECK(labels(cli::Scale(0.15, 1.2, true).ticks(6)) == Labels{"0.2", "0.5", "1"});
+  CHECK(labels(cli::Scale(3.1, 3.9, true).ticks(4)).size() >= 2);  // no power of ten inside: linear
+  CHECK(cli::Scale(1, 100, true).place(10) == Approx(0.5));
+  CHECK(cli::Scale(0, 10, true).logarithmic() == false);
+  CHECK(cli::Scale(5, 5, false).place(5) == Approx(0.5));
+}
