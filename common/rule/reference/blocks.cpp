@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace outerloop::rule::reference {
 namespace {
@@ -23,11 +24,34 @@ struct Grid {
   Tensor grid(const Tensor& x) const { return x.view({units, batch, x.size(-1)}); }
 };
 
+// Views of contiguous tensors in one dispatch each: narrow, select and t take up to three, and at small sizes
+// a truncation spends much of its time there.
+
+/// Rows first .. first + count - 1 of [rows, channels].
+Tensor row_range(const Tensor& x, std::int64_t first, std::int64_t count) {
+  const std::int64_t channels = x.size(1);
+  return x.as_strided({count, channels}, {channels, 1}, x.storage_offset() + first * channels);
+}
+
+/// Matrix i of [n, rows, columns].
+Tensor matrix(const Tensor& w, std::int64_t i) {
+  const std::int64_t rows = w.size(1), columns = w.size(2);
+  return w.as_strided({rows, columns}, {columns, 1}, w.storage_offset() + i * rows * columns);
+}
+
+/// Its transpose.
+Tensor transposed_matrix(const Tensor& w, std::int64_t i) {
+  const std::int64_t rows = w.size(1), columns = w.size(2);
+  return w.as_strided({columns, rows}, {1, columns}, w.storage_offset() + i * rows * columns);
+}
+
 /// The rows whose neighbour `shift` places further along the batch lies outside, as [units, |shift|,
 /// channels].
 Tensor border_rows(const Grid& grid, const Tensor& rows, std::int64_t shift) {
   const std::int64_t first = shift < 0 ? 0 : grid.batch - shift;
-  return grid.grid(rows).narrow(1, first, std::abs(shift));
+  const std::int64_t channels = rows.size(1);
+  return rows.as_strided({grid.units, std::abs(shift), channels}, {grid.batch * channels, channels, 1},
+                         rows.storage_offset() + first * channels);
 }
 
 /// The range of rows r for which row r + shift exists.
@@ -54,7 +78,7 @@ void add_tap(const Grid& grid, const Tensor& out, const Tensor& x, const Tensor&
     border = border_rows(grid, out, shift);
     kept = border.clone();
   }
-  out.narrow(0, range.first, range.count).addmm_(x.narrow(0, range.first + row_shift, range.count), w);
+  row_range(out, range.first, range.count).addmm_(row_range(x, range.first + row_shift, range.count), w);
   if (axis == Axis::batch) border.copy_(kept);
 }
 
@@ -75,8 +99,8 @@ void tap_weight_gradient(const Grid& grid, const Tensor& dw, const Tensor& x, co
     border.zero_();
   }
   Tensor result = dw;
-  at::mm_out(result, x.narrow(0, range.first + row_shift, range.count).t(),
-             dy.narrow(0, range.first, range.count));
+  at::mm_out(result, row_range(x, range.first + row_shift, range.count).t(),
+             row_range(dy, range.first, range.count));
   if (border.defined()) border.copy_(kept);
 }
 
@@ -84,7 +108,7 @@ void tap_weight_gradient(const Grid& grid, const Tensor& dw, const Tensor& x, co
 void add_outer_taps(const Grid& grid, const Tensor& out, const Tensor& x, const Tensor& w, Axis axis) {
   const std::int64_t half = w.size(0) / 2;
   for (std::int64_t shift = -half; shift <= half; ++shift)
-    if (shift != 0) add_tap(grid, out, x, w.select(0, shift + half), shift, axis);
+    if (shift != 0) add_tap(grid, out, x, matrix(w, shift + half), shift, axis);
 }
 
 /// The adjoint of a convolution. forward: y[r] = Σ_s x[r + s] w_s; so dx[r + s] += dy[r] w_sᵀ, dw_s = Σ x[r +
@@ -100,36 +124,47 @@ ConvolutionGradient convolution_gradient(const Grid& grid, const Tensor& x, cons
   ConvolutionGradient gradient;
   const std::int64_t half = scaled_w.size(0) / 2;
   if (needs_dx) {
-    const Tensor middle = scaled_w.select(0, half).t();
+    const Tensor middle = transposed_matrix(scaled_w, half);
     gradient.dx = addend.defined() ? at::addmm(addend, dy, middle) : at::mm(dy, middle);
     for (std::int64_t shift = -half; shift <= half; ++shift)
-      if (shift != 0) add_tap(grid, gradient.dx, dy, scaled_w.select(0, shift + half).t(), -shift, axis);
+      if (shift != 0) add_tap(grid, gradient.dx, dy, transposed_matrix(scaled_w, shift + half), -shift, axis);
   }
   gradient.dw = at::empty_like(scaled_w);
   for (std::int64_t shift = -half; shift <= half; ++shift)
-    tap_weight_gradient(grid, gradient.dw.select(0, shift + half), x, dy, shift, axis);
+    tap_weight_gradient(grid, matrix(gradient.dw, shift + half), x, dy, shift, axis);
   return gradient;
 }
 
-/// Batch norm's statistics: y is centred in place; 1/sqrt(var + eps) is returned.
+/// Batch norm's statistics: y is centred in place; 1/sqrt(n (var + eps)), n rows, is returned. Factors of n
+/// and sqrt(n) ride along in products that are made anyway: an operation of its own costs more than its
+/// arithmetic.
 Tensor centre(const Tensor& y) {
-  y.sub_(y.mean({0}));
-  return at::mul(y, y).mean({0}).add_(kBatchNormEpsilon).rsqrt_();
+  const auto count = static_cast<double>(y.size(0));
+  y.add_(y.sum({0}), -1 / count);
+  return at::mul(y, y).sum({0}).add_(count * kBatchNormEpsilon).rsqrt_();
+}
+
+Tensor scale_and_shift(const Tensor& centred, const Tensor& scale, const Tensor& beta) {
+  return at::addcmul(beta, centred, scale, std::sqrt(static_cast<double>(centred.size(0))));
+}
+
+/// rstd of every channel out of what `centre` returned.
+Tensor full_scale(const Tensor& scale, std::int64_t rows) {
+  return scale * std::sqrt(static_cast<double>(rows));
 }
 
 /// forward: out = c * rstd + beta, c centred; so dy = rstd * (dout - mean(dout) - c * rstd² * mean(dout *
-/// c)). dout becomes dy / rstd in place; dbeta = Σ dout is returned.
-Tensor batch_norm_gradient(const Tensor& dout, const Tensor& centred, const Tensor& rstd) {
+/// c)), and rstd² / n = scale². dout becomes dy / rstd in place; dbeta = Σ dout is returned.
+Tensor batch_norm_gradient(const Tensor& dout, const Tensor& centred, const Tensor& scale) {
   const Tensor dbeta = dout.sum({0});
-  const double count = static_cast<double>(dout.size(0));
-  const Tensor slope = at::mul(dout, centred).sum({0}).mul_(rstd).mul_(rstd).div_(-count);
-  dout.addcmul_(centred, slope).sub_(dbeta / count);
+  const Tensor slope = at::mul(dout, centred).sum({0}).mul_(scale).mul_(scale);
+  dout.addcmul_(centred, slope, -1).add_(dbeta, -1 / static_cast<double>(dout.size(0)));
   return dbeta;
 }
 
 /// What the adjoint of conv_bn_relu needs.
 struct Saved {
-  Tensor x, w, centred, rstd, out;
+  Tensor x, w, centred, scale, out;
 };
 
 /// The sum over those taps whose neighbour exists, for every place along the batch.
@@ -154,7 +189,7 @@ Tensor constant_gradient(const Grid& grid, const Tensor& dy) {
 
 Saved forward_block(const Grid& grid, const Tensor& x, const Tensor& w, const Tensor& beta, Axis axis,
                     const Tensor& constant) {
-  const Tensor middle = w.select(0, w.size(0) / 2);
+  const Tensor middle = matrix(w, w.size(0) / 2);
   Tensor y;
   if (constant.defined()) {
     y = at::empty({grid.rows(), w.size(2)}, x.options());
@@ -164,8 +199,8 @@ Saved forward_block(const Grid& grid, const Tensor& x, const Tensor& w, const Te
     y = at::mm(x, middle);
   }
   add_outer_taps(grid, y, x, w, axis);
-  const Tensor rstd = centre(y);
-  return {x, w, y, rstd, at::addcmul(beta, y, rstd).relu_()};
+  const Tensor scale = centre(y);
+  return {x, w, y, scale, scale_and_shift(y, scale, beta).relu_()};
 }
 
 struct BlockGradient {
@@ -176,12 +211,13 @@ BlockGradient backward_block(const Grid& grid, const Saved& saved, const Tensor&
                              bool needs_dx, bool has_constant, const Tensor& addend) {
   BlockGradient gradient;
   const Tensor dy = at::threshold_backward(dout, saved.out, 0);
-  gradient.dbeta = batch_norm_gradient(dy, saved.centred, saved.rstd);
+  gradient.dbeta = batch_norm_gradient(dy, saved.centred, saved.scale);
   // dy lacks the factor rstd per channel: the small tensors take it instead.
-  auto conv = convolution_gradient(grid, saved.x, saved.w * saved.rstd, dy, axis, needs_dx, addend);
+  const Tensor rstd = full_scale(saved.scale, grid.rows());
+  auto conv = convolution_gradient(grid, saved.x, saved.w * rstd, dy, axis, needs_dx, addend);
   gradient.dx = conv.dx;
-  gradient.dw = conv.dw.mul_(saved.rstd);
-  if (has_constant) gradient.dconstant = constant_gradient(grid, dy).mul_(saved.rstd.repeat({3}));
+  gradient.dw = conv.dw.mul_(rstd);
+  if (has_constant) gradient.dconstant = constant_gradient(grid, dy).mul_(rstd.repeat({3}));
   return gradient;
 }
 
@@ -195,7 +231,7 @@ struct ConvBnRelu : Function<ConvBnRelu> {
     const Saved s = forward_block(grid, grid.flat(x), w, beta, static_cast<Axis>(axis),
                                   has_constant ? constant : Tensor());
     const Tensor out = grid.grid(s.out);
-    ctx->save_for_backward({x, w, s.centred, s.rstd, out});
+    ctx->save_for_backward({x, w, s.centred, s.scale, out});
     ctx->saved_data["axis"] = axis;
     ctx->saved_data["needs_dx"] = needs_dx;
     ctx->saved_data["has_constant"] = has_constant;
@@ -222,7 +258,7 @@ struct UnitBlock : Function<UnitBlock> {
     const Tensor rows = grid.flat(x);
     const Saved a = forward_block(grid, rows, w0, beta0, Axis::units, {});
     const Saved b = forward_block(grid, a.out, w1, beta1, Axis::units, {});
-    ctx->save_for_backward({x, w0, a.centred, a.rstd, a.out, w1, b.centred, b.rstd, b.out});
+    ctx->save_for_backward({x, w0, a.centred, a.scale, a.out, w1, b.centred, b.scale, b.out});
     return grid.grid(rows + b.out);
   }
 
@@ -243,7 +279,7 @@ struct Convolution : Function<Convolution> {
     const Guard guard;
     const Grid grid(x);
     const Tensor rows = grid.flat(x);
-    const Tensor y = at::addmm(bias, rows, w.select(0, w.size(0) / 2));
+    const Tensor y = at::addmm(bias, rows, matrix(w, w.size(0) / 2));
     add_outer_taps(grid, y, rows, w, Axis::batch);
     ctx->save_for_backward({x, w});
     return grid.grid(y);
@@ -264,9 +300,9 @@ struct BatchNorm : Function<BatchNorm> {
     const Guard guard;
     const Grid grid(x);
     const Tensor centred = grid.flat(x).clone();
-    const Tensor rstd = centre(centred);
-    ctx->save_for_backward({centred, rstd});
-    return at::addcmul(beta, centred, rstd).view(x.sizes());
+    const Tensor scale = centre(centred);
+    ctx->save_for_backward({centred, scale});
+    return scale_and_shift(centred, scale, beta).view(x.sizes());
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& dout) {
@@ -274,92 +310,7 @@ struct BatchNorm : Function<BatchNorm> {
     const Guard guard;
     const Tensor dx = dout[0].contiguous().view(s[0].sizes()).clone();
     const Tensor dbeta = batch_norm_gradient(dx, s[0], s[1]);
-    return {dx.mul_(s[1]).view(dout[0].sizes()), dbeta};
-  }
-};
-
-struct RmsNormalise : Function<RmsNormalise> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& t, at::IntArrayRef dims, double epsilon) {
-    const Guard guard;
-    const Tensor scale = at::mul(t, t).mean(dims, true).add_(epsilon).rsqrt_();
-    const Tensor out = t * scale;
-    ctx->save_for_backward({out, scale});
-    ctx->saved_data["dims"] = dims.vec();
-    return out;
-  }
-
-  // forward: y = t s, s = (eps + mean t²)^(-1/2), ds/dt = -s² y / n; so dt = s (dy - y mean(dy y)).
-  static variable_list backward(AutogradContext* ctx, const variable_list& dout) {
-    const auto s = ctx->get_saved_variables();
-    const Guard guard;
-    const auto dims = ctx->saved_data["dims"].toIntVector();
-    const Tensor slope = at::mul(dout[0], s[0]).mean(dims, true).neg_();
-    return {at::addcmul(dout[0], s[0], slope).mul_(s[1]), {}, {}};
-  }
-};
-
-struct ReadoutRows : Function<ReadoutRows> {
-  static variable_list forward(AutogradContext* ctx, const Tensor& h, const Tensor& w, const Tensor& bias,
-                               std::int64_t channels, double scale, bool with_mean) {
-    const Guard guard;
-    const Grid grid(h);
-    const std::int64_t rows = bias.size(0);
-    const Tensor scaled = w.clone();
-    scaled.narrow(0, 0, rows).mul_(scale);
-    const Tensor r = at::mm(scaled, grid.flat(h).t());  // [rows (+ 1), units * batch]
-    const Tensor split = r.narrow(0, 0, rows).view({rows / channels, channels, grid.units, grid.batch});
-    const Tensor shift = (bias * scale).view({rows / channels, 1, channels, 1});
-    const Tensor factors =
-        at::add(split.transpose(1, 2), shift).contiguous().view({rows / channels, grid.units, -1});
-    const Tensor mean = with_mean ? r.select(0, rows).view({grid.units, grid.batch}).mean({1}) : Tensor();
-    ctx->save_for_backward({h, scaled});
-    ctx->saved_data["channels"] = channels;
-    ctx->saved_data["scale"] = scale;
-    ctx->saved_data["with_mean"] = with_mean;
-    if (!with_mean) return {factors};
-    return {factors, mean};
-  }
-
-  static variable_list backward(AutogradContext* ctx, const variable_list& dout) {
-    const auto s = ctx->get_saved_variables();
-    const Guard guard;
-    const Grid grid(s[0]);
-    const std::int64_t channels = ctx->saved_data["channels"].toInt();
-    const double scale = ctx->saved_data["scale"].toDouble();
-    const bool with_mean = ctx->saved_data["with_mean"].toBool();
-    const std::int64_t rows = s[1].size(0) - (with_mean ? 1 : 0);
-    const Tensor dr = at::empty({s[1].size(0), grid.rows()}, s[0].options());
-    dr.narrow(0, 0, rows)
-        .view({rows / channels, channels, grid.units, grid.batch})
-        .copy_(
-            dout[0].contiguous().view({rows / channels, grid.units, channels, grid.batch}).transpose(1, 2));
-    if (with_mean)
-      dr.select(0, rows)
-          .view({grid.units, grid.batch})
-          .copy_((dout[1] / static_cast<double>(grid.batch)).unsqueeze(1));
-    const Tensor dw = at::mm(dr, grid.flat(s[0]));
-    dw.narrow(0, 0, rows).mul_(scale);
-    const Tensor dbias = dr.narrow(0, 0, rows).sum({1}).mul_(scale);
-    return {grid.grid(at::mm(dr.t(), s[1])), dw, dbias, {}, {}, {}};
-  }
-};
-
-struct SymmetricZeroDiagonal : Function<SymmetricZeroDiagonal> {
-  static Tensor apply_to(const Tensor& r, double scale) {
-    const Guard guard;
-    const Tensor s = (r + r.transpose(-1, -2)).mul_(scale);
-    s.diagonal(0, -2, -1).zero_();
-    return s;
-  }
-
-  static Tensor forward(AutogradContext* ctx, const Tensor& r, double scale) {
-    ctx->saved_data["scale"] = scale;
-    return apply_to(r, scale);
-  }
-
-  // The map is its own adjoint.
-  static variable_list backward(AutogradContext* ctx, const variable_list& dout) {
-    return {apply_to(dout[0], ctx->saved_data["scale"].toDouble()), {}};
+    return {dx.mul_(full_scale(s[1], dx.size(0))).view(dout[0].sizes()), dbeta};
   }
 };
 
@@ -368,31 +319,17 @@ struct SymmetricZeroDiagonal : Function<SymmetricZeroDiagonal> {
 Tensor conv_bn_relu(const Tensor& x, const ConvolutionBlock& block, Axis axis, const Tensor& constant) {
   // A node of the graph takes no undefined tensors.
   const Tensor given = constant.defined() ? constant : at::empty({0}, x.options().requires_grad(false));
-  return ConvBnRelu::apply(x, block.w, block.beta, given, static_cast<std::int64_t>(axis));
+  return ConvBnRelu::apply(x, block.w.contiguous(), block.beta, given, static_cast<std::int64_t>(axis));
 }
 
 Tensor unit_block(const Tensor& x, const ConvolutionBlock& first, const ConvolutionBlock& second) {
-  return UnitBlock::apply(x, first.w, first.beta, second.w, second.beta);
+  return UnitBlock::apply(x, first.w.contiguous(), first.beta, second.w.contiguous(), second.beta);
 }
 
 Tensor convolution(const Tensor& x, const Tensor& w, const Tensor& bias) {
-  return Convolution::apply(x, w, bias);
+  return Convolution::apply(x, w.contiguous(), bias);
 }
 
 Tensor batch_norm(const Tensor& x, const Tensor& beta) { return BatchNorm::apply(x, beta); }
-
-Tensor rms_normalise(const Tensor& t, at::IntArrayRef dims, double epsilon) {
-  return RmsNormalise::apply(t, dims, epsilon);
-}
-
-Readouts readouts(const Tensor& h, const Tensor& w, const Tensor& bias, std::int64_t channels, double scale,
-                  bool with_mean) {
-  const auto result = ReadoutRows::apply(h, w, bias, channels, scale, with_mean);
-  return {result[0], with_mean ? result[1] : Tensor()};
-}
-
-Tensor symmetric_zero_diagonal(const Tensor& r, double scale) {
-  return SymmetricZeroDiagonal::apply(r, scale);
-}
 
 }  // namespace outerloop::rule::reference

@@ -1,7 +1,7 @@
 #include "common/rule/reference/forward.h"
 
 #include "common/rule/error.h"
-#include "common/rule/reference/blocks.h"
+#include "common/rule/reference/reductions.h"
 
 namespace outerloop::rule::reference {
 

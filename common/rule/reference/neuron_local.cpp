@@ -188,7 +188,7 @@ Phi NeuronLocal::step(const Phi& phi, const Tensor& x, Nonlinearity kind, StepTr
 
   const double eta = size_.inner_step_size;
   const auto updated = [&](const Tensor& value, const Tensor& change) {
-    return (1 - eta) * value - eta * change;
+    return at::add(value * (1 - eta), change, -eta);
   };
   if (trace) {
     *trace = {f, d, delta, h, {}, {}, {}, {}};

@@ -11,6 +11,7 @@
 #include "common/rule/reference/blocks.h"
 #include "common/rule/reference/export.h"
 #include "common/rule/reference/forward.h"
+#include "common/rule/reference/reductions.h"
 #include "common/rule/reference/weight_change.h"
 #include "common/rule/theta.h"
 

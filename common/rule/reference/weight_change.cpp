@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "common/rule/reference/blocks.h"
+#include "common/rule/reference/reductions.h"
 
 namespace outerloop::rule::reference {
 namespace {
