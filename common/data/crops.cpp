@@ -4,7 +4,6 @@
 #include <cctype>
 #include <cmath>
 #include <cstdio>
-#include <regex>
 #include <set>
 
 #include "common/data/digest.h"
@@ -54,6 +53,16 @@ bool same_picture(const std::vector<double>& a, const std::vector<double>& b) {
   return std::abs(product) > kSamePicture;  // a negative is the same picture too
 }
 
+/// True for a size ("3840x2160") and for day and night.
+bool is_variant(const std::string& suffix) {
+  if (suffix == "l" || suffix == "d" || suffix == "light" || suffix == "dark") return true;
+  const std::size_t x = suffix.find('x');
+  const auto is_side = [](const std::string& side) {
+    return side.size() >= 2 && side.size() <= 5 && side.find_first_not_of("0123456789") == std::string::npos;
+  };
+  return x != std::string::npos && is_side(suffix.substr(0, x)) && is_side(suffix.substr(x + 1));
+}
+
 }  // namespace
 
 const char* const kBackgroundsFolder = "/usr/share/backgrounds";
@@ -64,8 +73,10 @@ std::string picture_name(const fs::path& root, const fs::path& file) {
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
     return c < 0x80 ? static_cast<char>(std::tolower(c)) : static_cast<char>(c);
   });
-  static const std::regex variant("[-_]([0-9]{2,5}x[0-9]{2,5}|l|d|light|dark)$");
-  return std::regex_replace(name, variant, "");
+  const std::size_t separator = name.find_last_of("-_");
+  const bool named = separator != std::string::npos && separator > 0 && name[separator - 1] != '/';
+  if (named && is_variant(name.substr(separator + 1))) name.resize(separator);
+  return name;
 }
 
 std::vector<std::uint8_t> crop_picture(const GreyImage& picture, const std::string& name) {

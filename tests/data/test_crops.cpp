@@ -38,6 +38,10 @@ TEST_CASE("a picture's name leaves out its size and its time of day") {
   CHECK(name("stripes_light.png") == "stripes");
   CHECK(name("a.b/c-d.e.png") == "a.b/c-d.e");
   CHECK(name("world.png") == "world");
+  CHECK(name("a_1x1.png") == "a_1x1");
+  CHECK(name("a-800x600x3.png") == "a-800x600x3");
+  CHECK(name("a/-l.png") == "a/-l");
+  CHECK(name("x.png") == "x");
 }
 
 TEST_CASE("crops are as many as promised, none of them flat, the same for the same name") {
