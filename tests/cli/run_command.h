@@ -60,11 +60,11 @@ inline Finished run_shell(const std::string& command, int seconds = 120) {
 inline std::string executable() { return std::string("\"") + OUTERLOOP_EXECUTABLE + "\""; }
 
 /// `outerloop ARGUMENTS` alone.
-inline Finished outerloop(const std::string& arguments) { return run_shell(executable() + " " + arguments); }
+inline Finished run_alone(const std::string& arguments) { return run_shell(executable() + " " + arguments); }
 
 /// The same under scripts/mpirun at that many ranks; 1 is run alone.
-inline Finished outerloop_on(int ranks, const std::string& arguments) {
-  if (ranks == 1) return outerloop(arguments);
+inline Finished run_on_ranks(int ranks, const std::string& arguments) {
+  if (ranks == 1) return run_alone(arguments);
   return run_shell(std::string("\"") + OUTERLOOP_MPIRUN + "\" -n " + std::to_string(ranks) + " " +
                    executable() + " " + arguments);
 }

@@ -49,23 +49,23 @@ TEST_CASE("meta-training lowers the meta-objective from a fixed seed, at 1, 2 an
   for (const int ranks : {1, 2, 4}) {
     const TemporaryFolder folder;
     const std::string run = folder / "run";
-    const auto finished = outerloop_on(
+    const auto finished = run_on_ranks(
         ranks, "train " + learning_config() + " --run-dir " + run + " --json " + (folder / "copy.json"));
     INFO(finished.err);
     REQUIRE(finished.exit_code == 0);
     const json result = read_json(run + "/result.json");
     CHECK(result == read_json(folder / "copy.json"));
     CHECK(result.at("stop_reason") == "updates");
-    CHECK(result.at("updates") == 60);
-    CHECK(result.at("gradients") == 240);
+    CHECK(result.at("updates") == 150);
+    CHECK(result.at("gradients") == 600);
     CHECK(result.at("workers_lost") == 0);
     CHECK(result.at("meta_objective_last").get<double>() <
           result.at("meta_objective_first").get<double>() - 0.05);
     CHECK(result.at("theta_sha256").get<std::string>().size() == 64);
-    CHECK(updates_of(run).size() == 60);
+    CHECK(updates_of(run).size() == 150);
     for (const char* file : {"config.textproto", "environment.json", "rule.h5", "checkpoints/latest"})
       CHECK(std::filesystem::exists(run + "/" + file));
-    const auto inspected = outerloop("inspect " + run + "/rule.h5 --json " + (folder / "inspect.json"));
+    const auto inspected = run_alone("inspect " + run + "/rule.h5 --json " + (folder / "inspect.json"));
     CHECK(inspected.exit_code == 0);
     CHECK(read_json(folder / "inspect.json").at("theta_sha256") == result.at("theta_sha256"));
   }
@@ -74,7 +74,7 @@ TEST_CASE("meta-training lowers the meta-objective from a fixed seed, at 1, 2 an
 TEST_CASE("alone, the same seed gives the same bits, and another seed others") {
   const TemporaryFolder folder;
   const auto hash = [&](const std::string& name, const std::string& more) {
-    const auto finished = outerloop("train smoke --run-dir " + (folder / name) + " " + more);
+    const auto finished = run_alone("train smoke --run-dir " + (folder / name) + " " + more);
     INFO(finished.err);
     REQUIRE(finished.exit_code == 0);
     return read_json(folder / (name + "/result.json")).at("theta_sha256").get<std::string>();
@@ -87,11 +87,11 @@ TEST_CASE("alone, the same seed gives the same bits, and another seed others") {
 TEST_CASE("a resumed run goes on where the last one ended") {
   const TemporaryFolder folder;
   const std::string run = folder / "run";
-  REQUIRE(outerloop_on(2, "train smoke --run-dir " + run).exit_code == 0);
+  REQUIRE(run_on_ranks(2, "train smoke --run-dir " + run).exit_code == 0);
   const json first = read_json(run + "/result.json");
-  const auto again = outerloop_on(2, "train smoke --run-dir " + run);
+  const auto again = run_on_ranks(2, "train smoke --run-dir " + run);
   CHECK(occurrences(again.err, "not empty") == 1);
-  const auto resumed = outerloop_on(2, "train --resume --run-dir " + run + " --set updates=35");
+  const auto resumed = run_on_ranks(2, "train --resume --run-dir " + run + " --set updates=35");
   INFO(resumed.err);
   REQUIRE(resumed.exit_code == 0);
   const json second = read_json(run + "/result.json");
@@ -106,9 +106,9 @@ TEST_CASE("a resumed run goes on where the last one ended") {
 
 TEST_CASE("alone, a run that was cut in two ends at the bits of an unbroken one") {
   const TemporaryFolder folder;
-  REQUIRE(outerloop("train smoke --run-dir " + (folder / "whole") + " --set updates=30").exit_code == 0);
-  REQUIRE(outerloop("train smoke --run-dir " + (folder / "cut") + " --set updates=13").exit_code == 0);
-  REQUIRE(outerloop("train --resume --run-dir " + (folder / "cut") + " --set updates=30").exit_code == 0);
+  REQUIRE(run_alone("train smoke --run-dir " + (folder / "whole") + " --set updates=30").exit_code == 0);
+  REQUIRE(run_alone("train smoke --run-dir " + (folder / "cut") + " --set updates=13").exit_code == 0);
+  REQUIRE(run_alone("train --resume --run-dir " + (folder / "cut") + " --set updates=30").exit_code == 0);
   CHECK(read_json(folder / "whole/result.json").at("theta_sha256") ==
         read_json(folder / "cut/result.json").at("theta_sha256"));
 }
@@ -116,9 +116,9 @@ TEST_CASE("alone, a run that was cut in two ends at the bits of an unbroken one"
 TEST_CASE("a damaged newest checkpoint is named and the one before it used") {
   const TemporaryFolder folder;
   const std::string run = folder / "run";
-  REQUIRE(outerloop("train smoke --run-dir " + run).exit_code == 0);
+  REQUIRE(run_alone("train smoke --run-dir " + run).exit_code == 0);
   std::filesystem::resize_file(run + "/checkpoints/000000020.h5", 5000);
-  const auto resumed = outerloop("train --resume --run-dir " + run + " --set updates=25");
+  const auto resumed = run_alone("train --resume --run-dir " + run + " --set updates=25");
   INFO(resumed.err);
   CHECK(resumed.exit_code == 0);
   CHECK(occurrences(resumed.err, "000000020.h5") == 1);
@@ -145,7 +145,7 @@ TEST_CASE("what cannot run ends every rank with one line and exit 2") {
   for (const auto& c : cases) {
     std::filesystem::remove_all(folder / "run");
     INFO(c.arguments);
-    const auto alone = outerloop(c.arguments);
+    const auto alone = run_alone(c.arguments);
     INFO(alone.err);
     CHECK(alone.exit_code == 2);
     CHECK(occurrences(alone.err, "outerloop:") == 1);
@@ -176,13 +176,13 @@ TEST_CASE("a signal to any rank leads to a checkpoint, a line that says how to r
 
 TEST_CASE("a rule's θ starts another run") {
   const TemporaryFolder folder;
-  REQUIRE(outerloop("train smoke --run-dir " + (folder / "a")).exit_code == 0);
+  REQUIRE(run_alone("train smoke --run-dir " + (folder / "a")).exit_code == 0);
   const std::string init = " --init-theta " + (folder / "a/rule.h5");
-  REQUIRE(outerloop("train smoke --run-dir " + (folder / "b") + init + " --set updates=1").exit_code == 0);
-  CHECK(outerloop("inspect " + (folder / "a/rule.h5") + " " + (folder / "b/checkpoints/000000000.h5"))
+  REQUIRE(run_alone("train smoke --run-dir " + (folder / "b") + init + " --set updates=1").exit_code == 0);
+  CHECK(run_alone("inspect " + (folder / "a/rule.h5") + " " + (folder / "b/checkpoints/000000000.h5"))
             .exit_code == 0);
   const auto other =
-      outerloop("train smoke --run-dir " + (folder / "c") + init + " --set rule.hidden_channels=5");
+      run_alone("train smoke --run-dir " + (folder / "c") + init + " --set rule.hidden_channels=5");
   CHECK(other.exit_code == 2);
   CHECK(occurrences(other.err, "outerloop:") == 1);
 }
