@@ -1,5 +1,6 @@
 #pragma once
-// The subcommands of `outerloop`. Each takes its checked options and returns the exit code; errors are thrown.
+// The subcommands of `outerloop`. Each takes its checked options and returns the exit code; errors are
+// thrown.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -7,8 +8,8 @@
 namespace outerloop::cli {
 
 struct TrainOptions {
-  std::string config;                  ///< preset or file; empty: laptop
-  std::string run_directory;           ///< empty: runs/<config>
+  std::string config;         ///< preset or file; empty: laptop
+  std::string run_directory;  ///< empty: runs/<config>
   bool resume = false;
   std::string init_theta;              ///< a rule.h5 to start from
   std::vector<std::string> overrides;  ///< key=value
@@ -22,10 +23,10 @@ struct EvaluateOptions {
   std::vector<std::int64_t> sizes;    ///< empty: that of the rule's configuration
   std::int64_t labels = 10;
   std::int64_t draws = 50;
-  std::int64_t inner_steps = 0;       ///< 0: as the rule's configuration says
+  std::int64_t inner_steps = 0;  ///< 0: as the rule's configuration says
   std::uint64_t seed = 0;
-  std::string theta = "average";      ///< average | last
-  int threads = 0;                    ///< 0: one per core
+  std::string theta = "average";  ///< average | last
+  int threads = 0;                ///< 0: one per core
   std::string json;
 };
 int evaluate(const EvaluateOptions& options);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -106,6 +107,28 @@ std::map<std::string, std::string> open_datasets(const Plan& plan, Workshop& wor
   return hashes;
 }
 
+/// Gradients per second of this rank: a few truncations of tasks as they will come, after one to warm up.
+double measure_rate(const Workshop& workshop, const Plan& plan, int rank) {
+  constexpr std::uint32_t kMeasured = 3;
+  const auto& config = plan.settings.config;
+  const std::int64_t length = (config.unroll().min_steps() + config.unroll().max_steps()) / 2;
+  const auto theta = rule::initial_theta(workshop.engine->theta_layout(), config.seed());
+  const net::SteadyClock clock;
+  double start = 0.0;
+  for (std::uint32_t i = 0; i <= kMeasured; ++i) {
+    if (i == 1) start = clock.now();
+    const auto task = workshop.tasks->sample(static_cast<std::uint32_t>(rank), i);
+    std::vector<rule::StepData> steps;
+    for (std::int64_t step = 0; step < std::min(length, task.inner_steps); ++step)
+      steps.push_back(workshop.tasks->step_data(task, step));
+    const auto layout = rule::phi_layout(plan.settings.rule, task.architecture);
+    workshop.engine->truncation(task.architecture, theta,
+                                rule::initial_phi(layout, config.seed(), static_cast<std::uint32_t>(rank), i),
+                                steps);
+  }
+  return kMeasured / std::max(clock.now() - start, 1e-9);
+}
+
 }  // namespace
 
 std::vector<std::string> on_all_ranks(const net::MpiSession& mpi, const std::function<std::string()>& step) {
@@ -147,8 +170,7 @@ Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options) {
   return plan;
 }
 
-Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool computes,
-                       std::map<std::string, std::string>& dataset_sha256, std::string& engine_description) {
+Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool computes) {
   Workshop workshop;
   const auto values = on_all_ranks(mpi, [&]() -> std::string {
     if (!computes) return "";
@@ -156,12 +178,17 @@ Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool comput
     engine.local_rank = mpi.local_rank() - (mpi.size() > 1 && mpi.local_rank() == mpi.rank() ? 1 : 0);
     workshop.engine = rule::make_engine(plan.settings.rule, engine);
     const json opened = {{"datasets", open_datasets(plan, workshop)},
-                         {"engine", workshop.engine->description()}};
+                         {"engine", workshop.engine->description()},
+                         {"gradients_per_second", measure_rate(workshop, plan, mpi.rank())}};
     return opened.dump();
   });
-  const json first = json::parse(values.back());
-  dataset_sha256 = first.at("datasets").get<std::map<std::string, std::string>>();
-  engine_description = first.at("engine").get<std::string>();
+  for (const auto& value : values) {
+    if (value.empty()) continue;
+    const json opened = json::parse(value);
+    workshop.dataset_sha256 = opened.at("datasets").get<std::map<std::string, std::string>>();
+    workshop.engine_description = opened.at("engine").get<std::string>();
+    workshop.gradients_per_second += opened.at("gradients_per_second").get<double>();
+  }
   return workshop;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// Start-up of a run, where all ranks still agree on everything: any rank's trouble ends all of them with one line.
+// Start-up of a run, where all ranks still agree on everything: any rank's trouble ends all of them with one
+// line.
 #include <functional>
 #include <map>
 #include <memory>
@@ -15,32 +16,34 @@
 
 namespace outerloop::cli {
 
-/// Runs `step` on this rank and waits for the others. Where it failed on any, rank 0 prints the first failure and
-/// every rank throws an Error without text and with that failure's exit code. Returns what every rank's step
-/// returned, by rank.
+/// Runs `step` on this rank and waits for the others. Where it failed on any, rank 0 prints the first failure
+/// and every rank throws an Error without text and with that failure's exit code. Returns what every rank's
+/// step returned, by rank.
 std::vector<std::string> on_all_ranks(const net::MpiSession& mpi, const std::function<std::string()>& step);
 
 /// What rank 0 has read and checked before anything else happens.
 struct Plan {
   std::string run_directory;
   config::Settings settings;
-  store::Checkpoint start;   ///< rank 0 alone: θ, Adam, streams, ... to go on from
-  bool resumed = false;      ///< rank 0 alone
+  store::Checkpoint start;  ///< rank 0 alone: θ, Adam, streams, ... to go on from
+  bool resumed = false;     ///< rank 0 alone
 };
 
 /// 1. Rank 0 reads configuration and checkpoint, or makes the run directory; all ranks get the settings.
 Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options);
 
-/// What a rank that computes has open.
+/// What ranks compute with.
 struct Workshop {
   std::unique_ptr<rule::Engine> engine;
   std::unique_ptr<data::TaskDistribution> tasks;
+  std::map<std::string, std::string> dataset_sha256;  ///< by place and name
+  std::string engine_description;
+  double gradients_per_second = 0.0;  ///< of all ranks together, estimated from a few truncations of each
 };
 
-/// 2. Every computing rank opens datasets and engine. `dataset_sha256` gets the datasets' hashes on every rank, and
-/// `engine_description` what computes.
-Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool computes,
-                       std::map<std::string, std::string>& dataset_sha256, std::string& engine_description);
+/// 2. Every computing rank opens datasets and engine, and measures itself. The workshop of a rank that does
+/// not compute has what is known of the others, but no engine and no tasks.
+Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool computes);
 
 /// Pins this process to a core of its own where the workers of this host fill all cores it may use.
 /// OUTERLOOP_PIN=0 switches it off.

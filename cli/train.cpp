@@ -53,12 +53,21 @@ worker::WorkerOptions worker_options(const net::MpiSession& mpi, const proto::Co
   return {config.clip().gradient_norm(), mpi.host(), getpid(), config.deadline_seconds()};
 }
 
-void print_start(const Plan& plan, const std::string& engine, std::int64_t workers) {
+/// e.g. "3:00, about 350 updates"; the shorter of both limits decides.
+std::string how_long(const proto::Config& config, const store::Checkpoint& start,
+                     double gradients_per_second) {
+  const double rate = gradients_per_second / static_cast<double>(config.batch());  // updates per second
+  const double seconds_left = config.seconds() > 0 ? config.seconds() - start.seconds : 1e30;
+  const double updates_left =
+      config.updates() > 0 ? static_cast<double>(config.updates() - start.rule.update) : 1e30;
+  if (std::min(seconds_left, updates_left) <= 0.0) return "no longer: its limit is reached";
+  if (seconds_left < updates_left / rate)
+    return fmt::format("{}, about {:.0f} updates", duration(seconds_left), seconds_left * rate);
+  return fmt::format("{:.0f} updates, about {}", updates_left, duration(updates_left / rate));
+}
+
+void print_start(const Plan& plan, const Workshop& workshop, std::int64_t workers) {
   const auto& config = plan.settings.config;
-  std::string limit;
-  if (config.seconds() > 0) limit = duration(config.seconds()) + " of meta-training";
-  if (config.updates() > 0)
-    limit += fmt::format("{}{} updates", limit.empty() ? "" : " or ", config.updates());
   std::string datasets;
   for (const auto& dataset : plan.settings.training)
     datasets +=
@@ -67,12 +76,13 @@ void print_start(const Plan& plan, const std::string& engine, std::int64_t worke
     fmt::print("  {:<16}{}\n", name, value);
   };
   fmt::print("Meta-training {}\n", plan.settings.rule.name);
-  row("how long",
-      limit + (plan.start.rule.update > 0 ? fmt::format(", from update {} on", plan.start.rule.update) : ""));
+  const auto update = plan.start.rule.update;
+  row("how long", how_long(config, plan.start, workshop.gradients_per_second) +
+                      (update > 0 ? fmt::format(", from update {} on", update) : ""));
   row("run directory", plan.run_directory);
   row("workers",
       fmt::format("{} ({} streams, {} gradients per update)", workers, config.streams(), config.batch()));
-  row("engine", engine);
+  row("engine", workshop.engine_description);
   row("parameters", fmt::format("{} in θ", plan.start.rule.theta.size()));
   row("tasks", fmt::format("{}; {}x{} pixels", datasets, config.tasks().size(), config.tasks().size()));
   row("revision", git_revision());
@@ -196,17 +206,16 @@ void check_datasets(const Plan& plan, const std::map<std::string, std::string>& 
 
 /// Rank 0: everything but computing. Returns the exit code.
 int coordinate(net::MpiSession& mpi, Plan& plan, const TrainOptions& options, const Workshop& workshop,
-               const std::map<std::string, std::string>& datasets, const std::string& engine,
                const std::vector<std::string>& hosts) {
   const auto& config = plan.settings.config;
   const std::int64_t workers = std::max(1, mpi.size() - 1);
   RunDirectory run(plan.run_directory, config.checkpoint().keep(), config.log().every_updates(),
                    plan.start.rule.update);
-  run.write_environment(environment_of(mpi, hosts, engine, plan.settings));
-  check_datasets(plan, datasets, run);
-  plan.start.dataset_sha256 = datasets;
+  run.write_environment(environment_of(mpi, hosts, workshop.engine_description, plan.settings));
+  check_datasets(plan, workshop.dataset_sha256, run);
+  plan.start.dataset_sha256 = workshop.dataset_sha256;
   plan.start.rule.git_revision = git_revision();
-  print_start(plan, engine, workers);
+  print_start(plan, workshop, workers);
   if (plan.start.rule.update == 0) run.on_checkpoint(plan.start);
 
   const net::SteadyClock clock;
@@ -265,14 +274,12 @@ int train(int argc, char** argv, const TrainOptions& options) {
   pin_to_core(mpi, plan.settings, computes);
 
   // 3. Datasets and engine open on every rank, or none goes on.
-  std::map<std::string, std::string> datasets;
-  std::string engine;
-  const Workshop workshop = open_workshop(mpi, plan, computes, datasets, engine);
+  const Workshop workshop = open_workshop(mpi, plan, computes);
   const auto hosts = mpi.gather_all(mpi.host());
 
   // 4. Rank 0 batches gradients and updates θ; the others unroll and send, until they are told to stop.
   try {
-    if (mpi.rank() == 0) return coordinate(mpi, plan, options, workshop, datasets, engine, hosts);
+    if (mpi.rank() == 0) return coordinate(mpi, plan, options, workshop, hosts);
     return compute(mpi, plan.settings.config, workshop);
   } catch (...) {
     mpi.abandon();  // the others are not at their end: finalising would wait for them
