@@ -10,7 +10,9 @@ add_library(outerloop_sanitizers INTERFACE)
 if(OUTERLOOP_SANITIZE)
   target_compile_options(outerloop_sanitizers INTERFACE -fsanitize=${OUTERLOOP_SANITIZE} -fno-omit-frame-pointer
                                                         -fno-sanitize-recover=all)
-  target_link_options(outerloop_sanitizers INTERFACE -fsanitize=${OUTERLOOP_SANITIZE})
+  # The sanitizers' dlopen calls the real one from their own library, for which an executable's RUNPATH does not count;
+  # its RPATH does.
+  target_link_options(outerloop_sanitizers INTERFACE -fsanitize=${OUTERLOOP_SANITIZE} LINKER:--disable-new-dtags)
 endif()
 
 set_property(GLOBAL PROPERTY OUTERLOOP_EXPORTED "")

@@ -271,6 +271,12 @@ TEST_CASE("sizes that do not fit are errors, not crashes") {
   p.architecture.units = {7, 0, 6, 4};
   refused(p, "0 units");
   p = good;
+  p.architecture.units = {7, std::int64_t{1} << 62, std::int64_t{1} << 62, 4};
+  refused(p, "units");
+  p = good;
+  p.architecture.units.assign(5000, 4);
+  refused(p, "4999 layers");
+  p = good;
   p.steps[1].inner.x.pop_back();
   refused(p, "minibatch 2: x");
   p = good;

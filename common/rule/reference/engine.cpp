@@ -20,6 +20,12 @@ bool all_finite(const std::vector<double>& values) {
   return sum == 0.0;
 }
 
+/// θ's layout, its sizes checked before anything is multiplied.
+Layout checked_theta_layout(const RuleOptions& rule) {
+  check_rule(rule);
+  return rule::theta_layout(rule);
+}
+
 /// Turns LibTorch's exceptions into ours.
 template <class F>
 auto translated(const F& f) {
@@ -34,8 +40,7 @@ auto translated(const F& f) {
 class ReferenceEngine final : public Engine {
  public:
   ReferenceEngine(const RuleOptions& rule, const EngineOptions& options)
-      : rule_(rule), theta_layout_(rule::theta_layout(rule)), threads_(options.threads) {
-    check_rule(rule);
+      : rule_(rule), theta_layout_(checked_theta_layout(rule)), threads_(options.threads) {
     check_instruction_set(options.instruction_set);
     options_ = tensor_options(options);
     set_threads(threads_);

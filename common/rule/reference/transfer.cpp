@@ -7,6 +7,10 @@
 namespace outerloop::rule::reference {
 namespace {
 
+// Far beyond any base model, and small enough that the numbers of φ can be counted.
+constexpr std::int64_t kMostLayers = 1000;
+constexpr std::int64_t kMostUnits = std::int64_t{1} << 24;
+
 [[noreturn]] void fail(const std::string& text) { throw Error("reference engine: " + text); }
 
 void check_count(const std::string& what, std::size_t got, std::int64_t expected) {
@@ -28,8 +32,11 @@ void check_state(const RuleOptions& rule, const Layout& theta_layout, const Arch
                  const std::vector<double>& theta, const std::vector<double>& phi) {
   if (architecture.layers() < 1)
     fail("the base model has no layer; an architecture names inputs and outputs at least");
+  if (architecture.layers() > kMostLayers)
+    fail("the base model has " + std::to_string(architecture.layers()) + " layers; " +
+         std::to_string(kMostLayers) + " are the most");
   for (const auto units : architecture.units)
-    if (units < 1 || units > (std::int64_t{1} << 31))
+    if (units < 1 || units > kMostUnits)
       fail("the base model " + architecture.description() + " has a layer of " + std::to_string(units) +
            " units");
   if (rule.name == "neuron_local" && architecture.outputs() != rule.neuron_local.output_units)
