@@ -71,7 +71,7 @@ Plan make_plan(const TrainOptions& options, int workers) {
   auto& config = plan.settings.config;
   if (config.mode() == proto::Config::deterministic)
     throw InputError("mode = deterministic is not in this version; use mode = asynchronous");
-  if (config.streams() == 0) config.set_streams(workers);
+  if (config.streams() == 0) config.set_streams(std::max<std::int64_t>(workers, config.batch()));
   std::vector<data::DatasetRequest> training, evaluation;
   for (const auto& dataset : plan.settings.training) training.push_back(dataset.request);
   for (const auto& dataset : plan.settings.evaluation) evaluation.push_back(dataset.request);

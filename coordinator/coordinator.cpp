@@ -10,7 +10,8 @@
 namespace outerloop::coordinator {
 namespace {
 
-constexpr double kSmoothing = 0.01;  // weight of one gradient in the running mean of the meta-objective
+// Weight of one gradient in the running mean of the meta-objective, once there are as many as its inverse.
+constexpr double kSmoothing = 0.01;
 constexpr double kHour = 3600.0;
 
 bool all_finite(const std::vector<float>& values) {
@@ -171,8 +172,8 @@ void Coordinator::on_gradient(int from, Member& member, const proto::Gradient& g
   }
   ++state_.counters["gradients"];
   ++member.gradients;
-  const bool first = counter("gradients") == 1;
-  smooth_ = first ? gradient.meta_objective() : smooth_ + kSmoothing * (gradient.meta_objective() - smooth_);
+  const double weight = std::max(kSmoothing, 1.0 / static_cast<double>(counter("gradients")));
+  smooth_ += weight * (gradient.meta_objective() - smooth_);
   batch_.add(floats, {from, gradient.meta_objective(), gradient.norm(), update() - gradient.theta_version(),
                       gradient.dataset()});
   if (batch_.size() == options_.batch) apply_batch(now);
