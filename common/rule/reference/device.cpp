@@ -2,7 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
-#include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
 #include <torch/version.h>
 
@@ -26,7 +26,7 @@ c10::Device checked_device(const std::string& name) {
         "device: cuda asked for, but LibTorch " TORCH_VERSION
         " finds none here; use device: cpu, or a LibTorch built for CUDA and a machine with such a GPU");
   const int index = numbered ? std::stoi(name.substr(5)) : 0;
-  const int count = static_cast<int>(at::detail::getCUDAHooks().getNumGPUs());
+  const int count = static_cast<int>(c10::impl::VirtualGuardImpl(c10::kCUDA).deviceCount());
   if (index >= count)
     throw InputError("device: cuda asked for with number " + std::to_string(index) +
                      ", but this machine has " + std::to_string(count) + " such device(s), counted from 0");

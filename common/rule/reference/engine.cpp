@@ -132,7 +132,7 @@ class ReferenceEngine final : public Engine {
 
     // 3. one reverse sweep
     if (all_finite(result.meta_objective) && all_finite(result.phi)) {
-      const auto gradient = torch::autograd::grad({mean}, leaves, {}, c10::nullopt, false, true);
+      const auto gradient = torch::autograd::grad({mean}, leaves, {}, false, false, true);
       result.d_theta = store(theta_layout_, gradient);
     }
     if (result.d_theta.empty() || !all_finite(result.d_theta)) {

@@ -41,7 +41,7 @@ std::vector<Tensor> SupervisedSgd::step(const std::vector<Tensor>& phi, const Te
     weights.push_back(before[i]);
   }
   const auto gradient =
-      torch::autograd::grad({loss(before, x, y, kind)}, weights, {}, c10::nullopt, differentiable);
+      torch::autograd::grad({loss(before, x, y, kind)}, weights, {}, differentiable, differentiable);
 
   const at::AutoGradMode rest(differentiable);
   std::vector<Tensor> after(before.size());
