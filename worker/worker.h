@@ -63,8 +63,9 @@ class Worker {
   bool refused_ = false;
 };
 
-/// Talks to rank 0 until released. A failure is told to rank 0 before it is thrown on. `stop_requested` is looked at between truncations. Throws Error where the
-/// coordinator does not answer within the deadline. Returns whether MPI can be finalised.
+/// Talks to rank 0 until released. A failure is told to rank 0 before it is thrown on. `stop_requested` is
+/// looked at between truncations. Throws Error where the coordinator does not answer within the deadline.
+/// Returns whether MPI can be finalised.
 bool work(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested);
 
 }  // namespace outerloop::worker

@@ -20,24 +20,25 @@ class InputError : public Error {
 };
 
 namespace detail {
-[[noreturn]] void check_failed(const char* file, int line, const char* expression, const std::string& operands);
+[[noreturn]] void check_failed(const char* file, int line, const char* expression,
+                               const std::string& operands);
 }  // namespace detail
 
 }  // namespace outerloop
 
 /// Always-on verification of what the program itself must guarantee. Prints both operands.
-#define OUTERLOOP_CHECK_EQ(a, b)                                                                         \
-  do {                                                                                                   \
-    const auto outerloop_a = (a);                                                                        \
-    const auto outerloop_b = (b);                                                                        \
-    if (!(outerloop_a == outerloop_b))                                                                   \
-      ::outerloop::detail::check_failed(__FILE__, __LINE__, #a " == " #b,                                \
-                                        std::to_string(outerloop_a) + " against " +                      \
-                                            std::to_string(outerloop_b));                                \
+#define OUTERLOOP_CHECK_EQ(a, b)                                                    \
+  do {                                                                              \
+    const auto outerloop_a = (a);                                                   \
+    const auto outerloop_b = (b);                                                   \
+    if (!(outerloop_a == outerloop_b))                                              \
+      ::outerloop::detail::check_failed(                                            \
+          __FILE__, __LINE__, #a " == " #b,                                         \
+          std::to_string(outerloop_a) + " against " + std::to_string(outerloop_b)); \
   } while (false)
 
 /// Always-on verification of a condition; `message` says what was seen.
-#define OUTERLOOP_CHECK(condition, message)                                                              \
-  do {                                                                                                   \
-    if (!(condition)) ::outerloop::detail::check_failed(__FILE__, __LINE__, #condition, (message));      \
+#define OUTERLOOP_CHECK(condition, message)                                                         \
+  do {                                                                                              \
+    if (!(condition)) ::outerloop::detail::check_failed(__FILE__, __LINE__, #condition, (message)); \
   } while (false)

@@ -42,7 +42,8 @@ bool Layout::contains(const std::string& name) const {
 const TensorSpec& Layout::at(const std::string& name) const {
   for (const auto& tensor : tensors_)
     if (tensor.name == name) return tensor;
-  throw Error("no tensor named '" + name + "' in this layout of " + std::to_string(tensors_.size()) + " tensors");
+  throw Error("no tensor named '" + name + "' in this layout of " + std::to_string(tensors_.size()) +
+              " tensors");
 }
 
 std::string Layout::signature() const {

@@ -55,8 +55,8 @@ class Layout {
 
 class Random;
 
-/// A flat vector drawn by the initialisers; element i of the vector is element i of `random`. Values are rounded to
-/// float32, the precision that files keep.
+/// A flat vector drawn by the initialisers; element i of the vector is element i of `random`. Values are
+/// rounded to float32, the precision that files keep.
 std::vector<double> draw_initial(const Layout& layout, const Random& random);
 
 }  // namespace outerloop::rule

@@ -13,14 +13,16 @@ std::string Architecture::description() const {
 }
 
 Layout phi_layout(const RuleOptions& rule, const Architecture& architecture) {
-  // Metz et al. draw W and V small, since batch norm takes out their scale; for SGD He et al.'s scale is kept.
+  // Metz et al. draw W and V small, since batch norm takes out their scale; for SGD He et al.'s scale is
+  // kept.
   const bool sgd = rule.name == "supervised_sgd";
   std::vector<TensorSpec> specs;
   for (std::int64_t l = 1; l <= architecture.layers(); ++l) {
     const std::int64_t below = architecture.units[static_cast<std::size_t>(l - 1)];
     const std::int64_t here = architecture.units[static_cast<std::size_t>(l)];
     const std::string prefix = std::to_string(l) + "/";
-    const auto weights = Initializer::truncated_normal(sgd ? std::sqrt(2.0 / static_cast<double>(below)) : 0.01);
+    const auto weights =
+        Initializer::truncated_normal(sgd ? std::sqrt(2.0 / static_cast<double>(below)) : 0.01);
     const auto biases = sgd ? Initializer::constant(0.0) : Initializer::truncated_normal(0.1);
     const auto zero = Initializer::constant(0.0);
     specs.push_back({prefix + "W", {below, here}, "unit_below,unit", weights, false, 0});
@@ -35,7 +37,8 @@ Layout phi_layout(const RuleOptions& rule, const Architecture& architecture) {
   return Layout(std::move(specs));
 }
 
-std::vector<double> initial_phi(const Layout& layout, std::uint64_t seed, std::uint32_t stream, std::uint32_t task) {
+std::vector<double> initial_phi(const Layout& layout, std::uint64_t seed, std::uint32_t stream,
+                                std::uint32_t task) {
   return draw_initial(layout, Random(seed, stream, task, Purpose::phi));
 }
 

@@ -32,6 +32,7 @@ struct Architecture {
 Layout phi_layout(const RuleOptions& rule, const Architecture& architecture);
 
 /// φ before the first inner step, drawn from (seed, stream, task).
-std::vector<double> initial_phi(const Layout& layout, std::uint64_t seed, std::uint32_t stream, std::uint32_t task);
+std::vector<double> initial_phi(const Layout& layout, std::uint64_t seed, std::uint32_t stream,
+                                std::uint32_t task);
 
 }  // namespace outerloop::rule

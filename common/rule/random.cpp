@@ -94,8 +94,8 @@ std::vector<std::int32_t> Random::sample(std::int32_t n, std::int32_t count, std
   };
   std::vector<std::int32_t> result(static_cast<std::size_t>(count));
   for (std::int32_t i = 0; i < count; ++i) {
-    const auto j = i + static_cast<std::int32_t>(below(first + static_cast<std::uint32_t>(i),
-                                                       static_cast<std::uint64_t>(n - i)));
+    const auto j = i + static_cast<std::int32_t>(
+                           below(first + static_cast<std::uint32_t>(i), static_cast<std::uint64_t>(n - i)));
     result[static_cast<std::size_t>(i)] = at(j);
     moved[j] = at(i);
   }

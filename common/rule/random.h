@@ -1,7 +1,7 @@
 #pragma once
-// Counter-based random numbers: every draw is a pure function of (seed, stream, task, purpose, element, attempt),
-// so a redraw never shifts its neighbours and any process can repeat any other's draws.
-// Generator: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+// Counter-based random numbers: every draw is a pure function of (seed, stream, task, purpose, element,
+// attempt), so a redraw never shifts its neighbours and any process can repeat any other's draws. Generator:
+// Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
 #include <array>
 #include <cstdint>
 #include <vector>

@@ -8,7 +8,8 @@
 namespace outerloop::rule {
 namespace {
 
-/// Collects specs with the paper's initialisation: truncated normal of sigma 1/sqrt(fan-in), biases and betas zero.
+/// Collects specs with the paper's initialisation: truncated normal of sigma 1/sqrt(fan-in), biases and betas
+/// zero.
 class SpecList {
  public:
   void convolution(const std::string& name, std::int64_t kernel, std::int64_t in, std::int64_t out,
@@ -84,7 +85,8 @@ Layout supervised_sgd_layout(const SupervisedSgdOptions& options) {
   SpecList list;
   const double logit = std::log(options.initial_momentum / (1.0 - options.initial_momentum));
   for (const char* kind : {"hidden", "output"}) {
-    list.constant(std::string(kind) + ".log_learning_rate", 1, "one", std::log(options.initial_learning_rate));
+    list.constant(std::string(kind) + ".log_learning_rate", 1, "one",
+                  std::log(options.initial_learning_rate));
     list.constant(std::string(kind) + ".logit_momentum", 1, "one", logit);
   }
   return Layout(list.take());

@@ -10,19 +10,20 @@ namespace outerloop::rule {
 
 /// Sizes of the neuron-local rule of Metz et al. (ICLR 2019); letters as in docs/update-rule.md.
 struct NeuronLocalSize {
-  std::int64_t hidden_channels = 64;   ///< C
-  std::int64_t top_channels = 64;      ///< T
-  std::int64_t delta_channels = 32;    ///< D
-  std::int64_t readout_channels = 4;   ///< G
-  std::int64_t hidden_blocks = 1;      ///< H, may be 0
-  std::int64_t top_layers = 2;         ///< P, may be 0
-  std::int64_t output_units = 32;      ///< N_L: θ fixes it, because top.mix has N_L channels
-  double inner_step_size = 1e-4;       ///< η
-  double ridge = 0.1;                  ///< λ of the meta-objective
+  std::int64_t hidden_channels = 64;  ///< C
+  std::int64_t top_channels = 64;     ///< T
+  std::int64_t delta_channels = 32;   ///< D
+  std::int64_t readout_channels = 4;  ///< G
+  std::int64_t hidden_blocks = 1;     ///< H, may be 0
+  std::int64_t top_layers = 2;        ///< P, may be 0
+  std::int64_t output_units = 32;     ///< N_L: θ fixes it, because top.mix has N_L channels
+  double inner_step_size = 1e-4;      ///< η
+  double ridge = 0.1;                 ///< λ of the meta-objective
   bool separate_backward_readouts = false;
 };
 
-/// The seed's example of a learned optimizer: SGD with momentum, one learning rate and momentum per layer kind.
+/// The seed's example of a learned optimizer: SGD with momentum, one learning rate and momentum per layer
+/// kind.
 struct SupervisedSgdOptions {
   double initial_learning_rate = 1e-6;
   double initial_momentum = 0.5;
