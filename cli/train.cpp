@@ -104,9 +104,10 @@ std::string progress_line(const Coordinator& coordinator, const RunDirectory& ru
                      newest.batch.staleness_mean, duration(left));
 }
 
-/// Mean of the first or last tenth of the updates: single updates are too noisy to compare.
+/// Mean of the running mean over the first or last tenth of the updates: single updates are too noisy to
+/// compare.
 double tenth_of(const store::Checkpoint& checkpoint, bool first) {
-  const auto found = checkpoint.history.find("meta_objective");
+  const auto found = checkpoint.history.find("meta_objective_smooth");
   if (found == checkpoint.history.end() || found->second.empty()) return 0.0;
   const auto& values = found->second;
   const auto count = static_cast<std::ptrdiff_t>(std::max<std::size_t>(1, values.size() / 10));

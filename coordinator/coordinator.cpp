@@ -10,8 +10,6 @@
 namespace outerloop::coordinator {
 namespace {
 
-// Weight of one gradient in the running mean of the meta-objective, once there are as many as its inverse.
-constexpr double kSmoothing = 0.01;
 constexpr double kHour = 3600.0;
 
 bool all_finite(const std::vector<float>& values) {
@@ -77,6 +75,7 @@ Coordinator::Coordinator(CoordinatorOptions options, store::Checkpoint start, co
     : options_(options),
       observer_(observer),
       state_(std::move(start)),
+      smooth_(state_.history),
       adam_(options.adam, state_.rule.theta.size()),
       batch_(state_.rule.theta.size()),
       membership_(workers, options.streams, state_.streams, now),
@@ -88,8 +87,6 @@ Coordinator::Coordinator(CoordinatorOptions options, store::Checkpoint start, co
       last_checkpoint_(state_.rule.update) {
   if (!state_.adam_m.empty()) adam_.restore(state_.adam_m, state_.adam_v, state_.adam_step);
   for (const auto& stream : state_.streams) streams_[stream.stream] = stream;
-  const auto smooth = state_.history.find("meta_objective_smooth");
-  if (smooth != state_.history.end() && !smooth->second.empty()) smooth_ = smooth->second.back();
   if (options_.updates > 0 && update() >= options_.updates) request_stop(StopReason::updates);
 }
 
@@ -172,8 +169,7 @@ void Coordinator::on_gradient(int from, Member& member, const proto::Gradient& g
   }
   ++state_.counters["gradients"];
   ++member.gradients;
-  const double weight = std::max(kSmoothing, 1.0 / static_cast<double>(counter("gradients")));
-  smooth_ += weight * (gradient.meta_objective() - smooth_);
+  smooth_.add(gradient.dataset(), gradient.meta_objective());
   batch_.add(floats, {from, gradient.meta_objective(), gradient.norm(), update() - gradient.theta_version(),
                       gradient.dataset()});
   if (batch_.size() == options_.batch) apply_batch(now);
@@ -195,7 +191,7 @@ void Coordinator::apply_batch(double now) {
   ++state_.rule.update;
   record.update = update();
   record.seconds = seconds(now);
-  record.meta_objective_smooth = smooth_;
+  record.meta_objective_smooth = smooth_.mean();
   record.gradients = counter("gradients");
   record.gradients_per_second =
       static_cast<double>(record.gradients - start_gradients_) / std::max(now - start_, 1e-9);
@@ -217,7 +213,7 @@ void Coordinator::remember_history(const UpdateRecord& record) {
   history["update"].push_back(static_cast<double>(record.update));
   history["seconds"].push_back(record.seconds);
   history["meta_objective"].push_back(record.batch.meta_objective);
-  history["meta_objective_smooth"].push_back(record.meta_objective_smooth);
+  smooth_.append_to(history);
   history["gradient_norm"].push_back(record.batch.gradient_norm);
   history["worker_gradient_norm"].push_back(record.batch.worker_gradient_norm);
   history["staleness_mean"].push_back(record.batch.staleness_mean);

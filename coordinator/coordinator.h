@@ -12,6 +12,7 @@
 #include "coordinator/adam.h"
 #include "coordinator/gradient_batch.h"
 #include "coordinator/membership.h"
+#include "coordinator/smoothed_objective.h"
 #include "outerloop/messages.pb.h"
 
 namespace outerloop::coordinator {
@@ -41,7 +42,7 @@ const char* stop_reason_name(StopReason reason);
 struct UpdateRecord {
   std::int64_t update = 0;
   double seconds = 0.0;
-  double meta_objective_smooth = 0.0;  ///< running mean over about the last hundred gradients
+  double meta_objective_smooth = 0.0;  ///< running mean, each dataset counted alike
   double learning_rate = 0.0;
   double gradients_per_second = 0.0;
   std::int64_t gradients = 0;  ///< accepted so far, over resumes
@@ -111,11 +112,11 @@ class Coordinator {
   CoordinatorOptions options_;
   Observer& observer_;
   store::Checkpoint state_;
+  SmoothedObjective smooth_;
   Adam adam_;
   GradientBatch batch_;
   Membership membership_;
   std::vector<float> theta_floats_;  ///< θ of the current version, as it travels
-  double smooth_ = 0.0;
   double start_ = 0.0;
   double start_seconds_ = 0.0;
   double now_ = 0.0;

@@ -4,6 +4,7 @@
 
 #include "coordinator/adam.h"
 #include "coordinator/gradient_batch.h"
+#include "coordinator/smoothed_objective.h"
 #include "tests/catch.h"
 
 using namespace outerloop::coordinator;
@@ -66,4 +67,23 @@ TEST_CASE("a batch gives the mean, its norm and the clipped mean") {
   CHECK(summary.meta_objective_of.at("b") == Approx(2.0));
   batch.add({1.0f, 0.0f}, {1, 1.0, 1.0, 0, "a"});
   CHECK(batch.take(0.0, summary)[0] == Approx(1.0));  // emptied in between
+}
+
+TEST_CASE("the running mean counts every dataset alike, and goes on from a history") {
+  SmoothedObjective smooth;
+  CHECK(smooth.mean() == 0.0);
+  SmoothedObjective::History history;
+  smooth.add("a", 1.0);
+  smooth.append_to(history);
+  for (int i = 0; i < 9; ++i) smooth.add("a", 1.0);
+  smooth.add("b", 3.0);  // one of eleven gradients, half of the mean
+  CHECK(smooth.mean() == Approx(2.0));
+  smooth.add("b", 2.0);
+  smooth.append_to(history);
+  CHECK(history.at("meta_objective_smooth") == std::vector<double>{1.0, 1.75});
+  CHECK(history.at("meta_objective_smooth.a").size() == 2);
+  CHECK(std::isnan(history.at("meta_objective_smooth.b")[0]));
+  CHECK(history.at("meta_objective_smooth.b")[1] == Approx(2.5));
+  const SmoothedObjective resumed(history);
+  CHECK(resumed.mean() == Approx(1.75));
 }

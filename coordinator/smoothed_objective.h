@@ -1,0 +1,38 @@
+#pragma once
+// The running mean of the meta-objective. It is kept dataset by dataset: tasks of one are harder than tasks
+// of another, and the chance mixture of an update's tasks would hide what is learned.
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace outerloop::coordinator {
+
+class SmoothedObjective {
+ public:
+  using History = std::map<std::string, std::vector<double>>;  ///< columns of equal length
+
+  SmoothedObjective() = default;
+
+  /// Goes on from the last entries of a checkpoint's columns.
+  explicit SmoothedObjective(const History& history);
+
+  /// Counts one gradient's meta-objective into its dataset's running mean over about the last fifty.
+  void add(const std::string& dataset, double meta_objective);
+
+  /// Mean over the datasets seen so far, each counted alike; 0 before the first.
+  double mean() const;
+
+  /// Appends to the columns "meta_objective_smooth" and "meta_objective_smooth.DATASET" (NaN while it was not
+  /// seen).
+  void append_to(History& history) const;
+
+ private:
+  struct RunningMean {
+    std::int64_t count = 0;
+    double value = 0.0;
+  };
+  std::map<std::string, RunningMean> of_dataset_;
+};
+
+}  // namespace outerloop::coordinator
