@@ -34,9 +34,7 @@ CLI::App* add_train(CLI::App& app, TrainOptions& options) {
   command->add_flag("--resume", options.resume, "go on from the last complete checkpoint of --run-dir");
   command->add_option("--init-theta", options.init_theta, "start from this rule instead of a random one");
   command->add_option("--set", options.overrides, "key=value, overrides CONFIG; e.g. --set updates=100")
-      ->take_all()
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->allow_extra_args(false);
   command->add_option("--json", options.json, "also write result.json to this file");
   return command;
 }
@@ -48,9 +46,10 @@ CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& options) {
   command->add_option("RULE", options.rule, "rule.h5, or a checkpoint")->required();
   command
       ->add_option("--dataset", options.datasets, "NAME[:PATH]; default: those of the rule's configuration")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command->add_option("--size", options.sizes, "sides of the images, e.g. 14,28")->delimiter(',');
+      ->allow_extra_args(false);
+  command->add_option("--size", options.sizes, "sides of the images, e.g. 14,28")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_option("--labels", options.labels, "labelled examples per class")
       ->check(CLI::Range(1, 100000));
   command->add_option("--draws", options.draws, "draws in the table")->check(CLI::Range(2, 100000));
@@ -63,6 +62,11 @@ CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& options) {
       ->check(CLI::IsMember({"average", "last"}));
   command->add_option("--threads", options.threads, "draws computed at once; default: one per core")
       ->check(CLI::Range(1, 1024));
+  command
+      ->add_option("--baselines", options.baselines,
+                   "all: every baseline that this version has (untrained, random, pixels)")
+      ->check(CLI::IsMember({"all"}))
+      ->capture_default_str();
   command->add_option("--json", options.json, "write the table to this file as JSON");
   return command;
 }

@@ -84,6 +84,16 @@ TEST_CASE("alone, the same seed gives the same bits, and another seed others") {
   CHECK(hash("c", "--set seed=4") != first);
 }
 
+TEST_CASE("--set takes one value each time, wherever it stands") {
+  const TemporaryFolder folder;
+  const auto finished =
+      run_alone("train --set updates=2 --set seed=7 smoke --run-dir " + (folder / "run") + " --set batch=3");
+  INFO(finished.err);
+  REQUIRE(finished.exit_code == 0);
+  CHECK(read_json(folder / "run/result.json").at("gradients") == 6);
+  CHECK(occurrences(read_text(folder / "run/config.textproto"), "seed: 7") == 1);
+}
+
 TEST_CASE("a resumed run goes on where the last one ended") {
   const TemporaryFolder folder;
   const std::string run = folder / "run";
