@@ -1,26 +1,17 @@
 // The run directory: what is refused, what is kept, what a resume reads.
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
 
 #include "common/rule/error.h"
 #include "coordinator/run_directory.h"
 #include "tests/catch.h"
+#include "tests/temporary_folder.h"
 
 using namespace outerloop;
 using coordinator::RunDirectory;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct TemporaryFolder {
-  TemporaryFolder() : path(fs::temp_directory_path() / ("outerloop-run-" + std::to_string(getpid()))) {
-    fs::remove_all(path);
-  }
-  ~TemporaryFolder() { fs::remove_all(path); }
-  fs::path path;
-};
 
 store::Checkpoint checkpoint(std::int64_t update) {
   store::Checkpoint c;
@@ -37,8 +28,8 @@ store::Checkpoint checkpoint(std::int64_t update) {
 }  // namespace
 
 TEST_CASE("a run directory is made once, and a resume finds configuration and newest checkpoint") {
-  const TemporaryFolder folder;
-  const std::string path = folder.path.string();
+  const tests::TemporaryFolder folder;
+  const std::string path = folder / "run";
   CHECK_THROWS_AS(RunDirectory::read_config(path), InputError);
   RunDirectory::create(path, "updates: 3\n");
   CHECK_THROWS_AS(RunDirectory::create(path, "updates: 3\n"), InputError);
@@ -55,17 +46,17 @@ TEST_CASE("a run directory is made once, and a resume finds configuration and ne
   REQUIRE(RunDirectory::read_latest(path, found, passed_over));
   CHECK(found.rule.update == 2);
   CHECK(passed_over.empty());
-  CHECK(fs::exists(folder.path / "rule.h5"));
-  CHECK_FALSE(fs::exists(folder.path / "checkpoints" / "000000000.h5"));  // keep = 2
+  CHECK(fs::exists(path + "/rule.h5"));
+  CHECK_FALSE(fs::exists(path + "/checkpoints/000000000.h5"));  // keep = 2
 }
 
 TEST_CASE("a disk that refuses is warned of, and the run goes on") {
-  const TemporaryFolder folder;
-  const std::string path = folder.path.string();
+  const tests::TemporaryFolder folder;
+  const std::string path = folder / "run";
   RunDirectory::create(path, "updates: 3\n");
   RunDirectory run(path, 2, 1, 0);
-  fs::remove_all(folder.path / "checkpoints");
-  std::ofstream(folder.path / "checkpoints") << "a file where a folder should be";
+  fs::remove_all(path + "/checkpoints");
+  std::ofstream(path + "/checkpoints") << "a file where a folder should be";
   CHECK_NOTHROW(run.on_checkpoint(checkpoint(1)));
   CHECK_FALSE(run.last_checkpoint_written());
   std::ifstream log(path + "/log.txt");

@@ -7,25 +7,11 @@
 #include <vector>
 
 #include "common/data/image.h"
+#include "tests/temporary_folder.h"
 
 namespace outerloop::tests {
 
 using Bytes = std::vector<std::uint8_t>;
-
-/// A folder of its own, removed at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
 
 void write_file(const std::filesystem::path& path, const Bytes& bytes);
 Bytes first_bytes(const Bytes& bytes, std::size_t count);

@@ -120,7 +120,7 @@ TEST_CASE("a folder without pictures to crop says what to do") {
   write_file(folder / "flat.png", encode_png(flat(100, 100)));
   holds(message(), "each of the 1 pictures");
   holds(refusal([&] {
-          data::open_dataset({"crops", (folder / "none").string(), 14, {}, {}}, "");
+          data::open_dataset({"crops", (folder / "none"), 14, {}, {}}, "");
         }),
         "apt-get install mate-backgrounds");
 }

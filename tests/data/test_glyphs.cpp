@@ -195,16 +195,16 @@ TEST_CASE("faces of boxes, of symbols and files that are no fonts give nothing")
   CHECK(classes(symbols) == 0);
   CHECK(classes({'n', 'o', ' ', 'f', 'o', 'n', 't'}) == 0);
   holds(refusal([&] {
-          data::open_dataset({"glyphs", (folder / "fonts").string(), 14, {}, {}}, "");
+          data::open_dataset({"glyphs", (folder / "fonts"), 14, {}, {}}, "");
         }),
         "none of the 1 font faces");
   std::filesystem::remove(folder / "fonts/face.ttf");
   holds(refusal([&] {
-          data::open_dataset({"glyphs", (folder / "fonts").string(), 14, {}, {}}, "");
+          data::open_dataset({"glyphs", (folder / "fonts"), 14, {}, {}}, "");
         }),
         "apt-get install fonts-dejavu-core");
   holds(refusal([&] {
-          data::open_dataset({"glyphs", (folder / "none").string(), 14, {}, {}}, "");
+          data::open_dataset({"glyphs", (folder / "none"), 14, {}, {}}, "");
         }),
         "no such folder");
 }
@@ -230,7 +230,7 @@ TEST_CASE("the dataset of the installed fonts: cached, split by class, resized")
   text_faces();
   const TemporaryFolder folder;
   const auto open = [&](data::ClassSplit classes, std::int64_t size) {
-    return data::open_dataset({"glyphs", "", size, classes, {}}, (folder / "cache").string());
+    return data::open_dataset({"glyphs", "", size, classes, {}}, (folder / "cache"));
   };
   const auto seconds = [](const std::function<void()>& action) {
     const auto start = std::chrono::steady_clock::now();

@@ -13,20 +13,9 @@ namespace outerloop::tests {
 namespace fs = std::filesystem;
 using rule::Initializer;
 
-Folder::Folder() {
-  std::string name = (fs::temp_directory_path() / "outerloop-test-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw Error("no temporary folder: " + name);
-  path_ = name;
-}
-
-Folder::~Folder() {
-  std::error_code error;
-  fs::remove_all(path_, error);
-}
-
 std::vector<std::string> Folder::names() const {
   std::vector<std::string> found;
-  for (const auto& entry : fs::directory_iterator(path_)) found.push_back(entry.path().filename().string());
+  for (const auto& entry : fs::directory_iterator(path())) found.push_back(entry.path().filename().string());
   std::sort(found.begin(), found.end());
   return found;
 }

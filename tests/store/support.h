@@ -1,6 +1,5 @@
 #pragma once
 // What the store's tests share: a folder that goes away, and small files with something in every field.
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -8,22 +7,14 @@
 
 #include "common/rule/error.h"
 #include "common/store/files.h"
+#include "tests/temporary_folder.h"
 
 namespace outerloop::tests {
 
 /// A fresh folder, removed at the end of the test.
-class Folder {
+class Folder : public TemporaryFolder {
  public:
-  Folder();
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder();
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  std::string path() const { return path_.string(); }
   std::vector<std::string> names() const;  ///< of what is in it, sorted
-
- private:
-  std::filesystem::path path_;
 };
 
 std::string read_bytes(const std::string& path);
