@@ -60,7 +60,7 @@ class ReferenceEngine final : public Engine {
                              const std::vector<double>& phi, const std::vector<Batch>& minibatches) override {
     check_state(rule_, theta_layout_, architecture, theta, phi);
     return translated([&] {
-      const at::NoGradGuard no_gradient;
+      const c10::NoGradGuard no_gradient;
       const Layout layout = phi_layout(rule_, architecture);
       const auto bound = bind(architecture, theta, false);
       auto state = load(layout, phi, options_, false);
@@ -75,7 +75,7 @@ class ReferenceEngine final : public Engine {
                         const std::vector<double>& phi, const StepData& step) override {
     check_state(rule_, theta_layout_, architecture, theta, phi);
     return translated([&] {
-      const at::NoGradGuard no_gradient;
+      const c10::NoGradGuard no_gradient;
       const auto bound = bind(architecture, theta, false);
       bound->check_labelled(step, "meta-objective");
       const auto state = load(phi_layout(rule_, architecture), phi, options_, false);
