@@ -1,6 +1,7 @@
 // The Engine interface on LibTorch, and the one function that the library is loaded for.
 #include "common/rule/engine.h"
 
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>

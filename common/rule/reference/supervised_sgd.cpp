@@ -1,5 +1,6 @@
 #include "common/rule/reference/supervised_sgd.h"
 
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include "common/rule/reference/forward.h"
@@ -31,7 +32,7 @@ Tensor SupervisedSgd::loss(const std::vector<Tensor>& phi, const Tensor& x, cons
 
 std::vector<Tensor> SupervisedSgd::step(const std::vector<Tensor>& phi, const Tensor& x, const Tensor& y,
                                         Nonlinearity kind, bool differentiable) const {
-  const at::AutoGradMode with_gradient(true);
+  const c10::AutoGradMode with_gradient(true);
   std::vector<Tensor> before = phi;
   std::vector<Tensor> weights;
   for (std::size_t i = 0; i < before.size(); ++i) {
@@ -43,7 +44,7 @@ std::vector<Tensor> SupervisedSgd::step(const std::vector<Tensor>& phi, const Te
   const auto gradient =
       torch::autograd::grad({loss(before, x, y, kind)}, weights, {}, differentiable, differentiable);
 
-  const at::AutoGradMode rest(differentiable);
+  const c10::AutoGradMode rest(differentiable);
   std::vector<Tensor> after(before.size());
   for (std::size_t i = 0; i < gradient.size(); ++i) {
     const std::size_t weight = kPerLayer * (i / 2) + i % 2, momentum = weight + 2;
