@@ -8,7 +8,6 @@
 #include <functional>
 #include <limits>
 #include <numeric>
-#include <regex>
 
 #include "common/rule/error.h"
 
@@ -65,16 +64,25 @@ class FirstError : public google::protobuf::io::ErrorCollector {
 
  private:
   static std::string translated(const std::string& message) {
-    std::smatch match;
-    static const std::regex unknown(R"(Message type \"([\w.]+)\" has no field named \"([^\"]+)\".*)");
-    if (std::regex_match(message, match, unknown)) {
-      const std::string key = key_of(match[1], match[2]);
+    const auto quoted = quoted_parts(message);
+    if (quoted.size() >= 2 && message.find("has no field named") != std::string::npos) {
+      const std::string key = key_of(quoted[0], quoted[1]);
       return fmt::format("unknown key '{}'; the nearest known key is '{}'", key, nearest_key(key));
     }
-    static const std::regex twice(R"(Non-repeated field \"([^\"]+)\" is specified multiple times.*)");
-    if (std::regex_match(message, match, twice))
-      return fmt::format("key '{}' is given twice; keep one of them", match[1].str());
+    if (quoted.size() == 1 && message.find("is specified multiple times") != std::string::npos)
+      return fmt::format("key '{}' is given twice; keep one of them", quoted[0]);
     return message;
+  }
+
+  static std::vector<std::string> quoted_parts(const std::string& message) {
+    std::vector<std::string> parts;
+    for (std::size_t open = message.find('"'); open != std::string::npos;) {
+      const std::size_t close = message.find('"', open + 1);
+      if (close == std::string::npos) break;
+      parts.push_back(message.substr(open + 1, close - open - 1));
+      open = message.find('"', close + 1);
+    }
+    return parts;
   }
 
   std::string origin_;
