@@ -113,9 +113,7 @@ int evaluate(const EvaluateOptions& options) {
 
   // 2. A table for every dataset and size.
   const auto few_shot = few_shot_options(options, settings.config);
-  const std::string cache = settings.config.tasks().cache_directory().empty()
-                                ? data::default_cache_directory()
-                                : settings.config.tasks().cache_directory();
+  const std::string cache = settings.cache_directory();
   json tables = json::array();
   for (const auto& request : requests(options, settings)) {
     const auto data = worker::open_few_shot_data(request, cache);

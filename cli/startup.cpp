@@ -94,8 +94,7 @@ Plan make_plan(const TrainOptions& options, int workers) {
 
 std::map<std::string, std::string> open_datasets(const Plan& plan, Workshop& workshop) {
   const auto& config = plan.settings.config;
-  const std::string cache = config.tasks().cache_directory().empty() ? data::default_cache_directory()
-                                                                     : config.tasks().cache_directory();
+  const std::string cache = plan.settings.cache_directory();
   std::map<std::string, std::string> hashes;
   std::vector<data::WeightedDataset> datasets;
   for (const auto& named : plan.settings.training) {

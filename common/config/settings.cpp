@@ -141,6 +141,11 @@ std::vector<std::string> preset_names() {
 
 std::string Settings::text() const { return to_text(config); }
 
+std::string Settings::cache_directory() const {
+  const std::string& named = config.tasks().cache_directory();
+  return named.empty() ? data::default_cache_directory() : named;
+}
+
 std::string share_directory() {
   std::error_code ignored;
   const fs::path executable = fs::read_symlink("/proc/self/exe", ignored);

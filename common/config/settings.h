@@ -25,6 +25,9 @@ struct Settings {
 
   /// What config.textproto keeps.
   std::string text() const;
+
+  /// Where rendered and cropped data is kept: tasks.cache_directory, or the default.
+  std::string cache_directory() const;
 };
 
 /// Reads CONFIG (a file, or the name of a preset in configs/; empty: the preset laptop), then
