@@ -60,6 +60,10 @@ class DrawEvaluator {
         options_(options),
         test_(rows_of(data.test, test_rows)),
         test_labels_(labels_of(data.test_labels, test_rows)) {
+    train_rows_of_class_.resize(static_cast<std::size_t>(data.classes));
+    for (std::size_t i = 0; i < data.train_labels.size(); ++i)
+      train_rows_of_class_[static_cast<std::size_t>(data.train_labels[i])].push_back(
+          static_cast<std::int32_t>(i));
     architecture_.units.push_back(data.train.columns);
     for (const auto width : options.hidden) architecture_.units.push_back(width);
     architecture_.units.push_back(engine.rule().neuron_local.output_units);
@@ -87,12 +91,9 @@ class DrawEvaluator {
   static constexpr std::uint64_t kEvaluationSeed = 0x6576616C75617465u;  // apart from the training tasks' φ
 
   std::vector<std::int32_t> labelled_rows(const rule::Random& random) const {
-    std::vector<std::vector<std::int32_t>> of_class(static_cast<std::size_t>(data_.classes));
-    for (std::size_t i = 0; i < data_.train_labels.size(); ++i)
-      of_class[static_cast<std::size_t>(data_.train_labels[i])].push_back(static_cast<std::int32_t>(i));
     std::vector<std::int32_t> rows;
     std::uint32_t element = kLabelledElements;
-    for (const auto& candidates : of_class) {
+    for (const auto& candidates : train_rows_of_class_) {
       const auto chosen = random.sample(static_cast<std::int32_t>(candidates.size()),
                                         static_cast<std::int32_t>(options_.labels_per_class), element);
       for (const auto i : chosen) rows.push_back(candidates[static_cast<std::size_t>(i)]);
@@ -163,6 +164,7 @@ class DrawEvaluator {
   const FewShotOptions& options_;
   Matrix test_;
   std::vector<std::int32_t> test_labels_;
+  std::vector<std::vector<std::int32_t>> train_rows_of_class_;
   rule::Architecture architecture_;
 };
 
