@@ -1,0 +1,62 @@
+#pragma once
+// The base model inside the engine: x^l = φ(BN0(x^{l-1} W^l) + b^l), and its adjoint. [units, batch] layout, so
+// that batch norm's statistics run along rows. (common/rule/base_model.h is the one for evaluation: frozen
+// statistics, no gradient.)
+#include <cstdint>
+#include <vector>
+
+#include "common/rule/fused/arena.h"
+#include "common/rule/fused/product.h"
+#include "common/rule/phi.h"
+
+namespace outerloop::rule::fused {
+
+/// Pointers to one φ or to its gradient, l = 0 .. L-1 for layers 1 .. L. V is null where the rule has none.
+template <class Real>
+struct PhiPointers {
+  std::vector<Real*> W;  ///< [N_{l-1}, N_l]
+  std::vector<Real*> b;  ///< [N_l]
+  std::vector<Real*> V;  ///< [N_{l-1}, N_l]
+};
+
+/// Activations of one forward pass, l = 0 .. L. Rows of `batch` numbers, dense.
+template <class Real>
+struct Activations {
+  std::int64_t batch = 0;
+  std::vector<Real*> x;     ///< [N_l, batch]; x[0] is the input
+  std::vector<Real*> z;     ///< [N_l, batch]; z[0] = x[0]
+  std::vector<Real*> rstd;  ///< [N_l]: 1/sqrt(var + 1e-6) of the pre-activation; rstd[0] is null
+
+  /// Takes what a pass of `batch` examples needs from the arena.
+  static Activations take(Arena<Real>& arena, const Architecture& architecture, std::int64_t batch);
+};
+
+/// Gradients by x^l and z^l that come from outside (the update rule, the read-out), and on the way down.
+template <class Real>
+struct ActivationGradients {
+  std::vector<Real*> x;  ///< [N_l, batch]; x[0] may be null: nobody needs it
+  std::vector<Real*> z;  ///< [N_l, batch]; entries may be null where nothing comes from outside
+};
+
+template <class Real>
+class BaseModel {
+ public:
+  explicit BaseModel(InstructionSet set);
+
+  std::int64_t workspace_numbers(const Architecture& architecture, std::int64_t batch) const;
+
+  /// Fills z, x, rstd from x[0]. Where the first `layers` layers only are wanted (supervised_sgd's last one is
+  /// linear), says so.
+  void forward(const Architecture& architecture, std::int64_t layers, const PhiPointers<Real>& phi,
+               Activations<Real>& activations, Real* workspace) const;
+
+  /// Adds ∂/∂W and ∂/∂b to `d_phi`. `d_activations.x` is consumed (overwritten).
+  void backward(const Architecture& architecture, std::int64_t layers, const PhiPointers<Real>& phi,
+                const Activations<Real>& activations, const ActivationGradients<Real>& d_activations,
+                const PhiPointers<Real>& d_phi, Real* workspace) const;
+
+ private:
+  const ProductKernels<Real>& kernels_;
+};
+
+}  // namespace outerloop::rule::fused

@@ -1,0 +1,139 @@
+#include "common/rule/fused/product.h"
+
+#include "common/rule/fused/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "common/rule/fused/product.cpp"
+#include "hwy/foreach_target.h"
+// After foreach_target.h, once per instruction set:
+#include "common/rule/fused/tile-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace outerloop::rule::fused {
+namespace HWY_NAMESPACE {
+namespace {
+
+/// Columns first .. first + count - 1 of b as rows of `width` numbers, filled up with zeros.
+template <class Real>
+void Pack(const Product<Real>& p, std::int64_t first, std::int64_t count, std::int64_t width, Real* packed) {
+  const View<Real>& b = p.b;
+  if (b.column == 1) {
+    const Tag<Real> d;
+    const std::int64_t lanes = LanesOf<Real>();
+    for (std::int64_t k = 0; k < p.k; ++k) {
+      const Real* from = b.data + k * b.row + first;
+      Real* to = packed + k * width;
+      std::int64_t j = 0;
+      for (; j + lanes <= count; j += lanes) hn::StoreU(hn::LoadU(d, from + j), d, to + j);
+      for (; j < count; ++j) to[j] = from[j];
+      for (; j < width; ++j) to[j] = 0;
+    }
+    return;
+  }
+  std::int64_t j = 0;
+  for (; j + 4 <= count; j += 4) {
+    const Real* f0 = b.data + (first + j) * b.column;
+    const Real *f1 = f0 + b.column, *f2 = f1 + b.column, *f3 = f2 + b.column;
+    Real* to = packed + j;
+    for (std::int64_t k = 0; k < p.k; ++k, to += width) {
+      const std::int64_t i = k * b.row;
+      to[0] = f0[i];
+      to[1] = f1[i];
+      to[2] = f2[i];
+      to[3] = f3[i];
+    }
+  }
+  for (; j < width; ++j)
+    for (std::int64_t k = 0; k < p.k; ++k)
+      packed[k * width + j] = j < count ? b.data[k * b.row + (first + j) * b.column] : 0;
+}
+
+/// Rows of one panel of `kVectors` vectors, of which `count` columns are c's.
+template <int kVectors, class Real>
+HWY_NOINLINE void MultiplyPanel(const Product<Real>& p, std::int64_t first, std::int64_t count,
+                                const Real* packed) {
+  const Tag<Real> d;
+  const std::int64_t lanes = LanesOf<Real>(), width = kVectors * lanes;
+  const auto scale = hn::Set(d, p.scale);
+  constexpr int kRows = kVectors == 1 ? kRowsOfOne : kRowsOfTwo;
+  ForRowBlocks<kRows>(p.m, [&](auto rows, std::int64_t r) {
+    Tile<Real, rows, kVectors> tile;
+    tile.Zero();
+    tile.Multiply(p.k, p.a.data + r * p.a.row, p.a.row, p.a.column, packed, width);
+    Real* c = p.c + r * p.c_row + first;
+    if (count == width) {
+      for (int i = 0; i < rows; ++i)
+        for (int v = 0; v < kVectors; ++v) {
+          Real* to = c + i * p.c_row + v * lanes;
+          const auto value = hn::Mul(scale, tile.sum[i][v]);
+          hn::StoreU(p.accumulate ? hn::Add(value, hn::LoadU(d, to)) : value, d, to);
+        }
+      return;
+    }
+    HWY_ALIGN Real edge[2 * HWY_MAX_BYTES / sizeof(Real)] = {};
+    for (int i = 0; i < rows; ++i) {
+      for (int v = 0; v < kVectors; ++v) hn::StoreU(hn::Mul(scale, tile.sum[i][v]), d, edge + v * lanes);
+      Real* to = c + i * p.c_row;
+      for (std::int64_t j = 0; j < count; ++j) to[j] = p.accumulate ? to[j] + edge[j] : edge[j];
+    }
+  });
+}
+
+template <class Real>
+void Multiply(const Product<Real>& p, Real* workspace) {
+  const std::int64_t lanes = LanesOf<Real>();
+  for (std::int64_t first = 0; first < p.n; first += 2 * lanes) {
+    const std::int64_t count = std::min(p.n - first, 2 * lanes);
+    const int vectors = count > lanes ? 2 : 1;
+    Pack(p, first, count, vectors * lanes, workspace);
+    if (vectors == 2)
+      MultiplyPanel<2>(p, first, count, workspace);
+    else
+      MultiplyPanel<1>(p, first, count, workspace);
+  }
+}
+
+template <class Real>
+ProductKernels<Real> MakeKernels() {
+  ProductKernels<Real> kernels;
+  kernels.lanes = LanesOf<Real>();
+  kernels.panel = 2 * kernels.lanes;
+  kernels.multiply = &Multiply<Real>;
+  return kernels;
+}
+
+const ProductKernels<float>& FloatKernels() {
+  static const auto kernels = MakeKernels<float>();
+  return kernels;
+}
+const ProductKernels<double>& DoubleKernels() {
+  static const auto kernels = MakeKernels<double>();
+  return kernels;
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace outerloop::rule::fused
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace outerloop::rule::fused {
+
+HWY_EXPORT(FloatKernels);
+HWY_EXPORT(DoubleKernels);
+
+template <>
+const ProductKernels<float>& product_kernels<float>(InstructionSet set) {
+  const ForceInstructionSet force(set);
+  return HWY_DYNAMIC_DISPATCH(FloatKernels)();
+}
+
+template <>
+const ProductKernels<double>& product_kernels<double>(InstructionSet set) {
+  const ForceInstructionSet force(set);
+  return HWY_DYNAMIC_DISPATCH(DoubleKernels)();
+}
+
+}  // namespace outerloop::rule::fused
+#endif

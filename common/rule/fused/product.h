@@ -1,0 +1,53 @@
+#pragma once
+// Matrix products of any size and orientation on one core.
+#include <cstdint>
+
+#include "common/rule/fused/instruction_set.h"
+
+namespace outerloop::rule::fused {
+
+/// A matrix by its strides, in numbers: element (i, j) is data[i * row + j * column]. One stride is usually 1;
+/// swapped strides are the transpose.
+template <class Real>
+struct View {
+  const Real* data = nullptr;
+  std::int64_t row = 0;
+  std::int64_t column = 1;
+
+  View transposed() const { return {data, column, row}; }
+};
+
+/// c[m, n] = scale · a[m, k] b[k, n], added to what is in c where `accumulate`. c is row-major and overlaps
+/// neither a nor b. Every element is summed over k in order by one fused multiply-add after the other (where
+/// the processor has them), so its bits do not depend on m, n, strides or alignment. Fastest where a's column
+/// or row stride is 1 and b.column is 1.
+template <class Real>
+struct Product {
+  std::int64_t m = 0, n = 0, k = 0;
+  View<Real> a, b;
+  Real* c = nullptr;
+  std::int64_t c_row = 0;
+  Real scale = 1;
+  bool accumulate = false;
+};
+
+/// Kernels of one instruction set.
+template <class Real>
+struct ProductKernels {
+  std::int64_t lanes = 1;  ///< numbers in a vector
+  std::int64_t panel = 2;  ///< columns of b that are packed at a time
+
+  /// `workspace`: product_workspace(kernels, k) numbers.
+  void (*multiply)(const Product<Real>& product, Real* workspace) = nullptr;
+};
+
+/// The table for float or double; lives for the whole process.
+template <class Real>
+const ProductKernels<Real>& product_kernels(InstructionSet set);
+
+template <class Real>
+std::int64_t product_workspace(const ProductKernels<Real>& kernels, std::int64_t k) {
+  return (k + 1) * kernels.panel;
+}
+
+}  // namespace outerloop::rule::fused

@@ -1,0 +1,9 @@
+#pragma once
+// Included before any header of Highway: which instruction sets the kernels are compiled for.
+// x86: AVX-512, AVX2, SSE4 and the baseline. Left out are SSSE3 and the flavours of AVX-512 beyond the first,
+// which give these kernels nothing but code. ARM: NEON; the scalable vectors cannot be held in arrays.
+#if defined(__x86_64__) || defined(__i386__)
+#define HWY_DISABLED_TARGETS ((1LL << 12) | 0xf8LL)
+#elif defined(__aarch64__)
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
+#endif

@@ -1,0 +1,71 @@
+#pragma once
+// The weight change of one layer (§3 of docs/update-rule.md) and its adjoint, on plain arrays.
+// Matrices are row-major and dense: [N_lower, N_upper], [units, batch · readout channels], [units, batch].
+#include <array>
+#include <cstdint>
+
+#include "common/rule/fused/product.h"
+
+namespace outerloop::rule::fused {
+
+/// Readouts of a layer in the order in which they are stored; each is a matrix [units, B · G], the batch
+/// outside.
+enum UpperReadout { kW0Col, kW1Col, kRbfCol, kLinUpperRow, kLinUpperCol, kSqrUpperRow, kSqrUpperCol, kPsd };
+enum LowerReadout { kW0Row, kW1Row, kRbfRow, kLinLowerRow, kLinLowerCol, kSqrLowerRow, kSqrLowerCol };
+inline constexpr int kUpperReadouts = 8;
+inline constexpr int kLowerReadouts = 7;
+inline constexpr int kTerms = 12;
+
+struct WeightChangeSize {
+  std::int64_t lower = 0;     ///< N_lower
+  std::int64_t upper = 0;     ///< N_upper
+  std::int64_t batch = 0;     ///< B
+  std::int64_t channels = 0;  ///< G
+};
+
+template <class Real>
+struct WeightChangeInput {
+  const Real* W = nullptr;                            ///< [N_lower, N_upper]
+  std::array<const Real*, kUpperReadouts> upper = {};  ///< of the upper layer's h, [N_upper, B·G] each
+  std::array<const Real*, kLowerReadouts> lower = {};  ///< of the lower layer's h, [N_lower, B·G] each
+  const Real* x_upper = nullptr;                      ///< û [N_upper, B]: x^upper standardised over the batch
+  const Real* x_lower = nullptr;                      ///< l̂ [N_lower, B]
+  const Real* merge_w = nullptr;                      ///< m_k [12]
+  Real merge_b = 0;                                   ///< m_0
+};
+
+/// Gradients by the input; everything is overwritten but for the x and W, to which it is added, and merge's.
+template <class Real>
+struct WeightChangeGradient {
+  Real* W = nullptr;
+  std::array<Real*, kUpperReadouts> upper = {};
+  std::array<Real*, kLowerReadouts> lower = {};
+  Real* x_upper = nullptr;
+  Real* x_lower = nullptr;
+  double* merge_w = nullptr;  ///< [12], added to
+  double* merge_b = nullptr;  ///< added to
+};
+
+/// Works for one size at a time; `kept` and `workspace` are the caller's.
+template <class Real>
+class WeightChange {
+ public:
+  explicit WeightChange(InstructionSet set);
+
+  std::int64_t kept_numbers(const WeightChangeSize& size) const;
+  std::int64_t workspace_numbers(const WeightChangeSize& size) const;
+
+  /// delta[N_lower, N_upper] = ΔW. `kept` [kept_numbers] is what `backward` needs; it may be null where no
+  /// gradient will be asked for (then it is part of the workspace).
+  void forward(const WeightChangeSize& size, const WeightChangeInput<Real>& input, Real* delta, Real* kept,
+               Real* workspace) const;
+
+  /// `d_delta` [N_lower, N_upper] is the gradient by ΔW; it may be overwritten.
+  void backward(const WeightChangeSize& size, const WeightChangeInput<Real>& input, const Real* kept,
+                Real* d_delta, const WeightChangeGradient<Real>& gradient, Real* workspace) const;
+
+ private:
+  InstructionSet set_;
+};
+
+}  // namespace outerloop::rule::fused
