@@ -1,12 +1,13 @@
 #pragma once
-// The base model inside the engine: x^l = φ(BN0(x^{l-1} W^l) + b^l), and its adjoint. [units, batch] layout, so
-// that batch norm's statistics run along rows. (common/rule/base_model.h is the one for evaluation: frozen
+// The base model inside the engine: x^l = φ(BN0(x^{l-1} W^l) + b^l), and its adjoint. [units, batch] layout,
+// so that batch norm's statistics run along rows. (common/rule/base_model.h is the one for evaluation: frozen
 // statistics, no gradient.)
 #include <cstdint>
 #include <vector>
 
 #include "common/rule/fused/arena.h"
 #include "common/rule/fused/product.h"
+#include "common/rule/fused/row_kernels.h"
 #include "common/rule/phi.h"
 
 namespace outerloop::rule::fused {
@@ -27,8 +28,9 @@ struct Activations {
   std::vector<Real*> z;     ///< [N_l, batch]; z[0] = x[0]
   std::vector<Real*> rstd;  ///< [N_l]: 1/sqrt(var + 1e-6) of the pre-activation; rstd[0] is null
 
-  /// Takes what a pass of `batch` examples needs from the arena.
-  static Activations take(Arena<Real>& arena, const Architecture& architecture, std::int64_t batch);
+  /// Takes what a pass of `batch` examples needs from the arena; x[0] stays null unless `with_input`.
+  static Activations take(Arena<Real>& arena, const Architecture& architecture, std::int64_t batch,
+                          bool with_input = true);
 };
 
 /// Gradients by x^l and z^l that come from outside (the update rule, the read-out), and on the way down.
@@ -43,20 +45,23 @@ class BaseModel {
  public:
   explicit BaseModel(InstructionSet set);
 
+  /// For either direction.
   std::int64_t workspace_numbers(const Architecture& architecture, std::int64_t batch) const;
 
-  /// Fills z, x, rstd from x[0]. Where the first `layers` layers only are wanted (supervised_sgd's last one is
-  /// linear), says so.
+  /// Fills z, x, rstd of layers 1 .. `layers` from x[0].
   void forward(const Architecture& architecture, std::int64_t layers, const PhiPointers<Real>& phi,
                Activations<Real>& activations, Real* workspace) const;
 
-  /// Adds ∂/∂W and ∂/∂b to `d_phi`. `d_activations.x` is consumed (overwritten).
+  /// Adds ∂/∂W and ∂/∂b of layers 1 .. `layers` to `d_phi`, and what they send down to `d_activations.x[0]`
+  /// where it is not null. The other rows of `d_activations.x` are consumed: x[l] leaves as the gradient by
+  /// the pre-activation.
   void backward(const Architecture& architecture, std::int64_t layers, const PhiPointers<Real>& phi,
                 const Activations<Real>& activations, const ActivationGradients<Real>& d_activations,
                 const PhiPointers<Real>& d_phi, Real* workspace) const;
 
  private:
-  const ProductKernels<Real>& kernels_;
+  const ProductKernels<Real>& products_;
+  const RowKernels<Real>& rows_;
 };
 
 }  // namespace outerloop::rule::fused
