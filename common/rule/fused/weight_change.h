@@ -8,6 +8,9 @@
 
 namespace outerloop::rule::fused {
 
+template <class Real>
+struct WeightTermKernels;
+
 /// Readouts of a layer in the order in which they are stored; each is a matrix [units, B · G], the batch
 /// outside.
 enum UpperReadout { kW0Col, kW1Col, kRbfCol, kLinUpperRow, kLinUpperCol, kSqrUpperRow, kSqrUpperCol, kPsd };
@@ -25,13 +28,13 @@ struct WeightChangeSize {
 
 template <class Real>
 struct WeightChangeInput {
-  const Real* W = nullptr;                            ///< [N_lower, N_upper]
+  const Real* W = nullptr;                             ///< [N_lower, N_upper]
   std::array<const Real*, kUpperReadouts> upper = {};  ///< of the upper layer's h, [N_upper, B·G] each
   std::array<const Real*, kLowerReadouts> lower = {};  ///< of the lower layer's h, [N_lower, B·G] each
-  const Real* x_upper = nullptr;                      ///< û [N_upper, B]: x^upper standardised over the batch
-  const Real* x_lower = nullptr;                      ///< l̂ [N_lower, B]
-  const Real* merge_w = nullptr;                      ///< m_k [12]
-  Real merge_b = 0;                                   ///< m_0
+  const Real* x_upper = nullptr;  ///< û [N_upper, B]: x^upper standardised over the batch
+  const Real* x_lower = nullptr;  ///< l̂ [N_lower, B]
+  const Real* merge_w = nullptr;  ///< m_k [12]
+  Real merge_b = 0;               ///< m_0
 };
 
 /// Gradients by the input; everything is overwritten but for the x and W, to which it is added, and merge's.
@@ -41,12 +44,12 @@ struct WeightChangeGradient {
   std::array<Real*, kUpperReadouts> upper = {};
   std::array<Real*, kLowerReadouts> lower = {};
   Real* x_upper = nullptr;
-  Real* x_lower = nullptr;
+  Real* x_lower = nullptr;    ///< may be null where nobody needs it
   double* merge_w = nullptr;  ///< [12], added to
   double* merge_b = nullptr;  ///< added to
 };
 
-/// Works for one size at a time; `kept` and `workspace` are the caller's.
+/// Works for one size at a time; `kept` and `workspace` are the caller's. Throws Error for a size below 1.
 template <class Real>
 class WeightChange {
  public:
@@ -65,7 +68,8 @@ class WeightChange {
                 Real* d_delta, const WeightChangeGradient<Real>& gradient, Real* workspace) const;
 
  private:
-  InstructionSet set_;
+  const ProductKernels<Real>& products_;
+  const WeightTermKernels<Real>& terms_;
 };
 
 }  // namespace outerloop::rule::fused

@@ -1,0 +1,18 @@
+#pragma once
+// The weight change of a layer written down from §3 of docs/update-rule.md, one loop per sum, for tests to
+// compare the engine's with.
+#include <vector>
+
+#include "common/rule/fused/weight_change.h"
+
+namespace outerloop::tests {
+
+struct PlainWeightChange {
+  std::vector<double> delta;  ///< [N_lower, N_upper]
+  double along = 0;           ///< mean(Δ·w), before the relu
+};
+
+PlainWeightChange plain_weight_change(const rule::fused::WeightChangeSize& size,
+                                      const rule::fused::WeightChangeInput<double>& input);
+
+}  // namespace outerloop::tests
