@@ -125,6 +125,8 @@ void decode_history(const DocumentReader& reader, Checkpoint& checkpoint) {
   }
 }
 
+}  // namespace
+
 Checkpoint decode_checkpoint(const DocumentReader& reader) {
   Checkpoint checkpoint;
   checkpoint.rule = decode_rule(reader);
@@ -143,8 +145,6 @@ Checkpoint decode_checkpoint(const DocumentReader& reader) {
     checkpoint.dataset_sha256[name_of_link(link)] = reader.text(kDatasets + link);
   return checkpoint;
 }
-
-}  // namespace
 
 std::string write_rule(const std::string& path, const RuleFile& file) {
   Document document;

@@ -25,8 +25,10 @@ struct RuleFile {
   std::vector<double> theta_average;  ///< running average, stored as float32; empty where none is kept
   std::int64_t update = 0;
   std::string git_revision;
-  std::string config;   ///< the resolved configuration, protobuf text format
-  std::string created;  ///< ISO 8601, UTC; set by the caller
+  std::string config;           ///< the resolved configuration, protobuf text format
+  std::string created;          ///< ISO 8601, UTC; set by the caller
+  std::string engine;           ///< that its gradients came from, described; empty: not known
+  std::string instruction_set;  ///< of that engine
 };
 
 /// One stream, as a resumed worker goes on from it.

@@ -7,6 +7,7 @@
 #include "common/rule/error.h"
 #include "common/store/atomic_file.h"
 #include "common/store/hdf5.h"
+#include "common/store/isolated_hdf5.h"
 #include "common/store/sealed_file.h"
 
 namespace outerloop::store {
@@ -136,6 +137,8 @@ std::string encode_rule(const RuleFile& file, Document& document) {
   document.attributes["update"] = file.update;
   document.attributes["rule"] = file.rule;
   document.attributes["theta_sha256"] = sha256;
+  document.attributes["engine"] = file.engine;
+  document.attributes["instruction_set"] = file.instruction_set;
   return sha256;
 }
 
@@ -148,14 +151,17 @@ void write_document(const std::string& path, Kind kind, Document& document) {
 }
 
 OpenedDocument open_document(const std::string& path) {
-  const auto bytes = read_sealed(path, kFormatVersion);
+  return parse_document(read_sealed(path, kFormatVersion), path);
+}
+
+OpenedDocument parse_document(const std::vector<std::uint8_t>& bytes, const std::string& name) {
   OpenedDocument opened;
   try {
-    opened.document = decode_hdf5(bytes);
+    opened.document = decode_hdf5_isolated(bytes);
   } catch (const Error& error) {
-    throw InputError(path + ": " + error.what());
+    throw InputError(name + ": " + error.what());
   }
-  const DocumentReader reader(opened.document, path);
+  const DocumentReader reader(opened.document, name);
   const auto& root = reader.root();
   if (reader.text_attribute(root, "/", "format") != "outerloop") reader.refuse("its format is not outerloop");
   const std::int64_t version = reader.integer_attribute(root, "/", "format_version");
@@ -177,6 +183,10 @@ RuleFile decode_rule(const DocumentReader& reader) {
   file.update = reader.integer_attribute(root, "/", "update");
   file.created = reader.text_attribute(root, "/", "created");
   file.git_revision = reader.text_attribute(root, "/", "git_revision");
+  // Files from before these attributes are still read.
+  if (root.count("engine") > 0) file.engine = reader.text_attribute(root, "/", "engine");
+  if (root.count("instruction_set") > 0)
+    file.instruction_set = reader.text_attribute(root, "/", "instruction_set");
   file.config = reader.text("/config");
   file.layout = decode_layout(reader);
   file.theta = decode_flat(reader, kTheta, file.layout);

@@ -24,8 +24,14 @@ struct OpenedDocument {
 };
 OpenedDocument open_document(const std::string& path);
 
+/// All of it but the user block, which the caller has verified; `name` begins the errors.
+OpenedDocument parse_document(const std::vector<std::uint8_t>& bytes, const std::string& name);
+
 /// θ and its layout; theta_sha256 is verified. Throws InputError.
 RuleFile decode_rule(const DocumentReader& reader);
+
+/// What a checkpoint holds beside its rule, too. Throws InputError.
+Checkpoint decode_checkpoint(const DocumentReader& reader);
 
 /// One dataset per tensor of `layout` in `group` (ends in "/"), float64. `values` must have the layout's
 /// size.

@@ -1,0 +1,16 @@
+#pragma once
+// Reading HDF5 in a process of its own. The HDF5 library crashes on some malformed files (1.10 and 1.14
+// alike), and a SHA-256 says who damaged a file as little as who wrote it: a rule.h5 may come from anyone.
+#include <cstdint>
+#include <vector>
+
+#include "common/store/document.h"
+
+namespace outerloop::store {
+
+/// decode_hdf5 (hdf5.h) in a child process, which sends the document back; a crash or an endless loop of the
+/// library ends the child alone. Throws Error: what decode_hdf5 throws, or that the library crashed on the
+/// file or did not end within a minute.
+Document decode_hdf5_isolated(const std::vector<std::uint8_t>& bytes);
+
+}  // namespace outerloop::store

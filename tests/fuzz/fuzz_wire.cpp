@@ -1,0 +1,114 @@
+// Whatever bytes ranks may send each other. The input is a sequence of messages; each begins with one byte
+// that says how it is delivered and two that give its length.
+#include <google/protobuf/stubs/logging.h>
+
+#include <cmath>
+#include <optional>
+
+#include "common/rule/error.h"
+#include "coordinator/coordinator.h"
+#include "tests/fuzz/input.h"
+#include "tests/worker/toy_engine.h"
+#include "worker/worker.h"
+
+namespace {
+
+using namespace outerloop;
+
+constexpr std::int64_t kParameters = 3;
+constexpr int kWorkers = 2;  // ranks 1 and 2; 0 and 3 are strangers
+
+struct Deaf : coordinator::Observer {
+  void on_update(const coordinator::UpdateRecord&) {}
+  void on_checkpoint(const store::Checkpoint&) {}
+  void on_rollback(std::int64_t) {}
+  void on_warning(const std::string&) {}
+};
+
+/// A job whose ranks get the fuzzer's messages instead of each other's.
+class Job {
+ public:
+  Job(tests::ToyEngine& engine, const data::TaskDistribution& tasks)
+      : coordinator_(options(), start(engine), {1, kWorkers}, observer_, 0.0),
+        worker_({engine, tasks, 1, 1, 3}, worker_options()) {}
+
+  void deliver(std::uint8_t how, const std::string& message) {
+    now_ += 0.5;
+    // Half of the messages are framed here: a frame that adds up is rare by chance.
+    const std::string bytes = (how & 8) != 0 ? framed(how, message) : message;
+    try {
+      if ((how & 4) == 0) {
+        coordinator_.handle(how & 3, bytes, now_);
+        coordinator_.tick(now_);
+      } else if (!left_) {
+        left_ = !worker_.handle(bytes).has_value();
+      }
+    } catch (const Error&) {
+      left_ = left_ || (how & 4) != 0;  // a worker ends with its first refusal; the coordinator goes on
+    }
+    tests::require(coordinator_.gradients() <= ++delivered_, "a message is at most one gradient");
+  }
+
+  void end() const {
+    const auto checkpoint = coordinator_.snapshot();
+    tests::require(checkpoint.rule.theta.size() == kParameters, "θ keeps its layout");
+    for (const double value : checkpoint.rule.theta)
+      tests::require(std::isfinite(value), "no message makes θ anything but finite");
+  }
+
+ private:
+  static std::string framed(std::uint8_t how, const std::string& message) {
+    return net::encode({message, std::vector<float>((how & 16) != 0 ? kParameters : 0, 0.25f)});
+  }
+
+  static worker::WorkerOptions worker_options() {
+    worker::WorkerOptions options;
+    options.host = "here";
+    options.deadline = 10.0;
+    return options;
+  }
+
+  static coordinator::CoordinatorOptions options() {
+    coordinator::CoordinatorOptions options;
+    options.batch = 2;
+    options.streams = 3;
+    options.checkpoint_every = 2;
+    options.deadline = 20.0;
+    options.average_decay = 0.5;
+    return options;
+  }
+
+  static store::Checkpoint start(const tests::ToyEngine& engine) {
+    store::Checkpoint start;
+    start.rule.rule = "neuron_local";
+    start.rule.layout = engine.theta_layout();
+    start.rule.theta = {1.0, 1.0, 1.0};
+    return start;
+  }
+
+  Deaf observer_;
+  coordinator::Coordinator coordinator_;
+  worker::Worker worker_;
+  double now_ = 0.0;
+  std::int64_t delivered_ = 0;
+  bool left_ = false;
+};
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t count) {
+  static tests::ToyEngine engine(kParameters);
+  static const auto tasks = tests::toy_tasks(1);
+  // Protobuf would log every text that is not UTF-8.
+  static const auto log = google::protobuf::SetLogHandler(nullptr);
+  static_cast<void>(log);
+  tests::FuzzInput input(bytes, count);
+  Job job(engine, tasks);
+  while (!input.empty()) {
+    const auto how = input.number<std::uint8_t>();
+    const auto length = input.number<std::uint16_t>();
+    job.deliver(how, input.text(length));
+  }
+  job.end();
+  return 0;
+}
