@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include "common/rule/error.h"
+#include "common/rule/fused/engine.h"
 
 namespace outerloop::rule {
 namespace {
@@ -48,8 +49,7 @@ const char* outcome_name(Outcome outcome) {
 }
 
 std::unique_ptr<Engine> make_engine(const RuleOptions& rule, const EngineOptions& options) {
-  if (options.kind == EngineKind::fused)
-    throw InputError("engine.kind: fused is not built into this version; use engine.kind: reference");
+  if (options.kind == EngineKind::fused) return fused::make_fused_engine(rule, options);
   static const MakeReferenceEngine make = load_reference();
   return std::unique_ptr<Engine>(make(&rule, &options));
 }

@@ -14,11 +14,12 @@ namespace {
 const std::vector<std::pair<const char*, InstructionSet>>& named_targets() {
   static const std::vector<std::pair<const char*, InstructionSet>> targets = {
 #if HWY_ARCH_X86
-      {"avx512", HWY_AVX3},
-      {"avx2", HWY_AVX2},
-      {"sse4", HWY_SSE4},
+    {"avx512", HWY_AVX3},
+    {"avx2", HWY_AVX2},
+    {"sse4", HWY_SSE4},
 #endif
-      {"baseline", HWY_STATIC_TARGET}};
+    {"baseline", HWY_STATIC_TARGET}
+  };
   return targets;
 }
 
@@ -47,7 +48,8 @@ InstructionSet find_instruction_set(const std::string& name) {
     if (name == candidate && (all & target)) return target;
     if (all & target) known += std::string(", ") + candidate;
   }
-  throw InputError("engine.instruction_set: " + name + " is not available on this machine; it has auto" + known);
+  throw InputError("engine.instruction_set: " + name + " is not available on this machine; it has auto" +
+                   known);
 }
 
 std::string instruction_set_name(InstructionSet set) {

@@ -6,8 +6,8 @@
 
 namespace outerloop::rule::fused {
 
-/// A matrix by its strides, in numbers: element (i, j) is data[i * row + j * column]. One stride is usually 1;
-/// swapped strides are the transpose.
+/// A matrix by its strides, in numbers: element (i, j) is data[i * row + j * column]. One stride is usually
+/// 1; swapped strides are the transpose.
 template <class Real>
 struct View {
   const Real* data = nullptr;

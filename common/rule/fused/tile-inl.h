@@ -71,16 +71,22 @@ struct Tile {
   HWY_INLINE void Multiply(std::int64_t k, const Real* HWY_RESTRICT a, std::int64_t a_row,
                            std::int64_t a_column, const Real* HWY_RESTRICT b, std::int64_t b_row) {
     const Tag<Real> d;
+    // A copy that no pointer can reach stays in registers.
+    Vector<Real> own[kRows][kVectors];
+    for (int r = 0; r < kRows; ++r)
+      for (int v = 0; v < kVectors; ++v) own[r][v] = sum[r][v];
     for (std::int64_t i = 0; i < k; ++i) {
       Vector<Real> right[kVectors];
       for (int v = 0; v < kVectors; ++v) right[v] = hn::LoadU(d, b + v * LanesOf<Real>());
       for (int r = 0; r < kRows; ++r) {
         const auto left = hn::Set(d, a[r * a_row]);
-        for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(left, right[v], sum[r][v]);
+        for (int v = 0; v < kVectors; ++v) own[r][v] = hn::MulAdd(left, right[v], own[r][v]);
       }
       a += a_column;
       b += b_row;
     }
+    for (int r = 0; r < kRows; ++r)
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = own[r][v];
   }
 };
 

@@ -1,6 +1,5 @@
 #include "common/rule/reference/bound_rule.h"
 
-#include "common/rule/error.h"
 #include "common/rule/reference/neuron_local.h"
 #include "common/rule/reference/supervised_sgd.h"
 #include "common/rule/reference/transfer.h"
@@ -32,19 +31,6 @@ class BoundNeuronLocal final : public BoundRule {
         ridge_(rule.neuron_local.ridge),
         options_(theta.front().options().requires_grad(false)),
         rule_(rule.neuron_local, layout, theta) {}
-
-  void check_inner(const Batch& inner, const std::string& what) const override {
-    check_batch(architecture_, inner, what, false);
-  }
-
-  void check_labelled(const StepData& step, const std::string& what) const override {
-    check_batch(architecture_, step.a, what + ", labelled minibatch a", true);
-    check_batch(architecture_, step.b, what + ", labelled minibatch b", true);
-    if (step.a.examples != step.b.examples || step.a.targets != step.b.targets)
-      throw Error("reference engine: " + what + ": labelled minibatches of different sizes: a has " +
-                  std::to_string(step.a.examples) + " x " + std::to_string(step.a.targets) + " labels, b " +
-                  std::to_string(step.b.examples) + " x " + std::to_string(step.b.targets));
-  }
 
   std::vector<Tensor> step(const std::vector<Tensor>& phi, const Batch& inner) const override {
     const Tensor x = load(inner.x, inner.examples, inner.inputs, options_).t().contiguous();
@@ -78,11 +64,6 @@ class BoundSupervisedSgd final : public BoundRule {
         rule_(theta),
         differentiable_(differentiable) {}
 
-  void check_inner(const Batch& inner, const std::string& what) const override { check_classes(inner, what); }
-  void check_labelled(const StepData& step, const std::string& what) const override {
-    check_classes(step.b, what + ", labelled minibatch b");
-  }
-
   std::vector<Tensor> step(const std::vector<Tensor>& phi, const Batch& inner) const override {
     return rule_.step(phi, inputs(inner), labels(inner), architecture_.nonlinearity, differentiable_);
   }
@@ -92,14 +73,6 @@ class BoundSupervisedSgd final : public BoundRule {
   }
 
  private:
-  void check_classes(const Batch& batch, const std::string& what) const {
-    check_batch(architecture_, batch, what, true);
-    if (batch.targets > architecture_.outputs())
-      throw Error("reference engine: " + what + " has " + std::to_string(batch.targets) +
-                  " classes, but the base model " + architecture_.description() + " has " +
-                  std::to_string(architecture_.outputs()) + " outputs");
-  }
-
   Tensor inputs(const Batch& batch) const { return load(batch.x, batch.examples, batch.inputs, options_); }
 
   /// Outputs beyond the task's classes are classes that never occur.

@@ -13,10 +13,6 @@ class BoundRule {
  public:
   virtual ~BoundRule() = default;
 
-  /// Throw Error where sizes do not fit.
-  virtual void check_inner(const Batch& inner, const std::string& what) const = 0;
-  virtual void check_labelled(const StepData& step, const std::string& what) const = 0;
-
   /// φ after one inner step.
   virtual std::vector<Tensor> step(const std::vector<Tensor>& phi, const Batch& inner) const = 0;
   virtual Objective objective(const std::vector<Tensor>& phi, const StepData& step) const = 0;

@@ -6,14 +6,10 @@
 #include <dlfcn.h>
 #include <torch/version.h>
 
-#include <utility>
-
 #include "common/rule/error.h"
 
 namespace outerloop::rule::reference {
 namespace {
-
-constexpr std::int64_t kLargestSize = 65536;
 
 c10::Device checked_device(const std::string& name) {
   if (name == "cpu") return c10::Device(c10::kCPU);
@@ -59,30 +55,7 @@ void check_instruction_set(const std::string& name) {
                    "' is unknown; there are auto, avx512, avx2, sse4, baseline");
 }
 
-void check_rule(const RuleOptions& rule) {
-  if (rule.name != "neuron_local") return;
-  const auto& s = rule.neuron_local;
-  const std::pair<const char*, std::int64_t> from_one[] = {{"hidden_channels", s.hidden_channels},
-                                                           {"top_channels", s.top_channels},
-                                                           {"delta_channels", s.delta_channels},
-                                                           {"readout_channels", s.readout_channels},
-                                                           {"output_units", s.output_units}};
-  const std::pair<const char*, std::int64_t> from_zero[] = {{"hidden_blocks", s.hidden_blocks},
-                                                            {"top_layers", s.top_layers}};
-  const auto check = [](const char* name, std::int64_t value, std::int64_t least) {
-    if (value < least || value > kLargestSize)
-      throw InputError(std::string("neuron_local.") + name + ": " + std::to_string(value) +
-                       " is out of range; use " + std::to_string(least) + " to " +
-                       std::to_string(kLargestSize));
-  };
-  for (const auto& [name, value] : from_one) check(name, value, 1);
-  for (const auto& [name, value] : from_zero) check(name, value, 0);
-  if (!(s.ridge > 0)) throw InputError("neuron_local.ridge: must be above 0, got " + std::to_string(s.ridge));
-}
-
 void set_threads(int threads) {
-  if (threads < 1 || threads > 1024)
-    throw InputError("engine.threads: " + std::to_string(threads) + " is out of range; use 1 to 1024");
   at::set_num_threads(threads);
   static const bool once = [] {
     try {

@@ -11,12 +11,10 @@ namespace outerloop::rule::reference {
 /// Precision and device of all tensors. Throws InputError for those that do not exist here.
 at::TensorOptions tensor_options(const EngineOptions& options);
 
-/// Throws InputError for an unknown instruction set, and for sizes of a rule that are out of range.
+/// Throws InputError for an unknown instruction set.
 void check_instruction_set(const std::string& name);
-void check_rule(const RuleOptions& rule);
 
 /// Sets LibTorch's threads and those of the BLAS below it, which does not follow LibTorch's setting.
-/// Throws InputError where the number is out of range.
 void set_threads(int threads);
 
 /// "avx512", "avx2" or "baseline" on the CPU; "cuda".

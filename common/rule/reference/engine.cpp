@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "common/rule/checks.h"
 #include "common/rule/error.h"
 #include "common/rule/reference/bound_rule.h"
 #include "common/rule/reference/device.h"
@@ -14,12 +15,6 @@
 
 namespace outerloop::rule::reference {
 namespace {
-
-bool all_finite(const std::vector<double>& values) {
-  double sum = 0.0;
-  for (const double v : values) sum += v - v;  // 0 for every finite number, else NaN
-  return sum == 0.0;
-}
 
 /// θ's layout, its sizes checked before anything is multiplied.
 Layout checked_theta_layout(const RuleOptions& rule) {
@@ -44,6 +39,7 @@ class ReferenceEngine final : public Engine {
       : rule_(rule), theta_layout_(checked_theta_layout(rule)), threads_(options.threads) {
     check_instruction_set(options.instruction_set);
     options_ = tensor_options(options);
+    check_threads(threads_);
     set_threads(threads_);
   }
 
@@ -53,20 +49,20 @@ class ReferenceEngine final : public Engine {
   TruncationResult truncation(const Architecture& architecture, const std::vector<double>& theta,
                               const std::vector<double>& phi, const std::vector<StepData>& steps) override {
     check_state(rule_, theta_layout_, architecture, theta, phi);
-    if (steps.empty()) throw Error("reference engine: a truncation of no inner steps");
+    check_steps(rule_, architecture, steps);
     return translated([&] { return differentiate(architecture, theta, phi, steps); });
   }
 
   std::vector<double> unroll(const Architecture& architecture, const std::vector<double>& theta,
                              const std::vector<double>& phi, const std::vector<Batch>& minibatches) override {
     check_state(rule_, theta_layout_, architecture, theta, phi);
+    for (std::size_t i = 0; i < minibatches.size(); ++i)
+      check_inner(rule_, architecture, minibatches[i], minibatch_name(i));
     return translated([&] {
       const c10::NoGradGuard no_gradient;
       const Layout layout = phi_layout(rule_, architecture);
       const auto bound = bind(architecture, theta, false);
       auto state = load(layout, phi, options_, false);
-      for (std::size_t i = 0; i < minibatches.size(); ++i)
-        bound->check_inner(minibatches[i], minibatch_name(i));
       for (const auto& batch : minibatches) state = bound->step(state, batch);
       return store(layout, state);
     });
@@ -75,10 +71,10 @@ class ReferenceEngine final : public Engine {
   double meta_objective(const Architecture& architecture, const std::vector<double>& theta,
                         const std::vector<double>& phi, const StepData& step) override {
     check_state(rule_, theta_layout_, architecture, theta, phi);
+    check_labelled(rule_, architecture, step, "meta-objective");
     return translated([&] {
       const c10::NoGradGuard no_gradient;
       const auto bound = bind(architecture, theta, false);
-      bound->check_labelled(step, "meta-objective");
       const auto state = load(phi_layout(rule_, architecture), phi, options_, false);
       const auto objective = bound->objective(state, step);
       return objective.dead ? std::nan("") : objective.value.item<double>();
@@ -94,8 +90,6 @@ class ReferenceEngine final : public Engine {
   std::string instruction_set() const override { return active_instruction_set(options_.device()); }
 
  private:
-  static std::string minibatch_name(std::size_t i) { return "minibatch " + std::to_string(i + 1); }
-
   std::unique_ptr<BoundRule> bind(const Architecture& architecture, const std::vector<double>& theta,
                                   bool differentiable) const {
     return bind_rule(rule_, theta_layout_, architecture, load(theta_layout_, theta, options_, false),
@@ -109,10 +103,6 @@ class ReferenceEngine final : public Engine {
     const auto leaves = load(theta_layout_, theta, options_, true);
     const auto bound = bind_rule(rule_, theta_layout_, architecture, leaves, true);
     auto state = load(layout, phi, options_, false);
-    for (std::size_t t = 0; t < steps.size(); ++t) {
-      bound->check_inner(steps[t].inner, minibatch_name(t));
-      bound->check_labelled(steps[t], minibatch_name(t));
-    }
 
     // 2. k inner steps, each judged by the meta-objective
     TruncationResult result;

@@ -1,5 +1,6 @@
 #pragma once
-// From the engine interface's flat vectors of double to tensors and back; sizes are checked here.
+// From the engine interface's flat vectors of double to tensors and back. Sizes have been checked
+// (common/rule/checks.h).
 #include <ATen/ATen.h>
 
 #include <string>
@@ -10,15 +11,6 @@
 namespace outerloop::rule::reference {
 
 using at::Tensor;
-
-/// Throws Error unless `phi` and `theta` have their layouts' sizes and the architecture suits the rule.
-void check_state(const RuleOptions& rule, const Layout& theta_layout, const Architecture& architecture,
-                 const std::vector<double>& theta, const std::vector<double>& phi);
-
-/// Throws Error unless the examples of `batch`, called `what` in the message, fit the architecture and its
-/// numbers are all there. Labels are looked at where `with_labels`.
-void check_batch(const Architecture& architecture, const Batch& batch, const std::string& what,
-                 bool with_labels);
 
 /// One tensor per entry of the layout, rounded to the precision of `options` and on its device.
 std::vector<Tensor> load(const Layout& layout, const std::vector<double>& values,

@@ -1,0 +1,135 @@
+#include "common/rule/checks.h"
+
+#include <utility>
+
+#include "common/rule/error.h"
+
+namespace outerloop::rule {
+namespace {
+
+constexpr std::int64_t kLargestSize = 65536;
+// Far beyond any base model, and small enough that the numbers of φ can be counted.
+constexpr std::int64_t kMostLayers = 1000;
+constexpr std::int64_t kMostUnits = std::int64_t{1} << 24;
+
+[[noreturn]] void fail(const std::string& text) { throw Error("engine: " + text); }
+
+void check_count(const std::string& what, std::size_t got, std::int64_t expected) {
+  if (got != static_cast<std::size_t>(expected))
+    fail(what + " has " + std::to_string(got) + " numbers, but its layout has " + std::to_string(expected));
+}
+
+void check_table(const std::string& what, const std::vector<double>& values, std::int64_t rows,
+                 std::int64_t columns) {
+  const auto width = static_cast<std::size_t>(columns);
+  if (values.size() % width != 0 || values.size() / width != static_cast<std::size_t>(rows))
+    fail(what + " has " + std::to_string(values.size()) + " numbers, which are not " + std::to_string(rows) +
+         " x " + std::to_string(columns));
+}
+
+void check_batch(const Architecture& architecture, const Batch& batch, const std::string& what,
+                 bool with_labels) {
+  if (batch.examples < 1) fail(what + " has no examples");
+  if (batch.inputs != architecture.inputs())
+    fail(what + " has " + std::to_string(batch.inputs) + " inputs per example, but the base model " +
+         architecture.description() + " takes " + std::to_string(architecture.inputs()));
+  check_table(what + ": x", batch.x, batch.examples, batch.inputs);
+  if (!with_labels) return;
+  if (batch.targets < 1) fail(what + " has no labels");
+  check_table(what + ": y", batch.y, batch.examples, batch.targets);
+}
+
+/// Labels of supervised_sgd: a class is an output.
+void check_classes(const Architecture& architecture, const Batch& batch, const std::string& what) {
+  check_batch(architecture, batch, what, true);
+  if (batch.targets > architecture.outputs())
+    fail(what + " has " + std::to_string(batch.targets) + " classes, but the base model " +
+         architecture.description() + " has " + std::to_string(architecture.outputs()) + " outputs");
+}
+
+}  // namespace
+
+void check_rule(const RuleOptions& rule) {
+  if (rule.name != "neuron_local") return;
+  const auto& s = rule.neuron_local;
+  const std::pair<const char*, std::int64_t> from_one[] = {{"hidden_channels", s.hidden_channels},
+                                                           {"top_channels", s.top_channels},
+                                                           {"delta_channels", s.delta_channels},
+                                                           {"readout_channels", s.readout_channels},
+                                                           {"output_units", s.output_units}};
+  const std::pair<const char*, std::int64_t> from_zero[] = {{"hidden_blocks", s.hidden_blocks},
+                                                            {"top_layers", s.top_layers}};
+  const auto check = [](const char* name, std::int64_t value, std::int64_t least) {
+    if (value < least || value > kLargestSize)
+      throw InputError(std::string("neuron_local.") + name + ": " + std::to_string(value) +
+                       " is out of range; use " + std::to_string(least) + " to " +
+                       std::to_string(kLargestSize));
+  };
+  for (const auto& [name, value] : from_one) check(name, value, 1);
+  for (const auto& [name, value] : from_zero) check(name, value, 0);
+  if (!(s.ridge > 0)) throw InputError("neuron_local.ridge: must be above 0, got " + std::to_string(s.ridge));
+}
+
+void check_threads(int threads) {
+  if (threads < 1 || threads > 1024)
+    throw InputError("engine.threads: " + std::to_string(threads) + " is out of range; use 1 to 1024");
+}
+
+void check_state(const RuleOptions& rule, const Layout& theta_layout, const Architecture& architecture,
+                 const std::vector<double>& theta, const std::vector<double>& phi) {
+  if (architecture.layers() < 1)
+    fail("the base model has no layer; an architecture names inputs and outputs at least");
+  if (architecture.layers() > kMostLayers)
+    fail("the base model has " + std::to_string(architecture.layers()) + " layers; " +
+         std::to_string(kMostLayers) + " are the most");
+  for (const auto units : architecture.units)
+    if (units < 1 || units > kMostUnits)
+      fail("the base model " + architecture.description() + " has a layer of " + std::to_string(units) +
+           " units");
+  if (rule.name == "neuron_local" && architecture.outputs() != rule.neuron_local.output_units)
+    fail("the base model " + architecture.description() + " has " + std::to_string(architecture.outputs()) +
+         " outputs, but θ fixes output_units = " + std::to_string(rule.neuron_local.output_units));
+  check_count("θ", theta.size(), theta_layout.size());
+  check_count("φ of " + architecture.description(), phi.size(), phi_layout(rule, architecture).size());
+}
+
+void check_inner(const RuleOptions& rule, const Architecture& architecture, const Batch& inner,
+                 const std::string& what) {
+  if (rule.name == "supervised_sgd")
+    check_classes(architecture, inner, what);
+  else
+    check_batch(architecture, inner, what, false);
+}
+
+void check_labelled(const RuleOptions& rule, const Architecture& architecture, const StepData& step,
+                    const std::string& what) {
+  if (rule.name == "supervised_sgd") {
+    check_classes(architecture, step.b, what + ", labelled minibatch b");
+    return;
+  }
+  check_batch(architecture, step.a, what + ", labelled minibatch a", true);
+  check_batch(architecture, step.b, what + ", labelled minibatch b", true);
+  if (step.a.examples != step.b.examples || step.a.targets != step.b.targets)
+    fail(what + ": labelled minibatches of different sizes: a has " + std::to_string(step.a.examples) +
+         " x " + std::to_string(step.a.targets) + " labels, b " + std::to_string(step.b.examples) + " x " +
+         std::to_string(step.b.targets));
+}
+
+void check_steps(const RuleOptions& rule, const Architecture& architecture,
+                 const std::vector<StepData>& steps) {
+  if (steps.empty()) fail("a truncation of no inner steps");
+  for (std::size_t t = 0; t < steps.size(); ++t) {
+    check_inner(rule, architecture, steps[t].inner, minibatch_name(t));
+    check_labelled(rule, architecture, steps[t], minibatch_name(t));
+  }
+}
+
+std::string minibatch_name(std::size_t step) { return "minibatch " + std::to_string(step + 1); }
+
+bool all_finite(const std::vector<double>& values) {
+  double sum = 0.0;
+  for (const double v : values) sum += v - v;  // 0 for every finite number, else NaN
+  return sum == 0.0;
+}
+
+}  // namespace outerloop::rule

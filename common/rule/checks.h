@@ -1,0 +1,40 @@
+#pragma once
+// What every engine checks before it multiplies anything.
+#include <string>
+#include <vector>
+
+#include "common/rule/engine.h"
+
+namespace outerloop::rule {
+
+/// Throws InputError unless the rule's sizes are within reason.
+void check_rule(const RuleOptions& rule);
+
+/// Throws InputError unless 1 <= threads <= 1024.
+void check_threads(int threads);
+
+/// Throws Error unless `phi` and `theta` have their layouts' sizes and the architecture suits the rule.
+void check_state(const RuleOptions& rule, const Layout& theta_layout, const Architecture& architecture,
+                 const std::vector<double>& theta, const std::vector<double>& phi);
+
+/// Throws Error unless the minibatch of an inner step, called `what` in the message, fits the architecture
+/// and its numbers are all there: its x, and for supervised_sgd its labels.
+void check_inner(const RuleOptions& rule, const Architecture& architecture, const Batch& inner,
+                 const std::string& what);
+
+/// Throws Error unless the labelled minibatches of a step that the rule uses fit the architecture and one
+/// another.
+void check_labelled(const RuleOptions& rule, const Architecture& architecture, const StepData& step,
+                    const std::string& what);
+
+/// Both for every step of a truncation, of which there must be one at least. Throws Error.
+void check_steps(const RuleOptions& rule, const Architecture& architecture,
+                 const std::vector<StepData>& steps);
+
+/// "minibatch 3" for steps[2].
+std::string minibatch_name(std::size_t step);
+
+/// Whether every number is finite.
+bool all_finite(const std::vector<double>& values);
+
+}  // namespace outerloop::rule

@@ -1,0 +1,129 @@
+#pragma once
+// Convolutions of the update network with what surrounds them, in one pass over memory each.
+//
+// Tensors are [units, batch, channels]; a *line* is one unit's [batch, channels]. Channels are padded with
+// zeros to whole vectors. Only what stands in front of a batch norm (z) is stored; its normalisation and ReLU
+// are applied when a line of it is read, and its statistics are summed when a line of it is written. A
+// convolution along the batch and one along the units differ only in the rows that its taps read.
+// docs/fused-engine.md derives the backward pass.
+#include <cstdint>
+
+#include "common/rule/fused/instruction_set.h"
+
+namespace outerloop::rule::fused {
+
+enum class Axis { batch, units };
+
+/// A batch norm as it is applied: ẑ = scale · z + shift, per channel. [channels, padded]
+template <class Real>
+struct Affine {
+  const Real* scale = nullptr;
+  const Real* shift = nullptr;
+};
+
+enum class SourceKind {
+  plain,     ///< z0
+  single,    ///< z0 [units, batch] as channel 0
+  affine,    ///< ẑ0
+  relu,      ///< relu(ẑ0)
+  relu_sum,  ///< relu(ẑ0) + relu(ẑ1)
+};
+
+/// How the input of a convolution is made from what is stored.
+template <class Real>
+struct Source {
+  SourceKind kind = SourceKind::plain;
+  std::int64_t inputs = 0;  ///< channels that the weights have
+  std::int64_t padded = 0;  ///< channels that a stored row has (for `single`: that a row of its gradient has)
+  const Real* z0 = nullptr;
+  std::int64_t z0_unit =
+      0;  ///< numbers from one line of z0 to the next, for `plain`; elsewhere they are dense
+  Affine<Real> norm0;
+  const Real* z1 = nullptr;
+  Affine<Real> norm1;
+};
+
+/// Weights in the order in which they are read: [panel of output channels][tap][input][width of the panel].
+/// A panel is two vectors wide, or one at the end.
+template <class Real>
+struct ForwardPass {
+  Axis axis = Axis::batch;
+  std::int64_t taps = 3;  ///< odd
+  std::int64_t units = 0, batch = 0;
+  std::int64_t first = 0, last = 0;  ///< lines to compute: first .. last - 1
+  Source<Real> source;
+  std::int64_t outputs = 0;        ///< padded
+  const Real* weights = nullptr;   ///< packed
+  const Real* bias = nullptr;      ///< [outputs], or null
+  const Real* per_unit = nullptr;  ///< [units, taps, outputs]: what inputs that are constant along the batch
+                                   ///< contribute through each of 3 taps, or null
+  Real* z = nullptr;               ///< [units, batch, outputs]
+  std::int64_t z_unit = 0;         ///< numbers from one line of z to the next; 0: all lines in one place
+  double* sum = nullptr;           ///< [outputs]: Σ z is added; null where no batch norm follows
+  double* sum_squares = nullptr;   ///< [outputs]: Σ z²
+  Real* input_means = nullptr;     ///< [units, source.padded]: means over the batch of the input, or null
+};
+
+template <class Real>
+struct BackwardPass {
+  Axis axis = Axis::batch;
+  std::int64_t taps = 3;
+  std::int64_t units = 0, batch = 0;
+  std::int64_t first = 0, last = 0;
+  // dz = a · g · [ẑ > 0] + b · z + c, or g itself where z is null
+  const Real* g = nullptr;  ///< ∂/∂relu(ẑ) [units, batch, outputs]
+  std::int64_t g_unit = 0;  ///< numbers from one line of g to the next; 0: all lines in one place
+  const Real* z = nullptr;
+  Affine<Real> norm;
+  const Real *a = nullptr, *b = nullptr, *c = nullptr;  ///< [outputs]
+  std::int64_t channels = 0;                            ///< outputs that the weights have
+  std::int64_t outputs = 0;                             ///< padded
+  Source<Real> source;
+  Real* d_weights = nullptr;          ///< [taps, inputs, outputs], added to; see flush_lines
+  double* d_weights_total = nullptr;  ///< the same shape: receives d_weights, which is then cleared
+  double* d_bias = nullptr;           ///< [outputs]: Σ dz is added, or null
+  const Real* transposed = nullptr;   ///< packed, [panel of inputs][tap][channels][width]
+  Real* d_input = nullptr;        ///< [units, batch, source.padded], or null where nobody needs it; may be g
+  const Real* d_start = nullptr;  ///< [units, source.padded]: what every row of d_input starts from, or null
+  const Real* skip = nullptr;     ///< [units, batch, source.padded], added to d_input, may be it; or null
+  double* sum = nullptr;  ///< [source.padded]: Σ d_input · [ẑ > 0] is added; null where not wanted
+  double* sum_normalised = nullptr;  ///< [source.padded]: Σ d_input · [ẑ > 0] · ẑ
+  Real* per_unit = nullptr;  ///< [units, 3, outputs]: Σ of dz over the rows that each tap reaches, or null
+};
+
+/// In `sum` and `sum_normalised`, ẑ is the source's ẑ0 for relu and affine (there without the mask), ẑ1 for
+/// relu_sum.
+
+/// d_weights is added to d_weights_total after every so many lines and after the last.
+inline constexpr std::int64_t kFlushLines = 16;
+
+template <class Real>
+struct ConvolutionKernels {
+  std::int64_t lanes = 1;
+  void (*forward)(const ForwardPass<Real>& pass, Real* workspace) = nullptr;
+  void (*backward)(const BackwardPass<Real>& pass, Real* workspace) = nullptr;
+};
+
+template <class Real>
+const ConvolutionKernels<Real>& convolution_kernels(InstructionSet set);
+
+/// `channels` rounded up to whole vectors.
+inline std::int64_t padded_channels(std::int64_t channels, std::int64_t lanes) {
+  return (channels + lanes - 1) / lanes * lanes;
+}
+
+/// Numbers that a pass needs as workspace; `channels`: the larger of the padded inputs and outputs.
+std::int64_t convolution_workspace(std::int64_t batch, std::int64_t taps, std::int64_t channels,
+                                   std::int64_t lanes);
+
+/// Packs w [taps, inputs, outputs] for ForwardPass::weights: taps * inputs * padded outputs numbers.
+template <class Real>
+void pack_weights(const Real* w, std::int64_t taps, std::int64_t inputs, std::int64_t outputs,
+                  std::int64_t lanes, Real* packed);
+
+/// Packs the same w for BackwardPass::transposed: taps * outputs * padded inputs numbers. Taps are reversed.
+template <class Real>
+void pack_transposed(const Real* w, std::int64_t taps, std::int64_t inputs, std::int64_t outputs,
+                     std::int64_t lanes, Real* packed);
+
+}  // namespace outerloop::rule::fused

@@ -1,0 +1,349 @@
+#include "common/rule/fused/hidden.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace outerloop::rule::fused {
+namespace {
+
+constexpr std::size_t kPerBlock =
+    3;  ///< convolutions: one along the batch or from the features, two along the units
+
+/// Copies G numbers; the usual G has an instruction of its own.
+template <class Real>
+void copy_group(std::int64_t G, const Real* from, Real* to) {
+  if (G == 4)
+    std::memcpy(to, from, 4 * sizeof(Real));
+  else
+    std::copy_n(from, G, to);
+}
+
+}  // namespace
+
+template <class Real>
+HiddenKept<Real> HiddenKept<Real>::take(Arena<Real>& arena, const Parameters<Real>& parameters,
+                                        const HiddenSize& size) {
+  const std::int64_t rows = size.units * size.batch, padded = parameters.hidden.front().in.padded;
+  const auto features = static_cast<std::int64_t>(parameters.features_beta.size());
+  const auto columns = parameters.columns(size.position);
+  HiddenKept kept;
+  kept.f = arena.take(rows * features + kSlack);
+  if (size.position != Position::top) kept.inverse_rms = arena.take(rows);
+  kept.norm_f = Norm<Real>::take(arena, features);
+  for (std::size_t i = 0; i < kPerBlock * parameters.hidden.size(); ++i) {
+    kept.z.push_back(arena.take(rows * padded));
+    kept.norm.push_back(Norm<Real>::take(arena, padded));
+  }
+  kept.constants = arena.take(size.units * kConstantChannels);
+  kept.planes = arena.take(columns.planes * rows * parameters.size().readout_channels);
+  kept.means = arena.take(size.units * padded);
+  if (columns.delta) kept.error = arena.take(rows * parameters.size().delta_channels + kSlack);
+  return kept;
+}
+
+template <class Real>
+std::int64_t HiddenNetwork<Real>::workspace_numbers(const HiddenSize& size) const {
+  const std::int64_t rows = size.units * size.batch, wide = std::max(padded(), padded_features());
+  return 2 * (rows * wide + kSlack) + size.units * 3 * padded() + kSlack +
+         size.batch * parameters_.readouts(size.position).padded + kSlack + kConstantChannels * 3 * padded() +
+         6 * kSlack;
+}
+
+template <class Real>
+std::int64_t HiddenNetwork<Real>::kernel_numbers(const HiddenSize& size) const {
+  std::int64_t wide = std::max(padded(), padded_features());
+  for (const auto position : {Position::bottom, Position::middle, Position::top})
+    wide = std::max(wide, parameters_.readouts(position).padded);
+  return std::max({convolution_workspace(size.batch, 3, wide, kernels_.lanes),
+                   product_workspace(kernels_.products, std::max(size.units, 3 * padded())),
+                   size.batch + 2 * kSlack});
+}
+
+template <class Real>
+Convolution<Real>& HiddenNetwork<Real>::convolution(std::size_t i) const {
+  auto& block = parameters_.hidden[i / kPerBlock];
+  return i % kPerBlock == 0 ? block.in : i % kPerBlock == 1 ? block.unit0 : block.unit1;
+}
+
+/// The input of convolution i; of the readouts where i is the number of convolutions.
+template <class Real>
+Source<Real> HiddenNetwork<Real>::source(std::size_t i, const HiddenKept<Real>& kept) const {
+  Source<Real> s;
+  s.inputs = channels();
+  s.padded = padded();
+  if (i == 0) {
+    s.kind = SourceKind::affine;
+    s.inputs = parameters_.size().delta_channels + 2;
+    s.padded = padded_features();
+    s.z0 = kept.f;
+    s.norm0 = kept.norm_f.affine();
+  } else if (i % kPerBlock == 0) {  // the output of a unit_block: a + relu(BN(...))
+    s.kind = SourceKind::relu_sum;
+    s.z0 = kept.z[i - 3];
+    s.norm0 = kept.norm[i - 3].affine();
+    s.z1 = kept.z[i - 1];
+    s.norm1 = kept.norm[i - 1].affine();
+  } else {
+    s.kind = SourceKind::relu;
+    s.z0 = kept.z[i - 1];
+    s.norm0 = kept.norm[i - 1].affine();
+  }
+  return s;
+}
+
+template <class Real>
+void HiddenNetwork<Real>::convolve(const HiddenSize& size, std::size_t i, const HiddenKept<Real>& kept,
+                                   const Real* per_unit) const {
+  const auto& weights = convolution(i);
+  ForwardPass<Real> pass;
+  pass.axis = i % kPerBlock == 0 ? Axis::batch : Axis::units;
+  pass.units = pass.last = size.units;
+  pass.batch = size.batch;
+  pass.source = source(i, kept);
+  pass.outputs = padded();
+  pass.weights = weights.packed.data();
+  pass.per_unit = per_unit;
+  pass.z = kept.z[i];
+  pass.z_unit = size.batch * padded();
+  shared_.sums.clear();
+  pass.sum = shared_.sums.first.data();
+  pass.sum_squares = shared_.sums.second.data();
+  kernels_.convolutions.forward(pass, shared_.kernel);
+  finish_norm(shared_.sums, size.units * size.batch, weights.beta.data(), padded(), kept.norm[i]);
+}
+
+template <class Real>
+void HiddenNetwork<Real>::forward(const HiddenSize& size, const Real* x, const Real* z, const Real* d,
+                                  std::int64_t d_row, const HiddenKept<Real>& kept, Real* workspace) const {
+  Arena<Real> arena(workspace, workspace_numbers(size));
+  Real* const per_unit = arena.take(size.units * 3 * padded());
+  Real* const line = arena.take(size.batch * parameters_.readouts(size.position).padded + kSlack);
+
+  // 1. what changes along the batch
+  shared_.sums.clear();
+  Features<Real> features;
+  features.units = size.units;
+  features.batch = size.batch;
+  features.delta = parameters_.size().delta_channels;
+  features.padded = padded_features();
+  features.x = x;
+  features.z = z;
+  features.d = d;
+  features.d_row = d_row;
+  features.inverse_rms = kept.inverse_rms;
+  features.f = kept.f;
+  features.sum = shared_.sums.first.data();
+  features.sum_squares = shared_.sums.second.data();
+  kernels_.signals.features(features);
+  finish_norm(shared_.sums, size.units * size.batch, parameters_.features_beta.data(), padded_features(),
+              kept.norm_f);
+
+  // 2. what does not: one product for the whole layer instead of one per example
+  Product<Real> p;
+  p.m = size.units;
+  p.n = 3 * padded();
+  p.k = kConstantChannels;
+  p.a = {kept.constants, kConstantChannels, 1};
+  p.b = {parameters_.constant_weights.data(), 3 * padded(), 1};
+  p.c = per_unit;
+  p.c_row = 3 * padded();
+  kernels_.products.multiply(p, shared_.kernel);
+
+  // 3. the convolutions, and everything that is read from their result
+  shared_.enter(Part::convolutions);
+  for (std::size_t i = 0; i < kept.z.size(); ++i) convolve(size, i, kept, i == 0 ? per_unit : nullptr);
+  shared_.enter(Part::readouts);
+  read(size, z, kept, line);
+  shared_.enter(Part::rest);
+}
+
+template <class Real>
+void HiddenNetwork<Real>::read(const HiddenSize& size, const Real* z, const HiddenKept<Real>& kept,
+                               Real* line) const {
+  const auto columns = parameters_.columns(size.position);
+  const auto& weights = parameters_.readouts(size.position);
+  const std::int64_t G = parameters_.size().readout_channels, D = parameters_.size().delta_channels;
+  const std::int64_t plane = size.units * size.batch * G;
+  ForwardPass<Real> pass;
+  pass.taps = 1;
+  pass.units = size.units;
+  pass.batch = size.batch;
+  pass.source = source(kept.z.size(), kept);
+  pass.outputs = weights.padded;
+  pass.weights = weights.packed.data();
+  pass.bias = weights.bias.data();
+  pass.z = line;
+  pass.input_means = kept.means;
+  for (std::int64_t u = 0; u < size.units; ++u) {
+    pass.first = u;
+    pass.last = u + 1;
+    kernels_.convolutions.forward(pass, shared_.kernel);
+    for (int k = 0; k < columns.planes; ++k) {
+      Real* to = kept.planes + k * plane + u * size.batch * G;
+      const Real* from = line + k * G;
+      for (std::int64_t b = 0; b < size.batch; ++b) copy_group(G, from + b * weights.padded, to + b * G);
+    }
+    if (columns.delta)
+      kernels_.signals.error_signal(size.batch, D, kept.f + u * size.batch * padded_features(),
+                                    padded_features(), z + u * size.batch, line + columns.planes * G,
+                                    weights.padded, kept.error + u * size.batch * D, shared_.kernel);
+  }
+}
+
+/// g = ∂/∂h; the sums for the batch norm below it are left in shared_.sums.
+template <class Real>
+void HiddenNetwork<Real>::read_backward(const HiddenSize& size, const HiddenKept<Real>& kept,
+                                        const HiddenGradient<Real>& gradient, Real* line, Real* g) const {
+  const auto columns = parameters_.columns(size.position);
+  auto& weights = parameters_.readouts(size.position);
+  const std::int64_t G = parameters_.size().readout_channels, D = parameters_.size().delta_channels;
+  const std::int64_t plane = size.units * size.batch * G;
+  std::fill_n(line, size.batch * weights.padded, Real(0));
+  BackwardPass<Real> pass;
+  pass.taps = 1;
+  pass.units = size.units;
+  pass.batch = size.batch;
+  pass.g = line;
+  pass.channels = weights.outputs;
+  pass.outputs = weights.padded;
+  pass.source = source(kept.z.size(), kept);
+  pass.d_weights = weights.d_weights.data();
+  pass.d_weights_total = weights.d_total.data();
+  pass.d_bias = weights.d_bias.data();
+  pass.transposed = weights.transposed.data();
+  pass.d_input = g;
+  pass.d_start = gradient.means;
+  shared_.sums.clear();
+  pass.sum = shared_.sums.first.data();
+  pass.sum_normalised = shared_.sums.second.data();
+  for (std::int64_t u = 0; u < size.units; ++u) {
+    for (int k = 0; k < columns.planes; ++k) {
+      const Real* from = gradient.planes + k * plane + u * size.batch * G;
+      Real* to = line + k * G;
+      for (std::int64_t b = 0; b < size.batch; ++b) copy_group(G, from + b * G, to + b * weights.padded);
+    }
+    if (columns.delta)
+      for (std::int64_t b = 0; b < size.batch; ++b)
+        std::copy_n(gradient.error + (u * size.batch + b) * D, D,
+                    line + b * weights.padded + columns.planes * G);
+    pass.first = u;
+    pass.last = u + 1;
+    kernels_.convolutions.backward(pass, shared_.kernel);
+  }
+}
+
+template <class Real>
+void HiddenNetwork<Real>::convolve_backward(const HiddenSize& size, std::size_t i,
+                                            const HiddenKept<Real>& kept, const Real* g, Real* d_input,
+                                            const Real* skip, Real* per_unit) const {
+  auto& weights = convolution(i);
+  auto& norm = shared_.norm_gradient;
+  norm.finish(shared_.sums, size.units * size.batch, weights.beta.data(), padded(), kept.norm[i],
+              weights.d_beta.data());
+  BackwardPass<Real> pass;
+  pass.axis = i % kPerBlock == 0 ? Axis::batch : Axis::units;
+  pass.units = pass.last = size.units;
+  pass.batch = size.batch;
+  pass.g = g;
+  pass.g_unit = size.batch * padded();
+  pass.z = kept.z[i];
+  pass.norm = kept.norm[i].affine();
+  pass.a = norm.a.data();
+  pass.b = norm.b.data();
+  pass.c = norm.c.data();
+  pass.channels = channels();
+  pass.outputs = padded();
+  pass.source = source(i, kept);
+  pass.d_weights = weights.d_weights.data();
+  pass.d_weights_total = weights.d_total.data();
+  pass.transposed = weights.transposed.data();
+  pass.d_input = d_input;
+  pass.skip = skip;
+  shared_.sums.clear();
+  pass.sum = shared_.sums.first.data();
+  pass.sum_normalised = shared_.sums.second.data();
+  pass.per_unit = per_unit;
+  kernels_.convolutions.backward(pass, shared_.kernel);
+}
+
+/// forward: per_unit = constants · weights.
+template <class Real>
+void HiddenNetwork<Real>::constants_backward(const HiddenSize& size, const HiddenKept<Real>& kept,
+                                             const Real* per_unit, Real* d_weights, Real* d_constants) const {
+  Product<Real> by_weight;
+  by_weight.m = kConstantChannels;
+  by_weight.n = 3 * padded();
+  by_weight.k = size.units;
+  by_weight.a = View<Real>{kept.constants, kConstantChannels, 1}.transposed();
+  by_weight.b = {per_unit, 3 * padded(), 1};
+  by_weight.c = d_weights;
+  by_weight.c_row = 3 * padded();
+  kernels_.products.multiply(by_weight, shared_.kernel);
+  for (std::size_t k = 0; k < parameters_.d_constant_weights.size(); ++k)
+    parameters_.d_constant_weights[k] += static_cast<double>(d_weights[k]);
+
+  Product<Real> by_constant;
+  by_constant.m = size.units;
+  by_constant.n = kConstantChannels;
+  by_constant.k = 3 * padded();
+  by_constant.a = {per_unit, 3 * padded(), 1};
+  by_constant.b = View<Real>{parameters_.constant_weights.data(), 3 * padded(), 1}.transposed();
+  by_constant.c = d_constants;
+  by_constant.c_row = kConstantChannels;
+  kernels_.products.multiply(by_constant, shared_.kernel);
+}
+
+template <class Real>
+void HiddenNetwork<Real>::backward(const HiddenSize& size, const Real* z, const HiddenKept<Real>& kept,
+                                   const HiddenGradient<Real>& gradient, Real* workspace) const {
+  const std::int64_t rows = size.units * size.batch, wide = std::max(padded(), padded_features());
+  Arena<Real> arena(workspace, workspace_numbers(size));
+  Real* const g = arena.take(rows * wide + kSlack);
+  Real* const t = arena.take(rows * wide + kSlack);
+  Real* const per_unit = arena.take(size.units * 3 * padded());
+  Real* const line = arena.take(size.batch * parameters_.readouts(size.position).padded + kSlack);
+  Real* const d_weights = arena.take(kConstantChannels * 3 * padded());
+
+  // 1. readouts, then block by block; the gradient of a block's output goes past its two unit convolutions
+  shared_.enter(Part::readouts);
+  read_backward(size, kept, gradient, line, g);
+  shared_.enter(Part::convolutions);
+  for (std::size_t i = kept.z.size(); i > 0; i -= kPerBlock) {
+    convolve_backward(size, i - 1, kept, g, t, nullptr, nullptr);
+    convolve_backward(size, i - 2, kept, t, g, g, nullptr);
+    if (i > kPerBlock) convolve_backward(size, i - 3, kept, g, g, nullptr, nullptr);
+  }
+  convolve_backward(size, 0, kept, g, t, nullptr, per_unit);
+  shared_.enter(Part::rest);
+  constants_backward(size, kept, per_unit, d_weights, gradient.constants);
+
+  // 2. the features' batch norm, x, z, d and what δ takes from them
+  auto& norm = shared_.norm_gradient;
+  norm.finish(shared_.sums, rows, parameters_.features_beta.data(), padded_features(), kept.norm_f,
+              parameters_.d_features_beta.data());
+  FeaturesBackward<Real> features;
+  features.units = size.units;
+  features.batch = size.batch;
+  features.delta = parameters_.size().delta_channels;
+  features.padded = padded_features();
+  features.g = t;
+  features.f = kept.f;
+  features.a = norm.a.data();
+  features.b = norm.b.data();
+  features.c = norm.c.data();
+  features.z = z;
+  features.d_error = gradient.error;
+  features.inverse_rms = kept.inverse_rms;
+  features.d_d = gradient.d;
+  features.d_row = gradient.d_row;
+  features.d_x = gradient.x;
+  features.d_z = gradient.z;
+  kernels_.signals.features_backward(features, shared_.kernel);
+}
+
+template struct HiddenKept<float>;
+template struct HiddenKept<double>;
+template class HiddenNetwork<float>;
+template class HiddenNetwork<double>;
+
+}  // namespace outerloop::rule::fused

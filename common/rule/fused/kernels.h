@@ -1,0 +1,49 @@
+#pragma once
+// All tables of kernels of one instruction set, and the work space that the parts of the rule share.
+#include <algorithm>
+#include <vector>
+
+#include "common/rule/fused/arena.h"
+#include "common/rule/fused/constants.h"
+#include "common/rule/fused/convolution.h"
+#include "common/rule/fused/norm.h"
+#include "common/rule/fused/product.h"
+#include "common/rule/fused/profile.h"
+#include "common/rule/fused/row_kernels.h"
+#include "common/rule/fused/signals.h"
+
+namespace outerloop::rule::fused {
+
+template <class Real>
+struct Kernels {
+  explicit Kernels(InstructionSet set)
+      : lanes(product_kernels<Real>(set).lanes),
+        products(product_kernels<Real>(set)),
+        convolutions(convolution_kernels<Real>(set)),
+        signals(signal_kernels<Real>(set)),
+        rows(row_kernels<Real>(set)) {}
+
+  std::int64_t lanes;
+  const ProductKernels<Real>& products;
+  const ConvolutionKernels<Real>& convolutions;
+  const SignalKernels<Real>& signals;
+  const RowKernels<Real>& rows;
+};
+
+/// Sums and coefficients of the batch norm in hand, and memory for kernels. One per engine.
+template <class Real>
+struct Shared {
+  explicit Shared(std::int64_t most_channels) : sums(most_channels), norm_gradient(most_channels) {}
+
+  ChannelSums sums;
+  NormGradient<Real> norm_gradient;
+  Scratch64 scratch;
+  Real* kernel = nullptr;  ///< for convolutions, products, signals and rows in turn
+  Profiler* profiler = nullptr;
+
+  void enter(Part part) const {
+    if (profiler) profiler->enter(part);
+  }
+};
+
+}  // namespace outerloop::rule::fused

@@ -1,0 +1,70 @@
+#pragma once
+// k inner steps of the neuron-local rule and one reverse sweep through them, within a memory budget.
+#include <vector>
+
+#include "common/rule/engine.h"
+#include "common/rule/fused/objective.h"
+#include "common/rule/fused/update_rule.h"
+
+namespace outerloop::rule::fused {
+
+template <class Real>
+class Truncation {
+ public:
+  /// `budget`: bytes that kept activations, φ and work space should stay within.
+  Truncation(const NeuronLocalSize& size, const Layout& theta_layout, InstructionSet set,
+             std::int64_t budget);
+
+  /// Engine::truncation, on sizes that have been checked.
+  TruncationResult run(const Architecture& architecture, const std::vector<double>& theta,
+                       const std::vector<double>& phi, const std::vector<StepData>& steps);
+  /// Engine::unroll.
+  std::vector<double> unroll(const Architecture& architecture, const std::vector<double>& theta,
+                             const std::vector<double>& phi, const std::vector<Batch>& minibatches);
+  /// Engine::meta_objective.
+  double meta_objective(const Architecture& architecture, const std::vector<double>& phi,
+                        const StepData& step);
+
+  std::int64_t arena_bytes() const { return buffer_.size() * static_cast<std::int64_t>(sizeof(Real)); }
+  void set_profiler(Profiler* profiler) { rule_.shared().profiler = profiler; }
+
+ private:
+  /// What the arena is laid out for.
+  struct Sizes {
+    Architecture architecture;
+    std::int64_t batch = 0;     ///< B; 0: no inner step
+    std::int64_t labelled = 0;  ///< K'; 0: no meta-objective
+    std::int64_t targets = 0;
+    std::int64_t steps = 0;  ///< k of a truncation; 0: forward only
+    bool operator==(const Sizes& o) const {
+      return architecture == o.architecture && batch == o.batch && labelled == o.labelled &&
+             targets == o.targets && steps == o.steps;
+    }
+  };
+
+  void prepare(const Sizes& sizes);
+  std::int64_t lay_out(Arena<Real>& arena, std::int64_t slots, bool record);
+  std::int64_t slots_within_budget();
+  PhiPointers<Real> pointers(Real* phi) const;
+  Evaluation judge(std::size_t t, const StepData& step, double factor, const PhiPointers<Real>* d_phi);
+  void step_forward(std::size_t t, const StepData& step, const StepKept<Real>& kept);
+  std::size_t slot(std::size_t t) const;
+  TruncationResult failed(const std::vector<StepData>& steps);
+
+  UpdateRule<Real> rule_;
+  MetaObjective<Real> objective_;
+  std::int64_t budget_;
+  AlignedBuffer<Real> buffer_;
+  Sizes sizes_;
+  Layout phi_layout_;
+  RuleOptions options_;
+  std::vector<PhiPointers<Real>> phi_;  ///< φ_0 .. φ_k, or two in turn
+  std::vector<Real*> phi_flat_;
+  PhiPointers<Real> d_phi_;
+  Real* d_phi_flat_ = nullptr;
+  Real* labelled_ = nullptr;  ///< [N_0, 2 K']
+  std::vector<StepKept<Real>> kept_;
+  std::vector<double> y_a_, y_b_;
+};
+
+}  // namespace outerloop::rule::fused
