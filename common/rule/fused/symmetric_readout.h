@@ -1,8 +1,9 @@
 #pragma once
-// y = S p for the symmetric readouts of §3 of docs/update-rule.md, and the adjoint, p and y being [n, m]:
-//     S = zero-diagonal((R + Rᵀ) / √2) / √n,   R = row · colᵀ / K,   row and col [n, K], dense.
-// S is either formed, n² numbers, or multiplied factored: S p = α (row (colᵀp) + col (rowᵀp)) − diagonal · p.
-// The way with fewer multiplications is taken: factored where n is large beside m, and then nothing is n².
+// The symmetric readouts of §3 of docs/update-rule.md, y = S p and y = p S, and their adjoints, with
+//     S = zero-diagonal((R + Rᵀ) / √2) / √U,   R = row · colᵀ / K,   row and col [U, K], dense.
+// S is either formed, U² numbers, or multiplied factored: S p = α (row (colᵀp) + col (rowᵀp)) − diagonal · p.
+// The way with fewer multiplications is taken: factored where S is large beside p's other side, and then
+// nothing is U². docs/update-rule.md, "Adjoints", has the derivation.
 #include <cstdint>
 
 #include "common/rule/fused/arena.h"
@@ -39,42 +40,77 @@ struct Multiplier {
   }
 };
 
+/// Where the symmetric matrix stands: S p with p [units, others], or p S with p [others, units].
+enum class Side { left, right };
+
+/// The products of which S p and p S consist when S is multiplied factored; A: [units, K], dense.
+template <class Real>
+struct FactoredProducts {
+  const Multiplier<Real>& multiply;
+  Side side;
+  std::int64_t units, others, K;
+
+  std::int64_t factor_numbers() const { return others * K; }
+
+  /// factor = scale · Aᵀp [K, others] on the left, scale · p A [others, K] on the right.
+  void project(const Real* A, const View<Real>& p, Real scale, Real* factor) const;
+  /// y = A factor, or factor Aᵀ.
+  void expand(const Real* A, const Real* factor, Real* y, std::int64_t y_row, bool accumulate) const;
+  /// d[units, K] = g factorᵀ, or gᵀ factor; g has the shape of p.
+  void gradient(const View<Real>& g, const Real* factor, Real* d, bool accumulate) const;
+};
+
 /// d_row = Q col and d_col = Q row for the symmetric Q[n, n], rows `Q_row` apart. All others [n, K].
 template <class Real>
 void readout_gradients(const Multiplier<Real>& multiply, std::int64_t n, std::int64_t K, const Real* Q,
                        std::int64_t Q_row, const Real* row, const Real* col, Real* d_row, Real* d_col);
 
+/// Whether products with S take fewer multiplications factored. Forward's are compared; those of backward are
+/// twice as many either way.
+inline bool factored_is_cheaper(std::int64_t units, std::int64_t others, std::int64_t K) {
+  return 4 * others * K < units * (K + others);
+}
+
 template <class Real>
 class SymmetricReadout {
  public:
-  SymmetricReadout(const WeightTermKernels<Real>& kernels, std::int64_t n, std::int64_t m, std::int64_t K);
+  SymmetricReadout(const WeightTermKernels<Real>& kernels, Side side, std::int64_t units, std::int64_t others,
+                   std::int64_t K);
 
-  bool factored() const { return factored_; }
-  std::int64_t kept_numbers() const;       ///< what backward needs from forward
-  std::int64_t workspace_numbers() const;  ///< of backward; forward needs none
+  std::int64_t kept_numbers() const;                                 ///< what backward needs from forward
+  std::int64_t workspace_numbers() const { return kept_numbers(); }  ///< of backward; forward needs none
 
-  /// Writes y, rows `y_row` apart.
+  /// Writes y, rows `y_row` apart; p is dense.
   void forward(const Multiplier<Real>& multiply, const Real* row, const Real* col, const Real* p, Real* y,
                std::int64_t y_row, Real* kept) const;
 
-  /// Adds to dp [n, m]; writes d_row and d_col. `kept` is only read.
+  /// Adds to dp, dense; writes d_row and d_col. `kept` is only read.
   void backward(const Multiplier<Real>& multiply, const Real* row, const Real* col, const Real* p, Real* kept,
                 const Real* dy, std::int64_t dy_row, Real* dp, Real* d_row, Real* d_col,
                 Real* workspace) const;
 
  private:
   struct Factors {
-    Real* col_p;     ///< [K, m]: α colᵀp
-    Real* row_p;     ///< [K, m]: α rowᵀp
-    Real* diagonal;  ///< [n]: α (R + Rᵀ)[i, i] K
+    Real* of_col;    ///< α colᵀp, or α p col
+    Real* of_row;    ///< α rowᵀp, or α p row
+    Real* diagonal;  ///< [units]: α K (R + Rᵀ)[i, i]
   };
+  FactoredProducts<Real> products(const Multiplier<Real>& multiply) const;
   Factors factors(Real* block) const;
-  void apply(const Multiplier<Real>& multiply, const Real* row, const Real* col, const View<Real>& p,
+  std::int64_t p_row() const { return side_ == Side::left ? others_ : units_; }
+  void multiply_by(const Multiplier<Real>& multiply, const Real* S, const View<Real>& p, Real* y,
+                   std::int64_t y_row, bool accumulate) const;
+  void apply(const FactoredProducts<Real>& products, const Real* row, const Real* col, const View<Real>& p,
              const Factors& f, Real* y, std::int64_t y_row, bool accumulate) const;
+  void formed_backward(const Multiplier<Real>& multiply, const Real* row, const Real* col, const Real* p,
+                       const Real* S, const View<Real>& dy, Real* dp, Real* d_row, Real* d_col,
+                       Real* workspace) const;
+  void diagonal_gradient(const Real* dy, std::int64_t dy_row, const Real* p, Real* d_diagonal) const;
 
   const WeightTermKernels<Real>& kernels_;
-  std::int64_t n_, m_, K_;
-  Real alpha_;  ///< 1 / (K √(2n))
+  Side side_;
+  std::int64_t units_, others_, K_;
+  Real alpha_;  ///< 1 / (K √(2 units))
   bool factored_;
 };
 

@@ -20,32 +20,50 @@ Letters::Letters(const WeightChangeSize& size)
 /// w, √(1+w²) − 1 and exp(−w²).
 template <class Real>
 void Layer<Real>::normalise() const {
-  kernels.product_means(l.n, l.m, input.W, input.W, kept.rstd);
+  kernels.product_means(l.n, l.m, input.W, l.m, input.W, kept.rstd);
   kernels.inverse_roots(l.m, kept.rstd, static_cast<Real>(kEpsilonW), kept.rstd);
   kernels.expand(l.n, l.m, input.W, kept.rstd, kept.w, kept.q, kept.gaussian);
 }
 
-/// w [ûᵀû, P, S(lin_upper)] and q S(sqr_upper).
+/// w [ûûᵀ, P, S(lin_upper)] in one product.
 template <class Real>
-void Layer<Real>::multiply_right() const {
+void Layer<Real>::multiply_right_formed() const {
   const std::int64_t m = l.m, K = l.K, row = kRight * m;
-  const auto& upper = input.upper;
-  const auto u = rows_of(input.x_upper, l.B);
-  const auto r = rows_of(upper[kPsd], K);
+  const auto u = rows_of(input.x_upper, l.B), r = rows_of(input.upper[kPsd], K);
   multiply(m, m, l.B, u, u.transposed(), right(0), row, static_cast<Real>(covariance_scale()));
   multiply(m, m, K, r, r.transposed(), right(1), row, static_cast<Real>(psd_scale()));
-  multiply(m, m, K, rows_of(upper[kLinUpperRow], K), rows_of(upper[kLinUpperCol], K).transposed(), right(2),
-           row);
+  multiply(m, m, K, rows_of(input.upper[kLinUpperRow], K), rows_of(input.upper[kLinUpperCol], K).transposed(),
+           right(2), row);
   kernels.symmetrise(m, right(2), row, static_cast<Real>(upper_scale()), true);
-  multiply(m, m, K, rows_of(upper[kSqrUpperRow], K), rows_of(upper[kSqrUpperCol], K).transposed(),
-           kept.sqr_upper, m);
-  kernels.symmetrise(m, kept.sqr_upper, m, static_cast<Real>(upper_scale()), true);
-
   static_assert(kFieldPsd == kFieldDecorrelate + 1 && kFieldLinUpper == kFieldPsd + 1,
                 "one product for three");
   multiply(l.n, row, m, rows_of(kept.w, m), rows_of(kept.right, row), field(kFieldDecorrelate),
            l.fields_row());
-  multiply(l.n, m, m, rows_of(kept.q, m), rows_of(kept.sqr_upper, m), field(kFieldSqrUpper), l.fields_row());
+}
+
+/// The same as (w û) ûᵀ, (w r) rᵀ and S(lin_upper) factored.
+template <class Real>
+void Layer<Real>::multiply_right_factored() const {
+  const auto w = rows_of(kept.w, l.m);
+  Real* const of_u = kept.right;
+  Real* const of_r = kept.right + l.n * l.B;
+  covariance().project(input.x_upper, w, static_cast<Real>(covariance_scale()), of_u);
+  covariance().expand(input.x_upper, of_u, field(kFieldDecorrelate), l.fields_row(), false);
+  psd().project(input.upper[kPsd], w, static_cast<Real>(psd_scale()), of_r);
+  psd().expand(input.upper[kPsd], of_r, field(kFieldPsd), l.fields_row(), false);
+  upper.forward(multiply, input.upper[kLinUpperRow], input.upper[kLinUpperCol], kept.w, field(kFieldLinUpper),
+                l.fields_row(), kept.lin_upper);
+}
+
+/// w [ûûᵀ, P, S(lin_upper)] and q S(sqr_upper).
+template <class Real>
+void Layer<Real>::multiply_right() const {
+  if (l.upper_factored())
+    multiply_right_factored();
+  else
+    multiply_right_formed();
+  upper.forward(multiply, input.upper[kSqrUpperRow], input.upper[kSqrUpperCol], kept.q, field(kFieldSqrUpper),
+                l.fields_row(), kept.sqr_upper);
 }
 
 /// R(w0), R(w1), R(rbf) and −l̂ᵀû / B.
@@ -90,7 +108,7 @@ void Layer<Real>::merge(Real* delta) const {
   fill(columns.alpha, 1 / root);
   fill(columns.beta, -along / root);
   combine(kept.change, columns.alpha, kept.w, columns.beta, kept.change);
-  kernels.product_means(l.n, m, kept.change, kept.change, kept.change_scale);
+  kernels.product_means(l.n, m, kept.change, m, kept.change, kept.change_scale);
   kernels.inverse_roots(m, kept.change_scale, 1, kept.change_scale);
   fill(columns.beta, -1 / kWeightShare);
   combine(kept.change, kept.change_scale, kept.w, columns.beta, delta);
@@ -121,7 +139,7 @@ template <class Real>
 std::int64_t WeightChange<Real>::kept_numbers(const WeightChangeSize& size) const {
   const Letters l(size);
   Arena<Real> arena;
-  Kept<Real>(arena, l, SymmetricReadout<Real>(terms_, l.n, l.m, l.K));
+  Kept<Real>(arena, l, detail::lower_readout(terms_, l), detail::upper_readout(terms_, l));
   return arena.used();
 }
 
@@ -132,7 +150,7 @@ std::int64_t WeightChange<Real>::workspace_numbers(const WeightChangeSize& size)
   arena.take(product_workspace(products_, l.longest_sum()));
   Columns<Real>(arena, l);
   const std::int64_t both = arena.used();
-  Scratch<Real>(arena, l, SymmetricReadout<Real>(terms_, l.n, l.m, l.K));
+  Scratch<Real>(arena, l, detail::lower_readout(terms_, l), detail::upper_readout(terms_, l));
   return std::max(arena.used(), both + kept_numbers(size));
 }
 
@@ -153,7 +171,7 @@ void WeightChange<Real>::backward(const WeightChangeSize& size, const WeightChan
   // Only read, but Kept's pointers serve forward too.
   Arena<Real> arena(workspace, workspace_numbers(size)), keeper(const_cast<Real*>(kept), kept_numbers(size));
   const Layer<Real> layer(l, products_, terms_, input, arena, &keeper);
-  layer.backward(d_delta, gradient, Scratch<Real>(arena, l, layer.lower));
+  layer.backward(d_delta, gradient, Scratch<Real>(arena, l, layer.lower, layer.upper));
 }
 
 template class WeightChange<float>;

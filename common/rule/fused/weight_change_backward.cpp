@@ -75,29 +75,58 @@ void Layer<Real>::merge_backward(const Real* g, const WeightChangeGradient<Real>
   kernels.merge_backward(kept.term_input(l), s.d_merged, columns.alpha, columns.beta, s.d_fields, s.dw);
 }
 
-/// Adjoint of multiply_right: adds to s.dw, writes s.dq.
+/// Adjoint of multiply_right_formed: adds to s.dw.
 template <class Real>
-void Layer<Real>::right_backward(const WeightChangeGradient<Real>& gradient, const Scratch<Real>& s) const {
-  const std::int64_t n = l.n, m = l.m, K = l.K, row = kRight * m, fields_row = l.fields_row();
-  const auto& upper = input.upper;
-  const auto dy = rows_of(s.d_fields + kFieldDecorrelate * m, fields_row);
-  const auto d_sqr = rows_of(s.d_fields + kFieldSqrUpper * m, fields_row);
+void Layer<Real>::right_formed_backward(const WeightChangeGradient<Real>& gradient,
+                                        const Scratch<Real>& s) const {
+  const std::int64_t n = l.n, m = l.m, K = l.K, row = kRight * m;
+  const auto dy = rows_of(s.d_fields + kFieldDecorrelate * m, l.fields_row());
+  Real *const d_covariance = s.d_right, *const d_psd = s.d_right + m, *const d_lin = s.d_right + 2 * m;
   // forward: y = w S for each of three; the S are symmetric, so that [S; S; S] is the transpose of [S S S].
   multiply(n, m, row, dy, rows_of(kept.right, row).transposed(), s.dw, m, 1, true);
-  multiply(n, m, m, d_sqr, rows_of(kept.sqr_upper, m), s.dq, m);
   multiply(m, row, n, rows_of(kept.w, m).transposed(), dy, s.d_right, row);
-  multiply(m, m, n, rows_of(kept.q, m).transposed(), d_sqr, s.d_sqr_upper, m);
-
-  kernels.symmetrise(m, s.d_right, row, static_cast<Real>(covariance_scale()), false);
-  multiply(m, l.B, m, rows_of(s.d_right, row), rows_of(input.x_upper, l.B), gradient.x_upper, l.B, 1, true);
-  kernels.symmetrise(m, s.d_right + m, row, static_cast<Real>(psd_scale()), false);
-  multiply(m, K, m, rows_of(s.d_right + m, row), rows_of(upper[kPsd], K), gradient.upper[kPsd], K);
-  kernels.symmetrise(m, s.d_right + 2 * m, row, static_cast<Real>(upper_scale()), true);
-  readout_gradients(multiply, m, K, s.d_right + 2 * m, row, upper[kLinUpperRow], upper[kLinUpperCol],
+  kernels.symmetrise(m, d_covariance, row, static_cast<Real>(covariance_scale()), false);
+  multiply(m, l.B, m, rows_of(d_covariance, row), rows_of(input.x_upper, l.B), gradient.x_upper, l.B, 1,
+           true);
+  kernels.symmetrise(m, d_psd, row, static_cast<Real>(psd_scale()), false);
+  multiply(m, K, m, rows_of(d_psd, row), rows_of(input.upper[kPsd], K), gradient.upper[kPsd], K);
+  kernels.symmetrise(m, d_lin, row, static_cast<Real>(upper_scale()), true);
+  readout_gradients(multiply, m, K, d_lin, row, input.upper[kLinUpperRow], input.upper[kLinUpperCol],
                     gradient.upper[kLinUpperRow], gradient.upper[kLinUpperCol]);
-  kernels.symmetrise(m, s.d_sqr_upper, m, static_cast<Real>(upper_scale()), true);
-  readout_gradients(multiply, m, K, s.d_sqr_upper, m, upper[kSqrUpperRow], upper[kSqrUpperCol],
-                    gradient.upper[kSqrUpperRow], gradient.upper[kSqrUpperCol]);
+}
+
+/// Adjoint of multiply_right_factored: adds to s.dw.
+template <class Real>
+void Layer<Real>::right_factored_backward(const WeightChangeGradient<Real>& gradient,
+                                          const Scratch<Real>& s) const {
+  const std::int64_t m = l.m, fields_row = l.fields_row();
+  const auto w = rows_of(kept.w, m);
+  // forward: y = f rᵀ, f = scale w r; so dw += (scale dy r) rᵀ and dr = dyᵀ f + wᵀ (scale dy r).
+  const auto gram = [&](const FactoredProducts<Real>& products, const Real* r, Field of, double scale,
+                        std::int64_t at, Real* dr, bool accumulate) {
+    const auto dy = rows_of(s.d_fields + of * m, fields_row);
+    products.project(r, dy, static_cast<Real>(scale), s.d_right + at);
+    products.expand(r, s.d_right + at, s.dw, m, true);
+    products.gradient(dy, kept.right + at, dr, accumulate);
+    products.gradient(w, s.d_right + at, dr, true);
+  };
+  gram(covariance(), input.x_upper, kFieldDecorrelate, covariance_scale(), 0, gradient.x_upper, true);
+  gram(psd(), input.upper[kPsd], kFieldPsd, psd_scale(), l.n * l.B, gradient.upper[kPsd], false);
+  upper.backward(multiply, input.upper[kLinUpperRow], input.upper[kLinUpperCol], kept.w, kept.lin_upper,
+                 s.d_fields + kFieldLinUpper * m, fields_row, s.dw, gradient.upper[kLinUpperRow],
+                 gradient.upper[kLinUpperCol], s.symmetric);
+}
+
+/// Adjoint of multiply_right: adds to s.dw and s.dq.
+template <class Real>
+void Layer<Real>::right_backward(const WeightChangeGradient<Real>& gradient, const Scratch<Real>& s) const {
+  if (l.upper_factored())
+    right_factored_backward(gradient, s);
+  else
+    right_formed_backward(gradient, s);
+  upper.backward(multiply, input.upper[kSqrUpperRow], input.upper[kSqrUpperCol], kept.q, kept.sqr_upper,
+                 s.d_fields + kFieldSqrUpper * l.m, l.fields_row(), s.dq, gradient.upper[kSqrUpperRow],
+                 gradient.upper[kSqrUpperCol], s.symmetric);
 }
 
 /// Adjoint of multiply_direct.
@@ -122,10 +151,10 @@ template <class Real>
 void Layer<Real>::lower_backward(const WeightChangeGradient<Real>& gradient, const Scratch<Real>& s) const {
   lower.backward(multiply, input.lower[kLinLowerRow], input.lower[kLinLowerCol], kept.w, kept.lin_lower,
                  s.d_fields + kFieldLinLower * l.m, l.fields_row(), s.dw, gradient.lower[kLinLowerRow],
-                 gradient.lower[kLinLowerCol], s.lower);
+                 gradient.lower[kLinLowerCol], s.symmetric);
   lower.backward(multiply, input.lower[kSqrLowerRow], input.lower[kSqrLowerCol], kept.q, kept.sqr_lower,
                  s.d_fields + kFieldSqrLower * l.m, l.fields_row(), s.dq, gradient.lower[kSqrLowerRow],
-                 gradient.lower[kSqrLowerCol], s.lower);
+                 gradient.lower[kSqrLowerCol], s.symmetric);
 }
 
 /// From s.dw and s.dq, complete, to the gradient by W.
@@ -145,6 +174,7 @@ void Layer<Real>::backward(const Real* g, const WeightChangeGradient<Real>& grad
                            const Scratch<Real>& s) const {
   merge_backward(g, gradient, s);
   direct_backward(gradient, s);
+  std::fill_n(s.dq, l.n * l.m, Real(0));
   right_backward(gradient, s);
   lower_backward(gradient, s);
   normalise_backward(gradient, s);

@@ -23,8 +23,23 @@ struct Letters {
   std::int64_t n, m, B, K;
   explicit Letters(const WeightChangeSize& size);  ///< throws Error for a size below 1
   std::int64_t fields_row() const { return kFields * m; }
+  /// Whether w is multiplied by the upper layer's matrices factored: that layer is wide beside this one.
+  bool upper_factored() const { return factored_is_cheaper(m, n, K); }
+  std::int64_t right_numbers() const { return upper_factored() ? n * (B + K) : m * kRight * m; }
   std::int64_t longest_sum() const { return std::max({K, n, B, kRight * m}); }
 };
+
+/// S(lin_lower) and S(sqr_lower), which stand on the left of w.
+template <class Real>
+SymmetricReadout<Real> lower_readout(const WeightTermKernels<Real>& kernels, const Letters& l) {
+  return SymmetricReadout<Real>(kernels, Side::left, l.n, l.m, l.K);
+}
+
+/// S(lin_upper) and S(sqr_upper), which stand on its right.
+template <class Real>
+SymmetricReadout<Real> upper_readout(const WeightTermKernels<Real>& kernels, const Letters& l) {
+  return SymmetricReadout<Real>(kernels, Side::right, l.m, l.n, l.K);
+}
 
 /// What backward needs from forward.
 template <class Real>
@@ -34,23 +49,27 @@ struct Kept {
   Real* q;             ///< [n, m]: √(1+w²) − 1
   Real* gaussian;      ///< [n, m]: exp(−w²)
   Real* fields;        ///< [n, kFields, m]
-  Real* right;         ///< [m, kRight, m]: ûᵀû / (B √m), P, S(lin_upper), each symmetric
-  Real* sqr_upper;     ///< [m, m]: S(sqr_upper)
-  Real* lin_lower;     ///< as SymmetricReadout keeps it
+  Real* right;         ///< [m, kRight, m]: ûûᵀ / (B √m), P, S(lin_upper), each symmetric;
+                       ///< or factored: w û / (B √m) [n, B], w r / (K √m) [n, K]
+  Real* lin_upper;     ///< as SymmetricReadout keeps it, but that in `right` it is formed with the others
+  Real* sqr_upper;     ///< as SymmetricReadout keeps it
+  Real* lin_lower;     ///< likewise
   Real* sqr_lower;     ///< likewise
   Real* term_scale;    ///< [kTerms, m]: n(t) = t · term_scale
   Real* change;        ///< [n, m]: Δ
   Real* change_scale;  ///< [m]: n(Δ) = Δ · change_scale
   Real* scalars;       ///< [2]: 1/rms of c; relu(mean(Δ·w))
 
-  Kept(Arena<Real>& arena, const Letters& l, const SymmetricReadout<Real>& lower)
+  Kept(Arena<Real>& arena, const Letters& l, const SymmetricReadout<Real>& lower,
+       const SymmetricReadout<Real>& upper)
       : rstd(arena.take(l.m)),
         w(arena.take(l.n * l.m)),
         q(arena.take(l.n * l.m)),
         gaussian(arena.take(l.n * l.m)),
         fields(arena.take(l.n * l.fields_row())),
-        right(arena.take(l.m * kRight * l.m)),
-        sqr_upper(arena.take(l.m * l.m)),
+        right(arena.take(l.right_numbers())),
+        lin_upper(arena.take(l.upper_factored() ? upper.kept_numbers() : 0)),
+        sqr_upper(arena.take(upper.kept_numbers())),
         lin_lower(arena.take(lower.kept_numbers())),
         sqr_lower(arena.take(lower.kept_numbers())),
         term_scale(arena.take(kTerms * l.m)),
@@ -77,22 +96,21 @@ struct Columns {
 /// Gradients inside backward.
 template <class Real>
 struct Scratch {
-  Real* d_merged;     ///< [n, m]: by Σ_k m_k n(term_k) / 12
-  Real* dw;           ///< [n, m]
-  Real* dq;           ///< [n, m]
-  Real* d_fields;     ///< [n, kFields, m]
-  Real* d_right;      ///< [m, kRight, m]
-  Real* d_sqr_upper;  ///< [m, m]
-  Real* lower;        ///< what SymmetricReadout needs
+  Real* d_merged;   ///< [n, m]: by Σ_k m_k n(term_k) / 12
+  Real* dw;         ///< [n, m]
+  Real* dq;         ///< [n, m]
+  Real* d_fields;   ///< [n, kFields, m]
+  Real* d_right;    ///< of the size of Kept's right: gradients by what was formed, or factors of the gradient
+  Real* symmetric;  ///< what SymmetricReadout needs
 
-  Scratch(Arena<Real>& arena, const Letters& l, const SymmetricReadout<Real>& readout)
+  Scratch(Arena<Real>& arena, const Letters& l, const SymmetricReadout<Real>& lower,
+          const SymmetricReadout<Real>& upper)
       : d_merged(arena.take(l.n * l.m)),
         dw(arena.take(l.n * l.m)),
         dq(arena.take(l.n * l.m)),
         d_fields(arena.take(l.n * l.fields_row())),
-        d_right(arena.take(l.m * kRight * l.m)),
-        d_sqr_upper(arena.take(l.m * l.m)),
-        lower(arena.take(readout.workspace_numbers())) {}
+        d_right(arena.take(l.right_numbers())),
+        symmetric(arena.take(std::max(lower.workspace_numbers(), upper.workspace_numbers()))) {}
 };
 
 template <class Real>
@@ -116,7 +134,7 @@ template <class Real>
 struct Layer {
   Letters l;
   const WeightTermKernels<Real>& kernels;
-  SymmetricReadout<Real> lower;
+  SymmetricReadout<Real> lower, upper;
   const WeightChangeInput<Real>& input;
   Multiplier<Real> multiply;
   Kept<Real> kept;
@@ -127,10 +145,11 @@ struct Layer {
         const WeightChangeInput<Real>& in, Arena<Real>& arena, Arena<Real>* keeper)
       : l(letters),
         kernels(terms),
-        lower(terms, l.n, l.m, l.K),
+        lower(lower_readout(terms, l)),
+        upper(upper_readout(terms, l)),
         input(in),
         multiply{products, arena.take(product_workspace(products, l.longest_sum()))},
-        kept(*keeper, l, lower),
+        kept(*keeper, l, lower, upper),
         columns(arena, l) {}
 
   double covariance_scale() const {
@@ -138,6 +157,8 @@ struct Layer {
   }
   double psd_scale() const { return 1 / (static_cast<double>(l.K) * std::sqrt(static_cast<double>(l.m))); }
   double upper_scale() const { return psd_scale() / std::sqrt(2.0); }
+  FactoredProducts<Real> covariance() const { return {multiply, Side::right, l.m, l.n, l.B}; }
+  FactoredProducts<Real> psd() const { return {multiply, Side::right, l.m, l.n, l.K}; }
   Real* right(int which) const { return kept.right + which * l.m; }
   Real* field(Field which) const { return kept.fields + which * l.m; }
 
@@ -148,7 +169,7 @@ struct Layer {
   }
   /// The mean over the matrix of a · b; the means of its columns stay in columns.means.
   double mean_product(const Real* a, const Real* b) const {
-    kernels.product_means(l.n, l.m, a, b, columns.means);
+    kernels.product_means(l.n, l.m, a, l.m, b, columns.means);
     return mean_of(columns.means, l.m);
   }
 
@@ -158,6 +179,8 @@ struct Layer {
  private:
   void normalise() const;
   void multiply_right() const;
+  void multiply_right_formed() const;
+  void multiply_right_factored() const;
   void multiply_direct() const;
   void multiply_lower() const;
   void merge(Real* delta) const;
@@ -166,6 +189,8 @@ struct Layer {
   void project_backward(const Real* g, const Scratch<Real>& s) const;
   void merge_coefficients(const WeightChangeGradient<Real>& gradient) const;
   void right_backward(const WeightChangeGradient<Real>& gradient, const Scratch<Real>& s) const;
+  void right_formed_backward(const WeightChangeGradient<Real>& gradient, const Scratch<Real>& s) const;
+  void right_factored_backward(const WeightChangeGradient<Real>& gradient, const Scratch<Real>& s) const;
   void direct_backward(const WeightChangeGradient<Real>& gradient, const Scratch<Real>& s) const;
   void lower_backward(const WeightChangeGradient<Real>& gradient, const Scratch<Real>& s) const;
   void normalise_backward(const WeightChangeGradient<Real>& gradient, const Scratch<Real>& s) const;

@@ -96,11 +96,12 @@ HWY_INLINE Terms<D> LoadTerms(D d, const TermInput<Real>& in, std::int64_t i, st
 }
 
 template <class Real>
-void ProductMeans(std::int64_t n, std::int64_t m, const Real* a, const Real* b, Real* out) {
+void ProductMeans(std::int64_t n, std::int64_t m, const Real* a, std::int64_t a_row, const Real* b,
+                  Real* out) {
   ForColumns<Real>(m, [&](auto d, std::int64_t j) HWY_ATTR {
     using V = hn::Vec<decltype(d)>;
     MeansOverRows<1>(d, n, m, out + j, [&](std::int64_t i, V* sums) HWY_ATTR {
-      sums[0] = hn::MulAdd(hn::LoadU(d, a + i * m + j), hn::LoadU(d, b + i * m + j), sums[0]);
+      sums[0] = hn::MulAdd(hn::LoadU(d, a + i * a_row + j), hn::LoadU(d, b + i * m + j), sums[0]);
     });
   });
 }
@@ -275,6 +276,18 @@ void SubtractRows(std::int64_t n, std::int64_t m, const Real* a, std::int64_t a_
 }
 
 template <class Real>
+void SubtractColumns(std::int64_t n, std::int64_t m, const Real* a, std::int64_t a_row, const Real* factor,
+                     Real* y, std::int64_t y_row) {
+  ForColumns<Real>(m, [&](auto d, std::int64_t j) HWY_ATTR {
+    const auto by = hn::LoadU(d, factor + j);
+    for (std::int64_t i = 0; i < n; ++i) {
+      Real* to = y + i * y_row + j;
+      hn::StoreU(hn::NegMulAdd(by, hn::LoadU(d, a + i * a_row + j), hn::LoadU(d, to)), d, to);
+    }
+  });
+}
+
+template <class Real>
 WeightTermKernels<Real> MakeKernels() {
   WeightTermKernels<Real> kernels;
   kernels.product_means = &ProductMeans<Real>;
@@ -289,6 +302,7 @@ WeightTermKernels<Real> MakeKernels() {
   kernels.symmetrise = &Symmetrise<Real>;
   kernels.row_products = &RowProducts<Real>;
   kernels.subtract_rows = &SubtractRows<Real>;
+  kernels.subtract_columns = &SubtractColumns<Real>;
   return kernels;
 }
 

@@ -54,8 +54,9 @@ struct TermInput {
 /// Kernels of one instruction set. A "mean" is over the n rows: one number per column.
 template <class Real>
 struct WeightTermKernels {
-  /// out[m] = mean_i a[i, j] b[i, j].
-  void (*product_means)(std::int64_t n, std::int64_t m, const Real* a, const Real* b, Real* out);
+  /// out[m] = mean_i a[i, j] b[i, j]. Rows of a are `a_row` apart.
+  void (*product_means)(std::int64_t n, std::int64_t m, const Real* a, std::int64_t a_row, const Real* b,
+                        Real* out);
 
   /// out = 1 / sqrt(offset + in), elementwise; in may be out.
   void (*inverse_roots)(std::int64_t count, const Real* in, Real offset, Real* out);
@@ -95,6 +96,10 @@ struct WeightTermKernels {
   /// y[i, j] −= factor[i] a[i, j].
   void (*subtract_rows)(std::int64_t n, std::int64_t m, const Real* a, std::int64_t a_row, const Real* factor,
                         Real* y, std::int64_t y_row);
+
+  /// y[i, j] −= factor[j] a[i, j].
+  void (*subtract_columns)(std::int64_t n, std::int64_t m, const Real* a, std::int64_t a_row,
+                           const Real* factor, Real* y, std::int64_t y_row);
 };
 
 /// The table for float or double; lives for the whole process.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/rule/error.h"
+#include "common/rule/fused/symmetric_readout.h"
 #include "common/rule/fused/weight_change.h"
 #include "common/rule/random.h"
 #include "tests/catch.h"
@@ -151,7 +152,7 @@ void for_each_instruction_set(const std::function<void(InstructionSet)>& f) {
 std::vector<WeightChangeSize> sizes() {
   std::vector<WeightChangeSize> all = {{1, 1, 1, 1},   {1, 1, 5, 3},   {1, 9, 4, 2},   {9, 1, 4, 2},
                                        {13, 5, 1, 1},  {33, 47, 6, 3}, {48, 32, 8, 4}, {70, 3, 9, 2},
-                                       {150, 4, 5, 3}, {5, 66, 7, 1},  {17, 31, 3, 5}};
+                                       {150, 4, 5, 3}, {4, 150, 5, 3}, {5, 66, 7, 1},  {17, 31, 3, 5}};
   const rule::Random random(5, 0, 0, rule::Purpose::test);
   std::uint32_t e = 0;
   const auto pick = [&](std::uint64_t most) {
@@ -236,7 +237,7 @@ void check_alignment() {
   const auto same = [](const auto& a, const auto& b) {
     return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(a[0])) == 0;
   };
-  for (const auto& size : {WeightChangeSize{33, 47, 6, 3}, {150, 4, 5, 3}}) {
+  for (const auto& size : {WeightChangeSize{33, 47, 6, 3}, {150, 4, 5, 3}, {4, 150, 5, 3}}) {
     const auto numbers = random_input(size, 23);
     const auto d = random_gradient(size);
     for_each_instruction_set([&](InstructionSet set) {
@@ -253,8 +254,11 @@ void check_alignment() {
 }  // namespace
 
 TEST_CASE("the weight change agrees with the formulas, for any size and instruction set") {
-  int removed = 0, untouched = 0;
+  int removed = 0, untouched = 0, formed = 0, left = 0, right = 0;
   for (const auto& size : sizes()) {
+    const bool on_left = factored_is_cheaper(size.lower, size.upper, size.batch * size.channels);
+    const bool on_right = factored_is_cheaper(size.upper, size.lower, size.batch * size.channels);
+    ++(on_left ? left : on_right ? right : formed);
     for (const double sign : {1.0, -1.0}) {
       const auto numbers = random_input(size, 3, sign);
       const auto plain = plain_weight_change(size, input_of<double>(Layout(size), numbers.data()));
@@ -269,6 +273,9 @@ TEST_CASE("the weight change agrees with the formulas, for any size and instruct
   }
   CHECK(removed > 20);  // both sides of the projection's relu were seen
   CHECK(untouched > 20);
+  CHECK(left > 3);  // and S multiplied factored, on each side, and not
+  CHECK(right > 3);
+  CHECK(formed > 3);
 }
 
 TEST_CASE("the adjoint of the weight change agrees with central differences") {
@@ -279,14 +286,19 @@ TEST_CASE("the adjoint of the weight change agrees with central differences") {
                                            {7, 1, 3, 2},
                                            {6, 5, 1, 1},
                                            {19, 17, 3, 2},
-                                           {40, 3, 4, 2}})
+                                           {40, 3, 4, 2},
+                                           {3, 40, 4, 2}})
         check_gradient(set, size, sign, 12);
   });
 }
 
 TEST_CASE("float32 follows float64, value and gradient") {
-  for (const auto& size :
-       {WeightChangeSize{33, 47, 16, 3}, {48, 32, 64, 4}, {150, 16, 40, 3}, {300, 5, 7, 1}}) {
+  for (const auto& size : {WeightChangeSize{33, 47, 16, 3},
+                           {48, 32, 64, 4},
+                           {150, 16, 40, 3},
+                           {300, 5, 7, 1},
+                           {5, 300, 7, 1},
+                           {196, 48, 64, 4}}) {
     const Layout layout(size);
     // What float32 sees of the numbers, so that only the arithmetic differs.
     auto numbers = random_input(size, 17);
