@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "cli/bench.h"
 #include "cli/commands.h"
 #include "cli/inspect.h"
 #include "cli/plot.h"
@@ -80,6 +81,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   TrainOptions train_options;
   EvaluateOptions evaluate_options;
+  BenchOptions bench_options;
   std::vector<std::string> inspect_files;
   std::string inspect_json, plot_input, plot_out = "figures";
   const auto* train_command = add_train(app, train_options);
@@ -90,7 +92,11 @@ int main(int argc, char** argv) {
   auto* plot_command = app.add_subcommand("plot", "Draws figures as PNG and SVG.");
   plot_command->add_option("INPUT", plot_input, "a run directory, evaluate's JSON, or a rule.h5")->required();
   plot_command->add_option("--out", plot_out, "folder for the figures")->capture_default_str();
-  for (auto* command : app.get_subcommands({}))
+  auto* bench_command = add_bench(app, bench_options);
+  auto commands = app.get_subcommands({});
+  const auto below_bench = bench_command->get_subcommands({});
+  commands.insert(commands.end(), below_bench.begin(), below_bench.end());
+  for (auto* command : commands)
     command->set_version_flag("--version", version() + " (" + git_revision() + ")");
 
   // 2. Read the arguments.
@@ -108,6 +114,7 @@ int main(int argc, char** argv) {
     if (evaluate_command->parsed()) return evaluate(evaluate_options);
     if (inspect_command->parsed()) return inspect(inspect_files, inspect_json);
     if (plot_command->parsed()) return plot(plot_input, plot_out);
+    if (bench_command->parsed()) return bench(*bench_command, bench_options);
   } catch (const outerloop::Error& error) {
     if (error.what()[0] != '\0') std::fprintf(stderr, "outerloop: %s\n", error.what());
     return error.exit_code();

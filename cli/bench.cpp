@@ -1,0 +1,78 @@
+#include "cli/bench.h"
+
+#include <CLI/CLI.hpp>
+
+namespace outerloop::cli {
+namespace {
+
+const std::vector<std::string> kSizes = {"laptop", "medium", "paper"};
+const std::vector<std::string> kInstructionSets = {"auto", "avx512", "avx2", "sse4", "baseline"};
+constexpr int kMostRepetitions = 1000;
+constexpr std::int64_t kMostSteps = 10000;
+
+template <class Options>
+void add_common(CLI::App* command, Options& options) {
+  command->add_option("--repetitions", options.repetitions, "of every measurement; the median counts")
+      ->check(CLI::Range(1, kMostRepetitions))
+      ->capture_default_str();
+  command->add_option("--instruction-set", options.instruction_set, "of the fused engine and the peak")
+      ->check(CLI::IsMember(kInstructionSets))
+      ->capture_default_str();
+  command->add_option("--json", options.json, "write the table to this file as JSON");
+}
+
+void add_engine(CLI::App* bench, BenchEngineOptions& options) {
+  auto* command = bench->add_subcommand(
+      "engine", "Forward pass and whole truncation of every engine, beside the core's own peak.");
+  command->add_option("--sizes", options.sizes, "laptop,medium,paper; paper takes the reference 6 GB")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember(kSizes))
+      ->capture_default_str();
+  command
+      ->add_option("--engines", options.engines,
+                   "KIND[:PRECISION], e.g. fused:float32,reference; default: all that are there")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command->add_option("--inner-steps", options.inner_steps, "k; default: 10, at paper size 5")
+      ->check(CLI::Range(std::int64_t{1}, kMostSteps));
+  command->add_option("--threads", options.threads, "of every engine")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  add_common(command, options);
+}
+
+void add_unroll(CLI::App* bench, BenchUnrollOptions& options) {
+  auto* command = bench->add_subcommand("unroll", "Time and memory of a truncation against its length k.");
+  command->add_option("--size", options.size, "laptop, medium or paper")
+      ->check(CLI::IsMember(kSizes))
+      ->capture_default_str();
+  command->add_option("--engine", options.engine, "KIND[:PRECISION]; default: the first that is there");
+  command->add_option("--lengths", options.lengths, "inner steps")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(std::int64_t{1}, kMostSteps))
+      ->capture_default_str();
+  command
+      ->add_option("--memory-budget-mib", options.memory_budget_mib,
+                   "engine.memory_budget_mib (fused engine only)")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))
+      ->capture_default_str();
+  add_common(command, options);
+}
+
+}  // namespace
+
+CLI::App* add_bench(CLI::App& app, BenchOptions& options) {
+  auto* command = app.add_subcommand("bench", "Measures the engines on this machine.");
+  command->require_subcommand(1);
+  add_engine(command, options.engine);
+  add_unroll(command, options.unroll);
+  return command;
+}
+
+int bench(const CLI::App& command, const BenchOptions& options) {
+  return command.got_subcommand("engine") ? bench_engine(options.engine) : bench_unroll(options.unroll);
+}
+
+}  // namespace outerloop::cli

@@ -1,0 +1,47 @@
+#pragma once
+// outerloop bench: how fast the engines are on this machine, and how much memory they take. docs/bench.md.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace outerloop::cli {
+
+struct BenchEngineOptions {
+  std::vector<std::string> sizes = {"laptop", "medium", "paper"};
+  std::vector<std::string> engines;  ///< KIND[:PRECISION]; empty: all that this build and processor have
+  std::string instruction_set = "auto";
+  int repetitions = 5;
+  std::int64_t inner_steps = 0;  ///< k; 0: that of the size
+  int threads = 1;
+  std::string json;
+};
+
+struct BenchUnrollOptions {
+  std::string size = "laptop";
+  std::string engine;  ///< KIND[:PRECISION]; empty: the first that this build has
+  std::string instruction_set = "auto";
+  std::vector<std::int64_t> lengths = {5, 10, 20, 50, 100};
+  std::int64_t memory_budget_mib = 1024;
+  int repetitions = 3;
+  std::string json;
+};
+
+struct BenchOptions {
+  BenchEngineOptions engine;
+  BenchUnrollOptions unroll;
+};
+
+/// Describes `bench` and its subcommands; after parsing, `options` holds what was given.
+CLI::App* add_bench(CLI::App& app, BenchOptions& options);
+
+/// Runs the subcommand that was given. Throws InputError for an engine that is unknown or not there.
+int bench(const CLI::App& command, const BenchOptions& options);
+
+int bench_engine(const BenchEngineOptions& options);
+int bench_unroll(const BenchUnrollOptions& options);
+
+}  // namespace outerloop::cli

@@ -1,0 +1,63 @@
+#pragma once
+// What the benchmarks compute: three sizes of the neuron-local rule on random data, and engines by name.
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/rule/engine.h"
+
+namespace outerloop::cli {
+
+/// One size with its nominal work. Everywhere: 196 inputs, G = 4, H = 1, P = 2, N_L = 32, way 10, and 10
+/// examples per class in each of the two labelled minibatches (K' = 100).
+struct BenchSize {
+  std::string name;        ///< laptop, medium, paper
+  rule::RuleOptions rule;  ///< C = T and D
+  rule::Architecture architecture;
+  std::int64_t batch = 0;        ///< B
+  std::int64_t inner_steps = 0;  ///< k
+  /// FLOPs of the matrix products of one inner step of a whole truncation in 1e9: forward, data gradients and
+  /// weight gradients without any recomputation, a third each. What an engine really does is never counted.
+  double gradient_gflop = 0.0;
+
+  double gflop(bool gradient) const { return gradient ? gradient_gflop : gradient_gflop / 3; }
+};
+
+/// Throws InputError for an unknown name.
+BenchSize bench_size(const std::string& name);
+
+/// θ and φ as they are drawn before training, inputs uniform in [0, 1), other examples in every step.
+struct BenchProblem {
+  std::vector<double> theta, phi;
+  std::vector<rule::StepData> steps;
+  std::vector<rule::Batch> minibatches;  ///< the inner ones of `steps`
+};
+BenchProblem bench_problem(const BenchSize& size, std::int64_t inner_steps);
+
+/// An engine and its precision, e.g. "fused:float32".
+struct EngineName {
+  rule::EngineKind kind = rule::EngineKind::fused;
+  rule::Precision precision = rule::Precision::float32;
+
+  std::string kind_name() const;
+  std::string precision_name() const;
+  std::string text() const { return kind_name() + ":" + precision_name(); }
+};
+
+/// KIND[:PRECISION], float32 where it is left out. Throws InputError with what there is.
+EngineName parse_engine(const std::string& text);
+
+/// Those named; where none is, all that can be made here (fused float32 and mixed, reference float32), and
+/// what cannot be made is said on stderr. Throws InputError where a named one, or any, cannot be made.
+std::vector<EngineName> choose_engines(const std::vector<std::string>& names,
+                                       const rule::EngineOptions& options);
+
+std::unique_ptr<rule::Engine> open_engine(const EngineName& name, const rule::RuleOptions& rule,
+                                          rule::EngineOptions options);
+
+/// What is done once in a process (libraries loaded, their buffers set up) is done: later measurements are of
+/// work and memory alone. One inner step of a very small base model.
+void warm_up(rule::Engine& engine);
+
+}  // namespace outerloop::cli

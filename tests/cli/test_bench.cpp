@@ -1,0 +1,107 @@
+// outerloop bench end to end: its tables, its JSON, its exit codes.
+#include <set>
+
+#include "tests/catch.h"
+#include "tests/cli/run_command.h"
+
+namespace outerloop::tests {
+namespace {
+
+using nlohmann::json;
+
+/// The engines that this build has, as --engines names them.
+std::vector<std::string> engines_here() {
+  std::vector<std::string> engines;
+  for (const std::string name : {"fused", "reference"})
+    if (run_alone("bench engine --sizes laptop --inner-steps 1 --repetitions 1 --engines " + name)
+            .exit_code == 0)
+      engines.push_back(name);
+  return engines;
+}
+
+}  // namespace
+
+TEST_CASE("bench engine measures every engine in both directions") {
+  const auto engines = engines_here();
+  REQUIRE_FALSE(engines.empty());
+  std::string list;
+  for (const auto& engine : engines) list += (list.empty() ? "" : ",") + engine;
+  const TemporaryFolder folder;
+  const auto run = run_alone("bench engine --sizes laptop --inner-steps 2 --repetitions 2 --engines " + list +
+                             " --json \"" + (folder / "bench.json") + "\"");
+  INFO(run.err);
+  REQUIRE(run.exit_code == 0);
+  CHECK(occurrences(run.out, "gradient") >= static_cast<int>(engines.size()));
+
+  const json result = read_json(folder / "bench.json");
+  for (const char* key : {"cpu", "instruction_set", "blas"})
+    CHECK_FALSE(result.at(key).get<std::string>().empty());
+  const double peak = result.at("fma_peak_gflops");
+  CHECK(peak > 0.1);
+  CHECK(result.at("sgemm_gflops").get<double>() >= 0.0);
+  REQUIRE(result.at("rows").size() == 2 * engines.size());
+  std::map<std::string, double> gradient;
+  std::set<std::string> seen;
+  for (const auto& row : result.at("rows")) {
+    const bool whole = row.at("direction") == "gradient";
+    seen.insert(row.at("engine").get<std::string>() + " " + row.at("direction").get<std::string>());
+    const double milliseconds = row.at("ms_per_inner_step"), gflops = row.at("gflops");
+    CHECK(row.at("size") == "laptop");
+    CHECK(row.at("precision") == "float32");
+    CHECK(row.at("threads") == 1);
+    CHECK(row.at("k") == 2);
+    CHECK(milliseconds > 0.0);
+    CHECK(gflops * milliseconds == Approx(whole ? 1070.0 : 1070.0 / 3));
+    CHECK(row.at("fraction_of_peak").get<double>() == Approx(gflops / peak));
+    CHECK(row.at("peak_bytes").get<std::int64_t>() > 0);
+    CHECK(row.at("ms_least").get<double>() <= milliseconds);
+    CHECK(row.at("ms_most").get<double>() >= milliseconds);
+    if (whole) gradient[row.at("engine")] = milliseconds;
+    CHECK(row.contains("parts") == (whole && row.at("engine") == "fused"));
+    if (!row.contains("parts")) continue;
+    double sum = 0.0;
+    for (const auto& part : row.at("parts")) sum += part.get<double>();
+    CHECK(sum == Approx(1.0));
+    CHECK(row.at("parts").at("convolutions").get<double>() > 0.0);
+    CHECK(row.at("parts").at("meta_objective").get<double>() > 0.0);
+  }
+  CHECK(seen.size() == 2 * engines.size());
+  if (engines.size() == 2)
+    CHECK(result.at("ratio_to_reference").at("laptop").get<double>() ==
+          Approx(gradient.at("reference") / gradient.at("fused")));
+  else
+    CHECK(result.at("ratio_to_reference").empty());
+}
+
+TEST_CASE("bench unroll measures every length") {
+  const TemporaryFolder folder;
+  const auto run =
+      run_alone("bench unroll --lengths 1,3 --repetitions 1 --json \"" + (folder / "u.json") + "\"");
+  INFO(run.err);
+  REQUIRE(run.exit_code == 0);
+  const json result = read_json(folder / "u.json");
+  CHECK(result.at("size") == "laptop");
+  REQUIRE(result.at("rows").size() == 2);
+  CHECK(result.at("rows")[0].at("k") == 1);
+  CHECK(result.at("rows")[1].at("k") == 3);
+  for (const auto& row : result.at("rows")) {
+    CHECK(row.at("ms_per_inner_step").get<double>() > 0.0);
+    CHECK(row.at("peak_bytes").get<std::int64_t>() > 0);
+  }
+}
+
+TEST_CASE("bench refuses what it does not know with one line") {
+  for (const std::string arguments :
+       {"bench", "bench speed", "bench engine --sizes huge", "bench engine --sizes laptop --engines fast",
+        "bench engine --engines reference:float16", "bench engine --engines reference:mixed",
+        "bench engine --repetitions 0", "bench engine --instruction-set mmx", "bench unroll --lengths 0",
+        "bench unroll --size tiny", "bench unroll --engine fast"}) {
+    const auto run = run_alone(arguments);
+    INFO(arguments << ": " << run.err);
+    CHECK(run.exit_code == 2);
+    CHECK(occurrences(run.err, "\n") == 1);
+    CHECK(run.err.rfind("outerloop: ", 0) == 0);
+  }
+}
+
+}  // namespace outerloop::tests
