@@ -105,7 +105,7 @@ HWY_NOINLINE void FillInput(const Source<Real>& s, std::int64_t unit, std::int64
     return;
   }
   const std::int64_t stored = unit * batch * s.padded;
-  ForVectors<Real>(s.padded, [&](std::int64_t c) {
+  ForVectors<Real>(s.padded, [&](std::int64_t c) HWY_ATTR {
     Real* to = line + c;
     if (s.kind == SourceKind::plain) {
       const Real* z0 = s.z0 + unit * s.z0_unit + c;
@@ -142,7 +142,7 @@ HWY_NOINLINE void FillGradient(const BackwardPass<Real>& p, std::int64_t unit, s
                                Real* HWY_RESTRICT line) {
   const Tag<Real> d;
   const std::int64_t stored = unit * p.batch * p.outputs;
-  ForVectors<Real>(p.outputs, [&](std::int64_t o) {
+  ForVectors<Real>(p.outputs, [&](std::int64_t o) HWY_ATTR {
     const Real* g = p.g + unit * p.g_unit + o;
     Real* to = line + o;
     if (!p.z) {
@@ -194,7 +194,7 @@ HWY_NOINLINE void ForwardPanel(const ForwardPass<Real>& p, const Real* const* ta
   constexpr int kRows = kVectors == 1 ? kRowsOfOne : kRowsOfTwo;
   Real* z = p.z + unit * p.z_unit + o;
   const Real* const constant = p.per_unit ? p.per_unit + unit * p.taps * p.outputs + o : nullptr;
-  ForRowBlocks<kRows>(p.batch, [&](auto rows, std::int64_t r) {
+  ForRowBlocks<kRows>(p.batch, [&](auto rows, std::int64_t r) HWY_ATTR {
     Tile<Real, rows, kVectors> tile;
     if (start)
       tile.Set(start + o);
@@ -205,20 +205,17 @@ HWY_NOINLINE void ForwardPanel(const ForwardPass<Real>& p, const Real* const* ta
                     width);
     if (constant && (r == 0 || r + rows == p.batch)) {
       // At the borders one tap reaches nothing.
-      for (int v = 0; v < kVectors; ++v) {
-        if (r == 0) tile.sum[0][v] = hn::Sub(tile.sum[0][v], hn::LoadU(d, constant + v * lanes));
-        if (r + rows == p.batch)
-          tile.sum[rows - 1][v] =
-              hn::Sub(tile.sum[rows - 1][v], hn::LoadU(d, constant + 2 * p.outputs + v * lanes));
-      }
+      tile.ForEach([&](int i, int v, Vector<Real>& value) HWY_ATTR {
+        if (r + i == 0) value = hn::Sub(value, hn::LoadU(d, constant + v * lanes));
+        if (r + i + 1 == p.batch) value = hn::Sub(value, hn::LoadU(d, constant + 2 * p.outputs + v * lanes));
+      });
     }
     tile.Store(z + r * p.outputs, p.outputs);
     if (p.sum)
-      for (int v = 0; v < kVectors; ++v)
-        for (int i = 0; i < rows; ++i) {
-          sum[v] = hn::Add(sum[v], tile.sum[i][v]);
-          squares[v] = hn::MulAdd(tile.sum[i][v], tile.sum[i][v], squares[v]);
-        }
+      tile.ForEach([&](int, int v, Vector<Real> value) HWY_ATTR {
+        sum[v] = hn::Add(sum[v], value);
+        squares[v] = hn::MulAdd(value, value, squares[v]);
+      });
   });
   if (!p.sum) return;
   LineSums<Real> line;
@@ -235,7 +232,7 @@ void ForwardLine(const ForwardPass<Real>& p, const Ring<Real>& ring, std::int64_
   for (std::int64_t j = 0; j < p.taps; ++j) taps[j] = tap_rows(ring, p.axis, p.taps, pitch, j, unit, p.units);
   const Real* from = p.bias;
   if (p.per_unit) {
-    ForVectors<Real>(p.outputs, [&](std::int64_t o) {
+    ForVectors<Real>(p.outputs, [&](std::int64_t o) HWY_ATTR {
       const Real* constant = p.per_unit + unit * p.taps * p.outputs + o;
       auto total = hn::LoadU(d, constant);
       for (std::int64_t j = 1; j < p.taps; ++j)
@@ -265,10 +262,10 @@ void Forward(const ForwardPass<Real>& p, Real* workspace) {
   const std::int64_t edge = along_batch ? reach * pitch : 0;
   const auto ring =
       scratch.ring(along_batch ? 1 : p.taps, along_batch ? nullptr : scratch.zeros(), edge, p.batch * pitch);
-  const auto fill = [&](std::int64_t unit) {
+  const auto fill = [&](std::int64_t unit) HWY_ATTR {
     FillInput(p.source, unit, p.batch, pitch, ring[unit] + edge, static_cast<Real*>(nullptr));
     if (p.input_means)
-      ForVectors<Real>(p.source.padded, [&](std::int64_t c) {
+      ForVectors<Real>(p.source.padded, [&](std::int64_t c) HWY_ATTR {
         hn::StoreU(hn::Mul(SumRows(ring[unit] + edge + c, p.batch, pitch),
                            hn::Set(d, Real(1) / static_cast<Real>(p.batch))),
                    d, p.input_means + unit * p.source.padded + c);
@@ -288,7 +285,7 @@ HWY_NOINLINE void WeightPanel(const BackwardPass<Real>& p, const Real* const* ta
   constexpr int kRows = kVectors == 1 ? kRowsOfOne : kRowsOfTwo;
   for (std::int64_t j = 0; j < p.taps; ++j) {
     Real* const to = p.d_weights + j * p.source.inputs * p.outputs + o;
-    ForRowBlocks<kRows>(p.source.inputs, [&](auto rows, std::int64_t i) {
+    ForRowBlocks<kRows>(p.source.inputs, [&](auto rows, std::int64_t i) HWY_ATTR {
       Tile<Real, rows, kVectors> tile;
       tile.Load(to + i * p.outputs, p.outputs);
       tile.Multiply(p.batch, taps[j] + i, 1, in_pitch, dz + o, out_pitch);
@@ -309,7 +306,7 @@ HWY_NOINLINE void InputPanel(const BackwardPass<Real>& p, const Real* const* tap
   for (int v = 0; v < kVectors; ++v) sum[v] = products[v] = hn::Zero(d);
   constexpr int kRows = kVectors == 1 ? kRowsOfOne : kRowsOfTwo;
   const std::int64_t stored = unit * p.batch * padded + c;
-  ForRowBlocks<kRows>(p.batch, [&](auto rows, std::int64_t r) {
+  ForRowBlocks<kRows>(p.batch, [&](auto rows, std::int64_t r) HWY_ATTR {
     Tile<Real, rows, kVectors> tile;
     if (p.d_start)
       tile.Set(p.d_start + unit * padded + c);
@@ -320,20 +317,17 @@ HWY_NOINLINE void InputPanel(const BackwardPass<Real>& p, const Real* const* tap
                     width);
     const std::int64_t at = stored + r * padded;
     if (p.skip)
-      for (int i = 0; i < rows; ++i)
-        for (int v = 0; v < kVectors; ++v)
-          tile.sum[i][v] = hn::Add(tile.sum[i][v], hn::LoadU(d, p.skip + at + i * padded + v * lanes));
+      tile.ForEach([&](int i, int v, Vector<Real>& value) HWY_ATTR {
+        value = hn::Add(value, hn::LoadU(d, p.skip + at + i * padded + v * lanes));
+      });
     tile.Store(p.d_input + at, padded);
     if (!p.sum) return;
-    for (int v = 0; v < kVectors; ++v)
-      for (int i = 0; i < rows; ++i) {
-        const auto value = hn::LoadU(d, normalised + (r + i) * in_pitch + c + v * lanes);
-        products[v] = hn::MulAdd(tile.sum[i][v], value, products[v]);
-        if (kMasked)
-          sum[v] = hn::Add(sum[v], hn::IfThenElseZero(hn::Gt(value, hn::Zero(d)), tile.sum[i][v]));
-        else
-          sum[v] = hn::Add(sum[v], tile.sum[i][v]);
-      }
+    tile.ForEach([&](int i, int v, Vector<Real> gradient) HWY_ATTR {
+      const auto value = hn::LoadU(d, normalised + (r + i) * in_pitch + c + v * lanes);
+      products[v] = hn::MulAdd(gradient, value, products[v]);
+      sum[v] =
+          hn::Add(sum[v], kMasked ? hn::IfThenElseZero(hn::Gt(value, hn::Zero(d)), gradient) : gradient);
+    });
   });
   if (!p.sum) return;
   LineSums<Real> line;
@@ -356,7 +350,7 @@ template <class Real>
 HWY_NOINLINE void SumGradient(const BackwardPass<Real>& p, const Real* dz, std::int64_t pitch,
                               std::int64_t unit) {
   const Tag<Real> d;
-  ForVectors<Real>(p.outputs, [&](std::int64_t o) {
+  ForVectors<Real>(p.outputs, [&](std::int64_t o) HWY_ATTR {
     const auto total = SumRows(dz + o, p.batch, pitch);
     if (p.d_bias) {
       LineSums<Real> line;

@@ -57,26 +57,26 @@ HWY_NOINLINE void MultiplyPanel(const Product<Real>& p, std::int64_t first, std:
   const std::int64_t lanes = LanesOf<Real>(), width = kVectors * lanes;
   const auto scale = hn::Set(d, p.scale);
   constexpr int kRows = kVectors == 1 ? kRowsOfOne : kRowsOfTwo;
-  ForRowBlocks<kRows>(p.m, [&](auto rows, std::int64_t r) {
+  ForRowBlocks<kRows>(p.m, [&](auto rows, std::int64_t r) HWY_ATTR {
     Tile<Real, rows, kVectors> tile;
     tile.Zero();
     tile.Multiply(p.k, p.a.data + r * p.a.row, p.a.row, p.a.column, packed, width);
     Real* c = p.c + r * p.c_row + first;
     if (count == width) {
-      for (int i = 0; i < rows; ++i)
-        for (int v = 0; v < kVectors; ++v) {
-          Real* to = c + i * p.c_row + v * lanes;
-          const auto value = hn::Mul(scale, tile.sum[i][v]);
-          hn::StoreU(p.accumulate ? hn::Add(value, hn::LoadU(d, to)) : value, d, to);
-        }
+      tile.ForEach([&](int i, int v, Vector<Real> sum) HWY_ATTR {
+        Real* to = c + i * p.c_row + v * lanes;
+        const auto value = hn::Mul(scale, sum);
+        hn::StoreU(p.accumulate ? hn::Add(value, hn::LoadU(d, to)) : value, d, to);
+      });
       return;
     }
     HWY_ALIGN Real edge[2 * HWY_MAX_BYTES / sizeof(Real)] = {};
-    for (int i = 0; i < rows; ++i) {
-      for (int v = 0; v < kVectors; ++v) hn::StoreU(hn::Mul(scale, tile.sum[i][v]), d, edge + v * lanes);
+    tile.ForEach([&](int i, int v, Vector<Real> sum) HWY_ATTR {
+      hn::StoreU(hn::Mul(scale, sum), d, edge + v * lanes);
+      if (v + 1 < kVectors) return;
       Real* to = c + i * p.c_row;
       for (std::int64_t j = 0; j < count; ++j) to[j] = p.accumulate ? to[j] + edge[j] : edge[j];
-    }
+    });
   });
 }
 

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 
 #include "hwy/highway.h"
 
@@ -37,56 +39,81 @@ constexpr int kRowsOfOne = 12;
 constexpr int kRowsOfTwo = 6;
 #endif
 
+/// Keeps the compiler from expressing this pointer by another.
+template <class T>
+HWY_INLINE void KeepInRegister(T*& pointer) {
+#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
+  asm("" : "+r"(pointer));
+#endif
+}
+
+/// f(0), f(1), ... f(kCount - 1) with constants for arguments: an array that is only indexed by constants stays in
+/// registers, which the unrolling of a loop comes too late for.
+template <class F, int... kIndices>
+HWY_INLINE void UnrollIndices(const F& f, std::integer_sequence<int, kIndices...>) {
+  (f(std::integral_constant<int, kIndices>()), ...);
+}
+template <int kCount, class F>
+HWY_INLINE void Unroll(const F& f) {
+  UnrollIndices(f, std::make_integer_sequence<int, kCount>());
+}
+
 template <class Real, int kRows, int kVectors>
 struct Tile {
-  Vector<Real> sum[kRows][kVectors];
+  static constexpr int kRowGroups = (kRows + 3) / 4;
+  static constexpr int kSize = kRows * kVectors;
+  Vector<Real> sum[kSize];  ///< [row][vector]
 
   HWY_INLINE void Zero() {
-    for (int r = 0; r < kRows; ++r)
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(Tag<Real>());
+    Unroll<kSize>([this](auto i) HWY_ATTR { sum[i] = hn::Zero(Tag<Real>()); });
   }
 
   /// Every row starts from `start`.
   HWY_INLINE void Set(const Real* HWY_RESTRICT start) {
-    const Tag<Real> d;
-    for (int v = 0; v < kVectors; ++v) {
-      const auto value = hn::LoadU(d, start + v * LanesOf<Real>());
-      for (int r = 0; r < kRows; ++r) sum[r][v] = value;
-    }
+    Unroll<kSize>([this, start](auto i) HWY_ATTR {
+      sum[i] = hn::LoadU(Tag<Real>(), start + (i % kVectors) * LanesOf<Real>());
+    });
+  }
+
+  /// f(row, vector, sum) for every vector of the block.
+  template <class F>
+  HWY_INLINE void ForEach(const F& f) {
+    Unroll<kSize>([this, &f](auto i) HWY_ATTR { f(i / kVectors, i % kVectors, sum[i]); });
   }
 
   HWY_INLINE void Load(const Real* c, std::int64_t c_row) {
-    const Tag<Real> d;
-    for (int r = 0; r < kRows; ++r)
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::LoadU(d, c + r * c_row + v * LanesOf<Real>());
+    ForEach([=](int r, int v, Vector<Real>& to) HWY_ATTR {
+      to = hn::LoadU(Tag<Real>(), c + r * c_row + v * LanesOf<Real>());
+    });
   }
 
-  HWY_INLINE void Store(Real* c, std::int64_t c_row) const {
-    const Tag<Real> d;
-    for (int r = 0; r < kRows; ++r)
-      for (int v = 0; v < kVectors; ++v) hn::StoreU(sum[r][v], d, c + r * c_row + v * LanesOf<Real>());
+  HWY_INLINE void Store(Real* c, std::int64_t c_row) {
+    ForEach([=](int r, int v, Vector<Real> from) HWY_ATTR {
+      hn::StoreU(from, Tag<Real>(), c + r * c_row + v * LanesOf<Real>());
+    });
   }
 
   /// sum[r] += Σ_k a[r * a_row + k * a_column] · b[k * b_row ..].
   HWY_INLINE void Multiply(std::int64_t k, const Real* HWY_RESTRICT a, std::int64_t a_row,
                            std::int64_t a_column, const Real* HWY_RESTRICT b, std::int64_t b_row) {
     const Tag<Real> d;
-    // A copy that no pointer can reach stays in registers.
-    Vector<Real> own[kRows][kVectors];
-    for (int r = 0; r < kRows; ++r)
-      for (int v = 0; v < kVectors; ++v) own[r][v] = sum[r][v];
+    // One pointer for four rows: with one for each row the compiler runs out of registers for addresses.
+    const Real* rows[kRowGroups];
+    Unroll<kRowGroups>([&](auto g) HWY_ATTR { rows[g] = a + 4 * g * a_row; });
     for (std::int64_t i = 0; i < k; ++i) {
       Vector<Real> right[kVectors];
-      for (int v = 0; v < kVectors; ++v) right[v] = hn::LoadU(d, b + v * LanesOf<Real>());
-      for (int r = 0; r < kRows; ++r) {
-        const auto left = hn::Set(d, a[r * a_row]);
-        for (int v = 0; v < kVectors; ++v) own[r][v] = hn::MulAdd(left, right[v], own[r][v]);
-      }
-      a += a_column;
+      Unroll<kVectors>([&](auto v) HWY_ATTR { right[v] = hn::LoadU(d, b + v * LanesOf<Real>()); });
+      Unroll<kRowGroups>([&](auto g) HWY_ATTR { KeepInRegister(rows[g]); });
+      Unroll<kRows>([&](auto r) HWY_ATTR {
+        const auto left = hn::Set(d, rows[r / 4][(r % 4) * a_row]);
+        Unroll<kVectors>([&](auto v) HWY_ATTR {
+          constexpr int i_sum = r * kVectors + v;
+          sum[i_sum] = hn::MulAdd(left, right[v], sum[i_sum]);
+        });
+      });
+      Unroll<kRowGroups>([&](auto g) HWY_ATTR { rows[g] += a_column; });
       b += b_row;
     }
-    for (int r = 0; r < kRows; ++r)
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = own[r][v];
   }
 };
 
