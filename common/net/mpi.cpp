@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kTag = 1;
 constexpr unsigned kFinalizeSeconds = 30;
+constexpr unsigned kAbortSeconds = 10;
 // A waiting rank looks again after 20 µs, then ever later: it must not take the core from a rank that
 // computes.
 constexpr std::chrono::microseconds kShortestSleep{20};
@@ -104,6 +105,9 @@ std::vector<std::string> MpiSession::gather_all(const std::string& text) const {
 }
 
 void MpiSession::abort(int exit_code) {
+  // MPI_Abort tells the launcher, which may be what is stuck.
+  std::signal(SIGALRM, SIG_DFL);
+  alarm(kAbortSeconds);
   int initialized = 0;
   MPI_Initialized(&initialized);
   if (initialized) MPI_Abort(MPI_COMM_WORLD, exit_code);

@@ -36,7 +36,7 @@ class MpiSession {
   /// After a rank was lost: the destructor no longer finalises, since MPI_Finalize could wait for ever.
   void abandon() { abandoned_ = true; }
 
-  /// Ends the whole job at once.
+  /// Ends the whole job at once; from any thread. This process is gone after ten seconds at the latest.
   [[noreturn]] static void abort(int exit_code);
 
  private:

@@ -98,6 +98,36 @@ TEST_CASE("a damaged checkpoint is passed over and named") {
   }
 }
 
+TEST_CASE("a cut or a flipped bit in any 4 KiB block of the newest leads to the one before it") {
+  const Folder root;
+  CheckpointFolder folder(root.path());
+  folder.write(sample_checkpoint(1), 0);
+  Checkpoint large = sample_checkpoint(2);
+  for (auto& entry : large.history) entry.second.assign(4000, 1.0);
+  folder.write(large, 0);
+  const std::string path = folder.path_of(2), whole = read_bytes(path);
+  constexpr std::size_t kBlock = 4096;
+  REQUIRE(whole.size() > 20 * kBlock);
+  const auto check = [&](const std::string& bytes, const char* what, std::size_t place) {
+    write_bytes(path, bytes);
+    CheckpointFolder::Found found;
+    INFO(what << " at " << place << " of " << whole.size());
+    REQUIRE(folder.read_latest(found));
+    CHECK(found.checkpoint.rule.update == 1);
+    REQUIRE(found.passed_over.size() == 1);
+    CHECK(contains(found.passed_over[0], path));
+    CHECK(contains(found.passed_over[0], "use another checkpoint, or copy it again"));
+  };
+  for (std::size_t block = kBlock; block < whole.size(); block += kBlock)
+    check(whole.substr(0, block), "cut", block);
+  for (std::size_t block = 0; block < whole.size(); block += kBlock) {
+    const std::size_t place = std::min(whole.size() - 1, block + (block / kBlock * 1543 + 600) % kBlock);
+    std::string flipped = whole;
+    flipped[place] = static_cast<char>(flipped[place] ^ (1 << (block / kBlock % 8)));
+    check(flipped, "flipped", place);
+  }
+}
+
 TEST_CASE("what a crash left behind is neither read nor kept") {
   const Folder root;
   CheckpointFolder folder(root.path());

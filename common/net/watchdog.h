@@ -1,0 +1,98 @@
+#pragma once
+// No wait is without end: a thread beside the main one, which says what this rank waits for and since when,
+// and ends it, also where the main thread is stuck inside MPI, a file system or a driver.
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "common/net/transport.h"
+
+namespace outerloop::net {
+
+/// When a wait is too long. Knows no thread and no clock.
+class WaitLimit {
+ public:
+  /// `deadline`: seconds.
+  explicit WaitLimit(double deadline) : deadline_(deadline) {}
+
+  /// From now on the rank waits for `what`.
+  void begin(std::string what, double now);
+  void set_deadline(double deadline) { deadline_ = deadline; }
+
+  struct Overdue {
+    std::string what;
+    double waited = 0.0;  ///< seconds
+  };
+  /// To be called about once a second. Longer pauses between calls are not counted: then the whole process
+  /// was stopped, or its machine was, and the others were not waited for.
+  std::optional<Overdue> check(double now);
+
+  double deadline() const { return deadline_; }
+
+ private:
+  double deadline_;
+  std::string what_;
+  double waited_ = 0.0;
+  double checked_ = 0.0;
+};
+
+/// The thread. It takes no signals.
+class Watchdog {
+ public:
+  /// Calls `expire` with one line, e.g. "rank 2 on node1 (process 4711) has been waiting for an answer of
+  /// rank 0 since 14:02:11 UTC, longer than watchdog_seconds = 600", in its own thread, once; it is expected
+  /// to end the process.
+  Watchdog(std::string who, double deadline, std::function<void(const std::string&)> expire);
+  ~Watchdog();
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+
+  /// From now on this rank waits for `what`, e.g. "an answer of rank 0"; the wait before it has ended.
+  void watch(std::string what);
+  void set_deadline(double seconds);
+  /// What becomes of the process, from now on.
+  void set_expire(std::function<void(const std::string&)> expire);
+
+ private:
+  void run();
+
+  const std::string who_;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool end_ = false;
+  WaitLimit limit_;
+  std::function<void(const std::string&)> expire_;
+  SteadyClock clock_;
+  std::thread thread_;  // last: it uses all of the above
+};
+
+/// A transport whose waits, and the work between them, are watched.
+class WatchedTransport : public Transport {
+ public:
+  /// `peer`: whose messages are waited for, e.g. "rank 0".
+  WatchedTransport(Transport& transport, Watchdog& watchdog, std::string peer)
+      : transport_(transport), watchdog_(watchdog), peer_(std::move(peer)) {}
+
+  int rank() const override { return transport_.rank(); }
+  int size() const override { return transport_.size(); }
+  void send(int to, const Frame& frame) override;
+  std::optional<Received> receive(double timeout) override;
+  bool flush(double timeout) override;
+
+  /// Whether the last receive() ended without a message.
+  bool timed_out() const { return timed_out_; }
+
+ private:
+  Transport& transport_;
+  Watchdog& watchdog_;
+  std::string peer_;
+  bool timed_out_ = false;
+};
+
+/// "rank 2 on node1 (process 4711)"; rank and host as this process knows them, also before MPI is there.
+std::string this_rank();
+
+}  // namespace outerloop::net
