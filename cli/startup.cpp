@@ -1,12 +1,14 @@
 #include "cli/startup.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sched.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "cli/version.h"
 #include "common/data/overlap.h"
@@ -55,6 +57,16 @@ store::RuleFile first_rule(const config::Settings& settings, const std::string& 
   return rule;
 }
 
+/// `text` is the run's saved configuration, `settings` what it has become by --set.
+void check_same_device(const std::string& text, const std::string& origin, const config::Settings& settings) {
+  const std::string before = config::settings_from_text(text, origin, {}).config.device();
+  if (settings.config.mode() == proto::Config::deterministic && settings.config.device() != before)
+    throw InputError(
+        fmt::format("--set device={}: the run began on {}, and in mode = deterministic the device "
+                    "may not change; leave it out",
+                    settings.config.device(), before));
+}
+
 /// Rank 0's part of agree_on_plan.
 Plan make_plan(const TrainOptions& options, int workers) {
   Plan plan;
@@ -63,14 +75,14 @@ Plan make_plan(const TrainOptions& options, int workers) {
   plan.resumed = options.resume;
   if (options.resume) {
     config::check_resume_overrides(options.overrides);
-    plan.settings = config::settings_from_text(coordinator::RunDirectory::read_config(plan.run_directory),
-                                               plan.run_directory + "/config.textproto", options.overrides);
+    const std::string text = coordinator::RunDirectory::read_config(plan.run_directory);
+    const std::string origin = plan.run_directory + "/config.textproto";
+    plan.settings = config::settings_from_text(text, origin, options.overrides);
+    check_same_device(text, origin, plan.settings);
   } else {
     plan.settings = config::read_settings(options.config, options.overrides);
   }
   auto& config = plan.settings.config;
-  if (config.mode() == proto::Config::deterministic)
-    throw InputError("mode = deterministic is not in this version; use mode = asynchronous");
   if (config.streams() == 0) config.set_streams(std::max<std::int64_t>(workers, config.batch()));
   std::vector<data::DatasetRequest> training, evaluation;
   for (const auto& dataset : plan.settings.training) training.push_back(dataset.request);
@@ -128,6 +140,29 @@ double measure_rate(const Workshop& workshop, const Plan& plan, int rank) {
   return kMeasured / std::max(clock.now() - start, 1e-9);
 }
 
+/// Deterministic mode: all ranks compute the same bits, and those that the run began with.
+void check_same_bits(const Plan& plan, const Workshop& workshop, const std::set<std::string>& engines) {
+  if (engines.size() > 1)
+    throw InputError(fmt::format(
+        "mode = deterministic needs one engine and instruction set on all ranks, but there are: {}; set "
+        "engine.instruction_set to what all hosts have",
+        fmt::join(engines, "; ")));
+  const auto& before = plan.start.rule.instruction_set;
+  if (!before.empty() && before != workshop.instruction_set)
+    throw InputError(
+        fmt::format("{}: mode = deterministic, and the run began with the instruction set {}, but here it is "
+                    "{}; go on where that one exists",
+                    plan.run_directory, before, workshop.instruction_set));
+  for (const auto& [name, hash] : plan.start.dataset_sha256) {
+    const auto found = workshop.dataset_sha256.find(name);
+    if (found == workshop.dataset_sha256.end() || found->second != hash)
+      throw InputError(
+          fmt::format("{}: mode = deterministic, and dataset {} differs from the one that the "
+                      "run began with; bring that one back",
+                      plan.run_directory, name));
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> on_all_ranks(const net::MpiSession& mpi, const std::function<std::string()>& step) {
@@ -178,16 +213,25 @@ Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool comput
     workshop.engine = rule::make_engine(plan.settings.rule, engine);
     const json opened = {{"datasets", open_datasets(plan, workshop)},
                          {"engine", workshop.engine->description()},
+                         {"instruction_set", workshop.engine->instruction_set()},
                          {"gradients_per_second", measure_rate(workshop, plan, mpi.rank())}};
     return opened.dump();
   });
+  std::set<std::string> engines;
   for (const auto& value : values) {
     if (value.empty()) continue;
     const json opened = json::parse(value);
     workshop.dataset_sha256 = opened.at("datasets").get<std::map<std::string, std::string>>();
     workshop.engine_description = opened.at("engine").get<std::string>();
+    workshop.instruction_set = opened.at("instruction_set").get<std::string>();
+    engines.insert(workshop.engine_description + " (" + workshop.instruction_set + ")");
     workshop.gradients_per_second += opened.at("gradients_per_second").get<double>();
   }
+  on_all_ranks(mpi, [&] {
+    if (mpi.rank() == 0 && plan.settings.config.mode() == proto::Config::deterministic)
+      check_same_bits(plan, workshop, engines);
+    return std::string();
+  });
   return workshop;
 }
 

@@ -38,6 +38,7 @@ struct Workshop {
   std::unique_ptr<data::TaskDistribution> tasks;
   std::map<std::string, std::string> dataset_sha256;  ///< by place and name
   std::string engine_description;
+  std::string instruction_set;
   double gradients_per_second = 0.0;  ///< of all ranks together, estimated from a few truncations of each
 };
 

@@ -27,12 +27,14 @@ using nlohmann::json;
 
 coordinator::CoordinatorOptions coordinator_options(const proto::Config& config, std::int64_t workers) {
   coordinator::CoordinatorOptions options;
+  options.deterministic = config.mode() == proto::Config::deterministic;
   options.updates = config.updates();
   options.seconds = config.seconds();
   options.batch = config.batch();
   options.streams = config.streams();
-  const std::int64_t automatic = 2 * ((workers + config.batch() - 1) / config.batch());
-  options.staleness_bound = config.staleness_bound() > 0 ? config.staleness_bound() : automatic;
+  options.staleness_bound = config.staleness_bound() > 0
+                                ? config.staleness_bound()
+                                : coordinator::default_staleness_bound(workers, config.batch());
   options.reject_norm = config.reject_norm();
   options.batch_norm_clip = config.clip().batch_norm();
   const auto& adam = config.optimizer();
@@ -50,7 +52,8 @@ worker::StreamContext stream_context(const Workshop& workshop, const proto::Conf
 }
 
 worker::WorkerOptions worker_options(const net::MpiSession& mpi, const proto::Config& config) {
-  return {config.clip().gradient_norm(), mpi.host(), getpid(), config.deadline_seconds()};
+  return {config.clip().gradient_norm(), mpi.host(), getpid(), config.deadline_seconds(),
+          config.mode() == proto::Config::deterministic};
 }
 
 /// e.g. "3:00, about 350 updates"; the shorter of both limits decides.
@@ -93,7 +96,8 @@ std::string progress_line(const Coordinator& coordinator, const RunDirectory& ru
                           const proto::Config& config, double now) {
   const auto& newest = run.newest();
   if (newest.update == 0)
-    return fmt::format("update {} | {} gradients so far", coordinator.update(), coordinator.gradients());
+    return fmt::format("update {} | {} gradients so far", coordinator.update(),
+                       coordinator.gradients() + coordinator.pending());
   double left = config.seconds() > 0 ? config.seconds() - coordinator.seconds(now) : 1e30;
   if (config.updates() > 0 && newest.gradients_per_second > 0) {
     const double gradients = static_cast<double>((config.updates() - coordinator.update()) * config.batch());
@@ -115,6 +119,26 @@ double tenth_of(const store::Checkpoint& checkpoint, bool first) {
   return std::accumulate(begin, begin + count, 0.0) / static_cast<double>(count);
 }
 
+/// Each worker's part since this start: gradients, its share of all, refused ones by cause.
+json workers_of(const Coordinator& coordinator) {
+  std::int64_t all = 0;
+  for (const auto& [worker, tally] : coordinator.tallies()) all += tally.gradients;
+  json workers = json::object();
+  for (const auto& [worker, tally] : coordinator.tallies())
+    workers[std::to_string(worker)] = {
+        {"gradients", tally.gradients},
+        {"share", static_cast<double>(tally.gradients) / static_cast<double>(std::max<std::int64_t>(all, 1))},
+        {"refused", tally.refused}};
+  return workers;
+}
+
+std::string by_cause(const json& refused) {
+  std::string text;
+  for (const auto& [cause, count] : refused.items())
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count.get<std::int64_t>(), cause);
+  return text.empty() ? "none" : text;
+}
+
 json result_of(const Coordinator& coordinator, const store::Checkpoint& last, StopReason reason,
                const std::string& theta_sha256) {
   return {
@@ -127,6 +151,7 @@ json result_of(const Coordinator& coordinator, const store::Checkpoint& last, St
       {"meta_objective_last", tenth_of(last, false)},
       {"refused", coordinator.refused()},
       {"workers_lost", coordinator.workers_lost()},
+      {"workers", workers_of(coordinator)},
       {"theta_sha256", theta_sha256}};
 }
 
@@ -142,11 +167,12 @@ void print_result(const json& result, const std::string& run_directory, StopReas
   row("meta-objective", fmt::format("{:.4f} (first tenth) -> {:.4f} (last tenth)",
                                     result.at("meta_objective_first").get<double>(),
                                     result.at("meta_objective_last").get<double>()));
-  std::string refused;
-  for (const auto& [cause, count] : result.at("refused").items())
-    refused += fmt::format("{}{} {}", refused.empty() ? "" : ", ", count.get<std::int64_t>(), cause);
-  row("refused gradients", refused.empty() ? "none" : refused);
+  row("refused gradients", by_cause(result.at("refused")));
   row("workers lost", fmt::format("{}", result.at("workers_lost").get<std::int64_t>()));
+  for (const auto& [worker, part] : result.at("workers").items())
+    row(fmt::format("worker {}", worker).c_str(),
+        fmt::format("{} gradients ({:.1f} %), refused: {}", part.at("gradients").get<std::int64_t>(),
+                    100.0 * part.at("share").get<double>(), by_cause(part.at("refused"))));
   row("rule", run_directory + "/rule.h5");
   if (reason == StopReason::signal || reason == StopReason::failures || reason == StopReason::disk)
     fmt::print("To go on: outerloop train --resume --run-dir {}\n", run_directory);
@@ -216,6 +242,8 @@ int coordinate(net::MpiSession& mpi, Plan& plan, const TrainOptions& options, co
   check_datasets(plan, workshop.dataset_sha256, run);
   plan.start.dataset_sha256 = workshop.dataset_sha256;
   plan.start.rule.git_revision = git_revision();
+  plan.start.rule.engine = workshop.engine_description;
+  plan.start.rule.instruction_set = workshop.instruction_set;
   print_start(plan, workshop, workers);
   if (plan.start.rule.update == 0) run.on_checkpoint(plan.start);
 

@@ -16,14 +16,18 @@ bool all_finite(const std::vector<float>& values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
 }
 
-std::vector<float> to_floats(const std::vector<double>& values) {
-  std::vector<float> floats(values.size());
-  std::transform(values.begin(), values.end(), floats.begin(),
-                 [](double v) { return static_cast<float>(v); });
-  return floats;
+CoordinatorOptions checked(CoordinatorOptions options) {
+  if (!options.deterministic) return options;
+  OUTERLOOP_CHECK_EQ(options.batch, options.streams);
+  options.staleness_bound = 0;
+  return options;
 }
 
 }  // namespace
+
+std::int64_t default_staleness_bound(std::int64_t workers, std::int64_t batch) {
+  return 2 * ((workers + batch - 1) / batch);
+}
 
 const char* stop_reason_name(StopReason reason) {
   switch (reason) {
@@ -45,202 +49,229 @@ const char* stop_reason_name(StopReason reason) {
   return "none";
 }
 
-store::StreamState from_message(const proto::StreamState& message) {
-  store::StreamState state;
-  state.stream = message.stream();
-  state.task = message.task();
-  state.step = message.step();
-  state.truncation = message.truncation();
-  state.units.assign(message.units().begin(), message.units().end());
-  state.dataset = message.dataset();
-  state.permutation_seed = (std::uint64_t{message.stream()} << 32) | message.task();
-  state.phi.assign(message.phi().begin(), message.phi().end());
-  return state;
-}
-
-proto::StreamState to_message(const store::StreamState& state) {
-  proto::StreamState message;
-  message.set_stream(state.stream);
-  message.set_task(state.task);
-  message.set_step(state.step);
-  message.set_truncation(state.truncation);
-  message.mutable_units()->Add(state.units.begin(), state.units.end());
-  message.set_dataset(state.dataset);
-  message.mutable_phi()->Add(state.phi.begin(), state.phi.end());
-  return message;
-}
-
 Coordinator::Coordinator(CoordinatorOptions options, store::Checkpoint start, const std::vector<int>& workers,
                          Observer& observer, double now)
-    : options_(options),
+    : options_(checked(options)),
       observer_(observer),
-      state_(std::move(start)),
-      smooth_(state_.history),
-      adam_(options.adam, state_.rule.theta.size()),
-      batch_(state_.rule.theta.size()),
-      membership_(workers, options.streams, state_.streams, now),
-      theta_floats_(to_floats(state_.rule.theta)),
+      learner_(options.adam, options.average_decay, start),
+      batch_(start.rule.theta.size()),
+      order_(options.streams),
+      collection_(options.streams, start.streams),
+      membership_(workers, collection_.states(), now),
       start_(now),
-      start_seconds_(state_.seconds),
+      start_seconds_(start.seconds),
       now_(now),
-      start_gradients_(counter("gradients")),
-      last_checkpoint_(state_.rule.update) {
-  if (!state_.adam_m.empty()) adam_.restore(state_.adam_m, state_.adam_v, state_.adam_step);
-  for (const auto& stream : state_.streams) streams_[stream.stream] = stream;
+      start_gradients_(gradients()),
+      collected_at_(start.rule.update),
+      mark_(learner_.mark()) {
+  mark_.state.seconds = start.seconds;
+  mark_.state.streams = collection_.states();
   if (options_.updates > 0 && update() >= options_.updates) request_stop(StopReason::updates);
 }
 
-std::int64_t Coordinator::counter(const std::string& name) const {
-  const auto found = state_.counters.find(name);
-  return found == state_.counters.end() ? 0 : found->second;
-}
-
-std::map<std::string, std::int64_t> Coordinator::refused() const {
-  const std::string prefix = "refused.";
-  std::map<std::string, std::int64_t> result;
-  for (const auto& [name, count] : state_.counters)
-    if (name.compare(0, prefix.size(), prefix) == 0) result[name.substr(prefix.size())] = count;
-  return result;
+bool Coordinator::read(int from, const std::string& bytes, net::Frame& frame,
+                       proto::WorkerMessage& message) const {
+  try {
+    frame = net::decode(bytes);
+    if (message.ParseFromString(frame.header)) return true;
+    throw InputError("it is no worker's message");
+  } catch (const InputError& error) {
+    observer_.on_warning(fmt::format("a message from rank {} is ignored: {}", from, error.what()));
+    return false;
+  }
 }
 
 std::vector<Answer> Coordinator::handle(int from, const std::string& bytes, double now) {
   now_ = now;
-  Member* member = membership_.find(from);
   net::Frame frame;
   proto::WorkerMessage message;
-  try {
-    frame = net::decode(bytes);
-    if (member == nullptr || !message.ParseFromString(frame.header))
-      throw InputError("it is no worker's message");
-  } catch (const InputError& error) {
-    observer_.on_warning(fmt::format("a message from rank {} is ignored: {}", from, error.what()));
+  if (!read(from, bytes, frame, message)) return {};
+  Member* member = membership_.find(from);
+  if (member == nullptr && message.kind_case() == proto::WorkerMessage::kHello)
+    member = &membership_.admit(from, now);
+  if (member == nullptr) {
+    observer_.on_warning(fmt::format("a message from rank {} is ignored: it has not said hello", from));
     return {};
   }
-  if (member->lost) {
-    proto::CoordinatorMessage refusal;
-    refusal.set_command(proto::CoordinatorMessage::refused);
-    return {Answer{from, {refusal.SerializeAsString(), {}}}};
+  if (member->active()) {
+    member->last_heard = now;
+    if (message.signalled()) request_stop(StopReason::signal);
+    if (message.has_streams()) keep_streams(from, message);
+    switch (message.kind_case()) {
+      case proto::WorkerMessage::kHello:
+        on_hello(from, *member, message.hello(), now);
+        break;
+      case proto::WorkerMessage::kGradient:
+        on_gradient(from, message, std::move(frame.floats), now);
+        break;
+      case proto::WorkerMessage::kWaiting:
+        break;
+      case proto::WorkerMessage::kFailure:
+        lose(from, message.failure().message(), now);
+        return {};
+      case proto::WorkerMessage::kFarewell:
+        member->farewell = true;
+        return {};
+      default:
+        observer_.on_warning(fmt::format("a message of an unknown kind from rank {} is ignored", from));
+    }
   }
-  member->last_heard = now;
-  if (message.signalled()) request_stop(StopReason::signal);
-  if (message.has_streams()) keep_streams(from, message);
-  switch (message.kind_case()) {
-    case proto::WorkerMessage::kHello:
-      member->host = message.hello().host();
-      member->pid = message.hello().pid();
-      break;
-    case proto::WorkerMessage::kGradient:
-      on_gradient(from, *member, message.gradient(), frame.floats, now);
-      break;
-    case proto::WorkerMessage::kFailure:
-      lose(from, message.failure().message(), now);
-      return {};
-    case proto::WorkerMessage::kFarewell:
-      member->farewell = true;
-      return {};
-    default:
-      observer_.on_warning(fmt::format("a message of an unknown kind from rank {} is ignored", from));
-  }
-  checkpoint_if_complete();
   return {answer(from, *member)};
 }
 
-std::string Coordinator::refusal(const proto::Gradient& gradient, const std::vector<float>& floats) const {
+void Coordinator::on_hello(int from, Member& member, const proto::Hello& hello, double now) {
+  member.host = hello.host();
+  member.pid = hello.pid();
+  auto& rule = learner_.rule();
+  if (rule.engine.empty()) {
+    rule.engine = hello.engine();
+    rule.instruction_set = hello.instruction_set();
+  }
+  if (hello.protocol() != kProtocol)
+    return lose(from, "it is of another version of the program; start all ranks with the same one", now);
+  const bool same = rule.engine == hello.engine() && rule.instruction_set == hello.instruction_set();
+  if (options_.deterministic && !same)
+    lose(from,
+         fmt::format("it computes with {} ({}), the others with {} ({}), and mode = deterministic needs the "
+                     "same bits everywhere; set engine.instruction_set to what all hosts have",
+                     hello.engine(), hello.instruction_set(), rule.engine, rule.instruction_set),
+         now);
+}
+
+std::string Coordinator::refusal(const proto::WorkerMessage& message,
+                                 const std::vector<float>& floats) const {
+  const proto::Gradient& gradient = message.gradient();
+  if (message.segment() != segment_ || gradient.theta_version() > update() ||
+      update() - gradient.theta_version() > options_.staleness_bound)
+    return "stale";
+  const bool known = gradient.stream() < options_.streams;
+  if (options_.deterministic && known && order_.has(gradient.stream())) return "duplicate";
   if (gradient.outcome() == proto::Gradient::dead_features) return "dead_features";
   if (gradient.outcome() != proto::Gradient::finished) return "not_finite";
-  if (floats.size() != state_.rule.theta.size()) return "layout";
-  if (update() - gradient.theta_version() > options_.staleness_bound || gradient.theta_version() > update())
-    return "stale";
+  if (floats.size() != learner_.parameters() || !known) return "layout";
   if (!std::isfinite(gradient.norm()) || !std::isfinite(gradient.meta_objective()) || !all_finite(floats))
     return "not_finite";
   if (gradient.norm() > options_.reject_norm) return "norm";
   return "";
 }
 
-void Coordinator::on_gradient(int from, Member& member, const proto::Gradient& gradient,
-                              const std::vector<float>& floats, double now) {
-  membership_.note_task(gradient.stream(), gradient.task());
-  if (stop_reason_ != StopReason::none) return;  // θ is final
-  const std::string cause = refusal(gradient, floats);
+void Coordinator::on_gradient(int from, const proto::WorkerMessage& message, std::vector<float> floats,
+                              double now) {
+  const proto::Gradient& gradient = message.gradient();
+  if (gradient.stream() < options_.streams && message.segment() == segment_)
+    membership_.note_task(gradient.stream(), gradient.task());
+  if (stopping()) return;
+  const std::string cause = refusal(message, floats);
   if (!cause.empty()) {
-    ++state_.counters["refused." + cause];
-    ++member.refused[cause];
-    return;
+    refuse(from, gradient, cause);
+  } else {
+    GradientNote note{from, gradient.meta_objective(), gradient.norm(), update() - gradient.theta_version(),
+                      gradient.dataset()};
+    if (options_.deterministic)
+      order_.put(gradient.stream(), std::move(floats), std::move(note), batch_);
+    else
+      batch_.add(floats, std::move(note));
   }
-  ++state_.counters["gradients"];
-  ++member.gradients;
-  smooth_.add(gradient.dataset(), gradient.meta_objective());
-  batch_.add(floats, {from, gradient.meta_objective(), gradient.norm(), update() - gradient.theta_version(),
-                      gradient.dataset()});
-  if (batch_.size() == options_.batch) apply_batch(now);
+  if (options_.deterministic ? order_.complete() : batch_.size() == options_.batch) apply_batch(now);
+}
+
+void Coordinator::refuse(int from, const proto::Gradient& gradient, const std::string& cause) {
+  const bool counts = cause != "stale" && cause != "duplicate" && gradient.stream() < options_.streams;
+  if (!options_.deterministic || !counts) return learner_.refuse(from, cause);
+  order_.skip(gradient.stream(), batch_);
+  skipped_.emplace_back(from, cause);
+  // After an outcome that is no gradient the stream has gone on by itself.
+  if (gradient.outcome() == proto::Gradient::finished)
+    membership_.find(from)->to_restart.push_back(gradient.stream());
 }
 
 void Coordinator::apply_batch(double now) {
   UpdateRecord record;
-  record.learning_rate = adam_.learning_rate();
-  const auto mean = batch_.take(options_.batch_norm_clip, record.batch);
-  auto& theta = state_.rule.theta;
-  adam_.update(theta, mean);
-  auto& average = state_.rule.theta_average;
-  if (options_.average_decay > 0.0) {
-    if (average.empty()) average = theta;
-    for (std::size_t i = 0; i < theta.size(); ++i)
-      average[i] = static_cast<float>(average[i] + (1.0 - options_.average_decay) * (theta[i] - average[i]));
-  }
-  theta_floats_ = to_floats(theta);
-  ++state_.rule.update;
-  record.update = update();
+  const auto notes = batch_.notes();
+  const auto mean = batch_.take(options_.batch, options_.batch_norm_clip, record.batch);
+  order_.clear();
+  for (const auto& [worker, cause] : skipped_) learner_.refuse(worker, cause);
+  skipped_.clear();
   record.seconds = seconds(now);
-  record.meta_objective_smooth = smooth_.mean();
-  record.gradients = counter("gradients");
+  learner_.apply(mean, notes, record);
   record.gradients_per_second =
       static_cast<double>(record.gradients - start_gradients_) / std::max(now - start_, 1e-9);
-  record.refused = refused();
-  remember_history(record);
   observer_.on_update(record);
-  if (!all_finite(theta_floats_)) request_stop(StopReason::diverged);
+  if (!learner_.finite()) request_stop(StopReason::diverged);
   if (options_.updates > 0 && update() >= options_.updates) request_stop(StopReason::updates);
-  const bool due = options_.checkpoint_every > 0 && update() - last_checkpoint_ >= options_.checkpoint_every;
-  if (!due || stop_reason_ != StopReason::none || checkpoint_under_way_) return;
-  last_checkpoint_ = update();
-  checkpoint_under_way_ = true;
-  for (const auto& [number, other] : membership_.members())
-    if (!other.lost && !other.farewell && !other.streams.empty()) awaited_.insert(number);
+  const bool due = options_.checkpoint_every > 0 && update() - collected_at_ >= options_.checkpoint_every;
+  if (due && stop_reason_ == StopReason::none && !collection_.under_way()) begin_collection();
 }
 
-void Coordinator::remember_history(const UpdateRecord& record) {
-  auto& history = state_.history;
-  history["update"].push_back(static_cast<double>(record.update));
-  history["seconds"].push_back(record.seconds);
-  history["meta_objective"].push_back(record.batch.meta_objective);
-  smooth_.append_to(history);
-  history["gradient_norm"].push_back(record.batch.gradient_norm);
-  history["worker_gradient_norm"].push_back(record.batch.worker_gradient_norm);
-  history["staleness_mean"].push_back(record.batch.staleness_mean);
+void Coordinator::begin_collection() {
+  collected_at_ = update();
+  collection_.begin(membership_.busy());
 }
 
 void Coordinator::keep_streams(int from, const proto::WorkerMessage& message) {
-  for (const auto& stream : message.streams()) streams_[stream.stream()] = from_message(stream);
-  awaited_.erase(from);
+  // Deterministic: what a farewell brings is of the moment that was collected before, or of a segment that
+  // was rolled back.
+  const bool asked = collection_.awaits(from) || !options_.deterministic;
+  if (message.segment() != segment_ || !asked) return;
+  std::vector<store::StreamState> states;
+  for (const auto& stream : message.streams()) states.push_back(from_message(stream));
+  collection_.keep(from, states);
+  finish_collection();
 }
 
-void Coordinator::checkpoint_if_complete() {
-  if (!checkpoint_under_way_ || !awaited_.empty()) return;
-  checkpoint_under_way_ = false;
-  if (stop_reason_ == StopReason::none) observer_.on_checkpoint(snapshot());
+/// In deterministic mode this comes before the next gradient of the last worker asked, so θ is still the one
+/// that the streams were asked for at.
+void Coordinator::finish_collection() {
+  if (!collection_.complete()) return;
+  collection_.end();
+  if (stop_reason_ != StopReason::none) return;
+  mark_ = learner_.mark();
+  mark_.state.seconds = seconds(now_);
+  mark_.state.streams = collection_.states();
+  if (wanted_stop_ != StopReason::none)
+    stop_reason_ = wanted_stop_;
+  else
+    observer_.on_checkpoint(snapshot());
 }
 
 void Coordinator::lose(int worker, const std::string& why, double now) {
   const Member& member = *membership_.find(worker);
   observer_.on_warning(
       fmt::format("worker {} on {} (process {}) is lost: {}", worker, member.host, member.pid, why));
-  membership_.lose(worker);
-  ++state_.counters["workers_lost"];
+  const auto orphans = membership_.lose(worker);
+  learner_.count_lost_worker();
   failure_times_.push_back(now);
   const auto recent = std::count_if(failure_times_.begin(), failure_times_.end(),
                                     [&](double time) { return now - time <= kHour; });
+  if (options_.deterministic && !orphans.empty() && stop_reason_ == StopReason::none)
+    roll_back(now);
+  else if (!options_.deterministic)
+    collection_.keep(worker, orphans);
+  collection_.forget(worker);
   if (recent > options_.max_failures || membership_.active() == 0) request_stop(StopReason::failures);
-  awaited_.erase(worker);
+  finish_collection();
+}
+
+/// φ of the lost worker's streams is gone: all streams go back to where they are known to have been.
+void Coordinator::roll_back(double now) {
+  learner_.rewind(mark_);
+  batch_.clear();
+  order_.clear();
+  skipped_.clear();
+  collection_.cancel();
+  collection_.keep(-1, mark_.state.streams);
+  membership_.deal(mark_.state.streams);
+  ++segment_;
+  start_ = now;
+  start_seconds_ = mark_.state.seconds;
+  start_gradients_ = gradients();
+  collected_at_ = update();
+  observer_.on_warning(fmt::format("back to the checkpoint of update {}, to go on with {} workers", update(),
+                                   membership_.active()));
+  observer_.on_rollback(update());
+  // A limit that was reached is reached again; other reasons to stop still hold, and here the run can.
+  if (wanted_stop_ != StopReason::none && wanted_stop_ != StopReason::updates) stop_reason_ = wanted_stop_;
+  wanted_stop_ = StopReason::none;
 }
 
 void Coordinator::tick(double now) {
@@ -248,26 +279,42 @@ void Coordinator::tick(double now) {
   for (const int worker : membership_.silent(now, options_.deadline))
     lose(worker, fmt::format("silent for {:.0f} s", options_.deadline), now);
   if (options_.seconds > 0.0 && seconds(now) >= options_.seconds) request_stop(StopReason::seconds);
-  checkpoint_if_complete();
 }
 
 void Coordinator::request_stop(StopReason reason) {
-  if (stop_reason_ == StopReason::none) stop_reason_ = reason;
+  if (stop_reason_ != StopReason::none) return;
+  // What has diverged is not kept, and what was just collected need not be asked for.
+  const bool known = collected_at_ == update() && !collection_.under_way();
+  if (!options_.deterministic || known || reason == StopReason::diverged) {
+    stop_reason_ = reason;
+    return;
+  }
+  if (wanted_stop_ == StopReason::none) wanted_stop_ = reason;
+  if (!collection_.under_way()) begin_collection();
+  finish_collection();
 }
 
 Answer Coordinator::answer(int to, Member& member) {
   proto::CoordinatorMessage message;
   message.set_theta_version(update());
+  message.set_segment(segment_);
   Answer result{to, {}};
-  if (stop_reason_ != StopReason::none) {
+  if (member.lost) {
+    message.set_command(proto::CoordinatorMessage::refused);
+  } else if (stop_reason_ != StopReason::none) {
     message.set_command(proto::CoordinatorMessage::stop);
   } else {
-    message.set_command(proto::CoordinatorMessage::work);
-    message.set_send_streams(awaited_.count(to) > 0);
+    const bool pause = wanted_stop_ != StopReason::none;
+    message.set_command(pause ? proto::CoordinatorMessage::pause : proto::CoordinatorMessage::work);
+    message.set_send_streams(collection_.awaits(to));
     for (const auto& state : member.to_assign) *message.add_assign() = to_message(state);
+    message.mutable_restart()->Add(member.to_restart.begin(), member.to_restart.end());
     member.to_assign.clear();
-    if (member.theta_version != update()) result.frame.floats = theta_floats_;
-    member.theta_version = update();
+    member.to_restart.clear();
+    if (!pause && member.theta_version != update()) {
+      result.frame.floats = learner_.theta();
+      member.theta_version = update();
+    }
   }
   result.frame.header = message.SerializeAsString();
   return result;
@@ -286,13 +333,9 @@ std::vector<Answer> Coordinator::release() const {
 }
 
 store::Checkpoint Coordinator::snapshot() const {
-  store::Checkpoint checkpoint = state_;
-  checkpoint.adam_m = adam_.m();
-  checkpoint.adam_v = adam_.v();
-  checkpoint.adam_step = adam_.step();
+  store::Checkpoint checkpoint = learner_.snapshot();
   checkpoint.seconds = seconds(now_);
-  checkpoint.streams.clear();
-  for (const auto& [number, stream] : streams_) checkpoint.streams.push_back(stream);
+  checkpoint.streams = collection_.states();
   return checkpoint;
 }
 

@@ -3,28 +3,29 @@
 // are its caller's (see event_loop.h).
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "common/net/transport.h"
 #include "common/store/files.h"
-#include "coordinator/adam.h"
 #include "coordinator/gradient_batch.h"
+#include "coordinator/learner.h"
 #include "coordinator/membership.h"
-#include "coordinator/smoothed_objective.h"
+#include "coordinator/messages.h"
+#include "coordinator/stream_collection.h"
 #include "outerloop/messages.pb.h"
 
 namespace outerloop::coordinator {
 
-inline constexpr std::uint32_t kProtocol = 1;
-
 struct CoordinatorOptions {
+  /// An update takes exactly one gradient of every stream, computed at its θ and summed in stream order; a
+  /// lost worker leads back to the last checkpoint. `batch` must equal `streams`.
+  bool deterministic = false;
   std::int64_t updates = 0;  ///< 0: no limit
   double seconds = 0.0;      ///< 0: no limit
   std::int64_t batch = 8;    ///< gradients per update
   std::int64_t streams = 1;
-  std::int64_t staleness_bound = 2;  ///< updates
+  std::int64_t staleness_bound = 2;  ///< updates; deterministic: 0 whatever stands here
   double reject_norm = 1e4;
   double batch_norm_clip = 0.0;  ///< 0: not
   AdamOptions adam;
@@ -34,21 +35,12 @@ struct CoordinatorOptions {
   double deadline = 300.0;            ///< seconds of silence after which a worker counts as lost
 };
 
+/// 2·⌈workers / batch⌉: where gradients come in turn, one is ⌈workers / batch⌉ updates behind.
+std::int64_t default_staleness_bound(std::int64_t workers, std::int64_t batch);
+
 /// Why a run ended; see system documentation of result.json.
 enum class StopReason { none, updates, seconds, signal, failures, disk, diverged };
 const char* stop_reason_name(StopReason reason);
-
-/// One update, as the outside hears of it.
-struct UpdateRecord {
-  std::int64_t update = 0;
-  double seconds = 0.0;
-  double meta_objective_smooth = 0.0;  ///< running mean, each dataset counted alike
-  double learning_rate = 0.0;
-  double gradients_per_second = 0.0;
-  std::int64_t gradients = 0;  ///< accepted so far, over resumes
-  std::map<std::string, std::int64_t> refused;
-  BatchSummary batch;
-};
 
 /// What the coordinator tells its surroundings.
 class Observer {
@@ -57,6 +49,8 @@ class Observer {
   virtual void on_update(const UpdateRecord& record) = 0;
   /// A checkpoint is complete in memory and wants to be kept.
   virtual void on_checkpoint(const store::Checkpoint& checkpoint) = 0;
+  /// A lost worker has led back to the checkpoint of `update`: what was said of later updates is void.
+  virtual void on_rollback(std::int64_t /*update*/) {}
   virtual void on_warning(const std::string& line) = 0;
 };
 
@@ -71,13 +65,15 @@ class Coordinator {
   Coordinator(CoordinatorOptions options, store::Checkpoint start, const std::vector<int>& workers,
               Observer& observer, double now);
 
-  /// Acts on the bytes of one frame. Bytes that are no message are warned of and not answered.
+  /// Acts on the bytes of one frame and answers it. Bytes that are no message are warned of and not answered.
+  /// A stranger's hello takes it in.
   std::vector<Answer> handle(int from, const std::string& bytes, double now);
 
   /// To be called at least once a second: deadlines, the time limit.
   void tick(double now);
 
-  /// Every worker is told to stop with its next answer.
+  /// Every worker is told to stop with its next answer; in deterministic mode only after each has said where
+  /// its streams stood at the present θ.
   void request_stop(StopReason reason);
 
   /// All workers have said farewell or are lost.
@@ -87,50 +83,54 @@ class Coordinator {
   std::vector<Answer> release() const;
 
   StopReason stop_reason() const { return stop_reason_; }
-  std::int64_t update() const { return state_.rule.update; }
+  /// θ is final: gradients that still come are not applied.
+  bool stopping() const { return stop_reason_ != StopReason::none || wanted_stop_ != StopReason::none; }
+  std::int64_t update() const { return learner_.update(); }
   double seconds(double now) const { return start_seconds_ + (now - start_); }
-  std::int64_t gradients() const { return counter("gradients"); }
+  std::int64_t gradients() const { return learner_.count("gradients"); }  ///< applied, over resumes
+  std::int64_t pending() const { return options_.deterministic ? order_.size() : batch_.size(); }
   std::int64_t workers_lost() const { return membership_.lost(); }
-  std::map<std::string, std::int64_t> refused() const;
+  std::map<std::string, std::int64_t> refused() const { return learner_.refused(); }
+  const std::map<int, Tally>& tallies() const { return learner_.tallies(); }
   const Membership& membership() const { return membership_; }
+  std::uint32_t segment() const { return segment_; }
 
-  /// Everything a resumed run needs, as of now.
+  /// Everything a resumed run needs. In deterministic mode it is exact only when a checkpoint is complete, or
+  /// once the run has stopped.
   store::Checkpoint snapshot() const;
 
  private:
-  void on_gradient(int from, Member& member, const proto::Gradient& gradient,
-                   const std::vector<float>& floats, double now);
-  std::string refusal(const proto::Gradient& gradient, const std::vector<float>& floats) const;
+  bool read(int from, const std::string& bytes, net::Frame& frame, proto::WorkerMessage& message) const;
+  void on_hello(int from, Member& member, const proto::Hello& hello, double now);
+  void on_gradient(int from, const proto::WorkerMessage& message, std::vector<float> floats, double now);
+  std::string refusal(const proto::WorkerMessage& message, const std::vector<float>& floats) const;
+  void refuse(int from, const proto::Gradient& gradient, const std::string& cause);
   void apply_batch(double now);
-  void remember_history(const UpdateRecord& record);
   void keep_streams(int from, const proto::WorkerMessage& message);
-  void checkpoint_if_complete();
+  void begin_collection();
+  void finish_collection();
   void lose(int worker, const std::string& why, double now);
+  void roll_back(double now);
   Answer answer(int to, Member& member);
-  std::int64_t counter(const std::string& name) const;
 
   CoordinatorOptions options_;
   Observer& observer_;
-  store::Checkpoint state_;
-  SmoothedObjective smooth_;
-  Adam adam_;
+  Learner learner_;
   GradientBatch batch_;
+  StreamOrder order_;                                 ///< deterministic mode alone
+  std::vector<std::pair<int, std::string>> skipped_;  ///< workers and causes; counted when their update is
+  StreamCollection collection_;
   Membership membership_;
-  std::vector<float> theta_floats_;  ///< θ of the current version, as it travels
-  double start_ = 0.0;
+  double start_ = 0.0;  ///< from here the clock counts; a rollback moves it
   double start_seconds_ = 0.0;
   double now_ = 0.0;
   std::int64_t start_gradients_ = 0;
-  std::int64_t last_checkpoint_ = 0;
-  bool checkpoint_under_way_ = false;
-  std::set<int> awaited_;  ///< workers whose streams the checkpoint under way still lacks
-  std::map<std::uint32_t, store::StreamState> streams_;
+  std::int64_t collected_at_ = 0;  ///< update that the newest collection began at
+  std::uint32_t segment_ = 0;
+  Learner::Mark mark_;  ///< the last checkpoint, for a rollback
   std::vector<double> failure_times_;
+  StopReason wanted_stop_ = StopReason::none;  ///< waits for the streams
   StopReason stop_reason_ = StopReason::none;
 };
-
-/// Between the wire's message and the store's struct.
-store::StreamState from_message(const proto::StreamState& message);
-proto::StreamState to_message(const store::StreamState& state);
 
 }  // namespace outerloop::coordinator

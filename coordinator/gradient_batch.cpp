@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "common/rule/error.h"
 
@@ -11,7 +12,6 @@ namespace {
 BatchSummary summarise(const std::vector<GradientNote>& notes) {
   BatchSummary summary;
   const auto count = static_cast<double>(notes.size());
-  std::set<int> workers;
   std::map<std::string, std::int64_t> of_dataset;
   for (const auto& note : notes) {
     summary.meta_objective += note.meta_objective / count;
@@ -20,11 +20,14 @@ BatchSummary summarise(const std::vector<GradientNote>& notes) {
     summary.staleness_max = std::max(summary.staleness_max, note.staleness);
     summary.meta_objective_of[note.dataset] += note.meta_objective;
     ++of_dataset[note.dataset];
-    workers.insert(note.worker);
+    ++summary.gradients_of[note.worker];
   }
   for (auto& [dataset, total] : summary.meta_objective_of) total /= static_cast<double>(of_dataset[dataset]);
   summary.gradients = static_cast<std::int64_t>(notes.size());
-  summary.unique_workers = static_cast<std::int64_t>(workers.size());
+  summary.unique_workers = static_cast<std::int64_t>(summary.gradients_of.size());
+  if (notes.empty())
+    summary.meta_objective = summary.worker_gradient_norm = summary.staleness_mean =
+        std::numeric_limits<double>::quiet_NaN();
   return summary;
 }
 
@@ -36,21 +39,46 @@ void GradientBatch::add(const std::vector<float>& gradient, GradientNote note) {
   notes_.push_back(std::move(note));
 }
 
-std::vector<double> GradientBatch::take(double clip, BatchSummary& summary) {
-  OUTERLOOP_CHECK(!notes_.empty(), "an empty batch");
+std::vector<double> GradientBatch::take(std::int64_t divisor, double clip, BatchSummary& summary) {
+  OUTERLOOP_CHECK(divisor >= size() && divisor > 0, "a divisor of " + std::to_string(divisor));
   summary = summarise(notes_);
   std::vector<double> mean(sum_.size());
   double squares = 0.0;
   for (std::size_t i = 0; i < sum_.size(); ++i) {
-    mean[i] = sum_[i] / static_cast<double>(notes_.size());
+    mean[i] = sum_[i] / static_cast<double>(divisor);
     squares += mean[i] * mean[i];
   }
   summary.gradient_norm = std::sqrt(squares);
   if (clip > 0.0 && summary.gradient_norm > clip)
     for (auto& value : mean) value *= clip / summary.gradient_norm;
+  clear();
+  return mean;
+}
+
+void GradientBatch::clear() {
   std::fill(sum_.begin(), sum_.end(), 0.0);
   notes_.clear();
-  return mean;
+}
+
+void StreamOrder::put(std::uint32_t stream, std::vector<float> gradient, GradientNote note,
+                      GradientBatch& batch) {
+  keep(stream, Early{std::move(gradient), std::move(note)}, batch);
+}
+
+void StreamOrder::skip(std::uint32_t stream, GradientBatch& batch) { keep(stream, std::nullopt, batch); }
+
+void StreamOrder::keep(std::uint32_t stream, std::optional<Early> early, GradientBatch& batch) {
+  OUTERLOOP_CHECK(stream < streams_ && !has(stream), "stream " + std::to_string(stream));
+  early_.emplace(stream, std::move(early));
+  for (auto first = early_.begin(); first != early_.end() && first->first == next_; ++next_) {
+    if (first->second) batch.add(first->second->gradient, std::move(first->second->note));
+    first = early_.erase(first);
+  }
+}
+
+void StreamOrder::clear() {
+  next_ = 0;
+  early_.clear();
 }
 
 }  // namespace outerloop::coordinator

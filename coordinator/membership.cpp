@@ -6,23 +6,11 @@
 
 namespace outerloop::coordinator {
 
-Membership::Membership(const std::vector<int>& workers, std::int64_t streams,
-                       const std::vector<store::StreamState>& states, double now) {
+Membership::Membership(const std::vector<int>& workers, const std::vector<store::StreamState>& states,
+                       double now) {
   OUTERLOOP_CHECK(!workers.empty(), "no workers");
-  std::map<std::uint32_t, store::StreamState> known;
-  for (const auto& state : states) known[state.stream] = state;
-  for (const int worker : workers) members_[worker].last_heard = now;
-  for (std::int64_t i = 0; i < streams; ++i) {
-    Member& member = members_[workers[static_cast<std::size_t>(i) % workers.size()]];
-    const auto stream = static_cast<std::uint32_t>(i);
-    store::StreamState state;
-    state.stream = stream;
-    const auto found = known.find(stream);
-    if (found != known.end()) state = found->second;
-    task_of_[stream] = state.task;
-    member.streams.push_back(stream);
-    member.to_assign.push_back(std::move(state));
-  }
+  for (const int worker : workers) admit(worker, now);
+  deal(states);
 }
 
 Member* Membership::find(int worker) {
@@ -30,13 +18,45 @@ Member* Membership::find(int worker) {
   return found == members_.end() ? nullptr : &found->second;
 }
 
+Member& Membership::admit(int worker, double now) {
+  Member& member = members_[worker];
+  member.last_heard = now;
+  return member;
+}
+
 std::int64_t Membership::active() const {
   return std::count_if(members_.begin(), members_.end(),
-                       [](const auto& entry) { return !entry.second.lost && !entry.second.farewell; });
+                       [](const auto& entry) { return entry.second.active(); });
 }
 
 std::int64_t Membership::lost() const {
   return std::count_if(members_.begin(), members_.end(), [](const auto& entry) { return entry.second.lost; });
+}
+
+std::set<int> Membership::busy() const {
+  std::set<int> result;
+  for (const auto& [number, member] : members_)
+    if (member.active() && !member.streams.empty()) result.insert(number);
+  return result;
+}
+
+void Membership::deal(const std::vector<store::StreamState>& states) {
+  std::vector<Member*> active;
+  for (auto& [number, member] : members_) {
+    member.streams.clear();
+    member.to_assign.clear();
+    member.to_restart.clear();
+    member.theta_version = -1;
+    if (member.active()) active.push_back(&member);
+  }
+  if (active.empty()) return;
+  std::size_t next = 0;
+  for (const auto& state : states) {
+    Member& member = *active[next++ % active.size()];
+    member.streams.push_back(state.stream);
+    member.to_assign.push_back(state);
+    task_of_[state.stream] = state.task;
+  }
 }
 
 void Membership::note_task(std::uint32_t stream, std::uint32_t task) {
@@ -44,31 +64,33 @@ void Membership::note_task(std::uint32_t stream, std::uint32_t task) {
   newest = std::max(newest, task);
 }
 
-void Membership::lose(int worker) {
+std::vector<store::StreamState> Membership::lose(int worker) {
   Member& gone = members_.at(worker);
-  if (gone.lost || gone.farewell) return;
+  std::vector<store::StreamState> orphans;
+  if (!gone.active()) return orphans;
   gone.lost = true;
   gone.to_assign.clear();
   for (const std::uint32_t stream : gone.streams) {
-    Member* heir = nullptr;
-    for (auto& [number, member] : members_) {
-      if (member.lost || member.farewell) continue;
-      if (heir == nullptr || member.streams.size() < heir->streams.size()) heir = &member;
-    }
-    if (heir == nullptr) break;
     store::StreamState state;
     state.stream = stream;
     state.task = ++task_of_[stream];
+    orphans.push_back(state);
+    Member* heir = nullptr;
+    for (auto& [number, member] : members_)
+      if (member.active() && (heir == nullptr || member.streams.size() < heir->streams.size()))
+        heir = &member;
+    if (heir == nullptr) continue;
     heir->streams.push_back(stream);
     heir->to_assign.push_back(std::move(state));
   }
   gone.streams.clear();
+  return orphans;
 }
 
 std::vector<int> Membership::silent(double now, double deadline) const {
   std::vector<int> result;
   for (const auto& [number, member] : members_)
-    if (!member.lost && !member.farewell && now - member.last_heard > deadline) result.push_back(number);
+    if (member.active() && now - member.last_heard > deadline) result.push_back(number);
   return result;
 }
 

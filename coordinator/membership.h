@@ -2,6 +2,7 @@
 // Who works, on which streams, and who was lost.
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,36 +16,43 @@ struct Member {
   std::int64_t pid = 0;
   double last_heard = 0.0;  ///< seconds on the coordinator's clock
   bool lost = false;
-  bool farewell = false;                        ///< has left in good order
-  std::int64_t theta_version = -1;              ///< newest θ it was sent
-  std::int64_t gradients = 0;                   ///< accepted ones
-  std::map<std::string, std::int64_t> refused;  ///< by cause
-  std::vector<std::uint32_t> streams;           ///< that it works on
-  std::vector<store::StreamState> to_assign;    ///< goes out with the next answer
+  bool farewell = false;                      ///< has left in good order
+  std::int64_t theta_version = -1;            ///< newest θ it was sent
+  std::vector<std::uint32_t> streams;         ///< that it works on
+  std::vector<store::StreamState> to_assign;  ///< goes out with the next answer
+  std::vector<std::uint32_t> to_restart;      ///< likewise: streams that begin their next task
+
+  bool active() const { return !lost && !farewell; }
 };
 
 class Membership {
  public:
-  /// Deals `streams` out to `workers` in turn; each goes on from its state in `states`, or begins task 0.
-  Membership(const std::vector<int>& workers, std::int64_t streams,
-             const std::vector<store::StreamState>& states, double now);
+  /// Deals the streams `states` out to `workers` in turn, each to go on from its state.
+  Membership(const std::vector<int>& workers, const std::vector<store::StreamState>& states, double now);
 
   /// The member of that number; nullptr for a stranger.
   Member* find(int worker);
+  /// Takes in a new worker, without streams for now: it gets those of the next one that is lost.
+  Member& admit(int worker, double now);
   const std::map<int, Member>& members() const { return members_; }
-  std::map<int, Member>& members() { return members_; }
 
   /// Members neither lost nor gone.
   std::int64_t active() const;
   std::int64_t lost() const;
+  /// Active members that work on streams.
+  std::set<int> busy() const;
+
+  /// Takes all streams away and deals them out anew, in turn, to the active members.
+  void deal(const std::vector<store::StreamState>& states);
 
   /// Notes the task that a stream is in, so that another worker can begin the next one if this one is lost.
   void note_task(std::uint32_t stream, std::uint32_t task);
 
-  /// Marks the worker as lost and deals its streams out to the others, each to begin its next task.
-  void lose(int worker);
+  /// Marks the worker as lost and deals its streams out to the others, each to begin its next task. Returns
+  /// where those streams stand now.
+  std::vector<store::StreamState> lose(int worker);
 
-  /// Members not heard of for `deadline` seconds.
+  /// Active members not heard of for `deadline` seconds.
   std::vector<int> silent(double now, double deadline) const;
 
  private:

@@ -18,6 +18,14 @@ namespace fs = std::filesystem;
 
 std::string config_path(const std::string& directory) { return directory + "/config.textproto"; }
 
+/// An object by worker: JSON's keys are texts.
+template <class Value>
+nlohmann::json by_worker(const std::map<int, Value>& values) {
+  nlohmann::json object = nlohmann::json::object();
+  for (const auto& [worker, value] : values) object[std::to_string(worker)] = value;
+  return object;
+}
+
 }  // namespace
 
 std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
@@ -80,10 +88,12 @@ void RunDirectory::on_update(const UpdateRecord& record) {
                          {"staleness_mean", batch.staleness_mean},
                          {"staleness_max", batch.staleness_max},
                          {"unique_workers", batch.unique_workers},
+                         {"gradients_of", by_worker(batch.gradients_of)},
                          {"gradients", record.gradients},
                          {"gradients_per_second", record.gradients_per_second},
                          {"meta_objective_of", batch.meta_objective_of},
-                         {"refused", record.refused}};
+                         {"refused", record.refused},
+                         {"refused_from", by_worker(record.refused_from)}};
   write_metrics(line);
 }
 
@@ -113,6 +123,14 @@ void RunDirectory::on_checkpoint(const store::Checkpoint& checkpoint) {
     last_checkpoint_written_ = false;
     on_warning(fmt::format("checkpoint of update {} was not written, training goes on: {}", dated.rule.update,
                            error.what()));
+  }
+}
+
+void RunDirectory::on_rollback(std::int64_t update) {
+  try {
+    metrics_ = store::MetricsLog(path_ + "/metrics.jsonl", update);
+  } catch (const Error& error) {
+    on_warning(fmt::format("metrics beyond update {} are not cut: {}", update, error.what()));
   }
 }
 

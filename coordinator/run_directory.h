@@ -33,6 +33,8 @@ class RunDirectory : public Observer {
   void on_update(const UpdateRecord& record) override;
   /// Writes the checkpoint and rule.h5. A disk that refuses is warned of: training goes on.
   void on_checkpoint(const store::Checkpoint& checkpoint) override;
+  /// Cuts the metrics beyond `update` and begins a new segment.
+  void on_rollback(std::int64_t update) override;
   /// To stderr and log.txt.
   void on_warning(const std::string& line) override;
 

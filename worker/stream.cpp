@@ -47,8 +47,7 @@ StreamStep Stream::advance(const std::vector<double>& theta) {
   state_.step += step.length;
   ++state_.truncation;
   if (step.result.outcome == rule::Outcome::finished) state_.phi = step.result.phi;
-  if (step.result.outcome != rule::Outcome::finished || state_.step >= task_.inner_steps)
-    begin_task(state_.task + 1);
+  if (step.result.outcome != rule::Outcome::finished || state_.step >= task_.inner_steps) begin_next_task();
   return step;
 }
 

@@ -37,6 +37,9 @@ class Stream {
   /// gives way to the next.
   StreamStep advance(const std::vector<double>& theta);
 
+  /// Gives up the present task for the next.
+  void begin_next_task() { begin_task(state_.task + 1); }
+
   /// Where it stands between two truncations.
   const store::StreamState& state() const { return state_; }
 

@@ -1,17 +1,20 @@
 #include "worker/worker.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <thread>
 
 #include "common/rule/error.h"
-#include "coordinator/coordinator.h"
+#include "coordinator/messages.h"
 
 namespace outerloop::worker {
 namespace {
 
 constexpr int kCoordinator = 0;
-constexpr std::chrono::milliseconds kIdleSleep{200};
+constexpr double kShortestPause = 0.0005;  // seconds
+constexpr double kLongestPause = 0.02;     // while other workers are at the same update
+constexpr double kLongestPauseIdle = 0.2;  // without streams
 constexpr double kFlushSeconds = 10.0;
 
 proto::Gradient::Outcome to_message(rule::Outcome outcome) {
@@ -36,6 +39,7 @@ double norm(const std::vector<double>& values) {
 
 net::Frame Worker::frame(proto::WorkerMessage message, std::vector<float> floats) const {
   message.set_signalled(signalled_);
+  message.set_segment(segment_);
   return {message.SerializeAsString(), std::move(floats)};
 }
 
@@ -66,20 +70,57 @@ std::optional<net::Frame> Worker::handle(const std::string& bytes) {
     default:
       break;
   }
-  if (!answer.floats.empty()) {
-    OUTERLOOP_CHECK_EQ(static_cast<std::int64_t>(answer.floats.size()),
-                       context_.engine.theta_layout().size());
-    theta_.assign(answer.floats.begin(), answer.floats.end());
-    theta_version_ = message.theta_version();
-  }
-  for (const auto& state : message.assign())
-    streams_.emplace_back(context_, coordinator::from_message(state));
-  send_streams_ = send_streams_ || message.send_streams();
-  return idle() ? hello() : next_gradient();
+  adopt(message, answer.floats);
+  if (message.command() == proto::CoordinatorMessage::pause) return wait();
+  Work* work = next_work();
+  return work == nullptr ? wait() : next_gradient(*work);
 }
 
-net::Frame Worker::next_gradient() {
-  Stream& stream = streams_[next_++ % streams_.size()];
+void Worker::adopt(const proto::CoordinatorMessage& message, const std::vector<float>& theta) {
+  if (message.segment() != segment_) {
+    streams_.clear();
+    send_streams_ = false;
+  }
+  segment_ = message.segment();
+  asked_version_ = message.theta_version();
+  if (!theta.empty()) {
+    OUTERLOOP_CHECK_EQ(static_cast<std::int64_t>(theta.size()), context_.engine.theta_layout().size());
+    theta_.assign(theta.begin(), theta.end());
+    theta_version_ = message.theta_version();
+  }
+  for (const std::uint32_t restarted : message.restart())
+    for (auto& work : streams_)
+      // Where the refused gradient was its task's last, the next has begun already.
+      if (work.stream.state().stream == restarted && work.stream.state().task == work.before.task)
+        work.stream.begin_next_task();
+  for (const auto& state : message.assign())
+    streams_.push_back({Stream(context_, coordinator::from_message(state)), -1, {}});
+  send_streams_ = send_streams_ || message.send_streams();
+}
+
+/// The stream whose turn it is; nullptr where this θ has nothing left to be computed with it.
+Worker::Work* Worker::next_work() {
+  if (streams_.empty() || theta_.empty()) return nullptr;
+  if (!options_.deterministic) return &streams_[next_++ % streams_.size()];
+  for (auto& work : streams_)
+    if (work.theta_version != theta_version_) return &work;
+  return nullptr;
+}
+
+net::Frame Worker::wait() {
+  const double longest = streams_.empty() ? kLongestPauseIdle : kLongestPause;
+  pause_ = std::clamp(2.0 * pause_, kShortestPause, longest);
+  proto::WorkerMessage message;
+  message.set_waiting(true);
+  if (send_streams_) add_streams(message);
+  return frame(std::move(message), {});
+}
+
+net::Frame Worker::next_gradient(Work& work) {
+  pause_ = 0.0;
+  Stream& stream = work.stream;
+  if (options_.deterministic) work.before = stream.state();
+  work.theta_version = theta_version_;
   const auto start = std::chrono::steady_clock::now();
   StreamStep step = stream.advance(theta_);
   proto::WorkerMessage message;
@@ -103,7 +144,6 @@ net::Frame Worker::next_gradient() {
     for (const double value : step.result.d_theta) floats.push_back(static_cast<float>(scale * value));
   }
   if (send_streams_) add_streams(message);
-  send_streams_ = false;
   return frame(std::move(message), std::move(floats));
 }
 
@@ -115,15 +155,22 @@ net::Frame Worker::failure(const std::string& text) const {
 
 net::Frame Worker::farewell() {
   said_farewell_ = true;
+  pause_ = 0.0;
   proto::WorkerMessage message;
   message.set_farewell(true);
   add_streams(message);
   return frame(std::move(message), {});
 }
 
-void Worker::add_streams(proto::WorkerMessage& message) const {
+/// In deterministic mode as they stood when the coordinator's θ was new: a truncation since then is repeated
+/// by whoever goes on from there.
+void Worker::add_streams(proto::WorkerMessage& message) {
+  send_streams_ = false;
   message.set_has_streams(true);
-  for (const auto& stream : streams_) *message.add_streams() = coordinator::to_message(stream.state());
+  for (const auto& work : streams_) {
+    const bool ahead = options_.deterministic && work.theta_version == asked_version_;
+    *message.add_streams() = coordinator::to_message(ahead ? work.before : work.stream.state());
+  }
 }
 
 namespace {
@@ -138,7 +185,7 @@ void converse(net::Transport& transport, Worker& worker, const std::function<boo
     if (stop_requested()) worker.signal();
     const auto next = worker.handle(received->bytes);
     if (!next) return;
-    if (worker.idle() && !worker.said_farewell()) std::this_thread::sleep_for(kIdleSleep);
+    std::this_thread::sleep_for(std::chrono::duration<double>(worker.pause()));
     transport.send(kCoordinator, *next);
   }
 }

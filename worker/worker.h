@@ -16,22 +16,25 @@ struct WorkerOptions {
   double gradient_norm_clip = 0.05;  ///< 0: not
   std::string host;
   std::int64_t pid = 0;
-  double deadline = 300.0;  ///< seconds without an answer after which the coordinator counts as dead
+  double deadline = 300.0;     ///< seconds without an answer after which the coordinator counts as dead
+  bool deterministic = false;  ///< one truncation of every stream with each θ, then wait for the next
 };
 
 class Worker {
  public:
   Worker(StreamContext context, WorkerOptions options) : context_(context), options_(std::move(options)) {}
 
-  /// The first message, and what an idle worker says now and then.
+  /// The first message.
   net::Frame hello() const;
 
   /// Acts on an answer and returns the next message: a gradient (this computes a truncation), a farewell, or
-  /// a hello where it has no streams. Nothing once it was released or refused. Throws InputError for bytes
-  /// that are no answer.
+  /// that it waits, where there is nothing to compute. Nothing once it was released or refused. Throws
+  /// InputError for bytes that are no answer.
   std::optional<net::Frame> handle(const std::string& bytes);
 
-  bool idle() const { return streams_.empty(); }
+  /// Seconds to let pass before the message that handle() returned is sent: a worker that waits asks again
+  /// and again, less and less often. 0 for all other messages.
+  double pause() const { return pause_; }
   bool said_farewell() const { return said_farewell_; }
   bool may_finalize() const { return may_finalize_; }  ///< after `released`: all ranks are there
   bool refused() const { return refused_; }
@@ -45,17 +48,28 @@ class Worker {
   const WorkerOptions& options() const { return options_; }
 
  private:
-  net::Frame next_gradient();
+  struct Work {
+    Stream stream;
+    std::int64_t theta_version = -1;  ///< of its last truncation
+    store::StreamState before;        ///< that truncation; deterministic mode alone
+  };
+  void adopt(const proto::CoordinatorMessage& message, const std::vector<float>& theta);
+  Work* next_work();
+  net::Frame next_gradient(Work& work);
+  net::Frame wait();
   net::Frame farewell();
   net::Frame frame(proto::WorkerMessage message, std::vector<float> floats) const;
-  void add_streams(proto::WorkerMessage& message) const;
+  void add_streams(proto::WorkerMessage& message);
 
   StreamContext context_;
   WorkerOptions options_;
-  std::vector<Stream> streams_;
+  std::vector<Work> streams_;
   std::size_t next_ = 0;
   std::vector<double> theta_;
-  std::int64_t theta_version_ = -1;
+  std::int64_t theta_version_ = -1;  ///< of theta_
+  std::int64_t asked_version_ = -1;  ///< θ that the coordinator is at
+  std::uint32_t segment_ = 0;
+  double pause_ = 0.0;
   bool send_streams_ = false;
   bool signalled_ = false;
   bool said_farewell_ = false;

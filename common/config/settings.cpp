@@ -105,6 +105,9 @@ Settings translate(proto::Config config, const std::string& origin) {
   if (config.has_device() && config.device() != "cpu" && !config.engine().has_kind())
     config.mutable_engine()->set_kind(proto::Engine::reference);
   fill_defaults(config);
+  // An update takes one gradient of every stream then, whatever the number of workers.
+  if (config.mode() == proto::Config::deterministic && config.streams() == 0)
+    config.set_streams(config.batch());
   check_ranges(config, origin);
   check_contradictions(config, origin);
   Settings settings;

@@ -56,7 +56,7 @@ TEST_CASE("a batch gives the mean, its norm and the clipped mean") {
   batch.add({3.0f, 0.0f}, {1, 1.0, 3.0, 0, "a"});
   batch.add({3.0f, 8.0f}, {2, 2.0, 8.5, 2, "b"});
   BatchSummary summary;
-  const auto mean = batch.take(2.5, summary);
+  const auto mean = batch.take(2, 2.5, summary);
   CHECK(summary.gradient_norm == Approx(5.0));  // of (3, 4)
   CHECK(mean[0] == Approx(1.5));
   CHECK(mean[1] == Approx(2.0));
@@ -66,7 +66,7 @@ TEST_CASE("a batch gives the mean, its norm and the clipped mean") {
   CHECK(summary.unique_workers == 2);
   CHECK(summary.meta_objective_of.at("b") == Approx(2.0));
   batch.add({1.0f, 0.0f}, {1, 1.0, 1.0, 0, "a"});
-  CHECK(batch.take(0.0, summary)[0] == Approx(1.0));  // emptied in between
+  CHECK(batch.take(1, 0.0, summary)[0] == Approx(1.0));  // emptied in between
 }
 
 TEST_CASE("the running mean counts every dataset alike, and goes on from a history") {

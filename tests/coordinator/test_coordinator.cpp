@@ -19,9 +19,11 @@ constexpr std::size_t kParameters = 3;
 struct Recorder : coordinator::Observer {
   void on_update(const coordinator::UpdateRecord& record) override { updates.push_back(record); }
   void on_checkpoint(const store::Checkpoint& checkpoint) override { checkpoints.push_back(checkpoint); }
+  void on_rollback(std::int64_t update) override { rollbacks.push_back(update); }
   void on_warning(const std::string& line) override { warnings.push_back(line); }
   std::vector<coordinator::UpdateRecord> updates;
   std::vector<store::Checkpoint> checkpoints;
+  std::vector<std::int64_t> rollbacks;
   std::vector<std::string> warnings;
 };
 
@@ -124,6 +126,8 @@ TEST_CASE("a full batch is one update, and the next answer carries the new θ") 
   CHECK(read(answer).theta_version() == 1);
   REQUIRE(f.recorder.updates.size() == 1);
   CHECK(f.recorder.updates[0].batch.unique_workers == 2);
+  CHECK(f.recorder.updates[0].batch.gradients_of == std::map<int, std::int64_t>{{1, 1}, {2, 1}});
+  CHECK(f.coordinator.tallies().at(2).gradients == 1);
   CHECK(f.recorder.updates[0].gradients == 2);
 }
 
@@ -146,7 +150,7 @@ TEST_CASE("bad gradients are dropped whole, counted by cause, and never enter Ad
   CHECK(count(refused, "norm") == 1);
   CHECK(count(refused, "stale") == 1);
   CHECK(count(refused, "dead_features") == 1);
-  CHECK(f.coordinator.membership().members().at(1).refused.at("norm") == 1);
+  CHECK(f.coordinator.tallies().at(1).refused.at("norm") == 1);
 }
 
 TEST_CASE("a gradient is refused once θ has moved on by more than the bound") {
@@ -157,14 +161,15 @@ TEST_CASE("a gradient is refused once θ has moved on by more than the bound") {
   CHECK(count(f.coordinator.refused(), "stale") == 0);
   f.one(2, gradient_bytes(0));  // two behind
   CHECK(count(f.coordinator.refused(), "stale") == 1);
-  CHECK(f.coordinator.gradients() == 5);
+  CHECK(f.coordinator.gradients() == 4);
+  CHECK(f.coordinator.pending() == 1);
 }
 
 TEST_CASE("bytes that are no message are warned of and not answered") {
   Fixture f;
   CHECK(f.coordinator.handle(1, "rubbish", 1.0).empty());
   CHECK(f.coordinator.handle(1, net::encode({"\xff\xff\xff", {}}), 1.0).empty());
-  CHECK(f.coordinator.handle(9, hello(), 1.0).empty());  // a stranger
+  CHECK(f.coordinator.handle(9, gradient_bytes(0), 1.0).empty());  // a stranger
   CHECK(f.recorder.warnings.size() == 3);
 }
 
@@ -250,6 +255,52 @@ TEST_CASE(
   CHECK(answer.assign(0).phi_size() == 0);
   CHECK(read(f.one(1, gradient_bytes(0), 14.0)).command() == proto::CoordinatorMessage::refused);
   CHECK(f.coordinator.stop_reason() == StopReason::none);
+}
+
+TEST_CASE("a newcomer is taken in by its hello, waits, and gets the streams of the next that is lost") {
+  Fixture f;
+  f.one(1, hello());
+  f.one(2, hello());
+  CHECK(read(f.one(3, hello())).assign_size() == 0);
+  proto::WorkerMessage failure;
+  failure.mutable_failure()->set_message("its disk is gone");
+  CHECK(f.coordinator.handle(1, bytes_of(failure), 1.0).empty());
+  proto::WorkerMessage waiting;
+  waiting.set_waiting(true);
+  const auto answer = read(f.one(3, bytes_of(waiting)));
+  REQUIRE(answer.assign_size() == 1);
+  CHECK(answer.assign(0).stream() == 0);
+  CHECK(answer.assign(0).task() == 1);
+}
+
+TEST_CASE("a lost worker's stream is in the next checkpoint at its next task, whoever works on it") {
+  auto o = options();
+  o.checkpoint_every = 1;
+  Fixture f(o);
+  f.one(1, hello());
+  f.one(2, hello());
+  auto message = gradient(0, 0);
+  message.mutable_gradient()->set_task(3);
+  f.one(1, bytes_of(message, {0.0f, 0.0f, 0.0f}));
+  CHECK(read(f.one(2, gradient_bytes(0))).send_streams());
+  auto streams = gradient(1, 1);
+  streams.set_has_streams(true);
+  streams.add_streams()->set_stream(1);
+  f.one(2, bytes_of(streams, {0.0f, 0.0f, 0.0f}));
+  CHECK(f.recorder.checkpoints.empty());  // worker 1 has not answered yet, and never will
+  proto::WorkerMessage failure;
+  failure.mutable_failure()->set_message("gone");
+  f.coordinator.handle(1, bytes_of(failure), 2.0);
+  REQUIRE(f.recorder.checkpoints.size() == 1);
+  REQUIRE(f.recorder.checkpoints[0].streams.size() == 2);
+  CHECK(f.recorder.checkpoints[0].streams[0].task == 4);
+}
+
+TEST_CASE("the default staleness bound is twice the updates that a round of all workers makes") {
+  CHECK(coordinator::default_staleness_bound(1, 4) == 2);
+  CHECK(coordinator::default_staleness_bound(4, 4) == 2);
+  CHECK(coordinator::default_staleness_bound(5, 4) == 4);
+  CHECK(coordinator::default_staleness_bound(512, 256) == 4);
 }
 
 TEST_CASE("more losses than the budget, or the loss of everyone, end the run") {

@@ -21,9 +21,11 @@ constexpr std::int64_t kParameters = 5;
 struct Silent : coordinator::Observer {
   void on_update(const coordinator::UpdateRecord& record) override { last = record; }
   void on_checkpoint(const store::Checkpoint& checkpoint) override { checkpoints.push_back(checkpoint); }
+  void on_rollback(std::int64_t update) override { rollbacks.push_back(update); }
   void on_warning(const std::string& line) override { warnings.push_back(line); }
   coordinator::UpdateRecord last;
   std::vector<store::Checkpoint> checkpoints;
+  std::vector<std::int64_t> rollbacks;
   std::vector<std::string> warnings;
 };
 
@@ -96,6 +98,56 @@ TEST_CASE("a job finds the minimum of a known meta-objective, with fewer or more
   }
 }
 
+TEST_CASE(
+    "deterministic: one truncation of every stream with each θ, and streams as they stood when it was new") {
+  tests::ToyEngine engine(kParameters);
+  const auto tasks = tests::toy_tasks(1);
+  Worker worker({engine, tasks, 1, 1, 1}, {0.0, "here", 1, 10.0, true});
+  proto::WorkerMessage message;
+  const auto hand = [&](const proto::CoordinatorMessage& answer, std::size_t floats) {
+    const auto frame = worker.handle(net::encode({answer.SerializeAsString(), std::vector<float>(floats)}));
+    REQUIRE(frame.has_value());
+    REQUIRE(message.ParseFromString(frame->header));
+  };
+  proto::CoordinatorMessage first;
+  for (const std::uint32_t stream : {4u, 7u}) first.add_assign()->set_stream(stream);
+  hand(first, kParameters);
+  CHECK(message.gradient().stream() == 4);
+  proto::CoordinatorMessage go_on;
+  hand(go_on, 0);
+  CHECK(message.gradient().stream() == 7);
+  hand(go_on, 0);
+  CHECK(message.waiting());
+  CHECK(worker.pause() > 0.0);
+
+  proto::CoordinatorMessage asked;
+  asked.set_send_streams(true);
+  hand(asked, 0);
+  REQUIRE(message.streams_size() == 2);
+  CHECK(message.streams(0).step() == 0);  // at θ 0 no step had been taken
+  asked.set_theta_version(1);
+  asked.add_restart(7);
+  hand(asked, kParameters);
+  CHECK(message.gradient().stream() == 4);
+  CHECK(message.gradient().theta_version() == 1);
+  CHECK(message.gradient().step() == 1);
+  REQUIRE(message.streams_size() == 2);
+  CHECK(message.streams(0).step() == 1);
+  CHECK(message.streams(1).task() == 1);  // began its next task, as it was told to
+  CHECK(message.streams(1).step() == 0);
+
+  proto::CoordinatorMessage rollback;
+  rollback.set_segment(1);
+  rollback.add_assign()->set_stream(7);
+  hand(rollback, kParameters);
+  CHECK(message.segment() == 1);
+  CHECK(message.gradient().stream() == 7);
+  CHECK(message.gradient().task() == 0);
+  go_on.set_segment(1);
+  hand(go_on, 0);
+  CHECK(message.waiting());  // stream 4 is another's now
+}
+
 TEST_CASE("gradients are clipped on the worker, and their norm before clipping is reported") {
   tests::ToyEngine engine(kParameters);
   const auto tasks = tests::toy_tasks(1);
@@ -114,7 +166,7 @@ TEST_CASE("gradients are clipped on the worker, and their norm before clipping i
   CHECK_FALSE(message.has_streams());
 }
 
-TEST_CASE("a worker without streams says hello, and a refused one ends") {
+TEST_CASE("a worker without streams waits, less and less often, and a refused one ends") {
   tests::ToyEngine engine(kParameters);
   const auto tasks = tests::toy_tasks(1);
   Worker worker({engine, tasks, 1, 1, 1}, {0.5, "here", 1, 10.0});
@@ -123,7 +175,11 @@ TEST_CASE("a worker without streams says hello, and a refused one ends") {
   REQUIRE(frame.has_value());
   proto::WorkerMessage message;
   REQUIRE(message.ParseFromString(frame->header));
-  CHECK(message.has_hello());
+  CHECK(message.waiting());
+  const double pause = worker.pause();
+  CHECK(pause > 0.0);
+  worker.handle(net::encode({work.SerializeAsString(), {}}));
+  CHECK(worker.pause() > pause);
   proto::CoordinatorMessage refused;
   refused.set_command(proto::CoordinatorMessage::refused);
   CHECK_FALSE(worker.handle(net::encode({refused.SerializeAsString(), {}})).has_value());

@@ -1,0 +1,115 @@
+#include "coordinator/learner.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace outerloop::coordinator {
+namespace {
+
+constexpr const char* kGradients = "gradients";
+constexpr const char* kWorkersLost = "workers_lost";
+const std::string kRefused = "refused.";
+
+}  // namespace
+
+Learner::Learner(const AdamOptions& adam, double average_decay, store::Checkpoint start)
+    : adam_options_(adam),
+      average_decay_(average_decay),
+      state_(std::move(start)),
+      smooth_(state_.history),
+      adam_(adam, state_.rule.theta.size()) {
+  if (!state_.adam_m.empty()) adam_.restore(state_.adam_m, state_.adam_v, state_.adam_step);
+  set_floats();
+}
+
+void Learner::set_floats() { floats_.assign(state_.rule.theta.begin(), state_.rule.theta.end()); }
+
+bool Learner::finite() const {
+  return std::all_of(floats_.begin(), floats_.end(), [](float value) { return std::isfinite(value); });
+}
+
+std::int64_t Learner::count(const std::string& counter) const {
+  const auto found = state_.counters.find(counter);
+  return found == state_.counters.end() ? 0 : found->second;
+}
+
+std::map<std::string, std::int64_t> Learner::refused() const {
+  std::map<std::string, std::int64_t> result;
+  for (const auto& [name, count] : state_.counters)
+    if (name.compare(0, kRefused.size(), kRefused) == 0) result[name.substr(kRefused.size())] = count;
+  return result;
+}
+
+void Learner::refuse(int worker, const std::string& cause) {
+  ++state_.counters[kRefused + cause];
+  ++tallies_[worker].refused[cause];
+}
+
+void Learner::apply(const std::vector<double>& mean, const std::vector<GradientNote>& notes,
+                    UpdateRecord& record) {
+  record.learning_rate = adam_.learning_rate();
+  auto& theta = state_.rule.theta;
+  adam_.update(theta, mean);
+  auto& average = state_.rule.theta_average;
+  if (average_decay_ > 0.0) {
+    if (average.empty()) average = theta;
+    for (std::size_t i = 0; i < theta.size(); ++i)
+      average[i] = static_cast<float>(average[i] + (1.0 - average_decay_) * (theta[i] - average[i]));
+  }
+  set_floats();
+  ++state_.rule.update;
+  for (const auto& note : notes) {
+    smooth_.add(note.dataset, note.meta_objective);
+    ++tallies_[note.worker].gradients;
+    ++state_.counters[kGradients];
+  }
+  record.update = update();
+  record.meta_objective_smooth = smooth_.mean();
+  record.gradients = count(kGradients);
+  record.refused = refused();
+  for (const auto& [worker, tally] : tallies_)
+    if (!tally.refused.empty()) record.refused_from[worker] = tally.refused;
+  auto& history = state_.history;
+  history["update"].push_back(static_cast<double>(record.update));
+  history["seconds"].push_back(record.seconds);
+  history["meta_objective"].push_back(record.batch.meta_objective);
+  smooth_.append_to(history);
+  history["gradient_norm"].push_back(record.batch.gradient_norm);
+  history["worker_gradient_norm"].push_back(record.batch.worker_gradient_norm);
+  history["staleness_mean"].push_back(record.batch.staleness_mean);
+}
+
+store::Checkpoint Learner::moments_into(store::Checkpoint checkpoint) const {
+  checkpoint.adam_m = adam_.m();
+  checkpoint.adam_v = adam_.v();
+  checkpoint.adam_step = adam_.step();
+  return checkpoint;
+}
+
+store::Checkpoint Learner::snapshot() const { return moments_into(state_); }
+
+Learner::Mark Learner::mark() const {
+  Mark mark;
+  mark.state.rule = state_.rule;
+  mark.state.counters = state_.counters;
+  mark.state = moments_into(std::move(mark.state));
+  const auto updates = state_.history.find("update");
+  mark.history_length = updates == state_.history.end() ? 0 : updates->second.size();
+  mark.tallies = tallies_;
+  return mark;
+}
+
+void Learner::rewind(const Mark& mark) {
+  const std::int64_t lost = count(kWorkersLost);
+  state_.rule = mark.state.rule;
+  state_.counters = mark.state.counters;
+  if (lost > 0) state_.counters[kWorkersLost] = lost;
+  adam_ = Adam(adam_options_, parameters());
+  adam_.restore(mark.state.adam_m, mark.state.adam_v, mark.state.adam_step);
+  tallies_ = mark.tallies;
+  for (auto& [name, column] : state_.history) column.resize(mark.history_length);
+  smooth_ = SmoothedObjective(state_.history);
+  set_floats();
+}
+
+}  // namespace outerloop::coordinator

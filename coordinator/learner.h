@@ -1,0 +1,84 @@
+#pragma once
+// θ and all that moves with it: Adam, the running average, history and counters. One apply() is one update.
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/store/files.h"
+#include "coordinator/adam.h"
+#include "coordinator/gradient_batch.h"
+#include "coordinator/smoothed_objective.h"
+
+namespace outerloop::coordinator {
+
+/// Gradients of one worker since this start, net of rollbacks.
+struct Tally {
+  std::int64_t gradients = 0;                   ///< applied
+  std::map<std::string, std::int64_t> refused;  ///< by cause
+};
+
+/// One update, as the outside hears of it.
+struct UpdateRecord {
+  std::int64_t update = 0;
+  double seconds = 0.0;                ///< of meta-training, over resumes
+  double meta_objective_smooth = 0.0;  ///< running mean, each dataset counted alike
+  double learning_rate = 0.0;
+  double gradients_per_second = 0.0;
+  std::int64_t gradients = 0;                                       ///< applied so far, over resumes
+  std::map<std::string, std::int64_t> refused;                      ///< by cause, over resumes
+  std::map<int, std::map<std::string, std::int64_t>> refused_from;  ///< by worker and cause, since this start
+  BatchSummary batch;
+};
+
+class Learner {
+ public:
+  /// Goes on from `start`: θ, Adam, average, history, counters. `average_decay` 0: no average is kept.
+  Learner(const AdamOptions& adam, double average_decay, store::Checkpoint start);
+
+  std::int64_t update() const { return state_.rule.update; }
+  std::size_t parameters() const { return state_.rule.theta.size(); }
+  /// θ as it travels.
+  const std::vector<float>& theta() const { return floats_; }
+  bool finite() const;
+
+  /// One step of Adam along `mean` [parameters]; `record` (its batch and seconds are set) is completed and
+  /// remembered. `notes` are those of the gradients in `mean`.
+  void apply(const std::vector<double>& mean, const std::vector<GradientNote>& notes, UpdateRecord& record);
+
+  void refuse(int worker, const std::string& cause);
+  void count_lost_worker() { ++state_.counters["workers_lost"]; }
+  std::int64_t count(const std::string& counter) const;
+  std::map<std::string, std::int64_t> refused() const;
+  const std::map<int, Tally>& tallies() const { return tallies_; }
+
+  /// The rule's file as it would be written now. Its engine may be filled in by the first worker.
+  store::RuleFile& rule() { return state_.rule; }
+
+  /// All but the streams and the seconds.
+  store::Checkpoint snapshot() const;
+
+  /// A moment to come back to.
+  struct Mark {
+    store::Checkpoint state;  ///< without history
+    std::size_t history_length = 0;
+    std::map<int, Tally> tallies;
+  };
+  Mark mark() const;
+  /// Undoes all updates since then. Lost workers stay counted.
+  void rewind(const Mark& mark);
+
+ private:
+  store::Checkpoint moments_into(store::Checkpoint checkpoint) const;
+  void set_floats();
+
+  AdamOptions adam_options_;
+  double average_decay_;
+  store::Checkpoint state_;
+  SmoothedObjective smooth_;
+  Adam adam_;
+  std::vector<float> floats_;
+  std::map<int, Tally> tallies_;
+};
+
+}  // namespace outerloop::coordinator

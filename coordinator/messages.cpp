@@ -1,0 +1,30 @@
+#include "coordinator/messages.h"
+
+namespace outerloop::coordinator {
+
+store::StreamState from_message(const proto::StreamState& message) {
+  store::StreamState state;
+  state.stream = message.stream();
+  state.task = message.task();
+  state.step = message.step();
+  state.truncation = message.truncation();
+  state.units.assign(message.units().begin(), message.units().end());
+  state.dataset = message.dataset();
+  state.permutation_seed = (std::uint64_t{message.stream()} << 32) | message.task();
+  state.phi.assign(message.phi().begin(), message.phi().end());
+  return state;
+}
+
+proto::StreamState to_message(const store::StreamState& state) {
+  proto::StreamState message;
+  message.set_stream(state.stream);
+  message.set_task(state.task);
+  message.set_step(state.step);
+  message.set_truncation(state.truncation);
+  message.mutable_units()->Add(state.units.begin(), state.units.end());
+  message.set_dataset(state.dataset);
+  message.mutable_phi()->Add(state.phi.begin(), state.phi.end());
+  return message;
+}
+
+}  // namespace outerloop::coordinator
