@@ -1,0 +1,48 @@
+#pragma once
+// The simulation's engine: cheap, and with bits that tell everything apart. Its gradient depends on θ, on φ
+// and on the data, φ on all of them too; so a stream that goes on from a wrong place, a gradient that is
+// missing or a sum in another order changes θ. Now and then it has no gradient to give, or far too large a
+// one.
+#include <cmath>
+
+#include "tests/worker/toy_engine.h"
+
+namespace outerloop::simulation {
+
+class Engine : public tests::ToyEngine {
+ public:
+  /// A gradient of this norm is refused; others are far below.
+  static constexpr double kTooLarge = 1e6;
+
+  explicit Engine(std::int64_t parameters) : ToyEngine(parameters) {}
+
+  rule::TruncationResult truncation(const rule::Architecture&, const std::vector<double>& theta,
+                                    const std::vector<double>& phi,
+                                    const std::vector<rule::StepData>& steps) override {
+    rule::TruncationResult result;
+    double seen = 0.0;
+    for (std::size_t i = 0; i < phi.size(); ++i) seen += phi[i] * static_cast<double>(i % 7 + 1);
+    for (const auto& step : steps) seen += step.inner.x.front() - 0.5 * step.inner.x.back();
+    const auto chance = static_cast<std::int64_t>(std::abs(seen) * 1e6) % 64;
+    result.outcome = chance == 0   ? rule::Outcome::dead_features
+                     : chance == 1 ? rule::Outcome::not_finite
+                                   : rule::Outcome::finished;
+    if (result.outcome != rule::Outcome::finished) return result;
+    const double scale = chance == 2 ? kTooLarge : 1.0;
+    double objective = 0.0;
+    for (std::size_t i = 0; i < theta.size(); ++i) {
+      const double away = theta[i] - kTarget;
+      objective += 0.5 * away * away;
+      result.d_theta.push_back(scale * (away + 0.3 * std::sin(seen + static_cast<double>(i))));
+    }
+    result.mean_meta_objective = objective;
+    result.meta_objective.assign(steps.size(), objective);
+    result.phi = phi;
+    const double step = 0.01 * static_cast<double>(steps.size());
+    for (std::size_t i = 0; i < phi.size(); ++i)
+      result.phi[i] += step * std::sin(seen + theta[i % theta.size()]);
+    return result;
+  }
+};
+
+}  // namespace outerloop::simulation

@@ -1,0 +1,154 @@
+#include "tests/simulation/folder.h"
+
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "common/data/digest.h"
+#include "common/rule/error.h"
+#include "tests/temporary_folder.h"
+
+namespace outerloop::simulation {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+json to_json(const store::StreamState& s) {
+  return {s.stream, s.task, s.step, s.truncation, s.units, s.dataset, s.permutation_seed, s.phi};
+}
+
+store::StreamState stream_from_json(const json& j) {
+  store::StreamState s;
+  s.stream = j.at(0).get<std::uint32_t>();
+  s.task = j.at(1).get<std::uint32_t>();
+  s.step = j.at(2).get<std::int64_t>();
+  s.truncation = j.at(3).get<std::uint32_t>();
+  s.units = j.at(4).get<std::vector<std::int64_t>>();
+  s.dataset = j.at(5).get<std::string>();
+  s.permutation_seed = j.at(6).get<std::uint64_t>();
+  s.phi = j.at(7).get<std::vector<double>>();
+  return s;
+}
+
+std::string encode(const store::Checkpoint& c) {
+  json streams = json::array();
+  for (const auto& stream : c.streams) streams.push_back(to_json(stream));
+  const json all = {c.rule.theta,
+                    c.rule.theta_average,
+                    c.rule.update,
+                    c.rule.engine,
+                    c.rule.instruction_set,
+                    c.adam_m,
+                    c.adam_v,
+                    c.adam_step,
+                    c.history,
+                    std::move(streams),
+                    c.counters,
+                    c.seconds};
+  std::string bytes;
+  json::to_cbor(all, bytes);
+  data::Sha256 hash;
+  hash.update(bytes.data(), bytes.size());
+  return data::hex(hash.finish()) + bytes;
+}
+
+/// `layout` is not kept: it is the same in all of a run's checkpoints.
+std::optional<store::Checkpoint> decode(const std::string& bytes, const rule::Layout& layout) {
+  constexpr std::size_t kHex = 64;
+  if (bytes.size() < kHex) return std::nullopt;
+  data::Sha256 hash;
+  hash.update(bytes.data() + kHex, bytes.size() - kHex);
+  if (data::hex(hash.finish()) != bytes.substr(0, kHex)) return std::nullopt;
+  const json all = json::from_cbor(bytes.begin() + kHex, bytes.end());
+  store::Checkpoint c;
+  c.rule.rule = "neuron_local";
+  c.rule.layout = layout;
+  c.rule.theta = all.at(0).get<std::vector<double>>();
+  c.rule.theta_average = all.at(1).get<std::vector<double>>();
+  c.rule.update = all.at(2).get<std::int64_t>();
+  c.rule.engine = all.at(3).get<std::string>();
+  c.rule.instruction_set = all.at(4).get<std::string>();
+  c.adam_m = all.at(5).get<std::vector<double>>();
+  c.adam_v = all.at(6).get<std::vector<double>>();
+  c.adam_step = all.at(7).get<std::int64_t>();
+  c.history = all.at(8).get<std::map<std::string, std::vector<double>>>();
+  for (const auto& stream : all.at(9)) c.streams.push_back(stream_from_json(stream));
+  c.counters = all.at(10).get<std::map<std::string, std::int64_t>>();
+  c.seconds = all.at(11).get<double>();
+  return c;
+}
+
+class MemoryFolder : public Folder {
+ public:
+  void write(const store::Checkpoint& checkpoint, const std::optional<Cut>& cut) override {
+    layout_ = checkpoint.rule.layout;
+    std::string bytes = encode(checkpoint);
+    if (cut) {
+      bytes.resize(static_cast<std::size_t>(cut->at * static_cast<double>(bytes.size())));
+      if (cut->renamed) files_[checkpoint.rule.update] = bytes;  // otherwise it has a name that nobody reads
+      throw Died{};
+    }
+    files_.erase(files_.upper_bound(checkpoint.rule.update), files_.end());
+    files_[checkpoint.rule.update] = std::move(bytes);
+    while (static_cast<std::int64_t>(files_.size()) > kKeep) files_.erase(files_.begin());
+  }
+
+  std::optional<store::Checkpoint> read_latest() override {
+    for (auto file = files_.rbegin(); file != files_.rend(); ++file)
+      if (auto checkpoint = decode(file->second, layout_)) return checkpoint;
+    return std::nullopt;
+  }
+
+ private:
+  rule::Layout layout_;
+  std::map<std::int64_t, std::string> files_;
+};
+
+std::mutex& hdf5_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+class DiskFolder : public Folder {
+ public:
+  void write(const store::Checkpoint& checkpoint, const std::optional<Cut>& cut) override {
+    const std::lock_guard lock(hdf5_mutex());
+    if (!cut) {
+      folder_.write(checkpoint, kKeep);
+      return;
+    }
+    const std::string whole = scratch_ / "whole.h5";
+    store::write_checkpoint(whole, checkpoint);
+    fs::resize_file(whole, static_cast<std::uintmax_t>(cut->at * static_cast<double>(fs::file_size(whole))));
+    fs::create_directories(directory());
+    const std::string path = folder_.path_of(checkpoint.rule.update);
+    fs::rename(whole, cut->renamed ? path : path + ".1.0.tmp");
+    throw Died{};
+  }
+
+  std::optional<store::Checkpoint> read_latest() override {
+    const std::lock_guard lock(hdf5_mutex());
+    store::CheckpointFolder::Found found;
+    try {
+      if (folder_.read_latest(found)) return found.checkpoint;
+    } catch (const InputError&) {  // the first of all was cut
+      fs::remove_all(directory());
+    }
+    return std::nullopt;
+  }
+
+ private:
+  std::string directory() const { return scratch_ / "checkpoints"; }
+
+  tests::TemporaryFolder scratch_;
+  store::CheckpointFolder folder_{directory()};
+};
+
+}  // namespace
+
+std::unique_ptr<Folder> make_memory_folder() { return std::make_unique<MemoryFolder>(); }
+std::unique_ptr<Folder> make_disk_folder() { return std::make_unique<DiskFolder>(); }
+
+}  // namespace outerloop::simulation

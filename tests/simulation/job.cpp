@@ -1,0 +1,264 @@
+#include "tests/simulation/job.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "common/rule/error.h"
+#include "common/rule/theta.h"
+
+namespace outerloop::simulation {
+namespace {
+
+constexpr double kTick = 0.1;                  // seconds between the coordinator's looks at the clock
+constexpr double kLongest = 3000.0;            // virtual seconds of a whole job
+constexpr std::int64_t kMostEvents = 5000000;  // of a whole job
+constexpr std::size_t kMostBytes = 200000;     // of one message here: φ of 64 streams is below
+
+proto::WorkerMessage parsed(const net::Frame& frame) {
+  proto::WorkerMessage message;
+  if (!message.ParseFromString(frame.header)) throw Violation("a worker's message cannot be read");
+  return message;
+}
+
+}  // namespace
+
+Job::Job(const Scenario& scenario, Saboteur* saboteur, bool trace)
+    : scenario_(scenario),
+      saboteur_(saboteur),
+      trace_(trace),
+      dice_(scenario.seed),
+      faults_left_(scenario.faults),
+      engine_(scenario.parameters),
+      tasks_(tests::toy_tasks(scenario.seed)),
+      folder_(scenario.disk ? make_disk_folder() : make_memory_folder()) {}
+
+void Job::say(const std::string& line) const {
+  if (trace_) std::printf("%9.4f  %s\n", agenda_.now(), line.c_str());
+}
+
+bool Job::fault(double probability) {
+  if (faults_left_ <= 0 || !dice_.happens(probability)) return false;
+  --faults_left_;
+  return true;
+}
+
+store::Checkpoint Job::first_checkpoint() const {
+  store::Checkpoint start;
+  start.rule.rule = "neuron_local";
+  start.rule.layout = engine_.theta_layout();
+  start.rule.theta = rule::initial_theta(engine_.theta_layout(), scenario_.seed);
+  return start;
+}
+
+Report Job::run() {
+  say(scenario_.description());
+  for (bool done = false; !done;) {
+    End end = End::died;
+    try {
+      auto start = folder_->read_latest();
+      ++report_.starts;
+      say(fmt::format("start {} from update {}", report_.starts, start ? start->rule.update : -1));
+      ledger_.reset();
+      if (!start) keep(first_checkpoint());
+      end = serve(start ? *start : first_checkpoint());
+    } catch (const Died&) {
+      say("the coordinator dies");
+    }
+    done = end == End::stopped && coordinator_->stop_reason() == coordinator::StopReason::updates;
+    // Without their coordinator the workers of a start are gone too, with all that is under way.
+    agenda_.clear();
+    if (coordinator_) report_.workers_lost += coordinator_->workers_lost();
+    if (!done) coordinator_.reset();
+    workers_.clear();
+  }
+  verify_end();
+  report_.events = agenda_.events();
+  report_.updates = coordinator_->update();
+  report_.seconds = agenda_.now();
+  return report_;
+}
+
+/// One start of the job, until the coordinator has stopped and written its last checkpoint. Throws Died.
+Job::End Job::serve(const store::Checkpoint& start) {
+  ledger_ = std::make_unique<Ledger>(scenario_, tasks_, start,
+                                     [this](const store::Checkpoint& checkpoint) { keep(checkpoint); });
+  std::vector<int> numbers;
+  const auto count = dice_.log_uniform(1, scenario_.most_workers);
+  for (std::int64_t i = 0; i < count; ++i) numbers.push_back(start_worker());
+  coordinator_ =
+      std::make_unique<coordinator::Coordinator>(scenario_.options, start, numbers, *ledger_, agenda_.now());
+  ledger_->watch(*coordinator_);
+  plan_tick();
+  while (!coordinator_->finished()) {
+    agenda_.step();
+    check_bounds();
+  }
+  return finish();
+}
+
+Job::End Job::finish() {
+  say(fmt::format("stopped at update {}: {}", coordinator_->update(),
+                  coordinator::stop_reason_name(coordinator_->stop_reason())));
+  const auto last = coordinator_->snapshot();
+  ledger_->check_checkpoint(last);
+  keep(last);
+  release_all();
+  return End::stopped;
+}
+
+/// Who said farewell is let go, and knows whether MPI can be finalised.
+void Job::release_all() {
+  for (const auto& answer : coordinator_->release()) {
+    auto& worker = *workers_.at(answer.to);
+    if (worker.machine.handle(net::encode(answer.frame)) ||
+        worker.machine.may_finalize() != (coordinator_->workers_lost() == 0))
+      throw Violation(fmt::format("worker {} is not let go as it should be", answer.to));
+  }
+}
+
+void Job::keep(store::Checkpoint checkpoint) {
+  if (saboteur_ != nullptr) saboteur_->checkpoint(checkpoint);
+  std::optional<Cut> cut;
+  if (fault(scenario_.dies_while_writing)) {
+    ++report_.cut_writes;
+    const double at = dice_.happens(0.1) ? 1.0 : dice_.uniform();
+    cut = Cut{at, dice_.happens(0.5)};
+  }
+  say(fmt::format("checkpoint of update {}{}", checkpoint.rule.update, cut ? ", cut" : ""));
+  folder_->write(checkpoint, cut);
+}
+
+int Job::start_worker() {
+  const int number = next_worker_++;
+  workers_[number] = std::make_unique<VirtualWorker>(
+      worker::Worker({engine_, tasks_, scenario_.seed, 1, scenario_.max_length},
+                     {0.0, "virtual", number, 1e9, scenario_.options.deterministic}));
+  agenda_.at(agenda_.now() + dice_.uniform(0.0, scenario_.slowest_message), [this, number] {
+    auto& worker = *workers_.at(number);
+    if (worker.alive) send_up(number, worker.machine.hello());
+  });
+  return number;
+}
+
+void Job::plan_tick() {
+  agenda_.at(agenda_.now() + kTick, [this] {
+    const auto segment = coordinator_->segment();
+    coordinator_->tick(agenda_.now());
+    report_.rollbacks += coordinator_->segment() - segment;
+    ledger_->check();
+    plan_tick();
+  });
+}
+
+void Job::kill(int number, bool with_message) {
+  auto& worker = *workers_.at(number);
+  if (!worker.alive) return;
+  say(fmt::format("worker {} dies{}", number, with_message ? " with its message" : ""));
+  worker.alive = false;
+  if (with_message && worker.flying) *worker.flying = false;
+  if (dice_.happens(scenario_.replaced))
+    agenda_.at(agenda_.now() + dice_.uniform(0.0, 1.0), [this] {
+      say(fmt::format("worker {} joins", next_worker_));
+      start_worker();
+    });
+}
+
+/// Worker to coordinator. The worker may die on the way, and its message with it.
+void Job::send_up(int number, net::Frame frame) {
+  auto& worker = *workers_.at(number);
+  if (fault(scenario_.signal)) worker.machine.signal();
+  auto message = parsed(frame);
+  const int copies = saboteur_ == nullptr ? 1 : saboteur_->to_coordinator(message, frame.floats);
+  frame.header = message.SerializeAsString();
+  const auto bytes = std::make_shared<const std::string>(net::encode(frame));
+  worker.flying = std::make_shared<bool>(true);
+  take_off(worker, bytes->size());
+  const double arrival = agenda_.now() + dice_.uniform(0.0, scenario_.slowest_message);
+  worker.last_up = std::max(worker.last_up, arrival);
+  for (int i = 0; i < copies; ++i)
+    agenda_.at(worker.last_up, [this, number, bytes, flying = worker.flying] {
+      if (*flying) arrive_up(number, *bytes);
+    });
+  if (fault(scenario_.worker_dies)) kill(number, dice_.happens(0.5));
+}
+
+void Job::arrive_up(int number, const std::string& bytes) {
+  --workers_.at(number)->under_way;
+  if (fault(scenario_.coordinator_dies)) throw Died{};
+  const auto frame = net::decode(bytes);
+  const auto message = parsed(frame);
+  const auto segment = coordinator_->segment();
+  if (trace_ && !message.waiting())
+    say(fmt::format("from {}: {}", number, message.ShortDebugString().substr(0, 160)));
+  ledger_->before(number, message, frame.floats);
+  const auto answers = coordinator_->handle(number, bytes, agenda_.now());
+  ledger_->after();
+  report_.rollbacks += coordinator_->segment() - segment;
+  for (const auto& answer : answers) {
+    auto& worker = *workers_.at(answer.to);
+    if (!worker.alive) continue;
+    const auto back = std::make_shared<const std::string>(sabotaged_down(answer.frame));
+    take_off(worker, back->size());
+    worker.last_down =
+        std::max(worker.last_down, agenda_.now() + dice_.uniform(0.0, scenario_.slowest_message));
+    agenda_.at(worker.last_down, [this, to = answer.to, back] { arrive_down(to, *back); });
+  }
+}
+
+std::string Job::sabotaged_down(const net::Frame& frame) {
+  if (saboteur_ == nullptr) return net::encode(frame);
+  proto::CoordinatorMessage message;
+  if (!message.ParseFromString(frame.header)) throw Violation("an answer cannot be read");
+  auto floats = frame.floats;
+  saboteur_->to_worker(message, floats);
+  return net::encode({message.SerializeAsString(), floats});
+}
+
+void Job::arrive_down(int number, const std::string& bytes) {
+  auto& worker = *workers_.at(number);
+  --worker.under_way;
+  if (!worker.alive) return;
+  if (fault(scenario_.worker_dies)) return kill(number, false);
+  auto next = worker.machine.handle(bytes);
+  if (!next) {
+    worker.alive = false;
+    return;
+  }
+  double busy = worker.machine.pause();
+  if (busy == 0.0) busy = dice_.uniform(0.0, scenario_.slowest_truncation);
+  if (fault(scenario_.worker_stalls)) busy += 3.0 * scenario_.options.deadline;
+  agenda_.at(agenda_.now() + busy, [this, number, frame = *std::move(next)] {
+    auto& sender = *workers_.at(number);
+    if (!sender.alive) return;
+    if (fault(scenario_.worker_dies)) return kill(number, false);
+    send_up(number, frame);
+  });
+}
+
+/// Queued bytes stay bounded: a worker has one message or one answer under way, of bounded size.
+void Job::take_off(VirtualWorker& worker, std::size_t bytes) const {
+  if (++worker.under_way > 1) throw Violation("two messages between one worker and the coordinator");
+  if (bytes > kMostBytes) throw Violation(fmt::format("a message of {} bytes", bytes));
+}
+
+/// What else must stay bounded: time, events, waiting gradients.
+void Job::check_bounds() const {
+  if (agenda_.now() > kLongest || agenda_.events() > kMostEvents)
+    throw Violation(fmt::format("no end after {:.0f} virtual seconds and {} events, at update {}",
+                                agenda_.now(), agenda_.events(), coordinator_->update()));
+  if (coordinator_->pending() > scenario_.options.batch)
+    throw Violation("more waiting gradients than a batch");
+}
+
+void Job::verify_end() {
+  const auto last = folder_->read_latest();
+  if (!last) throw Violation("the run has ended, but no checkpoint can be read");
+  if (last->rule.update != scenario_.options.updates)
+    throw Violation(fmt::format("the last checkpoint is of update {}", last->rule.update));
+  if (scenario_.options.deterministic && last->rule.theta != plain_loop(scenario_))
+    throw Violation("θ at the end has other bits than those of a plain loop over the streams");
+}
+
+}  // namespace outerloop::simulation

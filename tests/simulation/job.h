@@ -1,0 +1,97 @@
+#pragma once
+// A whole run in one process: the real coordinator and workers, over virtual messages and virtual time.
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "coordinator/coordinator.h"
+#include "tests/simulation/agenda.h"
+#include "tests/simulation/engine.h"
+#include "tests/simulation/folder.h"
+#include "tests/simulation/ledger.h"
+#include "tests/simulation/scenario.h"
+#include "worker/worker.h"
+
+namespace outerloop::simulation {
+
+/// Plants a bug, so that the simulation itself can be tested.
+class Saboteur {
+ public:
+  virtual ~Saboteur() = default;
+  /// Of a message on its way to the coordinator; returns how often it arrives.
+  virtual int to_coordinator(proto::WorkerMessage&, std::vector<float>&) { return 1; }
+  virtual void to_worker(proto::CoordinatorMessage&, std::vector<float>&) {}
+  /// Of a checkpoint on its way to the folder.
+  virtual void checkpoint(store::Checkpoint&) {}
+};
+
+/// What happened, for the summary.
+struct Report {
+  std::int64_t events = 0;
+  std::int64_t updates = 0;
+  std::int64_t starts = 0;  ///< of the coordinator
+  std::int64_t workers_lost = 0;
+  std::int64_t rollbacks = 0;
+  std::int64_t cut_writes = 0;
+  double seconds = 0.0;  ///< virtual
+};
+
+class Job {
+ public:
+  explicit Job(const Scenario& scenario, Saboteur* saboteur = nullptr, bool trace = false);
+
+  /// Runs until all updates are made, over all deaths. Throws Violation.
+  Report run();
+
+ private:
+  struct VirtualWorker {
+    explicit VirtualWorker(worker::Worker m) : machine(std::move(m)) {}
+    worker::Worker machine;
+    bool alive = true;
+    bool stopped = false;          ///< in good order
+    double last_up = 0.0;          ///< arrival of its newest message; order within a pair is kept
+    double last_down = 0.0;        ///< likewise of the newest answer
+    std::shared_ptr<bool> flying;  ///< cleared where a message is lost with its sender
+    int under_way = 0;             ///< messages and answers between it and the coordinator
+  };
+  enum class End { died, stopped };
+
+  store::Checkpoint first_checkpoint() const;
+  End serve(const store::Checkpoint& start);
+  End finish();
+  void release_all();
+  void keep(store::Checkpoint checkpoint);
+  int start_worker();
+  void plan_tick();
+  void send_up(int number, net::Frame frame);
+  void arrive_up(int number, const std::string& bytes);
+  void arrive_down(int number, const std::string& bytes);
+  std::string sabotaged_down(const net::Frame& frame);
+  void take_off(VirtualWorker& worker, std::size_t bytes) const;
+  void kill(int number, bool with_message);
+  void check_bounds() const;
+  void verify_end();
+  bool fault(double probability);
+  void say(const std::string& line) const;
+
+  const Scenario& scenario_;
+  Saboteur* saboteur_;
+  bool trace_;
+  Dice dice_;
+  std::int64_t faults_left_;
+  Engine engine_;
+  data::TaskDistribution tasks_;
+  std::unique_ptr<Folder> folder_;
+  Agenda agenda_;
+  std::map<int, std::unique_ptr<VirtualWorker>> workers_;
+  int next_worker_ = 1;
+  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<coordinator::Coordinator> coordinator_;
+  Report report_;
+};
+
+/// θ after `updates` of a deterministic run, by the definition alone: a plain loop over streams.
+std::vector<double> plain_loop(const Scenario& scenario);
+
+}  // namespace outerloop::simulation

@@ -1,0 +1,215 @@
+#include "tests/simulation/ledger.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace outerloop::simulation {
+
+Ledger::Ledger(const Scenario& scenario, const data::TaskDistribution& tasks, const store::Checkpoint& start,
+               std::function<void(const store::Checkpoint&)> keep)
+    : scenario_(scenario),
+      tasks_(tasks),
+      keep_(std::move(keep)),
+      deterministic_(scenario.options.deterministic),
+      now_{start.rule.update,
+           start.rule.theta,
+           coordinator::Adam(scenario.options.adam, start.rule.theta.size()),
+           {},
+           start.counters,
+           {}},
+      saved_(now_),
+      last_due_(start.rule.update) {
+  if (!start.adam_m.empty()) now_.adam.restore(start.adam_m, start.adam_v, start.adam_step);
+  for (std::int64_t i = 0; i < scenario.options.streams; ++i)
+    now_.position[static_cast<std::uint32_t>(i)] = {0, 0};
+  now_.counters.erase("workers_lost");
+  for (const auto& stream : start.streams) now_.position[stream.stream] = {stream.task, stream.step};
+  saved_ = now_;
+}
+
+void Ledger::require(bool condition, const std::string& what) const {
+  if (!condition) throw Violation(fmt::format("{} (at update {})", what, now_.update));
+}
+
+std::int64_t Ledger::count_of(const std::string& name) const {
+  const auto found = now_.counters.find(name);
+  return found == now_.counters.end() ? 0 : found->second;
+}
+
+void Ledger::before(int from, const proto::WorkerMessage& message, const std::vector<float>& floats) {
+  const auto& members = coordinator_->membership().members();
+  const auto member = members.find(from);
+  const bool known = member != members.end() && member->second.active();
+  if (!message.has_gradient() || !known) return;
+  current_ = Current{from, message, floats, coordinator_->stopping() || message.signalled()};
+}
+
+void Ledger::after() {
+  enter();
+  check();
+}
+
+/// Decides what becomes of the gradient being delivered. At the latest when the coordinator makes an update.
+void Ledger::enter() {
+  if (!current_) return;
+  const Current current = *std::move(current_);
+  current_.reset();
+  const auto& gradient = current.message.gradient();
+  if (current.ends) return;
+  Entry entry{current.from, fate(current.message, current.floats), current.floats, {}};
+  if (current.message.segment() == segment_) {
+    check_position(gradient);
+    entry.next = next_position(gradient, entry.cause);
+  }
+  if (!deterministic_) now_.position[gradient.stream()] = entry.next;
+  if (entry.cause == "stale" || (!deterministic_ && !entry.cause.empty()))
+    count(entry);
+  else if (deterministic_)
+    require(slots_.emplace(gradient.stream(), std::move(entry)).second,
+            fmt::format("stream {} contributes twice to one update", gradient.stream()));
+  else
+    batch_.push_back(std::move(entry));
+}
+
+std::string Ledger::fate(const proto::WorkerMessage& message, const std::vector<float>& floats) const {
+  const auto& gradient = message.gradient();
+  const std::int64_t bound = deterministic_ ? 0 : scenario_.options.staleness_bound;
+  if (message.segment() != segment_ || now_.update - gradient.theta_version() > bound) return "stale";
+  require(gradient.theta_version() <= now_.update, "a gradient of a θ that does not exist yet");
+  if (gradient.outcome() == proto::Gradient::dead_features) return "dead_features";
+  if (gradient.outcome() == proto::Gradient::not_finite) return "not_finite";
+  require(static_cast<std::int64_t>(floats.size()) == scenario_.parameters, "a gradient of another layout");
+  return gradient.norm() > scenario_.options.reject_norm ? "norm" : "";
+}
+
+void Ledger::check_position(const proto::Gradient& gradient) const {
+  const Position at{gradient.task(), gradient.step()};
+  const auto expected = now_.position.find(gradient.stream());
+  require(expected != now_.position.end(), fmt::format("a gradient of stream {}", gradient.stream()));
+  // Asynchronous: a worker that was lost may have taken some with it.
+  const bool right = deterministic_ ? at == expected->second : at >= expected->second;
+  require(right, fmt::format("a gradient of stream {} comes from task {}, step {}, but the stream stands at "
+                             "task {}, step {}: applied twice, or gone on from a wrong place",
+                             gradient.stream(), at.first, at.second, expected->second.first,
+                             expected->second.second));
+}
+
+Ledger::Position Ledger::next_position(const proto::Gradient& gradient, const std::string& cause) const {
+  const std::int64_t step = gradient.step() + gradient.length();
+  const bool stays = gradient.outcome() == proto::Gradient::finished && (!deterministic_ || cause.empty()) &&
+                     step < tasks_.sample(gradient.stream(), gradient.task()).inner_steps;
+  return stays ? Position{gradient.task(), step} : Position{gradient.task() + 1, 0};
+}
+
+void Ledger::count(const Entry& entry) {
+  auto& tally = now_.tallies[entry.worker];
+  ++(entry.cause.empty() ? tally.gradients : tally.refused[entry.cause]);
+  ++now_.counters[entry.cause.empty() ? "gradients" : "refused." + entry.cause];
+}
+
+/// The update again, from what was delivered: the mean over the batch in its order, clipped, into Adam.
+void Ledger::repeat_update() {
+  const auto& o = scenario_.options;
+  if (deterministic_) {
+    require(static_cast<std::int64_t>(slots_.size()) == o.streams, "an update lacks a stream");
+    for (auto& [stream, entry] : slots_) {
+      now_.position[stream] = entry.next;
+      batch_.push_back(std::move(entry));
+    }
+    slots_.clear();
+  }
+  require(static_cast<std::int64_t>(batch_.size()) == o.batch, "an update of another number of gradients");
+  std::vector<double> mean(now_.theta.size());
+  for (const auto& entry : batch_) {
+    count(entry);
+    for (std::size_t i = 0; entry.cause.empty() && i < mean.size(); ++i)
+      mean[i] += static_cast<double>(entry.floats[i]);
+  }
+  batch_.clear();
+  double squares = 0.0;
+  for (auto& value : mean) {
+    value /= static_cast<double>(o.batch);
+    squares += value * value;
+  }
+  const double norm = std::sqrt(squares);
+  if (o.batch_norm_clip > 0.0 && norm > o.batch_norm_clip)
+    for (auto& value : mean) value *= o.batch_norm_clip / norm;
+  now_.adam.update(now_.theta, mean);
+  ++now_.update;
+}
+
+void Ledger::on_update(const coordinator::UpdateRecord& record) {
+  enter();
+  repeat_update();
+  require(record.update == now_.update, fmt::format("the coordinator is at update {}", record.update));
+  require(record.batch.staleness_max <= scenario_.options.staleness_bound, "staleness exceeds its bound");
+  require(record.gradients == count_of("gradients"), "another number of gradients was applied");
+  const auto state = coordinator_->snapshot();
+  require(state.rule.theta == now_.theta, "θ is not what the delivered gradients make of it");
+  require(state.history.at("update").size() == static_cast<std::size_t>(now_.update), "the history's length");
+  const auto& tallies = coordinator_->tallies();
+  for (const auto& [worker, tally] : now_.tallies) {
+    const auto found = tallies.find(worker);
+    require(found != tallies.end() && found->second.gradients == tally.gradients &&
+                found->second.refused == tally.refused,
+            fmt::format("the gradients of worker {} are counted wrong", worker));
+  }
+  const auto every = scenario_.options.checkpoint_every;
+  if (every == 0 || now_.update - last_due_ < every || due_ || now_.update == scenario_.options.updates)
+    return;
+  due_ = true;
+  last_due_ = now_.update;
+  due_position_ = now_.position;
+}
+
+void Ledger::check_checkpoint(const store::Checkpoint& c) const {
+  require(c.rule.update == now_.update && c.rule.theta == now_.theta, "a checkpoint with another θ");
+  require(c.adam_step == now_.adam.step() && c.adam_m == now_.adam.m() && c.adam_v == now_.adam.v(),
+          "a checkpoint with another state of Adam");
+  for (const auto& [name, value] : now_.counters)
+    require(c.counters.count(name) > 0 && c.counters.at(name) == value, "a checkpoint counts other " + name);
+  require(static_cast<std::int64_t>(c.streams.size()) == scenario_.options.streams,
+          fmt::format("a checkpoint holds {} streams of {}", c.streams.size(), scenario_.options.streams));
+  const auto& least = deterministic_ ? now_.position : due_position_;
+  for (const auto& stream : c.streams) {
+    const Position at{stream.task, stream.step};
+    const auto found = least.find(stream.stream);
+    if (!deterministic_ && found == least.end()) continue;
+    require(found != least.end() && (deterministic_ ? at == found->second : at >= found->second),
+            fmt::format("a checkpoint has stream {} at task {}, step {}, but it stands at task {}, step {}",
+                        stream.stream, at.first, at.second, found->second.first, found->second.second));
+  }
+}
+
+void Ledger::on_checkpoint(const store::Checkpoint& checkpoint) {
+  if (!deterministic_) require(due_, "a checkpoint that is not due");
+  check_checkpoint(checkpoint);
+  due_ = false;
+  saved_ = now_;
+  keep_(checkpoint);
+}
+
+void Ledger::on_rollback(std::int64_t update) {
+  require(deterministic_, "a rollback in asynchronous mode");
+  require(update == saved_.update,
+          fmt::format("a rollback to update {} instead of {}", update, saved_.update));
+  now_ = saved_;
+  slots_.clear();
+  ++segment_;
+  due_ = false;
+  last_due_ = update;
+}
+
+void Ledger::check() const {
+  require(coordinator_->update() == now_.update,
+          fmt::format("θ's version is {} without reason", coordinator_->update()));
+  require(coordinator_->gradients() == count_of("gradients"), "the number of applied gradients");
+  const std::size_t pending = deterministic_ ? slots_.size() : batch_.size();
+  require(coordinator_->pending() == static_cast<std::int64_t>(pending), "the number of waiting gradients");
+  for (const auto& [cause, number] : coordinator_->refused())
+    require(number == count_of("refused." + cause), "the number of gradients refused as " + cause);
+}
+
+}  // namespace outerloop::simulation

@@ -1,0 +1,96 @@
+#pragma once
+// What must be true after every event, kept by a second, much simpler account of the run: it decides the fate
+// of every gradient that is delivered, repeats every update with it, and knows where every stream stands.
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/data/task.h"
+#include "coordinator/coordinator.h"
+#include "tests/simulation/scenario.h"
+
+namespace outerloop::simulation {
+
+/// Something that must never be was seen.
+struct Violation : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class Ledger : public coordinator::Observer {
+ public:
+  /// `start` is what the coordinator starts from; `keep` writes a checkpoint.
+  Ledger(const Scenario& scenario, const data::TaskDistribution& tasks, const store::Checkpoint& start,
+         std::function<void(const store::Checkpoint&)> keep);
+  void watch(const coordinator::Coordinator& coordinator) { coordinator_ = &coordinator; }
+
+  /// To be called around Coordinator::handle.
+  void before(int from, const proto::WorkerMessage& message, const std::vector<float>& floats);
+  void after();
+  /// After everything else that may change the coordinator.
+  void check() const;
+
+  /// The checkpoint holds θ, Adam, the counters and every stream where it belongs.
+  void check_checkpoint(const store::Checkpoint& checkpoint) const;
+
+  void on_update(const coordinator::UpdateRecord& record) override;
+  void on_checkpoint(const store::Checkpoint& checkpoint) override;
+  void on_rollback(std::int64_t update) override;
+  void on_warning(const std::string& line) override { warnings_.push_back(line); }
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+ private:
+  using Position = std::pair<std::uint32_t, std::int64_t>;  ///< task, inner steps of it
+  /// A delivered gradient: what becomes of it.
+  struct Entry {
+    int worker = 0;
+    std::string cause;  ///< empty: applied
+    std::vector<float> floats;
+    Position next;
+  };
+  struct Account {
+    std::int64_t update = 0;
+    std::vector<double> theta;
+    coordinator::Adam adam;
+    std::map<std::uint32_t, Position> position;  ///< deterministic: at the present θ
+    std::map<std::string, std::int64_t> counters;
+    std::map<int, coordinator::Tally> tallies;
+  };
+
+  void enter();
+  std::string fate(const proto::WorkerMessage& message, const std::vector<float>& floats) const;
+  void check_position(const proto::Gradient& gradient) const;
+  Position next_position(const proto::Gradient& gradient, const std::string& cause) const;
+  void count(const Entry& entry);
+  void repeat_update();
+  std::int64_t count_of(const std::string& name) const;
+  void require(bool condition, const std::string& what) const;
+
+  const Scenario& scenario_;
+  const data::TaskDistribution& tasks_;
+  std::function<void(const store::Checkpoint&)> keep_;
+  const coordinator::Coordinator* coordinator_ = nullptr;
+  bool deterministic_;
+  Account now_;
+  Account saved_;                         ///< at the last checkpoint
+  std::vector<Entry> batch_;              ///< asynchronous: by arrival
+  std::map<std::uint32_t, Entry> slots_;  ///< deterministic: by stream
+  std::uint32_t segment_ = 0;
+  std::int64_t last_due_ = 0;
+  bool due_ = false;  ///< a checkpoint is being collected
+  std::map<std::uint32_t, Position> due_position_;
+  struct Current {
+    int from;
+    proto::WorkerMessage message;
+    std::vector<float> floats;
+    bool ends = false;  ///< θ is final: neither applied nor refused
+  };
+  std::optional<Current> current_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace outerloop::simulation

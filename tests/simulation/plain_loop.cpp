@@ -1,0 +1,51 @@
+// The deterministic mode's result by its definition: no messages, no workers, no faults.
+#include <cmath>
+
+#include "common/rule/theta.h"
+#include "tests/simulation/job.h"
+
+namespace outerloop::simulation {
+namespace {
+
+double norm(const std::vector<double>& values) {
+  double squares = 0.0;
+  for (const double value : values) squares += value * value;
+  return std::sqrt(squares);
+}
+
+}  // namespace
+
+std::vector<double> plain_loop(const Scenario& scenario) {
+  const auto& o = scenario.options;
+  Engine engine(scenario.parameters);
+  const auto tasks = tests::toy_tasks(scenario.seed);
+  auto theta = rule::initial_theta(engine.theta_layout(), scenario.seed);
+  coordinator::Adam adam(o.adam, theta.size());
+  std::vector<worker::Stream> streams;
+  for (std::int64_t i = 0; i < o.streams; ++i) {
+    store::StreamState state;
+    state.stream = static_cast<std::uint32_t>(i);
+    streams.emplace_back(worker::StreamContext{engine, tasks, scenario.seed, 1, scenario.max_length}, state);
+  }
+  for (std::int64_t update = 0; update < o.updates; ++update) {
+    std::vector<double> mean(theta.size());
+    for (auto& stream : streams) {
+      const auto step = stream.advance(theta);
+      if (step.result.outcome != rule::Outcome::finished) continue;
+      if (norm(step.result.d_theta) > o.reject_norm) {
+        if (stream.state().task == step.task) stream.begin_next_task();
+        continue;
+      }
+      for (std::size_t i = 0; i < mean.size(); ++i)
+        mean[i] += static_cast<double>(static_cast<float>(step.result.d_theta[i]));
+    }
+    for (auto& value : mean) value /= static_cast<double>(o.batch);
+    const double size = norm(mean);
+    if (o.batch_norm_clip > 0.0 && size > o.batch_norm_clip)
+      for (auto& value : mean) value *= o.batch_norm_clip / size;
+    adam.update(theta, mean);
+  }
+  return theta;
+}
+
+}  // namespace outerloop::simulation

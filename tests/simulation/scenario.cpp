@@ -1,0 +1,53 @@
+#include "tests/simulation/scenario.h"
+
+#include <fmt/format.h>
+
+#include "tests/simulation/engine.h"
+
+namespace outerloop::simulation {
+
+Scenario draw_scenario(std::uint64_t seed) {
+  Dice dice(seed ^ 0x5eed);
+  Scenario s;
+  s.seed = seed;
+  auto& o = s.options;
+  o.deterministic = dice.happens(0.5);
+  s.most_workers = dice.log_uniform(1, 64);
+  o.streams = dice.log_uniform(1, s.most_workers > 16 ? 64 : 24);
+  o.batch = o.deterministic ? o.streams : dice.log_uniform(1, 16);
+  o.updates = dice.log_uniform(2, o.deterministic && o.streams > 16 ? 8 : 24);
+  o.staleness_bound = coordinator::default_staleness_bound(s.most_workers, o.batch);
+  if (dice.happens(0.2)) o.staleness_bound = 1;
+  o.reject_norm = 0.5 * Engine::kTooLarge;
+  o.batch_norm_clip = dice.happens(0.5) ? 1.0 : 0.0;
+  o.adam.learning_rate = 0.05;
+  o.adam.warmup_updates = dice.log_uniform(1, 4);
+  o.average_decay = dice.happens(0.5) ? 0.9 : 0.0;
+  o.checkpoint_every = dice.happens(0.1) ? 0 : dice.log_uniform(1, 6);
+  o.max_failures = dice.happens(0.2) ? 1 : 1000;
+  o.deadline = 0.4;
+  s.max_length = dice.log_uniform(1, 4);
+  s.disk = o.streams <= 4 && dice.happens(0.04);
+  s.slowest_message = dice.happens(0.3) ? 0.1 : 0.005;
+  s.slowest_truncation = dice.uniform(0.001, 0.03);
+  if (dice.happens(0.1)) return s;  // all goes well
+  s.faults = dice.log_uniform(1, 12);
+  const double rate = dice.uniform(0.2, 2.0) / static_cast<double>(o.updates * o.batch);
+  const auto maybe = [&](double probability) { return dice.happens(0.6) ? probability : 0.0; };
+  s.worker_dies = maybe(rate);
+  s.worker_stalls = maybe(0.3 * rate);
+  s.coordinator_dies = maybe(0.3 * rate);
+  s.dies_while_writing = maybe(dice.uniform(0.05, 0.6));
+  s.signal = maybe(0.3 * rate);
+  s.replaced = maybe(dice.uniform(0.2, 1.0));
+  return s;
+}
+
+std::string Scenario::description() const {
+  return fmt::format(
+      "{}, {} streams, batch {}, {} updates, up to {} workers, a checkpoint every {} updates{}",
+      options.deterministic ? "deterministic" : "asynchronous", options.streams, options.batch,
+      options.updates, most_workers, options.checkpoint_every, disk ? ", on disk" : "");
+}
+
+}  // namespace outerloop::simulation

@@ -1,0 +1,54 @@
+#pragma once
+// What one seed means: the job, and what goes wrong in it.
+#include <cstdint>
+#include <string>
+
+#include "common/rule/random.h"
+#include "coordinator/coordinator.h"
+
+namespace outerloop::simulation {
+
+/// Draws one after the other; the same seed gives the same sequence everywhere.
+class Dice {
+ public:
+  explicit Dice(std::uint64_t seed) : random_(seed, 0, 0, rule::Purpose::test) {}
+  double uniform() { return random_.uniform(next_++); }
+  double uniform(double low, double high) { return random_.uniform(next_++, low, high); }
+  bool happens(double probability) { return uniform() < probability; }
+  /// Both ends included, small values more often.
+  std::int64_t log_uniform(std::int64_t low, std::int64_t high) {
+    return random_.log_uniform(next_++, low, high);
+  }
+
+ private:
+  rule::Random random_;
+  std::uint32_t next_ = 0;
+};
+
+struct Scenario {
+  std::uint64_t seed = 0;
+  coordinator::CoordinatorOptions options;
+  std::int64_t most_workers = 1;  ///< each start of the job draws its number
+  std::int64_t parameters = 4;
+  std::int64_t max_length = 3;  ///< inner steps per truncation
+  bool disk = false;            ///< checkpoints as real files
+
+  // Per opportunity, as long as `faults` are left.
+  std::int64_t faults = 0;
+  double worker_dies = 0.0;         ///< at a message sent or received
+  double worker_stalls = 0.0;       ///< for longer than the deadline
+  double coordinator_dies = 0.0;    ///< before a message is handled
+  double dies_while_writing = 0.0;  ///< per checkpoint
+  double signal = 0.0;              ///< per message sent
+  double replaced = 0.0;            ///< a dead worker, by a new one
+
+  // Seconds of virtual time.
+  double slowest_message = 0.01;
+  double slowest_truncation = 0.02;
+
+  std::string description() const;
+};
+
+Scenario draw_scenario(std::uint64_t seed);
+
+}  // namespace outerloop::simulation

@@ -1,0 +1,148 @@
+// The simulation is itself tested: deliberate bugs, planted into messages and checkpoints, must be caught.
+#include <algorithm>
+
+#include "tests/catch.h"
+#include "tests/simulation/job.h"
+
+using namespace outerloop;
+using namespace outerloop::simulation;
+
+namespace {
+
+constexpr std::uint64_t kSeeds = 300;
+
+/// Seeds with `deterministic` or without.
+template <class Planted>
+std::int64_t caught(bool deterministic, const std::string& expected, std::string& said) {
+  std::int64_t count = 0;
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const Scenario scenario = draw_scenario(seed);
+    if (scenario.options.deterministic != deterministic) continue;
+    Planted saboteur;
+    try {
+      Job(scenario, &saboteur).run();
+    } catch (const Violation& violation) {
+      said = violation.what();
+      count += said.find(expected) != std::string::npos ? 1 : 0;
+    }
+  }
+  return count;
+}
+
+struct Nothing : Saboteur {};
+
+/// The third gradient arrives twice.
+struct AppliedTwice : Saboteur {
+  int to_coordinator(proto::WorkerMessage& message, std::vector<float>&) override {
+    return message.has_gradient() && ++seen == 3 ? 2 : 1;
+  }
+  int seen = 0;
+};
+
+/// Every checkpoint lacks its last stream.
+struct ForgottenInCheckpoint : Saboteur {
+  void checkpoint(store::Checkpoint& checkpoint) override {
+    if (!checkpoint.streams.empty()) checkpoint.streams.pop_back();
+  }
+};
+
+/// Workers forget one of their streams when they are asked for all.
+struct ForgottenByWorker : Saboteur {
+  int to_coordinator(proto::WorkerMessage& message, std::vector<float>&) override {
+    if (message.streams_size() > 0) message.mutable_streams()->RemoveLast();
+    return 1;
+  }
+};
+
+/// A stream's φ is a little off in every checkpoint.
+struct PhiOff : Saboteur {
+  void checkpoint(store::Checkpoint& checkpoint) override {
+    for (auto& stream : checkpoint.streams)
+      if (!stream.phi.empty()) stream.phi[0] += 1e-5;
+  }
+};
+
+/// Adam's second moment is not kept.
+struct AdamForgotten : Saboteur {
+  void checkpoint(store::Checkpoint& checkpoint) override {
+    for (auto& value : checkpoint.adam_v) value = 0.0;
+  }
+};
+
+/// Workers are not told that a stream begins its next task.
+struct RestartForgotten : Saboteur {
+  void to_worker(proto::CoordinatorMessage& message, std::vector<float>&) override {
+    message.clear_restart();
+  }
+};
+
+/// One worker's θ is a little off, once.
+struct ThetaOff : Saboteur {
+  void to_worker(proto::CoordinatorMessage&, std::vector<float>& theta) override {
+    if (!theta.empty() && ++seen == 2) theta[0] += 1e-3f;
+  }
+  int seen = 0;
+};
+
+/// A worker says that its gradients are of the newest θ it heard of, whatever it computed them with.
+struct FalseVersion : Saboteur {
+  int to_coordinator(proto::WorkerMessage& message, std::vector<float>&) override {
+    if (message.has_gradient()) message.mutable_gradient()->set_theta_version(newest + 1);
+    return 1;
+  }
+  void to_worker(proto::CoordinatorMessage& message, std::vector<float>&) override {
+    newest = std::max(newest, message.theta_version());
+  }
+  std::int64_t newest = 0;
+};
+
+/// Gradients vanish on their way: what the coordinator gets says only that the worker waits.
+struct Vanishing : Saboteur {
+  int to_coordinator(proto::WorkerMessage& message, std::vector<float>& floats) override {
+    if (!message.has_gradient() || ++seen != 3) return 1;
+    message.set_waiting(true);
+    floats.clear();
+    return 1;
+  }
+  int seen = 0;
+};
+
+}  // namespace
+
+TEST_CASE("without a planted bug the same seeds pass") {
+  std::string said;
+  CHECK(caught<Nothing>(false, "", said) == 0);
+  CHECK(caught<Nothing>(true, "", said) == 0);
+  CHECK(said == "");
+}
+
+TEST_CASE("a gradient that is applied twice is caught in most runs") {
+  std::string said;
+  CHECK(caught<AppliedTwice>(false, "applied twice", said) > 50);
+  CHECK(caught<AppliedTwice>(true, "twice", said) > 50);
+}
+
+TEST_CASE("a stream that is forgotten in a checkpoint is caught where the run goes on from it") {
+  std::string said;
+  CHECK(caught<ForgottenInCheckpoint>(true, "bits", said) > 5);
+  CHECK(caught<ForgottenByWorker>(true, "a checkpoint has stream", said) > 50);
+  CHECK(caught<ForgottenByWorker>(false, "a checkpoint has stream", said) > 30);
+}
+
+TEST_CASE("a wrong φ, lost moments of Adam, or a wrong θ shows in θ's bits at the end") {
+  std::string said;
+  CHECK(caught<PhiOff>(true, "other bits", said) > 5);
+  CHECK(caught<AdamForgotten>(true, "other bits", said) > 5);
+  CHECK(caught<ThetaOff>(true, "other bits", said) > 50);
+}
+
+TEST_CASE("a refused gradient whose stream goes on in its task is caught") {
+  std::string said;
+  CHECK(caught<RestartForgotten>(true, "wrong place", said) > 20);
+}
+
+TEST_CASE("a false version and a vanished gradient are caught") {
+  std::string said;
+  CHECK(caught<FalseVersion>(false, "does not exist yet", said) > 50);
+  CHECK(caught<Vanishing>(true, "no end", said) > 10);
+}
