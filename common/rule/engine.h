@@ -17,7 +17,7 @@ enum class EngineKind { fused, reference };
 enum class Precision { float32, mixed, float64 };
 
 struct EngineOptions {
-  EngineKind kind = EngineKind::reference;
+  EngineKind kind = EngineKind::fused;
   Precision precision = Precision::float32;
   std::string device = "cpu";             ///< cpu | cuda | cuda:i
   std::string instruction_set = "auto";   ///< auto | avx512 | avx2 | sse4 | baseline (fused only)

@@ -68,7 +68,19 @@ Problem make_problem(rule::RuleOptions options, const ProblemSize& size) {
 
 std::unique_ptr<rule::Engine> reference_engine(const rule::RuleOptions& options, rule::Precision precision) {
   rule::EngineOptions engine;
+  engine.kind = rule::EngineKind::reference;
   engine.precision = precision;
+  return rule::make_engine(options, engine);
+}
+
+std::unique_ptr<rule::Engine> fused_engine(const rule::RuleOptions& options, rule::Precision precision,
+                                           const std::string& instruction_set,
+                                           std::int64_t memory_budget_mib) {
+  rule::EngineOptions engine;
+  engine.kind = rule::EngineKind::fused;
+  engine.precision = precision;
+  engine.instruction_set = instruction_set;
+  engine.memory_budget_mib = memory_budget_mib;
   return rule::make_engine(options, engine);
 }
 

@@ -37,4 +37,21 @@ Problem make_problem(rule::RuleOptions rule, const ProblemSize& size);
 std::unique_ptr<rule::Engine> reference_engine(const rule::RuleOptions& rule,
                                                rule::Precision precision = rule::Precision::float64);
 
+std::unique_ptr<rule::Engine> fused_engine(const rule::RuleOptions& rule,
+                                           rule::Precision precision = rule::Precision::float64,
+                                           const std::string& instruction_set = "auto",
+                                           std::int64_t memory_budget_mib = 1024);
+
+/// Tests of what every engine promises are built once for each: this is the one that they are built for.
+#ifdef OUTERLOOP_TEST_FUSED
+inline constexpr auto kEngineUnderTest = rule::EngineKind::fused;
+#else
+inline constexpr auto kEngineUnderTest = rule::EngineKind::reference;
+#endif
+inline std::unique_ptr<rule::Engine> engine_under_test(const rule::RuleOptions& rule,
+                                                       rule::Precision precision = rule::Precision::float64) {
+  return kEngineUnderTest == rule::EngineKind::fused ? fused_engine(rule, precision)
+                                                     : reference_engine(rule, precision);
+}
+
 }  // namespace outerloop::tests

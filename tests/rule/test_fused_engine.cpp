@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 
 #include "common/rule/error.h"
+#include "common/rule/fused/engine.h"
 #include "common/rule/fused/instruction_set.h"
 #include "common/rule/random.h"
 #include "tests/catch.h"
@@ -13,16 +15,6 @@ namespace outerloop::tests {
 namespace {
 
 using rule::Precision;
-
-std::unique_ptr<rule::Engine> fused_engine(const rule::RuleOptions& rule, Precision precision,
-                                           const std::string& set = "auto", std::int64_t budget_mib = 1024) {
-  rule::EngineOptions options;
-  options.kind = rule::EngineKind::fused;
-  options.precision = precision;
-  options.instruction_set = set;
-  options.memory_budget_mib = budget_mib;
-  return rule::make_engine(rule, options);
-}
 
 /// max |a − b| / max |b|
 double difference(const std::vector<double>& a, const std::vector<double>& b) {
@@ -94,6 +86,91 @@ TEST_CASE("float64: random shapes give what the reference gives") {
   std::printf("%d shapes: state %.1e, meta-objective %.1e, gradient %.1e\n", compared, worst_phi,
               worst_objective, worst_gradient);
   CHECK(compared > 100);
+}
+
+TEST_CASE(
+    "every instruction set gives the reference's numbers, and its own bits whatever the memory budget") {
+  for (const std::uint32_t seed : {3u, 10u, 20u, 31u}) {
+    auto problem = random_problem(seed, true);
+    problem.steps.resize(1);
+    for (int t = 0; t < 4; ++t) problem.steps.push_back(problem.steps[0]);
+    const auto expected = run(*reference_engine(problem.rule), problem);
+    if (expected.outcome != rule::Outcome::finished) continue;
+    for (const auto& set : rule::fused::available_instruction_sets()) {
+      INFO("seed " << seed << ", " << set);
+      const auto exact = run(*fused_engine(problem.rule, Precision::float64, set), problem);
+      CHECK(difference(exact.d_theta, expected.d_theta) < 1e-9);
+      CHECK(difference(exact.phi, expected.phi) < 1e-9);
+      const auto kept = run(*fused_engine(problem.rule, Precision::float32, set), problem);
+      const auto tight = run(*fused_engine(problem.rule, Precision::float32, set, 1), problem);
+      CHECK(kept.d_theta == tight.d_theta);
+      CHECK(kept.phi == tight.phi);
+      CHECK(kept.meta_objective == tight.meta_objective);
+      CHECK(difference(kept.phi, exact.phi) < 1e-3);
+    }
+  }
+}
+
+TEST_CASE("the memory budget is kept where one step's activations fit, and recomputing starts beyond it") {
+  auto options = small_neuron_local();
+  options.neuron_local.hidden_channels = options.neuron_local.top_channels = 16;
+  options.neuron_local.delta_channels = 8;
+  ProblemSize size;
+  size.units = {64, 48, 16};
+  size.batch = 32;
+  size.steps = 40;
+  const auto problem = make_problem(options, size);
+  const auto arena = [&](std::int64_t budget_mib) {
+    rule::EngineOptions engine;
+    engine.memory_budget_mib = budget_mib;
+    const auto fused = rule::fused::make_fused_engine(problem.rule, engine);
+    const auto result = run(*fused, problem);
+    CHECK(result.outcome == rule::Outcome::finished);
+    return fused->arena_bytes();
+  };
+  const auto all = arena(1024);
+  const auto tight = arena(32);
+  CHECK(all > 64 << 20);
+  CHECK(tight <= 32 << 20);
+  CHECK(tight > 24 << 20);  // and uses what it may
+}
+
+TEST_CASE("minibatches of different sizes are refused in a truncation and fine in an unroll") {
+  ProblemSize size;
+  size.steps = 2;
+  auto problem = make_problem(small_neuron_local(), size);
+  size.batch = 9;
+  const auto other = make_problem(small_neuron_local(), size);
+  problem.steps[1].inner = other.steps[1].inner;
+  const auto engine = fused_engine(problem.rule);
+  CHECK_THROWS_AS(run(*engine, problem), Error);
+  const std::vector<rule::Batch> batches = {problem.steps[0].inner, problem.steps[1].inner,
+                                            problem.steps[0].inner};
+  const auto got = engine->unroll(problem.architecture, problem.theta, problem.phi, batches);
+  const auto expected =
+      reference_engine(problem.rule)->unroll(problem.architecture, problem.theta, problem.phi, batches);
+  CHECK(difference(got, expected) < 1e-9);
+}
+
+TEST_CASE("one engine serves architectures in turn, with the bits of an engine of its own") {
+  std::vector<Problem> problems;
+  for (const std::uint32_t seed : {1u, 2u, 3u}) {
+    ProblemSize size;
+    size.seed = seed;
+    size.units = {7 + static_cast<std::int64_t>(seed), 5, 6, 4};
+    size.batch = 4 + seed;
+    problems.push_back(make_problem(small_neuron_local(), size));
+  }
+  const auto shared = fused_engine(problems[0].rule, Precision::float32);
+  for (int round = 0; round < 2; ++round)
+    for (const auto& problem : problems) {
+      const auto got = run(*shared, problem);
+      const auto alone = run(*fused_engine(problem.rule, Precision::float32), problem);
+      CHECK(got.d_theta == alone.d_theta);
+      CHECK(got.phi == alone.phi);
+      // Evaluations in between change nothing.
+      shared->meta_objective(problem.architecture, problem.theta, problem.phi, problem.steps[0]);
+    }
 }
 
 }  // namespace outerloop::tests

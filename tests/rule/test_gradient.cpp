@@ -56,7 +56,7 @@ double entry_error(rule::Engine& engine, const Problem& problem, std::size_t at,
 /// Errors are relative to the largest gradient of the tensor, or to a thousandth of the largest of all where
 /// that is more: differences of J carry rounding noise of its own size.
 Worst compare_with_differences(const std::string& name, const Problem& problem) {
-  const auto engine = reference_engine(problem.rule);
+  const auto engine = engine_under_test(problem.rule);
   const auto result = engine->truncation(problem.architecture, problem.theta, problem.phi, problem.steps);
   INFO(name);
   REQUIRE(result.outcome == rule::Outcome::finished);

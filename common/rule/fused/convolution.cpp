@@ -325,8 +325,7 @@ HWY_NOINLINE void InputPanel(const BackwardPass<Real>& p, const Real* const* tap
     tile.ForEach([&](int i, int v, Vector<Real> gradient) HWY_ATTR {
       const auto value = hn::LoadU(d, normalised + (r + i) * in_pitch + c + v * lanes);
       products[v] = hn::MulAdd(gradient, value, products[v]);
-      sum[v] =
-          hn::Add(sum[v], kMasked ? hn::IfThenElseZero(hn::Gt(value, hn::Zero(d)), gradient) : gradient);
+      sum[v] = hn::Add(sum[v], kMasked ? hn::IfThenElseZero(hn::Gt(value, hn::Zero(d)), gradient) : gradient);
     });
   });
   if (!p.sum) return;

@@ -200,8 +200,8 @@ std::unique_ptr<FusedEngine> make_fused_engine(const RuleOptions& rule, const En
   check_rule(rule);
   check_threads(options.threads);
   if (options.device != "cpu")
-    throw InputError("device: " + options.device +
-                     " needs engine.kind: reference; fused runs on the cpu alone");
+    throw InputError("device: '" + options.device +
+                     "' needs engine.kind: reference; fused runs on the cpu alone");
   if (options.threads != 1)
     throw InputError("engine.threads: " + std::to_string(options.threads) +
                      "; the fused engine runs on one thread, use more workers or engine.kind: reference");

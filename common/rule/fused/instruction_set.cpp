@@ -48,7 +48,7 @@ InstructionSet find_instruction_set(const std::string& name) {
     if (name == candidate && (all & target)) return target;
     if (all & target) known += std::string(", ") + candidate;
   }
-  throw InputError("engine.instruction_set: " + name + " is not available on this machine; it has auto" +
+  throw InputError("engine.instruction_set: '" + name + "' is not available on this machine; it has auto" +
                    known);
 }
 

@@ -47,8 +47,8 @@ HWY_INLINE void KeepInRegister(T*& pointer) {
 #endif
 }
 
-/// f(0), f(1), ... f(kCount - 1) with constants for arguments: an array that is only indexed by constants stays in
-/// registers, which the unrolling of a loop comes too late for.
+/// f(0), f(1), ... f(kCount - 1) with constants for arguments: an array that is only indexed by constants
+/// stays in registers, which the unrolling of a loop comes too late for.
 template <class F, int... kIndices>
 HWY_INLINE void UnrollIndices(const F& f, std::integer_sequence<int, kIndices...>) {
   (f(std::integral_constant<int, kIndices>()), ...);
@@ -82,15 +82,13 @@ struct Tile {
   }
 
   HWY_INLINE void Load(const Real* c, std::int64_t c_row) {
-    ForEach([=](int r, int v, Vector<Real>& to) HWY_ATTR {
-      to = hn::LoadU(Tag<Real>(), c + r * c_row + v * LanesOf<Real>());
-    });
+    ForEach([=](int r, int v, Vector<Real>& to)
+                HWY_ATTR { to = hn::LoadU(Tag<Real>(), c + r * c_row + v * LanesOf<Real>()); });
   }
 
   HWY_INLINE void Store(Real* c, std::int64_t c_row) {
-    ForEach([=](int r, int v, Vector<Real> from) HWY_ATTR {
-      hn::StoreU(from, Tag<Real>(), c + r * c_row + v * LanesOf<Real>());
-    });
+    ForEach([=](int r, int v, Vector<Real> from)
+                HWY_ATTR { hn::StoreU(from, Tag<Real>(), c + r * c_row + v * LanesOf<Real>()); });
   }
 
   /// sum[r] += Σ_k a[r * a_row + k * a_column] · b[k * b_row ..].
