@@ -47,7 +47,8 @@ void add_unroll(CLI::App* bench, BenchUnrollOptions& options) {
   command->add_option("--size", options.size, "laptop, medium or paper")
       ->check(CLI::IsMember(kSizes))
       ->capture_default_str();
-  command->add_option("--engine", options.engine, "KIND[:PRECISION]; default: the first that is there");
+  command->add_option("--engine", options.engine, "KIND[:PRECISION], e.g. fused:float32, reference")
+      ->capture_default_str();
   command->add_option("--lengths", options.lengths, "inner steps")
       ->delimiter(',')
       ->allow_extra_args(false)

@@ -22,7 +22,7 @@ struct BenchEngineOptions {
 
 struct BenchUnrollOptions {
   std::string size = "laptop";
-  std::string engine;  ///< KIND[:PRECISION]; empty: the first that this build has
+  std::string engine = "fused";  ///< KIND[:PRECISION]
   std::string instruction_set = "auto";
   std::vector<std::int64_t> lengths = {5, 10, 20, 50, 100};
   std::int64_t memory_budget_mib = 1024;

@@ -43,9 +43,7 @@ int bench_unroll(const BenchUnrollOptions& options) {
   engine_options.instruction_set = options.instruction_set;
   engine_options.memory_budget_mib = options.memory_budget_mib;
   const auto size = bench_size(options.size);
-  const auto names =
-      options.engine.empty() ? std::vector<std::string>() : std::vector<std::string>{options.engine};
-  const EngineName engine = choose_engines(names, engine_options).front();
+  const EngineName engine = choose_engines({options.engine}, engine_options).front();
   fmt::print("{}, {}; {} at size {}, whole truncation, memory budget {} MiB\n\n{:>5}{:>14}{:>12}\n",
              processor_name(), pinned, engine.text(), size.name, options.memory_budget_mib, "k",
              "ms per step", "memory");

@@ -1,4 +1,5 @@
 // outerloop bench end to end: its tables, its JSON, its exit codes.
+#include <map>
 #include <set>
 
 #include "tests/catch.h"
