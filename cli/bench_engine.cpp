@@ -71,7 +71,7 @@ void print_machine(const Machine& machine, const BenchEngineOptions& options) {
              options.threads == 1 ? "1 thread" : fmt::format("{} threads", options.threads));
   fmt::print("fused multiply-add peak of one core {:.1f} GFLOP/s (float32)\n", machine.fma_peak);
   if (machine.blas.gflops > 0)
-    fmt::print("sgemm {:.1f} GFLOP/s, 768 x 768, {}\n", machine.blas.gflops, machine.blas.name);
+    fmt::print("sgemm {:.1f} GFLOP/s, 384 x 384, {}\n", machine.blas.gflops, machine.blas.name);
   else
     fmt::print("sgemm not measured: neither libblas.so.3 nor libopenblas.so.0 is here\n");
   fmt::print("\n{:<8}{:<11}{:<10}{:<10}{:>4}{:>14}{:>20}{:>11}{:>10}{:>12}\n", "size", "engine", "precision",

@@ -79,8 +79,8 @@ std::string pin_to_cores(int cores) {
 }
 
 Blas measure_blas() {
-  constexpr int n = 768;
-  constexpr int kRepetitions = 10;
+  constexpr int n = 384;  // about a millisecond: shorter than a scheduler's slice
+  constexpr int kRepetitions = 100;
   Blas blas{"none", 0.0};
   void* library = load_blas(blas.name);
   if (!library) return blas;

@@ -18,7 +18,7 @@ std::string pin_to_cores(int cores);
 /// that stays in registers (float32).
 double fma_peak_gflops(rule::fused::InstructionSet set);
 
-/// A BLAS and its best rate on a float32 product of 768 x 768 matrices with one thread.
+/// A BLAS and its best rate on a float32 product of 384 x 384 matrices with one thread.
 struct Blas {
   std::string name;     ///< e.g. "OpenBLAS 0.3.21 ...", "none"
   double gflops = 0.0;  ///< 0: none was found
