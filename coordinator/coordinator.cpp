@@ -64,6 +64,12 @@ Coordinator::Coordinator(CoordinatorOptions options, store::Checkpoint start, co
       start_gradients_(gradients()),
       collected_at_(start.rule.update),
       mark_(learner_.mark()) {
+  const auto kept = static_cast<std::int64_t>(start.streams.size());
+  if (options_.deterministic && start.rule.update > 0 && kept != options_.streams)
+    throw InputError(
+        fmt::format("the checkpoint of update {} holds {} of {} streams, and mode = deterministic "
+                    "needs all of them; go on from another checkpoint",
+                    start.rule.update, kept, options_.streams));
   mark_.state.seconds = start.seconds;
   mark_.state.streams = collection_.states();
   if (options_.updates > 0 && update() >= options_.updates) request_stop(StopReason::updates);

@@ -62,6 +62,7 @@ struct Answer {
 class Coordinator {
  public:
   /// Goes on from `start` (θ, Adam, history, counters, streams); `workers` are the ranks that will say hello.
+  /// Throws InputError where a deterministic run is to go on from a checkpoint that lacks streams.
   Coordinator(CoordinatorOptions options, store::Checkpoint start, const std::vector<int>& workers,
               Observer& observer, double now);
 

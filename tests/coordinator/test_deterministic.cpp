@@ -264,3 +264,11 @@ TEST_CASE("a worker of another instruction set or program version is refused") {
   CHECK(f.answer.command() == proto::CoordinatorMessage::refused);
   CHECK(f.coordinator.stop_reason() == StopReason::none);
 }
+
+TEST_CASE("a checkpoint that lacks streams is refused") {
+  Recorder recorder;
+  auto start = start_state();
+  start.rule.update = 3;
+  start.streams.resize(3);
+  CHECK_THROWS_AS(Coordinator(options(), start, {1, 2}, recorder, 0.0), InputError);
+}
