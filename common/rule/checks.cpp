@@ -19,31 +19,37 @@ void check_count(const std::string& what, std::size_t got, std::int64_t expected
     fail(what + " has " + std::to_string(got) + " numbers, but its layout has " + std::to_string(expected));
 }
 
-void check_table(const std::string& what, const std::vector<double>& values, std::int64_t rows,
+/// What is checked; its name is put together only where it is needed.
+struct Name {
+  const std::string& what;
+  const char* part;
+  std::string text() const { return what + part; }
+};
+
+void check_table(const Name& name, const char* table, const std::vector<double>& values, std::int64_t rows,
                  std::int64_t columns) {
   const auto width = static_cast<std::size_t>(columns);
   if (values.size() % width != 0 || values.size() / width != static_cast<std::size_t>(rows))
-    fail(what + " has " + std::to_string(values.size()) + " numbers, which are not " + std::to_string(rows) +
-         " x " + std::to_string(columns));
+    fail(name.text() + table + " has " + std::to_string(values.size()) + " numbers, which are not " +
+         std::to_string(rows) + " x " + std::to_string(columns));
 }
 
-void check_batch(const Architecture& architecture, const Batch& batch, const std::string& what,
-                 bool with_labels) {
-  if (batch.examples < 1) fail(what + " has no examples");
+void check_batch(const Architecture& architecture, const Batch& batch, const Name& name, bool with_labels) {
+  if (batch.examples < 1) fail(name.text() + " has no examples");
   if (batch.inputs != architecture.inputs())
-    fail(what + " has " + std::to_string(batch.inputs) + " inputs per example, but the base model " +
+    fail(name.text() + " has " + std::to_string(batch.inputs) + " inputs per example, but the base model " +
          architecture.description() + " takes " + std::to_string(architecture.inputs()));
-  check_table(what + ": x", batch.x, batch.examples, batch.inputs);
+  check_table(name, ": x", batch.x, batch.examples, batch.inputs);
   if (!with_labels) return;
-  if (batch.targets < 1) fail(what + " has no labels");
-  check_table(what + ": y", batch.y, batch.examples, batch.targets);
+  if (batch.targets < 1) fail(name.text() + " has no labels");
+  check_table(name, ": y", batch.y, batch.examples, batch.targets);
 }
 
 /// Labels of supervised_sgd: a class is an output.
-void check_classes(const Architecture& architecture, const Batch& batch, const std::string& what) {
-  check_batch(architecture, batch, what, true);
+void check_classes(const Architecture& architecture, const Batch& batch, const Name& name) {
+  check_batch(architecture, batch, name, true);
   if (batch.targets > architecture.outputs())
-    fail(what + " has " + std::to_string(batch.targets) + " classes, but the base model " +
+    fail(name.text() + " has " + std::to_string(batch.targets) + " classes, but the base model " +
          architecture.description() + " has " + std::to_string(architecture.outputs()) + " outputs");
 }
 
@@ -96,19 +102,19 @@ void check_state(const RuleOptions& rule, const Layout& theta_layout, const Arch
 void check_inner(const RuleOptions& rule, const Architecture& architecture, const Batch& inner,
                  const std::string& what) {
   if (rule.name == "supervised_sgd")
-    check_classes(architecture, inner, what);
+    check_classes(architecture, inner, {what, ""});
   else
-    check_batch(architecture, inner, what, false);
+    check_batch(architecture, inner, {what, ""}, false);
 }
 
 void check_labelled(const RuleOptions& rule, const Architecture& architecture, const StepData& step,
                     const std::string& what) {
   if (rule.name == "supervised_sgd") {
-    check_classes(architecture, step.b, what + ", labelled minibatch b");
+    check_classes(architecture, step.b, {what, ", labelled minibatch b"});
     return;
   }
-  check_batch(architecture, step.a, what + ", labelled minibatch a", true);
-  check_batch(architecture, step.b, what + ", labelled minibatch b", true);
+  check_batch(architecture, step.a, {what, ", labelled minibatch a"}, true);
+  check_batch(architecture, step.b, {what, ", labelled minibatch b"}, true);
   if (step.a.examples != step.b.examples || step.a.targets != step.b.targets)
     fail(what + ": labelled minibatches of different sizes: a has " + std::to_string(step.a.examples) +
          " x " + std::to_string(step.a.targets) + " labels, b " + std::to_string(step.b.examples) + " x " +

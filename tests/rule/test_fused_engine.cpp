@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <limits>
+#include <new>
 
 #include "common/rule/error.h"
 #include "common/rule/fused/engine.h"
@@ -10,6 +12,21 @@
 #include "common/rule/random.h"
 #include "tests/catch.h"
 #include "tests/rule/problem.h"
+
+namespace {
+
+std::size_t allocations = 0;
+
+}  // namespace
+
+// Every allocation of this program is counted.
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* p = std::malloc(size ? size : 1)) return p;
+  throw std::bad_alloc();
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 namespace outerloop::tests {
 namespace {
@@ -171,6 +188,25 @@ TEST_CASE("one engine serves architectures in turn, with the bits of an engine o
       // Evaluations in between change nothing.
       shared->meta_objective(problem.architecture, problem.theta, problem.phi, problem.steps[0]);
     }
+}
+
+TEST_CASE("after the first truncation inner steps allocate nothing") {
+  const auto count = [](std::int64_t steps, std::int64_t budget_mib) {
+    ProblemSize size;
+    size.units = {40, 30, 20, 8};
+    size.batch = 24;
+    size.steps = steps;
+    auto options = small_neuron_local();
+    options.neuron_local.hidden_channels = 16;
+    const auto problem = make_problem(options, size);
+    const auto engine = fused_engine(problem.rule, Precision::float32, "auto", budget_mib);
+    run(*engine, problem);
+    const auto before = allocations;
+    run(*engine, problem);
+    return allocations - before;
+  };
+  CHECK(count(30, 1024) == count(3, 1024));
+  CHECK(count(30, 4) == count(3, 4));
 }
 
 }  // namespace outerloop::tests

@@ -38,7 +38,7 @@ std::int64_t BaseModel<Real>::workspace_numbers(const Architecture& architecture
 
 template <class Real>
 void BaseModel<Real>::forward(const Architecture& architecture, std::int64_t layers,
-                              const PhiPointers<Real>& phi, Activations<Real>& activations,
+                              const PhiPointers<Real>& phi, const Activations<Real>& activations,
                               Real* workspace) const {
   const std::int64_t batch = activations.batch;
   for (std::int64_t l = 1; l <= layers; ++l) {

@@ -50,7 +50,7 @@ class BaseModel {
 
   /// Fills z, x, rstd of layers 1 .. `layers` from x[0].
   void forward(const Architecture& architecture, std::int64_t layers, const PhiPointers<Real>& phi,
-               Activations<Real>& activations, Real* workspace) const;
+               const Activations<Real>& activations, Real* workspace) const;
 
   /// Adds ∂/∂W and ∂/∂b of layers 1 .. `layers` to `d_phi`, and what they send down to `d_activations.x[0]`
   /// where it is not null. The other rows of `d_activations.x` are consumed: x[l] leaves as the gradient by

@@ -99,7 +99,8 @@ void UpdateRule<Real>::take_workspace(Arena<Real>& arena, bool with_backward) {
   if (!with_backward) return;
   d_error_ = arena.take(widest * error_row + kSlack);
   d_constants_ = arena.take(widest * kConstantChannels);
-  for (auto* list : {&d_planes_, &d_means_, &d_x_, &d_z_, &d_standard_, &d_by_column_, &d_by_row_})
+  auto &d_x = d_activations_.x, &d_z = d_activations_.z;
+  for (auto* list : {&d_planes_, &d_means_, &d_x, &d_z, &d_standard_, &d_by_column_, &d_by_row_})
     list->clear();
   for (std::size_t l = 0; l <= layers(); ++l) {
     const auto size = hidden_size(l);
@@ -107,7 +108,9 @@ void UpdateRule<Real>::take_workspace(Arena<Real>& arena, bool with_backward) {
     d_planes_.push_back(
         arena.take(parameters_.columns(size.position).planes * rows * parameters_.size().readout_channels));
     d_means_.push_back(arena.take(units(l) * parameters_.hidden.front().in.padded));
-    for (auto* list : {&d_x_, &d_z_, &d_standard_}) list->push_back(arena.take(rows));
+    d_standard_.push_back(arena.take(rows));
+    // Nobody needs the gradients by the inputs.
+    for (auto* list : {&d_x, &d_z}) list->push_back(l > 0 ? arena.take(rows) : nullptr);
     if (l == layers()) continue;
     d_by_column_.push_back(arena.take(units(l + 1) * kStatistics));
     d_by_row_.push_back(arena.take(units(l) * kStatistics));
@@ -204,8 +207,7 @@ void UpdateRule<Real>::forward(const PhiPointers<Real>& phi, const StepKept<Real
   const std::size_t L = layers();
   // 1. the base model, and what depends on φ alone
   shared_.enter(Part::base_model);
-  auto activations = kept.activations;
-  base_model_.forward(architecture_, static_cast<std::int64_t>(L), phi, activations, workspace_);
+  base_model_.forward(architecture_, static_cast<std::int64_t>(L), phi, kept.activations, workspace_);
   shared_.enter(Part::rest);
   statistics(phi, kept);
 
@@ -235,7 +237,8 @@ void UpdateRule<Real>::forward(const PhiPointers<Real>& phi, const StepKept<Real
 template <class Real>
 void UpdateRule<Real>::clear_gradients() {
   for (std::size_t l = 0; l <= layers(); ++l) {
-    for (auto* list : {&d_x_, &d_z_, &d_standard_}) std::fill_n((*list)[l], units(l) * batch_, Real(0));
+    for (auto* list : {&d_activations_.x, &d_activations_.z, &d_standard_})
+      if ((*list)[l]) std::fill_n((*list)[l], units(l) * batch_, Real(0));
     if (l == layers()) continue;
     std::fill_n(d_by_column_[l], units(l + 1) * kStatistics, Real(0));
     std::fill_n(d_by_row_[l], units(l) * kStatistics, Real(0));
@@ -318,8 +321,8 @@ void UpdateRule<Real>::hidden_backward(std::size_t l, const StepKept<Real>& kept
   if (l > 0) {
     gradient.means = d_means_[l];
     gradient.error = d_error_;
-    gradient.x = d_x_[l];
-    gradient.z = d_z_[l];
+    gradient.x = d_activations_.x[l];
+    gradient.z = d_activations_.z[l];
   }
   hidden_.backward(hidden_size(l), kept.activations.z[l], kept.hidden[l], gradient, workspace_);
   Real* const d_incoming = l > 0 ? d_by_column_[l - 1] : d_by_row_[0];
@@ -345,21 +348,19 @@ void UpdateRule<Real>::backward(const PhiPointers<Real>& phi, const StepKept<Rea
     if (l > 0) send_up(l, phi, kept, d_phi);
     hidden_backward(l, kept, d_phi);
   }
-  top_.backward(batch_, kept.activations.x[L], kept.top, d_, d_x_[L], workspace_);
+  top_.backward(batch_, kept.activations.x[L], kept.top, d_, d_activations_.x[L], workspace_);
 
   // 3. what depends on φ alone, and the base model
-  ActivationGradients<Real> gradients{d_x_, d_z_};
   for (std::size_t l = 1; l <= L; ++l) {
     kernels_.rows.standardise_backward(units(l), batch_, kept.standard[l], kept.standard_rstd[l],
-                                       d_standard_[l], d_x_[l]);
+                                       d_standard_[l], d_activations_.x[l]);
     weight_statistics_backward(phi.W[l - 1], units(l - 1), units(l), kept.by_column[l - 1],
                                kept.by_row[l - 1], d_by_column_[l - 1], d_by_row_[l - 1], d_phi.W[l - 1],
                                shared_.scratch);
   }
-  gradients.x[0] = gradients.z[0] = nullptr;
   shared_.enter(Part::base_model);
-  base_model_.backward(architecture_, static_cast<std::int64_t>(L), phi, kept.activations, gradients, d_phi,
-                       workspace_);
+  base_model_.backward(architecture_, static_cast<std::int64_t>(L), phi, kept.activations, d_activations_,
+                       d_phi, workspace_);
   shared_.enter(Part::rest);
 }
 

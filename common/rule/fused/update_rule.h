@@ -87,7 +87,8 @@ class UpdateRule {
   Real* d_error_ = nullptr;               ///< ∂/∂δ^l
   Real* change_ = nullptr;                ///< ΔW or its gradient
   Real* d_constants_ = nullptr;
-  std::vector<Real*> d_planes_, d_means_, d_x_, d_z_, d_standard_;
+  std::vector<Real*> d_planes_, d_means_, d_standard_;
+  ActivationGradients<Real> d_activations_;  ///< of layers 1 .. L
   std::vector<Real*> d_by_column_, d_by_row_;
   Real* bias_ = nullptr;  ///< Δb or its gradient
 };
