@@ -7,6 +7,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <set>
 #include <thread>
 
 #include "common/rule/error.h"
@@ -114,20 +115,30 @@ void MpiSession::abort(int exit_code) {
   std::_Exit(exit_code);
 }
 
-struct MpiTransport::Sending {
+/// One frame on its way. Nothing ever waits for it: the other side may die or stand still in the middle.
+struct MpiTransport::Transfer {
+  int peer = 0;
   std::string bytes;
   MPI_Request request = MPI_REQUEST_NULL;
+
+  bool done() {
+    int completed = 0;
+    check(MPI_Test(&request, &completed, MPI_STATUS_IGNORE), "MPI_Test");
+    return completed != 0;
+  }
 };
 
 MpiTransport::MpiTransport(const MpiSession& session) : session_(session) {}
 
 // Requests to ranks that died never complete: MPI still owns their buffers, so they are left behind for good.
 MpiTransport::~MpiTransport() {
-  for (auto& sending : sending_) static_cast<void>(sending.release());
+  for (auto* transfers : {&sending_, &receiving_})
+    for (auto& transfer : *transfers) static_cast<void>(transfer.release());
 }
 
 void MpiTransport::send(int to, const Frame& frame) {
-  auto sending = std::make_unique<Sending>();
+  auto sending = std::make_unique<Transfer>();
+  sending->peer = to;
   sending->bytes = encode(frame);
   check(MPI_Isend(sending->bytes.data(), checked_count(sending->bytes.size()), MPI_BYTE, to, kTag,
                   MPI_COMM_WORLD, &sending->request),
@@ -137,25 +148,42 @@ void MpiTransport::send(int to, const Frame& frame) {
 }
 
 void MpiTransport::progress() {
-  for (auto it = sending_.begin(); it != sending_.end();) {
-    int done = 0;
-    check(MPI_Test(&(*it)->request, &done, MPI_STATUS_IGNORE), "MPI_Test");
-    it = done ? sending_.erase(it) : std::next(it);
-  }
+  for (auto it = sending_.begin(); it != sending_.end();)
+    it = (*it)->done() ? sending_.erase(it) : std::next(it);
+}
+
+/// Begins to receive the next frame that has been announced, if there is one.
+void MpiTransport::accept() {
+  int announced = 0;
+  MPI_Status status;
+  MPI_Message message = MPI_MESSAGE_NULL;
+  check(MPI_Improbe(MPI_ANY_SOURCE, kTag, MPI_COMM_WORLD, &announced, &message, &status), "MPI_Improbe");
+  if (!announced) return;
+  int length = 0;
+  check(MPI_Get_count(&status, MPI_BYTE, &length), "MPI_Get_count");
+  auto receiving = std::make_unique<Transfer>();
+  receiving->peer = status.MPI_SOURCE;
+  receiving->bytes.resize(static_cast<std::size_t>(length));
+  check(MPI_Imrecv(receiving->bytes.data(), length, MPI_BYTE, &message, &receiving->request), "MPI_Imrecv");
+  receiving_.push_back(std::move(receiving));
 }
 
 std::optional<Received> MpiTransport::poll() {
   progress();
-  int arrived = 0;
-  MPI_Status status;
-  MPI_Message message = MPI_MESSAGE_NULL;
-  check(MPI_Improbe(MPI_ANY_SOURCE, kTag, MPI_COMM_WORLD, &arrived, &message, &status), "MPI_Improbe");
-  if (!arrived) return std::nullopt;
-  int length = 0;
-  check(MPI_Get_count(&status, MPI_BYTE, &length), "MPI_Get_count");
-  std::string bytes(static_cast<std::size_t>(length), '\0');
-  check(MPI_Mrecv(bytes.data(), length, MPI_BYTE, &message, MPI_STATUS_IGNORE), "MPI_Mrecv");
-  return Received{status.MPI_SOURCE, std::move(bytes)};
+  accept();
+  std::set<int> behind;  // their next frame has not come whole: what came after it has to wait
+  for (auto it = receiving_.begin(); it != receiving_.end(); ++it) {
+    Transfer& transfer = **it;
+    if (behind.count(transfer.peer) > 0) continue;
+    if (!transfer.done()) {
+      behind.insert(transfer.peer);
+      continue;
+    }
+    Received received{transfer.peer, std::move(transfer.bytes)};
+    receiving_.erase(it);
+    return received;
+  }
+  return std::nullopt;
 }
 
 std::optional<Received> MpiTransport::receive(double timeout) {

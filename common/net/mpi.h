@@ -59,12 +59,15 @@ class MpiTransport : public Transport {
   bool flush(double timeout) override;
 
  private:
-  struct Sending;
+  struct Transfer;
+  using Transfers = std::list<std::unique_ptr<Transfer>>;
   void progress();
+  void accept();
   std::optional<Received> poll();
 
   const MpiSession& session_;
-  std::list<std::unique_ptr<Sending>> sending_;
+  Transfers sending_;
+  Transfers receiving_;  ///< in the order of their beginning
 };
 
 }  // namespace outerloop::net
