@@ -16,6 +16,7 @@ void catch_signals() {
   action.sa_flags = SA_RESTART;
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) sigaction(signal, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file may grow no more: the write fails, and is told of
 }
 
 bool signal_received() { return received != 0; }

@@ -2,7 +2,8 @@
 
 namespace outerloop::cli {
 
-/// From now on SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 set a flag, and SIGPIPE is ignored.
+/// From now on SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 set a flag; SIGPIPE and SIGXFSZ are
+/// ignored.
 void catch_signals();
 
 /// Whether one has come.

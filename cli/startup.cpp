@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -38,6 +39,42 @@ std::string default_run_directory(const std::string& config) {
   return "runs/" + (name.empty() ? "laptop" : name);
 }
 
+std::string shape_of(const rule::TensorSpec& tensor) {
+  return fmt::format("[{}]", fmt::join(tensor.shape, ", "));
+}
+
+/// The first difference between a file's θ and the configuration's, e.g. "its top.in.w is [16, 8], the
+/// configuration's [16, 16]".
+std::string first_difference(const rule::Layout& file, const rule::Layout& wanted) {
+  for (const auto& tensor : wanted.tensors()) {
+    if (!file.contains(tensor.name)) return fmt::format("it has no {}", tensor.name);
+    const auto& other = file.at(tensor.name);
+    if (other.shape != tensor.shape)
+      return fmt::format("its {} is {}, the configuration's {}", tensor.name, shape_of(other),
+                         shape_of(tensor));
+  }
+  for (const auto& tensor : file.tensors())
+    if (!wanted.contains(tensor.name))
+      return fmt::format("it has {}, the configuration has not", tensor.name);
+  return "its parameters come in another order";
+}
+
+/// θ of another run's rule, where it fits this configuration.
+std::vector<double> initial_theta_from(const std::string& path, const store::RuleFile& wanted) {
+  const auto other = store::read_rule(path);
+  if (other.rule != wanted.rule)
+    throw InputError(fmt::format("{}: holds a rule {}, the configuration names {}; set rule.name={}", path,
+                                 other.rule, wanted.rule, other.rule));
+  if (other.layout.signature() != wanted.layout.signature())
+    throw InputError(
+        fmt::format("{}: its θ is laid out for another rule than the configuration's: {}; make rule {{ }} in "
+                    "CONFIG the same (outerloop inspect shows it)",
+                    path, first_difference(other.layout, wanted.layout)));
+  if (!std::all_of(other.theta.begin(), other.theta.end(), [](double value) { return std::isfinite(value); }))
+    throw InputError(path + ": its θ holds numbers that are not finite; start from another rule");
+  return other.theta;
+}
+
 /// The rule before the first update: random, or another run's θ.
 store::RuleFile first_rule(const config::Settings& settings, const std::string& init_theta) {
   store::RuleFile rule;
@@ -46,14 +83,7 @@ store::RuleFile first_rule(const config::Settings& settings, const std::string& 
   rule.git_revision = git_revision();
   rule.config = settings.text();
   rule.theta = rule::initial_theta(rule.layout, settings.config.seed());
-  if (!init_theta.empty()) {
-    const auto other = store::read_rule(init_theta);
-    if (other.layout.signature() != rule.layout.signature())
-      throw InputError(init_theta +
-                       ": its θ is laid out for another rule than the configuration's; make rule { } in "
-                       "CONFIG the same (outerloop inspect shows it)");
-    rule.theta = other.theta;
-  }
+  if (!init_theta.empty()) rule.theta = initial_theta_from(init_theta, rule);
   return rule;
 }
 
@@ -73,6 +103,8 @@ Plan make_plan(const TrainOptions& options, int workers) {
   plan.run_directory =
       options.run_directory.empty() ? default_run_directory(options.config) : options.run_directory;
   plan.resumed = options.resume;
+  if (options.resume && !options.init_theta.empty())
+    throw InputError("--init-theta starts a new run, --resume goes on with one; give one of them");
   if (options.resume) {
     config::check_resume_overrides(options.overrides);
     const std::string text = coordinator::RunDirectory::read_config(plan.run_directory);

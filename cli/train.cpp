@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -12,6 +13,7 @@
 #include "cli/signals.h"
 #include "cli/startup.h"
 #include "cli/version.h"
+#include "common/net/watchdog.h"
 #include "common/rule/error.h"
 #include "coordinator/event_loop.h"
 #include "coordinator/run_directory.h"
@@ -19,6 +21,9 @@
 
 namespace outerloop::cli {
 namespace {
+
+// Until the configuration says watchdog_seconds.
+constexpr double kStartSeconds = 900.0;
 
 using coordinator::Coordinator;
 using coordinator::RunDirectory;
@@ -185,13 +190,18 @@ int finish(const Coordinator& coordinator, RunDirectory& run, const TrainOptions
   const auto last = coordinator.snapshot();
   // A θ that has diverged must not replace the last good one.
   if (reason != StopReason::diverged) run.on_checkpoint(last);
-  if (!run.last_checkpoint_written()) reason = StopReason::disk;
+  if (!run.last_checkpoint_written() && reason != StopReason::diverged) reason = StopReason::disk;
   const json result = result_of(coordinator, last, reason, run.theta_sha256());
-  run.write_result(result);
-  if (!options.json.empty()) store::write_file_atomically(options.json, result.dump(2) + "\n");
-  print_result(result, run.path(), reason);
-  const bool failed =
+  bool failed =
       reason == StopReason::failures || reason == StopReason::disk || reason == StopReason::diverged;
+  try {
+    run.write_result(result);
+    if (!options.json.empty()) store::write_file_atomically(options.json, result.dump(2) + "\n");
+  } catch (const Error& error) {  // the other ranks still have to be let go
+    run.on_warning(error.what());
+    failed = true;
+  }
+  print_result(result, run.path(), reason);
   return failed ? 1 : 0;
 }
 
@@ -232,8 +242,8 @@ void check_datasets(const Plan& plan, const std::map<std::string, std::string>& 
 }
 
 /// Rank 0: everything but computing. Returns the exit code.
-int coordinate(net::MpiSession& mpi, Plan& plan, const TrainOptions& options, const Workshop& workshop,
-               const std::vector<std::string>& hosts) {
+int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const TrainOptions& options,
+               const Workshop& workshop, const std::vector<std::string>& hosts) {
   const auto& config = plan.settings.config;
   const std::int64_t workers = std::max(1, mpi.size() - 1);
   RunDirectory run(plan.run_directory, config.checkpoint().keep(), config.log().every_updates(),
@@ -252,31 +262,28 @@ int coordinate(net::MpiSession& mpi, Plan& plan, const TrainOptions& options, co
   std::iota(ranks.begin(), ranks.end(), mpi.size() == 1 ? 0 : 1);
   Coordinator coordinator(coordinator_options(config, workers), plan.start, ranks, run, clock.now());
   std::optional<Progress> progress(std::in_place);
-  const coordinator::LoopHooks hooks{
-      signal_received, [&] { progress->show(progress_line(coordinator, run, config, clock.now())); }};
+  const coordinator::LoopHooks hooks{signal_received, [&] {
+                                       run.retry(clock.now());
+                                       watchdog.watch("its own computing");
+                                       progress->show(progress_line(coordinator, run, config, clock.now()));
+                                     }};
   if (mpi.size() == 1) {
     worker::Worker worker(stream_context(workshop, config), worker_options(mpi, config));
     serve_alone(coordinator, worker, clock, hooks);
     progress.reset();
     return finish(coordinator, run, options);
   }
-  net::MpiTransport transport(mpi);
+  net::MpiTransport mpi_transport(mpi);
+  net::WatchedTransport transport(mpi_transport, watchdog, "the workers");
   coordinator::serve(transport, clock, coordinator, hooks);
   progress.reset();
+  watchdog.watch("the file system to take the last checkpoint");
   const int exit_code = finish(coordinator, run, options);
   if (!coordinator::release_workers(transport, coordinator)) mpi.abandon();
   return exit_code;
 }
 
-/// The other ranks. Returns the exit code.
-int compute(net::MpiSession& mpi, const proto::Config& config, const Workshop& workshop) {
-  net::MpiTransport transport(mpi);
-  worker::Worker worker(stream_context(workshop, config), worker_options(mpi, config));
-  if (!worker::work(transport, worker, signal_received)) mpi.abandon();
-  return 0;
-}
-
-/// Rank 0 cannot go on: prints why and ends the whole job. To be called from a catch block.
+/// Nobody can go on: prints why and ends the whole job. To be called from a catch block.
 [[noreturn]] void end_all() {
   int exit_code = 1;
   try {
@@ -290,26 +297,59 @@ int compute(net::MpiSession& mpi, const proto::Config& config, const Workshop& w
   net::MpiSession::abort(exit_code);
 }
 
+/// What the watchdog does while all ranks need each other.
+void end_job(const std::string& line) {
+  std::fprintf(stderr, "outerloop: %s; the job ends\n", line.c_str());
+  net::MpiSession::abort(1);
+}
+
+/// What it does on a worker, whose streams the others take over.
+void end_worker(const std::string& line) {
+  std::fprintf(stderr, "outerloop: %s; this worker ends, the others go on\n", line.c_str());
+  std::_Exit(1);
+}
+
+/// The other ranks. Returns the exit code.
+int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const proto::Config& config,
+            const Workshop& workshop) {
+  watchdog.set_expire(end_worker);
+  net::MpiTransport mpi_transport(mpi);
+  net::WatchedTransport transport(mpi_transport, watchdog, "rank 0");
+  worker::Worker worker(stream_context(workshop, config), worker_options(mpi, config));
+  try {
+    if (!worker::work(transport, worker, signal_received)) mpi.abandon();
+  } catch (const Error&) {
+    if (transport.timed_out()) end_all();  // without rank 0 there is no job
+    throw;
+  }
+  return 0;
+}
+
 }  // namespace
 
 int train(int argc, char** argv, const TrainOptions& options) {
-  // 1. Join the other ranks.
+  // 1. Join the other ranks. From here on no wait is without end.
   catch_signals();
+  net::Watchdog watchdog(net::this_rank(), kStartSeconds, end_job);
+  watchdog.watch("all ranks to start");
   net::MpiSession mpi(&argc, &argv);
   const bool computes = mpi.rank() > 0 || mpi.size() == 1;
 
   // 2. Rank 0 reads configuration and checkpoint; all ranks agree.
+  watchdog.watch("rank 0 to read configuration and checkpoint");
   Plan plan = agree_on_plan(mpi, options);
+  watchdog.set_deadline(plan.settings.config.watchdog_seconds());
   pin_to_core(mpi, plan.settings, computes);
 
   // 3. Datasets and engine open on every rank, or none goes on.
+  watchdog.watch("all ranks to open datasets and engine");
   const Workshop workshop = open_workshop(mpi, plan, computes);
   const auto hosts = mpi.gather_all(mpi.host());
 
   // 4. Rank 0 batches gradients and updates θ; the others unroll and send, until they are told to stop.
   try {
-    if (mpi.rank() == 0) return coordinate(mpi, plan, options, workshop, hosts);
-    return compute(mpi, plan.settings.config, workshop);
+    if (mpi.rank() == 0) return coordinate(mpi, watchdog, plan, options, workshop, hosts);
+    return compute(mpi, watchdog, plan.settings.config, workshop);
   } catch (...) {
     mpi.abandon();  // the others are not at their end: finalising would wait for them
     if (mpi.rank() == 0 && mpi.size() > 1) end_all();

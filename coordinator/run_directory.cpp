@@ -16,6 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr double kRetrySeconds = 30.0;
+
 std::string config_path(const std::string& directory) { return directory + "/config.textproto"; }
 
 /// An object by worker: JSON's keys are texts.
@@ -109,21 +111,41 @@ void RunDirectory::write_metrics(const nlohmann::json& line) {
 }
 
 void RunDirectory::on_checkpoint(const store::Checkpoint& checkpoint) {
-  store::Checkpoint dated = checkpoint;
-  dated.rule.created = utc_now();
-  try {
-    theta_sha256_ = checkpoints_.write(dated, keep_);
-    store::write_rule(path_ + "/rule.h5", dated.rule);
-    write_metrics({{"event", "checkpoint"},
-                   {"update", dated.rule.update},
-                   {"seconds", dated.seconds},
-                   {"theta_sha256", theta_sha256_}});
-    last_checkpoint_written_ = true;
-  } catch (const Error& error) {
-    last_checkpoint_written_ = false;
-    on_warning(fmt::format("checkpoint of update {} was not written, training goes on: {}", dated.rule.update,
-                           error.what()));
+  unwritten_ = checkpoint;
+  unwritten_->rule.created = utc_now();
+  const std::string refusal = write_unwritten();
+  if (!refusal.empty())
+    on_warning(fmt::format("checkpoint of update {} was not written, training goes on: {}",
+                           checkpoint.rule.update, refusal));
+}
+
+void RunDirectory::retry(double now) {
+  if (last_checkpoint_written()) {
+    next_try_.reset();
+    return;
   }
+  if (!next_try_) next_try_ = now + kRetrySeconds;
+  if (now < *next_try_) return;
+  next_try_ = now + kRetrySeconds;
+  const std::int64_t update = unwritten_->rule.update;
+  if (write_unwritten().empty())
+    on_warning(fmt::format("checkpoint of update {} is written now: the disk takes it again", update));
+}
+
+std::string RunDirectory::write_unwritten() {
+  const store::Checkpoint& checkpoint = *unwritten_;
+  try {
+    theta_sha256_ = checkpoints_.write(checkpoint, keep_);
+    store::write_rule(path_ + "/rule.h5", checkpoint.rule);
+    write_metrics({{"event", "checkpoint"},
+                   {"update", checkpoint.rule.update},
+                   {"seconds", checkpoint.seconds},
+                   {"theta_sha256", theta_sha256_}});
+  } catch (const Error& error) {
+    return error.what();
+  }
+  unwritten_.reset();
+  return "";
 }
 
 void RunDirectory::on_rollback(std::int64_t update) {

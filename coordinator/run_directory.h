@@ -2,6 +2,7 @@
 // A run directory: everything that a run leaves behind. Layout: docs/run-directory.md.
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,15 +32,20 @@ class RunDirectory : public Observer {
   void write_result(const nlohmann::json& result) const;
 
   void on_update(const UpdateRecord& record) override;
-  /// Writes the checkpoint and rule.h5. A disk that refuses is warned of: training goes on.
+  /// Writes the checkpoint and rule.h5. A disk that refuses is warned of: training goes on, the checkpoint is
+  /// kept in memory and tried again by retry().
   void on_checkpoint(const store::Checkpoint& checkpoint) override;
   /// Cuts the metrics beyond `update` and begins a new segment.
   void on_rollback(std::int64_t update) override;
   /// To stderr and log.txt.
   void on_warning(const std::string& line) override;
 
-  /// Whether the newest on_checkpoint reached the disk.
-  bool last_checkpoint_written() const { return last_checkpoint_written_; }
+  /// To be called now and then, with the time in seconds: tries a checkpoint that the disk has refused again,
+  /// every half a minute.
+  void retry(double now);
+
+  /// Whether the newest checkpoint is on the disk.
+  bool last_checkpoint_written() const { return !unwritten_.has_value(); }
   const std::string& theta_sha256() const { return theta_sha256_; }
   const std::string& path() const { return path_; }
   /// The newest update, for the progress line.
@@ -48,6 +54,8 @@ class RunDirectory : public Observer {
  private:
   /// A disk that refuses is warned of once: training goes on.
   void write_metrics(const nlohmann::json& line);
+  /// Returns why the disk refuses, or nothing.
+  std::string write_unwritten();
 
   std::string path_;
   std::int64_t keep_;
@@ -56,7 +64,8 @@ class RunDirectory : public Observer {
   store::MetricsLog metrics_;
   UpdateRecord newest_;
   std::string theta_sha256_;
-  bool last_checkpoint_written_ = true;
+  std::optional<store::Checkpoint> unwritten_;  ///< the newest, where the disk has refused it
+  std::optional<double> next_try_;
   bool metrics_failed_ = false;
 };
 

@@ -195,4 +195,8 @@ TEST_CASE("a rule's θ starts another run") {
       run_alone("train smoke --run-dir " + (folder / "c") + init + " --set rule.hidden_channels=5");
   CHECK(other.exit_code == 2);
   CHECK(occurrences(other.err, "outerloop:") == 1);
+  CHECK(other.err.find("hidden.in.w is [") != std::string::npos);
+  CHECK(run_alone("train supervised_sgd --run-dir " + (folder / "d") + init)
+            .err.find("set rule.name=neuron_local") != std::string::npos);
+  CHECK(run_alone("train --resume --run-dir " + (folder / "a") + init).exit_code == 2);
 }

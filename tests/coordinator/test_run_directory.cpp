@@ -63,4 +63,14 @@ TEST_CASE("a disk that refuses is warned of, and the run goes on") {
   std::string line;
   std::getline(log, line);
   CHECK(line.find("was not written") != std::string::npos);
+
+  // Tried again every half a minute, by whatever clock.
+  run.retry(100.0);
+  fs::remove(path + "/checkpoints");
+  run.retry(129.0);
+  CHECK_FALSE(run.last_checkpoint_written());
+  run.retry(130.5);
+  CHECK(run.last_checkpoint_written());
+  CHECK(fs::exists(path + "/checkpoints/000000001.h5"));
+  CHECK_NOTHROW(run.retry(1000.0));
 }

@@ -1,0 +1,105 @@
+// Ranks that stand still, and unusual numbers of ranks: every run comes to an end.
+#include "tests/catch.h"
+#include "tests/cli/process.h"
+
+using namespace outerloop::tests;
+
+namespace {
+
+std::vector<std::string> job(const std::string& run, int ranks, const std::vector<std::string>& settings) {
+  std::vector<std::string> arguments = {OUTERLOOP_MPIRUN,     "-n",    std::to_string(ranks),
+                                        OUTERLOOP_EXECUTABLE, "train", "smoke",
+                                        "--run-dir",          run};
+  for (const auto& setting : settings) {
+    arguments.push_back("--set");
+    arguments.push_back(setting);
+  }
+  return arguments;
+}
+
+}  // namespace
+
+TEST_CASE("one rank, more ranks than streams, more streams than ranks") {
+  const struct {
+    int ranks, streams, batch;
+  } cases[] = {{1, 1, 1}, {1, 9, 4}, {5, 2, 2}, {2, 7, 4}, {3, 2, 4}};
+  for (const auto& c : cases) {
+    const TemporaryFolder folder;
+    const std::string run = folder / "run";
+    INFO(c.ranks << " ranks, " << c.streams << " streams");
+    Process process(
+        job(run, c.ranks,
+            {"updates=6", "streams=" + std::to_string(c.streams), "batch=" + std::to_string(c.batch)}),
+        folder / "out", folder / "err");
+    REQUIRE(process.wait(100.0));
+    INFO(read_text(folder / "err"));
+    const auto result = read_json(run + "/result.json");
+    CHECK(result.at("stop_reason") == "updates");
+    CHECK(result.at("gradients") == 6 * c.batch);
+    CHECK(result.at("workers_lost") == 0);
+  }
+}
+
+TEST_CASE("a worker that stands still is lost after its deadline, and the others go on to the end") {
+  const TemporaryFolder folder;
+  const std::string run = folder / "run";
+  Process process(job(run, 3, {"updates=1000000", "seconds=12", "deadline_seconds=3"}), folder / "out",
+                  folder / "err");
+  REQUIRE(comes_true(60.0, [&] { return lines_of_metrics(run) >= 3 || process.ended(); }));
+  const pid_t stopped = process_of_rank(run, 2);
+  REQUIRE(stopped > 0);
+  REQUIRE(kill(stopped, SIGSTOP) == 0);
+  const bool released = comes_true(60.0, [&] { return std::filesystem::exists(run + "/result.json"); });
+  kill(stopped, SIGKILL);  // or mpirun would wait for it
+  REQUIRE(released);
+  REQUIRE(process.wait(60.0));
+  const std::string err = read_text(folder / "err");
+  INFO(err);
+  CHECK(err.find("worker 2 on ") != std::string::npos);
+  CHECK(err.find("silent for 3 s") != std::string::npos);
+  const auto result = read_json(run + "/result.json");
+  CHECK(result.at("stop_reason") == "seconds");
+  CHECK(result.at("workers_lost") == 1);
+}
+
+TEST_CASE("without rank 0 the workers say so after their deadline, and the job ends") {
+  const TemporaryFolder folder;
+  const std::string run = folder / "run";
+  Process process(job(run, 3, {"updates=1000000", "deadline_seconds=3"}), folder / "out", folder / "err");
+  REQUIRE(comes_true(60.0, [&] { return lines_of_metrics(run) >= 3 || process.ended(); }));
+  const pid_t stopped = process_of_rank(run, 0);
+  REQUIRE(stopped > 0);
+  REQUIRE(kill(stopped, SIGSTOP) == 0);
+  const bool ended = process.wait(60.0);
+  kill(stopped, SIGKILL);
+  REQUIRE(ended);
+  const std::string err = read_text(folder / "err");
+  INFO(err);
+  CHECK(err.find("the coordinator has not answered for 3") != std::string::npos);
+  // What was written before is still there to go on from.
+  CHECK(run_alone("train --resume --run-dir " + run + " --set updates=8").exit_code == 0);
+}
+
+TEST_CASE("a rank that never gets through the start ends the job with a line that says who waits for what") {
+  const TemporaryFolder folder;
+  const std::string run = folder / "run";
+  Process process(job(run, 3, {"updates=1000000", "watchdog_seconds=3"}), folder / "out", folder / "err");
+  // The run directory is there: rank 0 has read the configuration, and the datasets and engines are next.
+  pid_t stopped = -1;
+  REQUIRE(comes_true(60.0, [&] { return std::filesystem::exists(run + "/config.textproto"); }));
+  stopped = process_of_rank(run, 1);
+  REQUIRE(stopped > 0);
+  REQUIRE(kill(stopped, SIGSTOP) == 0);
+  const bool said =
+      comes_true(60.0, [&] { return occurrences(read_text(folder / "err"), "the job ends") >= 1; });
+  // mpirun waits for a rank that is stopped; a rank that is stuck ends by its own watchdog, as this one does
+  // now.
+  kill(stopped, SIGCONT);
+  INFO(read_text(folder / "err"));
+  REQUIRE(said);
+  REQUIRE(process.wait(60.0));
+  const std::string err = read_text(folder / "err");
+  INFO(err);
+  CHECK(err.find(" has been waiting for ") != std::string::npos);
+  CHECK(err.find("longer than watchdog_seconds = 3; the job ends") != std::string::npos);
+}
