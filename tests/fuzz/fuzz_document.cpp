@@ -41,8 +41,8 @@ void make_consistent(Dataset& dataset) {
 }
 
 void edit(Document& document, tests::FuzzInput& input) {
-  if (document.datasets.empty()) return;
   const auto operation = input.number<std::uint8_t>();
+  if (document.datasets.empty()) return;
   const auto place = input.number<std::uint8_t>() % document.datasets.size();
   const auto entry = std::next(document.datasets.begin(), static_cast<std::ptrdiff_t>(place));
   Dataset dataset = entry->second;

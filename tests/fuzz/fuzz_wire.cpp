@@ -1,5 +1,5 @@
-// Whatever bytes ranks may send each other. The input is a sequence of messages; each begins with one byte
-// that says how it is delivered and two that give its length.
+// Whatever bytes ranks may send each other. The input's first byte chooses the mode; then comes a sequence of
+// messages, each with one byte that says how it is delivered and two that give its length.
 #include <google/protobuf/stubs/logging.h>
 
 #include <cmath>
@@ -19,18 +19,18 @@ constexpr std::int64_t kParameters = 3;
 constexpr int kWorkers = 2;  // ranks 1 and 2; 0 and 3 are strangers
 
 struct Deaf : coordinator::Observer {
-  void on_update(const coordinator::UpdateRecord&) {}
-  void on_checkpoint(const store::Checkpoint&) {}
-  void on_rollback(std::int64_t) {}
-  void on_warning(const std::string&) {}
+  void on_update(const coordinator::UpdateRecord&) override {}
+  void on_checkpoint(const store::Checkpoint&) override {}
+  void on_rollback(std::int64_t) override {}
+  void on_warning(const std::string&) override {}
 };
 
 /// A job whose ranks get the fuzzer's messages instead of each other's.
 class Job {
  public:
-  Job(tests::ToyEngine& engine, const data::TaskDistribution& tasks)
-      : coordinator_(options(), start(engine), {1, kWorkers}, observer_, 0.0),
-        worker_({engine, tasks, 1, 1, 3}, worker_options()) {}
+  Job(tests::ToyEngine& engine, const data::TaskDistribution& tasks, bool deterministic)
+      : coordinator_(options(deterministic), start(engine), {1, kWorkers}, observer_, 0.0),
+        worker_({engine, tasks, 1, 1, 3}, worker_options(deterministic)) {}
 
   void deliver(std::uint8_t how, const std::string& message) {
     now_ += 0.5;
@@ -61,16 +61,18 @@ class Job {
     return net::encode({message, std::vector<float>((how & 16) != 0 ? kParameters : 0, 0.25f)});
   }
 
-  static worker::WorkerOptions worker_options() {
+  static worker::WorkerOptions worker_options(bool deterministic) {
     worker::WorkerOptions options;
+    options.deterministic = deterministic;
     options.host = "here";
     options.deadline = 10.0;
     return options;
   }
 
-  static coordinator::CoordinatorOptions options() {
+  static coordinator::CoordinatorOptions options(bool deterministic) {
     coordinator::CoordinatorOptions options;
-    options.batch = 2;
+    options.deterministic = deterministic;
+    options.batch = deterministic ? 3 : 2;
     options.streams = 3;
     options.checkpoint_every = 2;
     options.deadline = 20.0;
@@ -103,7 +105,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t count) {
   static const auto log = google::protobuf::SetLogHandler(nullptr);
   static_cast<void>(log);
   tests::FuzzInput input(bytes, count);
-  Job job(engine, tasks);
+  Job job(engine, tasks, input.number<std::uint8_t>() % 2 == 1);
   while (!input.empty()) {
     const auto how = input.number<std::uint8_t>();
     const auto length = input.number<std::uint16_t>();

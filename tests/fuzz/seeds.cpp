@@ -46,19 +46,21 @@ std::string conversation() {
 }
 
 void write_wire(const std::string& folder) {
-  write_seed(folder, "wire", "conversation", conversation());
+  const std::string asynchronous(1, '\0'), deterministic(1, '\1');
+  write_seed(folder, "wire", "conversation", asynchronous + conversation());
+  write_seed(folder, "wire", "deterministic", deterministic + conversation());
   proto::WorkerMessage failure;
   failure.mutable_failure()->set_message("its disk is gone");
   proto::CoordinatorMessage released;
   released.set_command(proto::CoordinatorMessage::released);
   released.set_finalize(true);
-  write_seed(folder, "wire", "failure", delivery(9, failure.SerializeAsString()));
-  write_seed(folder, "wire", "released", delivery(12, released.SerializeAsString()));
+  write_seed(folder, "wire", "failure", deterministic + delivery(9, failure.SerializeAsString()));
+  write_seed(folder, "wire", "released", asynchronous + delivery(12, released.SerializeAsString()));
   proto::WorkerMessage gradient;
   gradient.mutable_gradient()->set_norm(1.0);
   gradient.mutable_gradient()->set_dataset("toy");
   const std::string one = delivery(25, gradient.SerializeAsString());
-  write_seed(folder, "wire", "gradients", one + one + one + one);
+  write_seed(folder, "wire", "gradients", asynchronous + one + one + one + one);
 }
 
 void write_files(const std::string& folder) {
