@@ -9,13 +9,18 @@ namespace {
 constexpr std::size_t kPerBlock =
     3;  ///< convolutions: one along the batch or from the features, two along the units
 
-/// Copies G numbers; the usual G has an instruction of its own.
+/// Copies `rows` groups of G numbers, which lie `from_row` and `to_row` numbers apart.
+template <std::int64_t kG, class Real>
+void copy_fixed(std::int64_t rows, const Real* from, std::int64_t from_row, Real* to, std::int64_t to_row) {
+  for (std::int64_t b = 0; b < rows; ++b)
+    std::memcpy(to + b * to_row, from + b * from_row, kG * sizeof(Real));
+}
+
 template <class Real>
-void copy_group(std::int64_t G, const Real* from, Real* to) {
-  if (G == 4)
-    std::memcpy(to, from, 4 * sizeof(Real));
-  else
-    std::copy_n(from, G, to);
+void copy_groups(std::int64_t G, std::int64_t rows, const Real* from, std::int64_t from_row, Real* to,
+                 std::int64_t to_row) {
+  if (G == 4) return copy_fixed<4>(rows, from, from_row, to, to_row);  // the usual G: one vector each
+  for (std::int64_t b = 0; b < rows; ++b) std::copy_n(from + b * from_row, G, to + b * to_row);
 }
 
 }  // namespace
@@ -181,7 +186,7 @@ void HiddenNetwork<Real>::read(const HiddenSize& size, const Real* z, const Hidd
     for (int k = 0; k < columns.planes; ++k) {
       Real* to = kept.planes + k * plane + u * size.batch * G;
       const Real* from = line + k * G;
-      for (std::int64_t b = 0; b < size.batch; ++b) copy_group(G, from + b * weights.padded, to + b * G);
+      copy_groups(G, size.batch, from, weights.padded, to, G);
     }
     if (columns.delta)
       kernels_.signals.error_signal(size.batch, D, kept.f + u * size.batch * padded_features(),
@@ -220,12 +225,11 @@ void HiddenNetwork<Real>::read_backward(const HiddenSize& size, const HiddenKept
     for (int k = 0; k < columns.planes; ++k) {
       const Real* from = gradient.planes + k * plane + u * size.batch * G;
       Real* to = line + k * G;
-      for (std::int64_t b = 0; b < size.batch; ++b) copy_group(G, from + b * G, to + b * weights.padded);
+      copy_groups(G, size.batch, from, G, to, weights.padded);
     }
     if (columns.delta)
-      for (std::int64_t b = 0; b < size.batch; ++b)
-        std::copy_n(gradient.error + (u * size.batch + b) * D, D,
-                    line + b * weights.padded + columns.planes * G);
+      copy_groups(D, size.batch, gradient.error + u * size.batch * D, D, line + columns.planes * G,
+                  weights.padded);
     pass.first = u;
     pass.last = u + 1;
     kernels_.convolutions.backward(pass, shared_.kernel);

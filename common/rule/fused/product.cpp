@@ -14,6 +14,37 @@ namespace outerloop::rule::fused {
 namespace HWY_NAMESPACE {
 namespace {
 
+/// Four columns of b from `first` on, whose numbers lie behind one another where b is a transpose.
+template <class Real>
+HWY_INLINE void PackFour(const Product<Real>& p, std::int64_t first, std::int64_t width, Real* to) {
+  const View<Real>& b = p.b;
+  const Real* f0 = b.data + first * b.column;
+  const Real *f1 = f0 + b.column, *f2 = f1 + b.column, *f3 = f2 + b.column;
+  std::int64_t k = 0;
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (sizeof(Real) == 4) {
+    const hn::FixedTag<Real, 4> d;
+    for (; b.row == 1 && k + 4 <= p.k; k += 4, to += 4 * width) {
+      const auto v0 = hn::LoadU(d, f0 + k), v1 = hn::LoadU(d, f1 + k), v2 = hn::LoadU(d, f2 + k),
+                 v3 = hn::LoadU(d, f3 + k);
+      const auto low01 = hn::InterleaveLower(d, v0, v1), high01 = hn::InterleaveUpper(d, v0, v1);
+      const auto low23 = hn::InterleaveLower(d, v2, v3), high23 = hn::InterleaveUpper(d, v2, v3);
+      hn::StoreU(hn::ConcatLowerLower(d, low23, low01), d, to);
+      hn::StoreU(hn::ConcatUpperUpper(d, low23, low01), d, to + width);
+      hn::StoreU(hn::ConcatLowerLower(d, high23, high01), d, to + 2 * width);
+      hn::StoreU(hn::ConcatUpperUpper(d, high23, high01), d, to + 3 * width);
+    }
+  }
+#endif
+  for (; k < p.k; ++k, to += width) {
+    const std::int64_t i = k * b.row;
+    to[0] = f0[i];
+    to[1] = f1[i];
+    to[2] = f2[i];
+    to[3] = f3[i];
+  }
+}
+
 /// Columns first .. first + count - 1 of b as rows of `width` numbers, filled up with zeros.
 template <class Real>
 void Pack(const Product<Real>& p, std::int64_t first, std::int64_t count, std::int64_t width, Real* packed) {
@@ -32,18 +63,7 @@ void Pack(const Product<Real>& p, std::int64_t first, std::int64_t count, std::i
     return;
   }
   std::int64_t j = 0;
-  for (; j + 4 <= count; j += 4) {
-    const Real* f0 = b.data + (first + j) * b.column;
-    const Real *f1 = f0 + b.column, *f2 = f1 + b.column, *f3 = f2 + b.column;
-    Real* to = packed + j;
-    for (std::int64_t k = 0; k < p.k; ++k, to += width) {
-      const std::int64_t i = k * b.row;
-      to[0] = f0[i];
-      to[1] = f1[i];
-      to[2] = f2[i];
-      to[3] = f3[i];
-    }
-  }
+  for (; j + 4 <= count; j += 4) PackFour(p, first + j, width, packed + j);
   for (; j < width; ++j)
     for (std::int64_t k = 0; k < p.k; ++k)
       packed[k * width + j] = j < count ? b.data[k * b.row + (first + j) * b.column] : 0;
