@@ -18,6 +18,8 @@ HWY_BEFORE_NAMESPACE();
 namespace outerloop::rule::fused {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+// Without linkage: convolution_bf16.cpp compiles these for more than the others may use.
+namespace {
 
 template <class Real>
 using Tag = hn::ScalableTag<Real>;
@@ -58,6 +60,17 @@ HWY_INLINE void Unroll(const F& f) {
   UnrollIndices(f, std::make_integer_sequence<int, kCount>());
 }
 
+/// What Tile::Multiply sums: products of numbers.
+template <class Real>
+struct PlainTerms {
+  using Number = Real;
+  static HWY_INLINE Vector<Real> Load(const Real* b) { return hn::LoadU(Tag<Real>(), b); }
+  static HWY_INLINE Vector<Real> Broadcast(Real a) { return hn::Set(Tag<Real>(), a); }
+  static HWY_INLINE Vector<Real> MulAdd(Vector<Real> a, Vector<Real> b, Vector<Real> sum) {
+    return hn::MulAdd(a, b, sum);
+  }
+};
+
 template <class Real, int kRows, int kVectors>
 struct Tile {
   static constexpr int kRowGroups = (kRows + 3) / 4;
@@ -92,21 +105,22 @@ struct Tile {
   }
 
   /// sum[r] += Σ_k a[r * a_row + k * a_column] · b[k * b_row ..].
-  HWY_INLINE void Multiply(std::int64_t k, const Real* HWY_RESTRICT a, std::int64_t a_row,
-                           std::int64_t a_column, const Real* HWY_RESTRICT b, std::int64_t b_row) {
-    const Tag<Real> d;
+  template <class Terms = PlainTerms<Real>>
+  HWY_INLINE void Multiply(std::int64_t k, const typename Terms::Number* HWY_RESTRICT a, std::int64_t a_row,
+                           std::int64_t a_column, const typename Terms::Number* HWY_RESTRICT b,
+                           std::int64_t b_row) {
     // One pointer for four rows: with one for each row the compiler runs out of registers for addresses.
-    const Real* rows[kRowGroups];
+    const typename Terms::Number* rows[kRowGroups];
     Unroll<kRowGroups>([&](auto g) HWY_ATTR { rows[g] = a + 4 * g * a_row; });
     for (std::int64_t i = 0; i < k; ++i) {
-      Vector<Real> right[kVectors];
-      Unroll<kVectors>([&](auto v) HWY_ATTR { right[v] = hn::LoadU(d, b + v * LanesOf<Real>()); });
+      decltype(Terms::Load(b)) right[kVectors];
+      Unroll<kVectors>([&](auto v) HWY_ATTR { right[v] = Terms::Load(b + v * LanesOf<Real>()); });
       Unroll<kRowGroups>([&](auto g) HWY_ATTR { KeepInRegister(rows[g]); });
       Unroll<kRows>([&](auto r) HWY_ATTR {
-        const auto left = hn::Set(d, rows[r / 4][(r % 4) * a_row]);
+        const auto left = Terms::Broadcast(rows[r / 4][(r % 4) * a_row]);
         Unroll<kVectors>([&](auto v) HWY_ATTR {
           constexpr int i_sum = r * kVectors + v;
-          sum[i_sum] = hn::MulAdd(left, right[v], sum[i_sum]);
+          sum[i_sum] = Terms::MulAdd(left, right[v], sum[i_sum]);
         });
       });
       Unroll<kRowGroups>([&](auto g) HWY_ATTR { rows[g] += a_column; });
@@ -137,6 +151,7 @@ HWY_INLINE void ForRowBlocks(std::int64_t rows, const F& f) {
   if (r < rows) f(std::integral_constant<int, 1>(), r);
 }
 
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace outerloop::rule::fused
 HWY_AFTER_NAMESPACE();
