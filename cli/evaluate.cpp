@@ -79,15 +79,13 @@ std::vector<data::DatasetRequest> requests(const EvaluateOptions& options, const
   return sized;
 }
 
-worker::FewShotOptions few_shot_options(const EvaluateOptions& options, const proto::Config& config) {
+worker::FewShotOptions few_shot_options(const EvaluateOptions& options, const config::Settings& settings) {
   worker::FewShotOptions few_shot;
   few_shot.labels_per_class = options.labels;
   few_shot.draws = options.draws;
-  few_shot.minibatch = config.tasks().minibatch();
+  few_shot.minibatch = settings.config.tasks().minibatch();
   few_shot.seed = options.seed;
-  few_shot.inner_steps = options.inner_steps > 0                 ? options.inner_steps
-                         : config.evaluation().inner_steps() > 0 ? config.evaluation().inner_steps()
-                                                                 : config.tasks().max_inner_steps();
+  few_shot.inner_steps = options.inner_steps > 0 ? options.inner_steps : settings.evaluation_inner_steps();
   const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   few_shot.threads = options.threads > 0 ? options.threads : cores;
   return few_shot;
@@ -112,7 +110,7 @@ int evaluate(const EvaluateOptions& options) {
              averaged ? "running average of" : "last");
 
   // 2. A table for every dataset and size.
-  const auto few_shot = few_shot_options(options, settings.config);
+  const auto few_shot = few_shot_options(options, settings);
   const std::string cache = settings.cache_directory();
   json tables = json::array();
   for (const auto& request : requests(options, settings)) {

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "cli/evaluation_setup.h"
 #include "cli/version.h"
 #include "common/data/overlap.h"
 #include "common/rule/error.h"
@@ -132,6 +133,7 @@ Plan make_plan(const TrainOptions& options, int workers) {
   if (coordinator::RunDirectory::read_latest(plan.run_directory, plan.start, passed_over))
     if (plan.start.rule.layout.signature() != rule::theta_layout(plan.settings.rule).signature())
       throw InputError(plan.run_directory + ": the checkpoint's θ does not fit the run's configuration");
+  plan.best = coordinator::RunDirectory::read_best(plan.run_directory, passed_over);
   for (const auto& line : passed_over) std::fprintf(stderr, "outerloop: %s\n", line.c_str());
   return plan;
 }
@@ -147,6 +149,7 @@ std::map<std::string, std::string> open_datasets(const Plan& plan, Workshop& wor
   }
   workshop.tasks =
       std::make_unique<data::TaskDistribution>(plan.settings.tasks, std::move(datasets), config.seed());
+  workshop.evaluator = open_evaluator(plan.settings, *workshop.tasks, *workshop.engine);
   return hashes;
 }
 

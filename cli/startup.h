@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,8 @@
 #include "common/net/mpi.h"
 #include "common/rule/engine.h"
 #include "common/store/files.h"
+#include "coordinator/evaluations.h"
+#include "worker/evaluator.h"
 
 namespace outerloop::cli {
 
@@ -25,8 +28,9 @@ std::vector<std::string> on_all_ranks(const net::MpiSession& mpi, const std::fun
 struct Plan {
   std::string run_directory;
   config::Settings settings;
-  store::Checkpoint start;  ///< rank 0 alone: θ, Adam, streams, ... to go on from
-  bool resumed = false;     ///< rank 0 alone
+  store::Checkpoint start;                    ///< rank 0 alone: θ, Adam, streams, ... to go on from
+  std::optional<coordinator::BestRule> best;  ///< rank 0 alone: of what the run has evaluated before
+  bool resumed = false;                       ///< rank 0 alone
 };
 
 /// 1. Rank 0 reads configuration and checkpoint, or makes the run directory; all ranks get the settings.
@@ -36,6 +40,7 @@ Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options);
 struct Workshop {
   std::unique_ptr<rule::Engine> engine;
   std::unique_ptr<data::TaskDistribution> tasks;
+  std::unique_ptr<worker::Evaluator> evaluator;       ///< none where the run never evaluates
   std::map<std::string, std::string> dataset_sha256;  ///< by place and name
   std::string engine_description;
   std::string instruction_set;

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "cli/commands.h"
+#include "cli/evaluation_setup.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/startup.h"
@@ -30,7 +31,8 @@ using coordinator::RunDirectory;
 using coordinator::StopReason;
 using nlohmann::json;
 
-coordinator::CoordinatorOptions coordinator_options(const proto::Config& config, std::int64_t workers) {
+coordinator::CoordinatorOptions coordinator_options(const Plan& plan, std::int64_t workers) {
+  const auto& config = plan.settings.config;
   coordinator::CoordinatorOptions options;
   options.deterministic = config.mode() == proto::Config::deterministic;
   options.updates = config.updates();
@@ -48,6 +50,8 @@ coordinator::CoordinatorOptions coordinator_options(const proto::Config& config,
   options.checkpoint_every = config.checkpoint().every_updates();
   options.max_failures = config.max_failures();
   options.deadline = config.deadline_seconds();
+  options.evaluation = evaluation_options(plan.settings);
+  options.best = plan.best;
   return options;
 }
 
@@ -146,7 +150,7 @@ std::string by_cause(const json& refused) {
 
 json result_of(const Coordinator& coordinator, const store::Checkpoint& last, StopReason reason,
                const std::string& theta_sha256) {
-  return {
+  json result = {
       {"stop_reason", coordinator::stop_reason_name(reason)},
       {"updates", coordinator.update()},
       {"seconds", last.seconds},
@@ -158,6 +162,11 @@ json result_of(const Coordinator& coordinator, const store::Checkpoint& last, St
       {"workers_lost", coordinator.workers_lost()},
       {"workers", workers_of(coordinator)},
       {"theta_sha256", theta_sha256}};
+  if (const auto& best = coordinator.best()) {
+    result["best_update"] = best->update;
+    result["best_validation_meta_objective"] = best->validation;
+  }
+  return result;
 }
 
 void print_result(const json& result, const std::string& run_directory, StopReason reason) {
@@ -179,6 +188,10 @@ void print_result(const json& result, const std::string& run_directory, StopReas
         fmt::format("{} gradients ({:.1f} %), refused: {}", part.at("gradients").get<std::int64_t>(),
                     100.0 * part.at("share").get<double>(), by_cause(part.at("refused"))));
   row("rule", run_directory + "/rule.h5");
+  if (result.contains("best_update"))
+    row("best rule", fmt::format("{}/rule-best.h5 (update {}, validation {:.4f})", run_directory,
+                                 result.at("best_update").get<std::int64_t>(),
+                                 result.at("best_validation_meta_objective").get<double>()));
   if (reason == StopReason::signal || reason == StopReason::failures || reason == StopReason::disk)
     fmt::print("To go on: outerloop train --resume --run-dir {}\n", run_directory);
   std::fflush(stdout);
@@ -260,7 +273,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   const net::SteadyClock clock;
   std::vector<int> ranks(static_cast<std::size_t>(workers));
   std::iota(ranks.begin(), ranks.end(), mpi.size() == 1 ? 0 : 1);
-  Coordinator coordinator(coordinator_options(config, workers), plan.start, ranks, run, clock.now());
+  Coordinator coordinator(coordinator_options(plan, workers), plan.start, ranks, run, clock.now());
   std::optional<Progress> progress(std::in_place);
   const coordinator::LoopHooks hooks{signal_received, [&] {
                                        run.retry(clock.now());
@@ -268,7 +281,8 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
                                        progress->show(progress_line(coordinator, run, config, clock.now()));
                                      }};
   if (mpi.size() == 1) {
-    worker::Worker worker(stream_context(workshop, config), worker_options(mpi, config));
+    worker::Worker worker(stream_context(workshop, config), worker_options(mpi, config),
+                          workshop.evaluator.get());
     serve_alone(coordinator, worker, clock, hooks);
     progress.reset();
     return finish(coordinator, run, options);
@@ -315,7 +329,8 @@ int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const proto::Config& 
   watchdog.set_expire(end_worker);
   net::MpiTransport mpi_transport(mpi);
   net::WatchedTransport transport(mpi_transport, watchdog, "rank 0");
-  worker::Worker worker(stream_context(workshop, config), worker_options(mpi, config));
+  worker::Worker worker(stream_context(workshop, config), worker_options(mpi, config),
+                        workshop.evaluator.get());
   try {
     if (!worker::work(transport, worker, signal_received)) mpi.abandon();
   } catch (const Error&) {

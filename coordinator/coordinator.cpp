@@ -58,6 +58,8 @@ Coordinator::Coordinator(CoordinatorOptions options, store::Checkpoint start, co
       order_(options.streams),
       collection_(options.streams, start.streams),
       membership_(workers, collection_.states(), now),
+      evaluations_(options.evaluation),
+      best_(options.best),
       start_(now),
       start_seconds_(start.seconds),
       now_(now),
@@ -72,6 +74,9 @@ Coordinator::Coordinator(CoordinatorOptions options, store::Checkpoint start, co
                     start.rule.update, kept, options_.streams));
   mark_.state.seconds = start.seconds;
   mark_.state.streams = collection_.states();
+  if (const auto found = start.counters.find(kEvaluatedUpdate); found != start.counters.end())
+    evaluated_ = found->second;
+  if (evaluations_.due(update()) && evaluated_ != update()) begin_evaluation();
   if (options_.updates > 0 && update() >= options_.updates) request_stop(StopReason::updates);
 }
 
@@ -101,6 +106,7 @@ std::vector<Answer> Coordinator::handle(int from, const std::string& bytes, doub
   }
   if (member->active()) {
     member->last_heard = now;
+    if (!message.has_evaluated()) evaluations_.take_back(from);
     if (message.signalled()) request_stop(StopReason::signal);
     if (message.has_streams()) keep_streams(from, message);
     switch (message.kind_case()) {
@@ -109,6 +115,9 @@ std::vector<Answer> Coordinator::handle(int from, const std::string& bytes, doub
         break;
       case proto::WorkerMessage::kGradient:
         on_gradient(from, message, std::move(frame.floats), now);
+        break;
+      case proto::WorkerMessage::kEvaluated:
+        on_evaluated(from, message.evaluated());
         break;
       case proto::WorkerMessage::kWaiting:
         break;
@@ -204,6 +213,7 @@ void Coordinator::apply_batch(double now) {
       static_cast<double>(record.gradients - start_gradients_) / std::max(now - start_, 1e-9);
   observer_.on_update(record);
   if (!learner_.finite()) request_stop(StopReason::diverged);
+  if (evaluations_.due(update()) && !stopping()) begin_evaluation();
   if (options_.updates > 0 && update() >= options_.updates) request_stop(StopReason::updates);
   const bool due = options_.checkpoint_every > 0 && update() - collected_at_ >= options_.checkpoint_every;
   if (due && stop_reason_ == StopReason::none && !collection_.under_way()) begin_collection();
@@ -234,22 +244,42 @@ void Coordinator::finish_collection() {
   mark_ = learner_.mark();
   mark_.state.seconds = seconds(now_);
   mark_.state.streams = collection_.states();
-  if (wanted_stop_ != StopReason::none)
-    stop_reason_ = wanted_stop_;
-  else
-    observer_.on_checkpoint(snapshot());
+  if (wanted_stop_ == StopReason::none) observer_.on_checkpoint(snapshot());
+  settle_stop();
+}
+
+void Coordinator::begin_evaluation() { evaluations_.begin(learner_.rule(), seconds(now_)); }
+
+void Coordinator::on_evaluated(int from, const proto::Evaluated& evaluated) {
+  const proto::Piece& piece = evaluated.piece();
+  const EvaluationResult result{evaluated.outcome() == proto::Gradient::finished, evaluated.meta_objective(),
+                                evaluated.accuracy(), evaluated.seconds()};
+  if (!evaluations_.accept(from, {piece.update(), piece.dataset(), piece.task()}, result))
+    return evaluations_.take_back(from);
+  auto record = evaluations_.take_finished();
+  if (!record) return;
+  evaluated_ = std::max(evaluated_.value_or(0), record->update);
+  learner_.note_evaluated(*evaluated_);
+  // NaN, where there is no validation, is below nothing.
+  record->best = std::isfinite(record->validation) && (!best_ || record->validation < best_->validation);
+  if (record->best) best_ = BestRule{record->update, record->validation};
+  observer_.on_evaluation(*record);
+  settle_stop();
 }
 
 void Coordinator::lose(int worker, const std::string& why, double now) {
   const Member& member = *membership_.find(worker);
   observer_.on_warning(
       fmt::format("worker {} on {} (process {}) is lost: {}", worker, member.host, member.pid, why));
+  evaluations_.take_back(worker);
   const auto orphans = membership_.lose(worker);
   learner_.count_lost_worker();
   failure_times_.push_back(now);
   const auto recent = std::count_if(failure_times_.begin(), failure_times_.end(),
                                     [&](double time) { return now - time <= kHour; });
-  if (options_.deterministic && !orphans.empty() && stop_reason_ == StopReason::none)
+  // Where only an evaluation is still waited for, all streams are known at the last θ already.
+  const bool final_streams = wanted_stop_ != StopReason::none && !collection_.under_way();
+  if (options_.deterministic && !orphans.empty() && stop_reason_ == StopReason::none && !final_streams)
     roll_back(now);
   else if (!options_.deterministic)
     collection_.keep(worker, orphans);
@@ -261,6 +291,8 @@ void Coordinator::lose(int worker, const std::string& why, double now) {
 /// φ of the lost worker's streams is gone: all streams go back to where they are known to have been.
 void Coordinator::roll_back(double now) {
   learner_.rewind(mark_);
+  evaluations_.cancel_after(update());
+  if (evaluated_ && *evaluated_ > update()) evaluated_.reset();
   batch_.clear();
   order_.clear();
   skipped_.clear();
@@ -276,7 +308,7 @@ void Coordinator::roll_back(double now) {
                                    membership_.active()));
   observer_.on_rollback(update());
   // A limit that was reached is reached again; other reasons to stop still hold, and here the run can.
-  if (wanted_stop_ != StopReason::none && wanted_stop_ != StopReason::updates) stop_reason_ = wanted_stop_;
+  if (wanted_stop_ != StopReason::none && wanted_stop_ != StopReason::updates) stop(wanted_stop_);
   wanted_stop_ = StopReason::none;
 }
 
@@ -289,15 +321,41 @@ void Coordinator::tick(double now) {
 
 void Coordinator::request_stop(StopReason reason) {
   if (stop_reason_ != StopReason::none) return;
-  // What has diverged is not kept, and what was just collected need not be asked for.
-  const bool known = collected_at_ == update() && !collection_.under_way();
-  if (!options_.deterministic || known || reason == StopReason::diverged) {
-    stop_reason_ = reason;
-    return;
-  }
+  if (reason == StopReason::diverged) return stop(reason);  // what has diverged is neither kept nor evaluated
+  const bool limit = reason == StopReason::updates || reason == StopReason::seconds;
+  if (!limit)
+    evaluations_.cancel_all();
+  else if (wanted_stop_ == StopReason::none && options_.evaluation.enabled() && evaluated_ != update() &&
+           !evaluations_.knows(update()))
+    begin_evaluation();
   if (wanted_stop_ == StopReason::none) wanted_stop_ = reason;
-  if (!collection_.under_way()) begin_collection();
+  // What was just collected need not be asked for.
+  const bool known = collected_at_ == update() && !collection_.under_way();
+  if (options_.deterministic && !known && !collection_.under_way()) begin_collection();
   finish_collection();
+  settle_stop();
+}
+
+void Coordinator::stop(StopReason reason) {
+  stop_reason_ = reason;
+  evaluations_.cancel_all();
+}
+
+/// Stops where nothing is waited for any more.
+void Coordinator::settle_stop() {
+  const bool collecting = options_.deterministic && collection_.under_way();
+  if (wanted_stop_ == StopReason::none || stop_reason_ != StopReason::none || collecting) return;
+  if (evaluations_.idle()) stop(wanted_stop_);
+}
+
+void Coordinator::add_piece(const EvaluationPiece& piece, Member& member, proto::CoordinatorMessage& message,
+                            std::vector<float>& floats) const {
+  message.mutable_piece()->set_update(piece.update);
+  message.mutable_piece()->set_dataset(piece.dataset);
+  message.mutable_piece()->set_task(piece.task);
+  if (member.evaluated_version == piece.update) return;
+  floats = evaluations_.theta(piece.update);
+  member.evaluated_version = piece.update;
 }
 
 Answer Coordinator::answer(int to, Member& member) {
@@ -311,13 +369,18 @@ Answer Coordinator::answer(int to, Member& member) {
     message.set_command(proto::CoordinatorMessage::stop);
   } else {
     const bool pause = wanted_stop_ != StopReason::none;
-    message.set_command(pause ? proto::CoordinatorMessage::pause : proto::CoordinatorMessage::work);
+    const auto piece = evaluations_.deal(to);
+    message.set_command(piece   ? proto::CoordinatorMessage::evaluate
+                        : pause ? proto::CoordinatorMessage::pause
+                                : proto::CoordinatorMessage::work);
     message.set_send_streams(collection_.awaits(to));
     for (const auto& state : member.to_assign) *message.add_assign() = to_message(state);
     message.mutable_restart()->Add(member.to_restart.begin(), member.to_restart.end());
     member.to_assign.clear();
     member.to_restart.clear();
-    if (!pause && member.theta_version != update()) {
+    if (piece) {
+      add_piece(*piece, member, message, result.frame.floats);
+    } else if (!pause && member.theta_version != update()) {
       result.frame.floats = learner_.theta();
       member.theta_version = update();
     }

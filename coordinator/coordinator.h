@@ -3,11 +3,13 @@
 // are its caller's (see event_loop.h).
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/net/transport.h"
 #include "common/store/files.h"
+#include "coordinator/evaluations.h"
 #include "coordinator/gradient_batch.h"
 #include "coordinator/learner.h"
 #include "coordinator/membership.h"
@@ -33,6 +35,8 @@ struct CoordinatorOptions {
   std::int64_t checkpoint_every = 0;  ///< updates; 0: only at the end
   std::int64_t max_failures = 16;     ///< per hour
   double deadline = 300.0;            ///< seconds of silence after which a worker counts as lost
+  EvaluationOptions evaluation;
+  std::optional<BestRule> best;  ///< of what this run has evaluated before
 };
 
 /// 2·⌈workers / batch⌉: where gradients come in turn, one is ⌈workers / batch⌉ updates behind.
@@ -51,6 +55,8 @@ class Observer {
   virtual void on_checkpoint(const store::Checkpoint& checkpoint) = 0;
   /// A lost worker has led back to the checkpoint of `update`: what was said of later updates is void.
   virtual void on_rollback(std::int64_t /*update*/) {}
+  /// All tasks of an evaluation have come in, perhaps some updates after the one that it is of.
+  virtual void on_evaluation(const EvaluationRecord& /*record*/) {}
   virtual void on_warning(const std::string& line) = 0;
 };
 
@@ -74,7 +80,8 @@ class Coordinator {
   void tick(double now);
 
   /// Every worker is told to stop with its next answer; in deterministic mode only after each has said where
-  /// its streams stood at the present θ.
+  /// its streams stood at the present θ, and at a limit of updates or seconds only after the last θ has been
+  /// evaluated. Any other reason abandons what is being evaluated.
   void request_stop(StopReason reason);
 
   /// All workers have said farewell or are lost.
@@ -94,6 +101,8 @@ class Coordinator {
   std::map<std::string, std::int64_t> refused() const { return learner_.refused(); }
   const std::map<int, Tally>& tallies() const { return learner_.tallies(); }
   const Membership& membership() const { return membership_; }
+  const Evaluations& evaluations() const { return evaluations_; }
+  const std::optional<BestRule>& best() const { return best_; }
   std::uint32_t segment() const { return segment_; }
 
   /// Everything a resumed run needs. In deterministic mode it is exact only when a checkpoint is complete, or
@@ -110,9 +119,15 @@ class Coordinator {
   void keep_streams(int from, const proto::WorkerMessage& message);
   void begin_collection();
   void finish_collection();
+  void begin_evaluation();
+  void on_evaluated(int from, const proto::Evaluated& evaluated);
+  void stop(StopReason reason);
+  void settle_stop();
   void lose(int worker, const std::string& why, double now);
   void roll_back(double now);
   Answer answer(int to, Member& member);
+  void add_piece(const EvaluationPiece& piece, Member& member, proto::CoordinatorMessage& message,
+                 std::vector<float>& floats) const;
 
   CoordinatorOptions options_;
   Observer& observer_;
@@ -122,7 +137,10 @@ class Coordinator {
   std::vector<std::pair<int, std::string>> skipped_;  ///< workers and causes; counted when their update is
   StreamCollection collection_;
   Membership membership_;
-  double start_ = 0.0;  ///< from here the clock counts; a rollback moves it
+  Evaluations evaluations_;
+  std::optional<BestRule> best_;
+  std::optional<std::int64_t> evaluated_;  ///< newest update whose evaluation is complete
+  double start_ = 0.0;                     ///< from here the clock counts; a rollback moves it
   double start_seconds_ = 0.0;
   double now_ = 0.0;
   std::int64_t start_gradients_ = 0;
@@ -130,7 +148,7 @@ class Coordinator {
   std::uint32_t segment_ = 0;
   Learner::Mark mark_;  ///< the last checkpoint, for a rollback
   std::vector<double> failure_times_;
-  StopReason wanted_stop_ = StopReason::none;  ///< waits for the streams
+  StopReason wanted_stop_ = StopReason::none;  ///< waits for streams or evaluations
   StopReason stop_reason_ = StopReason::none;
 };
 

@@ -31,6 +31,9 @@ struct UpdateRecord {
   BatchSummary batch;
 };
 
+/// Counter of a checkpoint: the newest update whose evaluation is complete; absent before the first.
+inline constexpr const char* kEvaluatedUpdate = "evaluated_update";
+
 class Learner {
  public:
   /// Goes on from `start`: θ, Adam, average, history, counters. `average_decay` 0: no average is kept.
@@ -48,6 +51,8 @@ class Learner {
 
   void refuse(int worker, const std::string& cause);
   void count_lost_worker() { ++state_.counters["workers_lost"]; }
+  /// The evaluation of this update is complete: a run that goes on from here need not repeat it.
+  void note_evaluated(std::int64_t update) { state_.counters[kEvaluatedUpdate] = update; }
   std::int64_t count(const std::string& counter) const;
   std::map<std::string, std::int64_t> refused() const;
   const std::map<int, Tally>& tallies() const { return tallies_; }

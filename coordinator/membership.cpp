@@ -47,6 +47,7 @@ void Membership::deal(const std::vector<store::StreamState>& states) {
     member.to_assign.clear();
     member.to_restart.clear();
     member.theta_version = -1;
+    member.evaluated_version = -1;
     if (member.active()) active.push_back(&member);
   }
   if (active.empty()) return;

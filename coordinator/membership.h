@@ -18,6 +18,7 @@ struct Member {
   bool lost = false;
   bool farewell = false;                      ///< has left in good order
   std::int64_t theta_version = -1;            ///< newest θ it was sent
+  std::int64_t evaluated_version = -1;        ///< θ for evaluation that it was sent last
   std::vector<std::uint32_t> streams;         ///< that it works on
   std::vector<store::StreamState> to_assign;  ///< goes out with the next answer
   std::vector<std::uint32_t> to_restart;      ///< likewise: streams that begin their next task

@@ -3,6 +3,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -18,6 +19,8 @@ namespace fs = std::filesystem;
 
 constexpr double kRetrySeconds = 30.0;
 
+std::string best_path(const std::string& directory) { return directory + "/rule-best.h5"; }
+
 std::string config_path(const std::string& directory) { return directory + "/config.textproto"; }
 
 /// An object by worker: JSON's keys are texts.
@@ -26,6 +29,15 @@ nlohmann::json by_worker(const std::map<int, Value>& values) {
   nlohmann::json object = nlohmann::json::object();
   for (const auto& [worker, value] : values) object[std::to_string(worker)] = value;
   return object;
+}
+
+nlohmann::json to_json(const EvaluationScore& score) {
+  return {{"dataset", score.dataset.name},
+          {"role", evaluation_role_name(score.dataset.role)},
+          {"meta_objective", score.meta_objective},
+          {"accuracy", score.accuracy},
+          {"tasks", score.tasks},
+          {"failed", score.failed}};
 }
 
 }  // namespace
@@ -66,6 +78,20 @@ bool RunDirectory::read_latest(const std::string& path, store::Checkpoint& check
   passed_over = found.passed_over;
   checkpoint = std::move(found.checkpoint);
   return true;
+}
+
+std::optional<BestRule> RunDirectory::read_best(const std::string& path,
+                                                std::vector<std::string>& passed_over) {
+  std::error_code error;
+  if (!fs::exists(best_path(path), error)) return std::nullopt;
+  try {
+    const auto rule = store::read_rule(best_path(path));
+    if (!std::isfinite(rule.validation_meta_objective)) return std::nullopt;
+    return BestRule{rule.update, rule.validation_meta_objective};
+  } catch (const InputError& damage) {
+    passed_over.push_back(damage.what());
+    return std::nullopt;
+  }
 }
 
 void RunDirectory::write_environment(const nlohmann::json& environment) const {
@@ -113,6 +139,7 @@ void RunDirectory::write_metrics(const nlohmann::json& line) {
 void RunDirectory::on_checkpoint(const store::Checkpoint& checkpoint) {
   unwritten_ = checkpoint;
   unwritten_->rule.created = utc_now();
+  write_best();
   const std::string refusal = write_unwritten();
   if (!refusal.empty())
     on_warning(fmt::format("checkpoint of update {} was not written, training goes on: {}",
@@ -146,6 +173,36 @@ std::string RunDirectory::write_unwritten() {
   }
   unwritten_.reset();
   return "";
+}
+
+void RunDirectory::on_evaluation(const EvaluationRecord& record) {
+  if (record.best) {
+    unwritten_best_ = record.rule;
+    unwritten_best_->validation_meta_objective = record.validation;
+    unwritten_best_->created = utc_now();
+    write_best();
+  }
+  nlohmann::json line = {{"event", "evaluation"},
+                         {"update", record.update},
+                         {"seconds", record.seconds},
+                         {"theta", record.average ? "average" : "last"},
+                         {"datasets", nlohmann::json::array()},
+                         {"validation_meta_objective", record.validation},
+                         {"best", record.best},
+                         {"worker_seconds", record.worker_seconds}};
+  for (const auto& score : record.scores) line["datasets"].push_back(to_json(score));
+  write_metrics(line);
+}
+
+void RunDirectory::write_best() {
+  if (!unwritten_best_) return;
+  try {
+    store::write_rule(best_path(path_), *unwritten_best_);
+    unwritten_best_.reset();
+  } catch (const Error& error) {
+    on_warning(fmt::format("the best rule so far, of update {}, was not written, training goes on: {}",
+                           unwritten_best_->update, error.what()));
+  }
 }
 
 void RunDirectory::on_rollback(std::int64_t update) {

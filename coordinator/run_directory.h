@@ -28,6 +28,10 @@ class RunDirectory : public Observer {
   static bool read_latest(const std::string& path, store::Checkpoint& checkpoint,
                           std::vector<std::string>& passed_over);
 
+  /// What rule-best.h5 of the run in `path` says of itself; nothing where there is none. A damaged one is
+  /// told by a line in `passed_over`.
+  static std::optional<BestRule> read_best(const std::string& path, std::vector<std::string>& passed_over);
+
   void write_environment(const nlohmann::json& environment) const;
   void write_result(const nlohmann::json& result) const;
 
@@ -37,6 +41,9 @@ class RunDirectory : public Observer {
   void on_checkpoint(const store::Checkpoint& checkpoint) override;
   /// Cuts the metrics beyond `update` and begins a new segment.
   void on_rollback(std::int64_t update) override;
+  /// Writes a line of metrics, and rule-best.h5 where this is the best so far. A disk that refuses the file
+  /// is warned of and gets it again with the next checkpoint.
+  void on_evaluation(const EvaluationRecord& record) override;
   /// To stderr and log.txt.
   void on_warning(const std::string& line) override;
 
@@ -56,6 +63,7 @@ class RunDirectory : public Observer {
   void write_metrics(const nlohmann::json& line);
   /// Returns why the disk refuses, or nothing.
   std::string write_unwritten();
+  void write_best();
 
   std::string path_;
   std::int64_t keep_;
@@ -66,6 +74,7 @@ class RunDirectory : public Observer {
   std::string theta_sha256_;
   std::optional<store::Checkpoint> unwritten_;  ///< the newest, where the disk has refused it
   std::optional<double> next_try_;
+  std::optional<store::RuleFile> unwritten_best_;  ///< likewise
   bool metrics_failed_ = false;
 };
 

@@ -70,7 +70,9 @@ std::optional<net::Frame> Worker::handle(const std::string& bytes) {
     default:
       break;
   }
-  adopt(message, answer.floats);
+  const bool evaluates = message.command() == proto::CoordinatorMessage::evaluate;
+  adopt(message, evaluates ? std::vector<float>() : answer.floats);
+  if (evaluates) return evaluate(message.piece(), answer.floats);
   if (message.command() == proto::CoordinatorMessage::pause) return wait();
   Work* work = next_work();
   return work == nullptr ? wait() : next_gradient(*work);
@@ -145,6 +147,28 @@ net::Frame Worker::next_gradient(Work& work) {
   }
   if (send_streams_) add_streams(message);
   return frame(std::move(message), std::move(floats));
+}
+
+/// Changes nothing that a truncation sees: neither θ nor streams.
+net::Frame Worker::evaluate(const proto::Piece& piece, const std::vector<float>& theta) {
+  pause_ = 0.0;
+  if (!theta.empty()) {
+    evaluated_theta_.assign(theta.begin(), theta.end());
+    evaluated_version_ = piece.update();
+  }
+  if (evaluator_ == nullptr) throw Error("this worker was not set up to evaluate");
+  OUTERLOOP_CHECK_EQ(piece.update(), evaluated_version_);
+  const auto start = std::chrono::steady_clock::now();
+  const Evaluation evaluation = evaluator_->evaluate(evaluated_theta_, piece.dataset(), piece.task());
+  proto::WorkerMessage message;
+  auto& evaluated = *message.mutable_evaluated();
+  *evaluated.mutable_piece() = piece;
+  evaluated.set_outcome(to_message(evaluation.outcome));
+  evaluated.set_meta_objective(evaluation.meta_objective);
+  evaluated.set_accuracy(evaluation.accuracy);
+  evaluated.set_seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  if (send_streams_) add_streams(message);
+  return frame(std::move(message), {});
 }
 
 net::Frame Worker::failure(const std::string& text) const {

@@ -8,6 +8,7 @@
 
 #include "common/net/transport.h"
 #include "outerloop/messages.pb.h"
+#include "worker/evaluator.h"
 #include "worker/stream.h"
 
 namespace outerloop::worker {
@@ -22,14 +23,17 @@ struct WorkerOptions {
 
 class Worker {
  public:
-  Worker(StreamContext context, WorkerOptions options) : context_(context), options_(std::move(options)) {}
+  /// `evaluator`, which outlives the worker: what it evaluates θ with where it is asked to; none: it throws
+  /// Error then.
+  Worker(StreamContext context, WorkerOptions options, const Evaluator* evaluator = nullptr)
+      : context_(context), options_(std::move(options)), evaluator_(evaluator) {}
 
   /// The first message.
   net::Frame hello() const;
 
-  /// Acts on an answer and returns the next message: a gradient (this computes a truncation), a farewell, or
-  /// that it waits, where there is nothing to compute. Nothing once it was released or refused. Throws
-  /// InputError for bytes that are no answer.
+  /// Acts on an answer and returns the next message: a gradient (this computes a truncation), the evaluation
+  /// of one task, a farewell, or that it waits, where there is nothing to compute. Nothing once it was
+  /// released or refused. Throws InputError for bytes that are no answer, Error for what cannot be done.
   std::optional<net::Frame> handle(const std::string& bytes);
 
   /// Seconds to let pass before the message that handle() returned is sent: a worker that waits asks again
@@ -56,6 +60,7 @@ class Worker {
   void adopt(const proto::CoordinatorMessage& message, const std::vector<float>& theta);
   Work* next_work();
   net::Frame next_gradient(Work& work);
+  net::Frame evaluate(const proto::Piece& piece, const std::vector<float>& theta);
   net::Frame wait();
   net::Frame farewell();
   net::Frame frame(proto::WorkerMessage message, std::vector<float> floats) const;
@@ -63,10 +68,13 @@ class Worker {
 
   StreamContext context_;
   WorkerOptions options_;
+  const Evaluator* evaluator_;
   std::vector<Work> streams_;
   std::size_t next_ = 0;
   std::vector<double> theta_;
-  std::int64_t theta_version_ = -1;  ///< of theta_
+  std::int64_t theta_version_ = -1;      ///< of theta_
+  std::vector<double> evaluated_theta_;  ///< often an average: never trained with
+  std::int64_t evaluated_version_ = -1;
   std::int64_t asked_version_ = -1;  ///< θ that the coordinator is at
   std::uint32_t segment_ = 0;
   double pause_ = 0.0;

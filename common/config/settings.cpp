@@ -144,6 +144,11 @@ std::vector<std::string> preset_names() {
 
 std::string Settings::text() const { return to_text(config); }
 
+std::int64_t Settings::evaluation_inner_steps() const {
+  const std::int64_t set = config.evaluation().inner_steps();
+  return set > 0 ? set : config.tasks().max_inner_steps();
+}
+
 std::string Settings::cache_directory() const {
   const std::string& named = config.tasks().cache_directory();
   return named.empty() ? data::default_cache_directory() : named;

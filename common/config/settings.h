@@ -26,6 +26,9 @@ struct Settings {
   /// What config.textproto keeps.
   std::string text() const;
 
+  /// evaluation.inner_steps, or tasks.max_inner_steps.
+  std::int64_t evaluation_inner_steps() const;
+
   /// Where rendered and cropped data is kept: tasks.cache_directory, or the default.
   std::string cache_directory() const;
 };

@@ -4,6 +4,7 @@
 // is checked before the HDF5 library sees the file. Written to .tmp, flushed, fsynced, renamed, directory
 // fsynced. Not thread-safe (neither is Debian's HDF5 library): one thread of a process reads and writes.
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <utility>
@@ -29,6 +30,8 @@ struct RuleFile {
   std::string created;          ///< ISO 8601, UTC; set by the caller
   std::string engine;           ///< that its gradients came from, described; empty: not known
   std::string instruction_set;  ///< of that engine
+  /// Mean meta-objective on validation tasks, of a rule that was chosen by it; NaN: not evaluated.
+  double validation_meta_objective = std::numeric_limits<double>::quiet_NaN();
 };
 
 /// One stream, as a resumed worker goes on from it.

@@ -1,6 +1,7 @@
 #include "common/store/rule_file.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "common/data/digest.h"
@@ -139,6 +140,8 @@ std::string encode_rule(const RuleFile& file, Document& document) {
   document.attributes["theta_sha256"] = sha256;
   document.attributes["engine"] = file.engine;
   document.attributes["instruction_set"] = file.instruction_set;
+  if (std::isfinite(file.validation_meta_objective))
+    document.attributes["validation_meta_objective"] = file.validation_meta_objective;
   return sha256;
 }
 
@@ -187,6 +190,8 @@ RuleFile decode_rule(const DocumentReader& reader) {
   if (root.count("engine") > 0) file.engine = reader.text_attribute(root, "/", "engine");
   if (root.count("instruction_set") > 0)
     file.instruction_set = reader.text_attribute(root, "/", "instruction_set");
+  if (root.count("validation_meta_objective") > 0)
+    file.validation_meta_objective = reader.real_attribute(root, "/", "validation_meta_objective");
   file.config = reader.text("/config");
   file.layout = decode_layout(reader);
   file.theta = decode_flat(reader, kTheta, file.layout);

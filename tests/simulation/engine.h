@@ -4,6 +4,7 @@
 // missing or a sum in another order changes θ. Now and then it has no gradient to give, or far too large a
 // one.
 #include <cmath>
+#include <limits>
 
 #include "tests/worker/toy_engine.h"
 
@@ -42,6 +43,27 @@ class Engine : public tests::ToyEngine {
     for (std::size_t i = 0; i < phi.size(); ++i)
       result.phi[i] += step * std::sin(seen + theta[i % theta.size()]);
     return result;
+  }
+
+  std::vector<double> unroll(const rule::Architecture&, const std::vector<double>& theta,
+                             const std::vector<double>& phi,
+                             const std::vector<rule::Batch>& minibatches) override {
+    auto result = phi;
+    for (const auto& batch : minibatches)
+      for (std::size_t i = 0; i < result.size(); ++i)
+        result[i] += 0.01 * std::sin(batch.x.front() + theta[i % theta.size()]);
+    return result;
+  }
+
+  /// Now and then features are dead.
+  double meta_objective(const rule::Architecture&, const std::vector<double>& theta,
+                        const std::vector<double>& phi, const rule::StepData& step) override {
+    const double seen = phi[0] + phi[phi.size() / 2] + step.b.x.back();
+    const auto chance = static_cast<std::int64_t>(std::abs(seen) * 1e6) % 32;
+    if (chance == 0) return std::numeric_limits<double>::quiet_NaN();
+    double objective = 0.1 * std::sin(seen);
+    for (const double value : theta) objective += 0.5 * (value - kTarget) * (value - kTarget);
+    return objective;
   }
 };
 

@@ -24,6 +24,17 @@ proto::WorkerMessage parsed(const net::Frame& frame) {
 
 }  // namespace
 
+worker::Evaluator make_evaluator(const Scenario& scenario, rule::Engine& engine) {
+  worker::EvaluatorOptions options;
+  options.inner_steps = 2;
+  options.labelled_draws = 1;
+  options.statistics_examples = 10;
+  options.seed = scenario.seed;
+  const std::vector<std::shared_ptr<const data::Dataset>> datasets(
+      scenario.options.evaluation.datasets.size(), tests::toy_dataset());
+  return worker::Evaluator(engine, tests::toy_tasks(scenario.seed).options(), datasets, options);
+}
+
 Job::Job(const Scenario& scenario, Saboteur* saboteur, bool trace)
     : scenario_(scenario),
       saboteur_(saboteur),
@@ -32,6 +43,7 @@ Job::Job(const Scenario& scenario, Saboteur* saboteur, bool trace)
       faults_left_(scenario.faults),
       engine_(scenario.parameters),
       tasks_(tests::toy_tasks(scenario.seed)),
+      evaluator_(make_evaluator(scenario, engine_)),
       folder_(scenario.disk ? make_disk_folder() : make_memory_folder()) {}
 
 void Job::say(const std::string& line) const {
@@ -82,13 +94,14 @@ Report Job::run() {
 
 /// One start of the job, until the coordinator has stopped and written its last checkpoint. Throws Died.
 Job::End Job::serve(const store::Checkpoint& start) {
-  ledger_ = std::make_unique<Ledger>(scenario_, tasks_, start,
+  ledger_ = std::make_unique<Ledger>(scenario_, tasks_, evaluator_, start, best_,
                                      [this](const store::Checkpoint& checkpoint) { keep(checkpoint); });
   std::vector<int> numbers;
   const auto count = dice_.log_uniform(1, scenario_.most_workers);
   for (std::int64_t i = 0; i < count; ++i) numbers.push_back(start_worker());
-  coordinator_ =
-      std::make_unique<coordinator::Coordinator>(scenario_.options, start, numbers, *ledger_, agenda_.now());
+  auto options = scenario_.options;
+  options.best = best_;
+  coordinator_ = std::make_unique<coordinator::Coordinator>(options, start, numbers, *ledger_, agenda_.now());
   ledger_->watch(*coordinator_);
   plan_tick();
   while (!coordinator_->finished()) {
@@ -103,6 +116,9 @@ Job::End Job::finish() {
                   coordinator::stop_reason_name(coordinator_->stop_reason())));
   const auto last = coordinator_->snapshot();
   ledger_->check_checkpoint(last);
+  ledger_->check_end();
+  best_ = coordinator_->best();
+  report_.evaluations += ledger_->evaluations();
   keep(last);
   release_all();
   return End::stopped;
@@ -134,7 +150,7 @@ int Job::start_worker() {
   const int number = next_worker_++;
   workers_[number] = std::make_unique<VirtualWorker>(
       worker::Worker({engine_, tasks_, scenario_.seed, 1, scenario_.max_length},
-                     {0.0, "virtual", number, 1e9, scenario_.options.deterministic}));
+                     {0.0, "virtual", number, 1e9, scenario_.options.deterministic}, &evaluator_));
   agenda_.at(agenda_.now() + dice_.uniform(0.0, scenario_.slowest_message), [this, number] {
     auto& worker = *workers_.at(number);
     if (worker.alive) send_up(number, worker.machine.hello());
@@ -197,6 +213,7 @@ void Job::arrive_up(int number, const std::string& bytes) {
   ledger_->after();
   report_.rollbacks += coordinator_->segment() - segment;
   for (const auto& answer : answers) {
+    ledger_->answered(answer);
     auto& worker = *workers_.at(answer.to);
     if (!worker.alive) continue;
     const auto back = std::make_shared<const std::string>(sabotaged_down(answer.frame));
@@ -250,6 +267,10 @@ void Job::check_bounds() const {
                                 agenda_.now(), agenda_.events(), coordinator_->update()));
   if (coordinator_->pending() > scenario_.options.batch)
     throw Violation("more waiting gradients than a batch");
+  // At most one begins with each gradient that was under way when one began, and each other one has a piece
+  // at a worker.
+  if (coordinator_->evaluations().under_way() > 2 * coordinator_->membership().members().size() + 1)
+    throw Violation("more evaluations under way than workers can be at");
 }
 
 void Job::verify_end() {

@@ -34,6 +34,7 @@ struct Report {
   std::int64_t workers_lost = 0;
   std::int64_t rollbacks = 0;
   std::int64_t cut_writes = 0;
+  std::int64_t evaluations = 0;
   double seconds = 0.0;  ///< virtual
 };
 
@@ -82,6 +83,8 @@ class Job {
   std::int64_t faults_left_;
   Engine engine_;
   data::TaskDistribution tasks_;
+  worker::Evaluator evaluator_;
+  std::optional<coordinator::BestRule> best_;  ///< over all starts, as a run directory keeps it
   std::unique_ptr<Folder> folder_;
   Agenda agenda_;
   std::map<int, std::unique_ptr<VirtualWorker>> workers_;
@@ -90,6 +93,9 @@ class Job {
   std::unique_ptr<coordinator::Coordinator> coordinator_;
   Report report_;
 };
+
+/// One for each of the scenario's datasets.
+worker::Evaluator make_evaluator(const Scenario& scenario, rule::Engine& engine);
 
 /// θ after `updates` of a deterministic run, by the definition alone: a plain loop over streams.
 std::vector<double> plain_loop(const Scenario& scenario);

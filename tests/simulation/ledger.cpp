@@ -7,25 +7,36 @@
 
 namespace outerloop::simulation {
 
-Ledger::Ledger(const Scenario& scenario, const data::TaskDistribution& tasks, const store::Checkpoint& start,
+Ledger::Ledger(const Scenario& scenario, const data::TaskDistribution& tasks,
+               const worker::Evaluator& evaluator, const store::Checkpoint& start,
+               const std::optional<coordinator::BestRule>& best,
                std::function<void(const store::Checkpoint&)> keep)
     : scenario_(scenario),
       tasks_(tasks),
+      evaluator_(evaluator),
       keep_(std::move(keep)),
       deterministic_(scenario.options.deterministic),
       now_{start.rule.update,
            start.rule.theta,
+           start.rule.theta_average,
            coordinator::Adam(scenario.options.adam, start.rule.theta.size()),
            {},
            start.counters,
            {}},
       saved_(now_),
-      last_due_(start.rule.update) {
+      last_due_(start.rule.update),
+      best_(best) {
   if (!start.adam_m.empty()) now_.adam.restore(start.adam_m, start.adam_v, start.adam_step);
   for (std::int64_t i = 0; i < scenario.options.streams; ++i)
     now_.position[static_cast<std::uint32_t>(i)] = {0, 0};
   now_.counters.erase("workers_lost");
   for (const auto& stream : start.streams) now_.position[stream.stream] = {stream.task, stream.step};
+  // Counts of the coordinator's own.
+  const auto evaluated = now_.counters.find(coordinator::kEvaluatedUpdate);
+  const bool again = evaluated == now_.counters.end() || evaluated->second != now_.update;
+  if (evaluated != now_.counters.end()) now_.counters.erase(evaluated);
+  note_evaluated_theta();
+  if (!again) wanted_.erase(now_.update);
   saved_ = now_;
 }
 
@@ -42,6 +53,13 @@ void Ledger::before(int from, const proto::WorkerMessage& message, const std::ve
   const auto& members = coordinator_->membership().members();
   const auto member = members.find(from);
   const bool known = member != members.end() && member->second.active();
+  if (known) {
+    signalled_ = signalled_ || message.signalled();
+    const auto held = held_.find(from);
+    if (held != held_.end() && message.has_evaluated() && key(message.evaluated().piece()) == held->second)
+      done_.insert(held->second);
+    held_.erase(from);
+  }
   if (!message.has_gradient() || !known) return;
   current_ = Current{from, message, floats, coordinator_->stopping() || message.signalled()};
 }
@@ -137,7 +155,88 @@ void Ledger::repeat_update() {
   if (o.batch_norm_clip > 0.0 && norm > o.batch_norm_clip)
     for (auto& value : mean) value *= o.batch_norm_clip / norm;
   now_.adam.update(now_.theta, mean);
+  if (o.average_decay > 0.0) {
+    if (now_.average.empty()) now_.average = now_.theta;
+    for (std::size_t i = 0; i < mean.size(); ++i) {
+      auto& average = now_.average[i];
+      average = static_cast<float>(average + (1.0 - o.average_decay) * (now_.theta[i] - average));
+    }
+  }
   ++now_.update;
+  note_evaluated_theta();
+}
+
+bool Ledger::due(std::int64_t update) const {
+  const auto& evaluation = scenario_.options.evaluation;
+  return evaluation.every_updates > 0 &&
+         (update % evaluation.every_updates == 0 || update == scenario_.options.updates);
+}
+
+void Ledger::note_evaluated_theta() {
+  evaluated_theta_[now_.update] = now_.average.empty() ? now_.theta : now_.average;
+  for (auto& value : evaluated_theta_[now_.update]) value = static_cast<float>(value);
+  if (due(now_.update)) wanted_.insert(now_.update);
+}
+
+void Ledger::answered(const coordinator::Answer& answer) {
+  proto::CoordinatorMessage message;
+  require(message.ParseFromString(answer.frame.header), "an answer that cannot be read");
+  if (message.command() != proto::CoordinatorMessage::evaluate) return;
+  const Piece piece = key(message.piece());
+  require(wanted_.count(message.piece().update()) > 0, "an evaluation that is not due");
+  require(done_.count(piece) == 0, "a piece of an evaluation is dealt out that is done already");
+  for (const auto& [worker, held] : held_) {
+    const auto& members = coordinator_->membership().members();
+    require(worker == answer.to || held != piece || !members.at(worker).active(),
+            "a piece of an evaluation is at two workers");
+  }
+  held_[answer.to] = piece;
+}
+
+/// The means again, from tasks that are evaluated here.
+void Ledger::check_score(const coordinator::EvaluationRecord& record, std::uint32_t dataset) const {
+  const auto& evaluation = scenario_.options.evaluation;
+  const auto& score = record.scores.at(dataset);
+  double objective = 0.0, accuracy = 0.0;
+  std::int64_t finished = 0;
+  for (std::int64_t i = 0; i < evaluation.tasks; ++i) {
+    const auto task = static_cast<std::uint32_t>(i);
+    require(done_.count({record.update, dataset, task}) > 0, "an evaluation is complete without a piece");
+    const auto result = evaluator_.evaluate(evaluated_theta_.at(record.update), dataset, task);
+    if (result.outcome != rule::Outcome::finished) continue;
+    ++finished;
+    objective += result.meta_objective;
+    accuracy += result.accuracy;
+  }
+  require(score.tasks == evaluation.tasks && score.failed == evaluation.tasks - finished,
+          "an evaluation counts other tasks");
+  require(finished == 0 || (score.meta_objective == objective / static_cast<double>(finished) &&
+                            score.accuracy == accuracy / static_cast<double>(finished)),
+          fmt::format("the evaluation of update {} is not what its θ gives", record.update));
+}
+
+void Ledger::on_evaluation(const coordinator::EvaluationRecord& record) {
+  require(wanted_.erase(record.update) == 1, "an evaluation that was not due, or came twice");
+  require(record.scores.size() == scenario_.options.evaluation.datasets.size(), "datasets of an evaluation");
+  require(record.average == !record.rule.theta_average.empty() && record.rule.update == record.update,
+          "an evaluation of another θ than it says");
+  for (std::uint32_t i = 0; i < record.scores.size(); ++i) check_score(record, i);
+  const auto& validation = record.scores.at(1);
+  const bool best = validation.failed == 0 && (!best_ || validation.meta_objective < best_->validation);
+  require(record.best == best, "another θ is best");
+  if (best) best_ = {record.update, validation.meta_objective};
+  ++evaluations_;
+}
+
+void Ledger::check_end() const {
+  if (coordinator_->stop_reason() != coordinator::StopReason::updates) return;
+  // A signal, or too many losses, while only the last evaluation was waited for.
+  const auto& members = coordinator_->membership().members();
+  const std::int64_t lost = coordinator_->workers_lost();
+  if (signalled_ || lost > scenario_.options.max_failures ||
+      lost == static_cast<std::int64_t>(members.size()))
+    return;
+  require(wanted_.empty(), fmt::format("{} evaluations are missing at the end", wanted_.size()));
 }
 
 void Ledger::on_update(const coordinator::UpdateRecord& record) {
@@ -196,6 +295,12 @@ void Ledger::on_rollback(std::int64_t update) {
   require(update == saved_.update,
           fmt::format("a rollback to update {} instead of {}", update, saved_.update));
   now_ = saved_;
+  const auto beyond = [&](const Piece& piece) { return std::get<0>(piece) > update; };
+  evaluated_theta_.erase(evaluated_theta_.upper_bound(update), evaluated_theta_.end());
+  wanted_.erase(wanted_.upper_bound(update), wanted_.end());
+  done_.erase(std::find_if(done_.begin(), done_.end(), beyond), done_.end());
+  for (auto held = held_.begin(); held != held_.end();)
+    held = beyond(held->second) ? held_.erase(held) : std::next(held);
   slots_.clear();
   ++segment_;
   due_ = false;

@@ -7,12 +7,14 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "common/data/task.h"
 #include "coordinator/coordinator.h"
 #include "tests/simulation/scenario.h"
+#include "worker/evaluator.h"
 
 namespace outerloop::simulation {
 
@@ -24,13 +26,21 @@ struct Violation : std::runtime_error {
 class Ledger : public coordinator::Observer {
  public:
   /// `start` is what the coordinator starts from; `keep` writes a checkpoint.
-  Ledger(const Scenario& scenario, const data::TaskDistribution& tasks, const store::Checkpoint& start,
+  /// `best` is of what was evaluated before.
+  Ledger(const Scenario& scenario, const data::TaskDistribution& tasks, const worker::Evaluator& evaluator,
+         const store::Checkpoint& start, const std::optional<coordinator::BestRule>& best,
          std::function<void(const store::Checkpoint&)> keep);
   void watch(const coordinator::Coordinator& coordinator) { coordinator_ = &coordinator; }
 
   /// To be called around Coordinator::handle.
   void before(int from, const proto::WorkerMessage& message, const std::vector<float>& floats);
   void after();
+  /// Of each answer: no piece of an evaluation is at two workers, or done twice.
+  void answered(const coordinator::Answer& answer);
+  /// The coordinator has stopped: where it has come to its limit undisturbed, every evaluation that was due
+  /// is there.
+  void check_end() const;
+  std::int64_t evaluations() const { return evaluations_; }
   /// After everything else that may change the coordinator.
   void check() const;
 
@@ -40,6 +50,7 @@ class Ledger : public coordinator::Observer {
   void on_update(const coordinator::UpdateRecord& record) override;
   void on_checkpoint(const store::Checkpoint& checkpoint) override;
   void on_rollback(std::int64_t update) override;
+  void on_evaluation(const coordinator::EvaluationRecord& record) override;
   void on_warning(const std::string& line) override { warnings_.push_back(line); }
   const std::vector<std::string>& warnings() const { return warnings_; }
 
@@ -55,6 +66,7 @@ class Ledger : public coordinator::Observer {
   struct Account {
     std::int64_t update = 0;
     std::vector<double> theta;
+    std::vector<double> average;
     coordinator::Adam adam;
     std::map<std::uint32_t, Position> position;  ///< deterministic: at the present θ
     std::map<std::string, std::int64_t> counters;
@@ -67,11 +79,15 @@ class Ledger : public coordinator::Observer {
   Position next_position(const proto::Gradient& gradient, const std::string& cause) const;
   void count(const Entry& entry);
   void repeat_update();
+  void note_evaluated_theta();
+  void check_score(const coordinator::EvaluationRecord& record, std::uint32_t dataset) const;
+  bool due(std::int64_t update) const;
   std::int64_t count_of(const std::string& name) const;
   void require(bool condition, const std::string& what) const;
 
   const Scenario& scenario_;
   const data::TaskDistribution& tasks_;
+  const worker::Evaluator& evaluator_;
   std::function<void(const store::Checkpoint&)> keep_;
   const coordinator::Coordinator* coordinator_ = nullptr;
   bool deterministic_;
@@ -90,6 +106,16 @@ class Ledger : public coordinator::Observer {
     bool ends = false;  ///< θ is final: neither applied nor refused
   };
   std::optional<Current> current_;
+  using Piece = std::tuple<std::int64_t, std::uint32_t, std::uint32_t>;  ///< update, dataset, task
+  static Piece key(const proto::Piece& piece) { return {piece.update(), piece.dataset(), piece.task()}; }
+  std::map<std::int64_t, std::vector<double>>
+      evaluated_theta_;        ///< by update: the average, where one is kept
+  std::map<int, Piece> held_;  ///< by worker
+  std::set<Piece> done_;
+  std::set<std::int64_t> wanted_;  ///< updates whose evaluation has to come
+  std::optional<coordinator::BestRule> best_;
+  std::int64_t evaluations_ = 0;
+  bool signalled_ = false;
   std::vector<std::string> warnings_;
 };
 

@@ -26,6 +26,7 @@ struct Totals {
     sum.workers_lost += report.workers_lost;
     sum.rollbacks += report.rollbacks;
     sum.cut_writes += report.cut_writes;
+    sum.evaluations += report.evaluations;
     sum.seconds += report.seconds;
   }
 
@@ -79,8 +80,10 @@ int main(int argc, char** argv) {
               static_cast<long long>(totals.failed), static_cast<unsigned long long>(*replay ? 1 : seeds),
               seconds, static_cast<long long>(sum.events), static_cast<long long>(sum.updates), sum.seconds);
   std::printf(
-      "%lld starts of the coordinator, %lld checkpoint writes cut, %lld workers lost, %lld rollbacks\n",
+      "%lld starts of the coordinator, %lld checkpoint writes cut, %lld workers lost, %lld rollbacks, "
+      "%lld evaluations\n",
       static_cast<long long>(sum.starts), static_cast<long long>(sum.cut_writes),
-      static_cast<long long>(sum.workers_lost), static_cast<long long>(sum.rollbacks));
+      static_cast<long long>(sum.workers_lost), static_cast<long long>(sum.rollbacks),
+      static_cast<long long>(sum.evaluations));
   return totals.failed == 0 ? 0 : 1;
 }

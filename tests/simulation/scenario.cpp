@@ -6,6 +6,23 @@
 
 namespace outerloop::simulation {
 
+namespace {
+
+/// From dice of its own, so that the rest of a seed stays what it was.
+coordinator::EvaluationOptions draw_evaluation(std::uint64_t seed) {
+  Dice dice(seed ^ 0xe7a1);
+  coordinator::EvaluationOptions evaluation;
+  if (dice.happens(0.4)) return evaluation;
+  evaluation.every_updates = dice.log_uniform(1, 6);
+  evaluation.tasks = dice.log_uniform(1, 4);
+  evaluation.datasets = {{"toy", coordinator::EvaluationRole::train},
+                         {"toy", coordinator::EvaluationRole::validation},
+                         {"toy", coordinator::EvaluationRole::test}};
+  return evaluation;
+}
+
+}  // namespace
+
 Scenario draw_scenario(std::uint64_t seed) {
   Dice dice(seed ^ 0x5eed);
   Scenario s;
@@ -26,6 +43,7 @@ Scenario draw_scenario(std::uint64_t seed) {
   o.checkpoint_every = dice.happens(0.1) ? 0 : dice.log_uniform(1, 6);
   o.max_failures = dice.happens(0.2) ? 1 : 1000;
   o.deadline = 0.4;
+  o.evaluation = draw_evaluation(seed);
   s.max_length = dice.log_uniform(1, 4);
   s.disk = o.streams <= 4 && dice.happens(0.04);
   s.slowest_message = dice.happens(0.3) ? 0.1 : 0.005;
@@ -45,9 +63,11 @@ Scenario draw_scenario(std::uint64_t seed) {
 
 std::string Scenario::description() const {
   return fmt::format(
-      "{}, {} streams, batch {}, {} updates, up to {} workers, a checkpoint every {} updates{}",
+      "{}, {} streams, batch {}, {} updates, up to {} workers, a checkpoint every {} updates, an "
+      "evaluation every {}{}",
       options.deterministic ? "deterministic" : "asynchronous", options.streams, options.batch,
-      options.updates, most_workers, options.checkpoint_every, disk ? ", on disk" : "");
+      options.updates, most_workers, options.checkpoint_every, options.evaluation.every_updates,
+      disk ? ", on disk" : "");
 }
 
 }  // namespace outerloop::simulation

@@ -88,8 +88,9 @@ struct RestartForgotten : Saboteur {
 
 /// One worker's θ is a little off, once.
 struct ThetaOff : Saboteur {
-  void to_worker(proto::CoordinatorMessage&, std::vector<float>& theta) override {
-    if (!theta.empty() && ++seen == 2) theta[0] += 1e-3f;
+  void to_worker(proto::CoordinatorMessage& message, std::vector<float>& theta) override {
+    if (message.command() != proto::CoordinatorMessage::evaluate && !theta.empty() && ++seen == 2)
+      theta[0] += 1e-3f;
   }
   int seen = 0;
 };
@@ -112,6 +113,47 @@ struct Vanishing : Saboteur {
     if (!message.has_gradient() || ++seen != 3) return 1;
     message.set_waiting(true);
     floats.clear();
+    return 1;
+  }
+  int seen = 0;
+};
+
+/// One task's result is a little off.
+struct EvaluationOff : Saboteur {
+  int to_coordinator(proto::WorkerMessage& message, std::vector<float>&) override {
+    auto* evaluated = message.has_evaluated() ? message.mutable_evaluated() : nullptr;
+    if (evaluated != nullptr && ++seen == 2)
+      evaluated->set_meta_objective(evaluated->meta_objective() + 1e-9);
+    return 1;
+  }
+  int seen = 0;
+};
+
+/// A worker evaluates a θ that is a little off.
+struct EvaluatedThetaOff : Saboteur {
+  void to_worker(proto::CoordinatorMessage& message, std::vector<float>& theta) override {
+    if (message.command() == proto::CoordinatorMessage::evaluate && !theta.empty()) theta[0] += 1e-3f;
+  }
+};
+
+/// Workers evaluate with the θ that they train with, not with its average.
+struct AverageForgotten : Saboteur {
+  void to_worker(proto::CoordinatorMessage& message, std::vector<float>& theta) override {
+    const bool evaluate = message.command() == proto::CoordinatorMessage::evaluate;
+    if (!theta.empty() && !evaluate) trained = theta;
+    if (!theta.empty() && evaluate && !trained.empty()) theta = trained;
+  }
+  std::vector<float> trained;
+};
+
+/// Evaluated tasks get lost on their way, now and then, or the worker has done another one.
+struct OtherPiece : Saboteur {
+  int to_coordinator(proto::WorkerMessage& message, std::vector<float>&) override {
+    if (!message.has_evaluated() || ++seen % 3 == 0) return 1;
+    if (seen % 3 == 1)
+      message.mutable_evaluated()->mutable_piece()->set_task(17);
+    else
+      message.set_waiting(true);
     return 1;
   }
   int seen = 0;
@@ -156,4 +198,16 @@ TEST_CASE("a false version and a vanished gradient are caught") {
   std::string said;
   CHECK(caught<FalseVersion>(false, "does not exist yet", said) > 50);
   CHECK(caught<Vanishing>(true, "no end", said) > 10);
+}
+
+TEST_CASE("a wrong evaluation is caught, and a task that nobody did is dealt out again") {
+  std::string said;
+  for (const bool deterministic : {false, true}) {
+    CHECK(caught<EvaluationOff>(deterministic, "not what its θ gives", said) > 30);
+    CHECK(caught<EvaluatedThetaOff>(deterministic, "not what its θ gives", said) > 30);
+    CHECK(caught<AverageForgotten>(deterministic, "not what its θ gives", said) > 10);
+    said.clear();
+    caught<OtherPiece>(deterministic, "", said);
+    CHECK(said == "");
+  }
 }

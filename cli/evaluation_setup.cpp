@@ -1,0 +1,45 @@
+#include "cli/evaluation_setup.h"
+
+namespace outerloop::cli {
+namespace {
+
+using coordinator::EvaluationRole;
+
+EvaluationRole role_of(const config::NamedDataset& named) {
+  return named.request.classes == data::ClassSplit::held_out ? EvaluationRole::validation
+                                                             : EvaluationRole::test;
+}
+
+}  // namespace
+
+coordinator::EvaluationOptions evaluation_options(const config::Settings& settings) {
+  coordinator::EvaluationOptions options;
+  options.every_updates = settings.config.evaluation().every_updates();
+  options.tasks = settings.config.evaluation().tasks();
+  for (const auto& named : settings.training)
+    options.datasets.push_back({named.request.name, EvaluationRole::train});
+  for (const auto& named : settings.evaluation)
+    options.datasets.push_back({named.request.name, role_of(named)});
+  return options;
+}
+
+std::unique_ptr<worker::Evaluator> open_evaluator(const config::Settings& settings,
+                                                  const data::TaskDistribution& training,
+                                                  rule::Engine& engine) {
+  if (!evaluation_options(settings).enabled()) return nullptr;
+  std::vector<std::shared_ptr<const data::Dataset>> datasets;
+  for (const auto& weighted : training.datasets()) datasets.push_back(weighted.dataset);
+  for (const auto& named : settings.evaluation) {
+    auto request = named.request;
+    // What a choice is made on must not be what is reported in the end, where a dataset tells them apart.
+    if (data::has_parts(request.name))
+      request.part = role_of(named) == EvaluationRole::test ? data::Part::test : data::Part::train;
+    datasets.push_back(data::open_dataset(request, settings.cache_directory()));
+  }
+  worker::EvaluatorOptions options;
+  options.inner_steps = settings.evaluation_inner_steps();
+  options.seed = settings.config.seed();
+  return std::make_unique<worker::Evaluator>(engine, settings.tasks, datasets, options);
+}
+
+}  // namespace outerloop::cli

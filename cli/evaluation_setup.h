@@ -1,0 +1,20 @@
+#pragma once
+// What a run evaluates while it goes on, from its configuration: for the coordinator, and for workers.
+#include <memory>
+
+#include "common/config/settings.h"
+#include "coordinator/evaluations.h"
+#include "worker/evaluator.h"
+
+namespace outerloop::cli {
+
+/// The datasets of training, then those of evaluation, each with its role.
+coordinator::EvaluationOptions evaluation_options(const config::Settings& settings);
+
+/// Opens the datasets of evaluation; `training` has those of training already. Nothing where the run never
+/// evaluates. Throws InputError. `engine` outlives the result.
+std::unique_ptr<worker::Evaluator> open_evaluator(const config::Settings& settings,
+                                                  const data::TaskDistribution& training,
+                                                  rule::Engine& engine);
+
+}  // namespace outerloop::cli

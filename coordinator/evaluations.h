@@ -1,0 +1,134 @@
+#pragma once
+// Evaluations of θ while a run goes on: which θ are being evaluated, which tasks of them are left to do, who
+// does which, and what came out. A piece is one task of one dataset. Knows no messages, files or clock.
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/store/files.h"
+
+namespace outerloop::coordinator {
+
+/// What a dataset is to the run.
+enum class EvaluationRole {
+  train,       ///< trained on: the other end of the train-against-held-out curve
+  validation,  ///< classes held out of training: the best θ is chosen on it
+  test,        ///< reported only
+};
+const char* evaluation_role_name(EvaluationRole role);
+
+struct EvaluationDataset {
+  std::string name;
+  EvaluationRole role = EvaluationRole::test;
+};
+
+struct EvaluationOptions {
+  std::int64_t every_updates = 0;  ///< 0: never
+  std::int64_t tasks = 4;          ///< per dataset
+  std::vector<EvaluationDataset> datasets;
+
+  bool enabled() const { return every_updates > 0 && tasks > 0 && !datasets.empty(); }
+};
+
+/// One task of one dataset, for the θ of one update.
+struct EvaluationPiece {
+  std::int64_t update = 0;
+  std::uint32_t dataset = 0;  ///< place in EvaluationOptions::datasets
+  std::uint32_t task = 0;
+
+  bool operator==(const EvaluationPiece& other) const {
+    return update == other.update && dataset == other.dataset && task == other.task;
+  }
+};
+
+struct EvaluationResult {
+  bool finished = false;        ///< false: φ did not stay finite, or all features died
+  double meta_objective = 0.0;  ///< of φ after the inner steps
+  double accuracy = 0.0;        ///< a fraction; NaN where the rule trains on labels
+  double seconds = 0.0;         ///< of a worker
+};
+
+/// One dataset's part of a finished evaluation. Means are over its finished tasks; NaN where there are none.
+struct EvaluationScore {
+  EvaluationDataset dataset;
+  double meta_objective = 0.0;
+  double accuracy = 0.0;
+  std::int64_t tasks = 0;
+  std::int64_t failed = 0;  ///< of them
+};
+
+struct EvaluationRecord {
+  std::int64_t update = 0;
+  double seconds = 0.0;  ///< of meta-training at that update, over resumes
+  bool average = false;  ///< the running average of θ was evaluated
+  std::vector<EvaluationScore> scores;
+  /// Mean of the validation datasets' meta-objectives, each counted alike; NaN where there is none, or where
+  /// one of their tasks failed.
+  double validation = 0.0;
+  bool best = false;            ///< no update before validated as well
+  double worker_seconds = 0.0;  ///< that all its pieces took together
+  store::RuleFile rule;         ///< θ and its average as they were
+};
+
+/// The θ that validated best so far.
+struct BestRule {
+  std::int64_t update = 0;
+  double validation = 0.0;
+};
+
+class Evaluations {
+ public:
+  explicit Evaluations(EvaluationOptions options) : options_(std::move(options)) {}
+
+  const EvaluationOptions& options() const { return options_; }
+  /// θ of this update is to be evaluated.
+  bool due(std::int64_t update) const { return options_.enabled() && update % options_.every_updates == 0; }
+
+  /// Begins to evaluate `rule`, of an update that is not being evaluated: its average where it has one, else
+  /// θ.
+  void begin(store::RuleFile rule, double seconds);
+  bool knows(std::int64_t update) const { return open_.count(update) > 0; }
+
+  /// The next piece, oldest update first, for a worker that has none; nothing where all are dealt out.
+  std::optional<EvaluationPiece> deal(int worker);
+  /// The piece that a worker is at.
+  std::optional<EvaluationPiece> piece_of(int worker) const;
+  /// The worker does not do its piece, if it has one: the piece is the next to be dealt out again.
+  void take_back(int worker);
+  /// A worker's result of the piece it was given. Returns false, and counts nothing, for any other piece.
+  bool accept(int worker, const EvaluationPiece& piece, const EvaluationResult& result);
+
+  /// The evaluation whose last piece has come in, taken out; to be asked for after each accept().
+  std::optional<EvaluationRecord> take_finished();
+
+  /// Forgets evaluations of updates beyond `update`, and who was at their pieces.
+  void cancel_after(std::int64_t update);
+  void cancel_all() { cancel_after(-1); }
+
+  /// Nothing is being evaluated.
+  bool idle() const { return open_.empty(); }
+  std::size_t under_way() const { return open_.size(); }
+  /// What travels to workers: of an update that is being evaluated.
+  const std::vector<float>& theta(std::int64_t update) const { return open_.at(update).theta; }
+
+ private:
+  struct Open {
+    store::RuleFile rule;
+    double seconds = 0.0;
+    std::vector<float> theta;
+    /// [datasets][tasks]; nothing where it is not there yet.
+    std::vector<std::vector<std::optional<EvaluationResult>>> results;
+    std::int64_t missing = 0;
+  };
+  EvaluationRecord record_of(Open& open) const;
+
+  EvaluationOptions options_;
+  std::map<std::int64_t, Open> open_;  ///< by update
+  std::deque<EvaluationPiece> to_deal_;
+  std::map<int, EvaluationPiece> dealt_;  ///< by worker
+};
+
+}  // namespace outerloop::coordinator
