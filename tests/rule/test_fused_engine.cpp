@@ -209,4 +209,21 @@ TEST_CASE("after the first truncation inner steps allocate nothing") {
   CHECK(count(30, 4) == count(3, 4));
 }
 
+TEST_CASE("a layer of 10,000 units is evaluated within 8 GB") {
+  auto options = small_neuron_local();
+  options.neuron_local.hidden_channels = options.neuron_local.top_channels = 16;
+  ProblemSize size;
+  size.units = {64, 10000, 16};
+  size.batch = 8;
+  size.steps = 1;
+  const auto problem = make_problem(options, size);
+  rule::EngineOptions engine_options;
+  const auto engine = rule::fused::make_fused_engine(problem.rule, engine_options);
+  const auto phi = engine->unroll(problem.architecture, problem.theta, problem.phi, {problem.steps[0].inner});
+  CHECK(std::all_of(phi.begin(), phi.end(), [](double v) { return std::isfinite(v); }));
+  CHECK(phi != problem.phi);
+  // One matrix of 10,000 x 10,000 alone would be 400 MB.
+  CHECK(engine->arena_bytes() < 300 << 20);
+}
+
 }  // namespace outerloop::tests
