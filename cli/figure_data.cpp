@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "common/rule/error.h"
@@ -65,6 +67,46 @@ void add_line(const json& line, const std::string& where, LearningCurve& curve) 
   curve.staleness_mean.push_back(number_or_none(line, "staleness_mean", where));
 }
 
+/// Calls `use` with each line of metrics.jsonl and its place. A last line that is cut is left out.
+void for_each_line(const std::string& path,
+                   const std::function<void(const json& line, const std::string& where)>& use) {
+  auto stream = opened(path);
+  std::string content;
+  for (std::int64_t number = 1; std::getline(stream, content); ++number) {
+    const std::string where = path + ":" + std::to_string(number);
+    const auto line = json::parse(content, nullptr, false);
+    if (line.is_object())
+      use(line, where);
+    else if (!stream.eof())
+      throw InputError(where + ": no JSON object; is this the metrics.jsonl of a run?");
+  }
+}
+
+/// One dataset of one evaluation.
+struct EvaluatedDataset {
+  std::string dataset, role;
+  double meta_objective = kNone, accuracy = kNone;
+};
+using EvaluationsByUpdate = std::map<double, std::vector<EvaluatedDataset>>;
+
+void add_evaluation(const json& line, const std::string& where, EvaluationsByUpdate& evaluations,
+                    double& best) {
+  const double update = number_or_none(line, "update", where);
+  if (!(update >= 0.0)) throw InputError(where + ": an evaluation without its update");
+  const auto datasets = line.find("datasets");
+  if (datasets == line.end() || !datasets->is_array())
+    throw InputError(where + ": an evaluation without its datasets");
+  std::vector<EvaluatedDataset> parts;
+  for (const auto& part : *datasets) {
+    if (!part.is_object()) throw InputError(where + ": a dataset of an evaluation is no object");
+    parts.push_back({text(part, "dataset", where, true), text(part, "role", where, true),
+                     number_or_none(part, "meta_objective", where), number_or_none(part, "accuracy", where)});
+  }
+  evaluations[update] = std::move(parts);
+  const auto is_best = line.find("best");
+  if (is_best != line.end() && is_best->is_boolean() && is_best->get<bool>()) best = update;
+}
+
 AccuracyRow read_row(const json& row, const std::string& where) {
   if (!row.is_object()) throw InputError(where + ": no object");
   AccuracyRow result;
@@ -104,19 +146,30 @@ std::size_t line_of(const std::string& content, std::size_t byte) {
 }  // namespace
 
 LearningCurve read_learning_curve(const std::string& path) {
-  auto stream = opened(path);
   LearningCurve curve;
-  std::string content;
-  for (std::int64_t number = 1; std::getline(stream, content); ++number) {
-    const std::string where = path + ":" + std::to_string(number);
-    const auto line = json::parse(content, nullptr, false);
-    if (line.is_object())
-      add_line(line, where, curve);
-    else if (!stream.eof())
-      throw InputError(where + ": no JSON object; is this the metrics.jsonl of a run?");
-  }
+  for_each_line(path, [&](const json& line, const std::string& where) { add_line(line, where, curve); });
   if (curve.update.empty()) throw InputError(path + ": holds no line with a meta-objective yet; train first");
   return curve;
+}
+
+HeldOutCurves read_held_out_curves(const std::string& path) {
+  EvaluationsByUpdate evaluations;
+  HeldOutCurves curves;
+  for_each_line(path, [&](const json& line, const std::string& where) {
+    if (text(line, "event", where, false) == "evaluation")
+      add_evaluation(line, where, evaluations, curves.best);
+  });
+  // The newest says which datasets there are.
+  if (evaluations.empty()) return curves;
+  for (const auto& part : evaluations.rbegin()->second)
+    curves.datasets.push_back({part.dataset, part.role, {}, {}, {}});
+  for (const auto& [update, parts] : evaluations)
+    for (std::size_t i = 0; i < std::min(parts.size(), curves.datasets.size()); ++i) {
+      curves.datasets[i].update.push_back(update);
+      curves.datasets[i].meta_objective.push_back(parts[i].meta_objective);
+      curves.datasets[i].accuracy.push_back(parts[i].accuracy);
+    }
+  return curves;
 }
 
 std::vector<AccuracyTable> read_evaluation(const std::string& path) {

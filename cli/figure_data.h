@@ -2,6 +2,7 @@
 // What the figures show, read from the files that train and evaluate write. Throws InputError that names the
 // file, and the line or place in it.
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,20 @@ struct LearningCurve {
 };
 /// Lines of events are skipped, and so is a last line that is cut (the run may be writing it).
 LearningCurve read_learning_curve(const std::string& path);
+
+/// One dataset's part of the evaluations in metrics.jsonl, by update; of an update that was evaluated again
+/// after a resume the last.
+struct HeldOutCurve {
+  std::string dataset;
+  std::string role;  ///< train | validation | test
+  std::vector<double> update, meta_objective, accuracy;
+};
+struct HeldOutCurves {
+  std::vector<HeldOutCurve> datasets;
+  double best = std::numeric_limits<double>::quiet_NaN();  ///< update that validated best; NaN: none
+};
+/// Empty where the run was never evaluated.
+HeldOutCurves read_held_out_curves(const std::string& path);
 
 struct AccuracyRow {
   std::string method;

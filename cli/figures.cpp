@@ -117,6 +117,53 @@ LineChart plain_chart(const LearningCurve& curve, const std::string& title, cons
   return chart;
 }
 
+/// One above the other, over updates; all but the first of height `rest`.
+std::vector<std::string> render_lines(const std::string& stem, const std::string& title,
+                                      std::vector<LineChart> charts, double rest) {
+  charts.back().x_label = "update";
+  const double height = kTall + rest * static_cast<double>(charts.size() - 1) + kLastExtra;
+  render(stem, kWidth, height, title, [&](Canvas& canvas) {
+    Box area{0.0, 0.0, kWidth, kTall};
+    for (std::size_t i = 0; i < charts.size(); ++i) {
+      if (i + 1 == charts.size()) area.height += kLastExtra;
+      draw_line_chart(canvas, area, charts[i]);
+      area.top += area.height;
+      area.height = rest;
+    }
+  });
+  return written(stem);
+}
+
+/// Number `i` of the datasets of a role: cool colours are trained on, warm ones held out.
+Colour role_colour(const std::string& role, std::size_t i) {
+  if (role == "train") return i % 2 == 0 ? palette::blue : palette::sky;
+  if (role == "validation") return i % 2 == 0 ? palette::green : palette::purple;
+  return i % 2 == 0 ? palette::vermilion : palette::orange;
+}
+
+std::string role_label(const std::string& role) {
+  if (role == "train") return "trained on";
+  return role == "validation" ? "held-out classes" : "held out";
+}
+
+LineChart held_out_chart(const HeldOutCurves& curves, bool accuracy) {
+  LineChart chart;
+  chart.title = accuracy ? "Few-shot accuracy on the same tasks" : "Meta-objective after the inner steps";
+  chart.y_label = accuracy ? "accuracy, %" : "meta-objective";
+  chart.whole_x = true;
+  std::map<std::string, std::size_t> of_role;
+  for (const auto& curve : curves.datasets) {
+    auto series = series_of(accuracy ? "" : curve.dataset + ", " + role_label(curve.role),
+                            role_colour(curve.role, of_role[curve.role]++), 2.0, 0.0, 1.0);
+    series.x = curve.update;
+    series.y = accuracy ? curve.accuracy : curve.meta_objective;
+    for (auto& value : series.y) value *= accuracy ? 100.0 : 1.0;
+    chart.series.push_back(std::move(series));
+  }
+  if (std::isfinite(curves.best)) chart.markers.push_back({curves.best, accuracy ? "" : "best"});
+  return chart;
+}
+
 std::string method_label(const std::string& method) {
   static const std::map<std::string, std::string> labels = {{"rule", "learned rule"},
                                                             {"untrained", "untrained rule"},
@@ -234,19 +281,18 @@ std::vector<std::string> draw_learning_curve(const std::string& metrics, const s
   if (any_positive(curve.staleness_mean))
     charts.push_back(plain_chart(curve, "Staleness, mean of each batch", "updates behind", palette::green,
                                  curve.staleness_mean, false));
-  charts.back().x_label = "update";
-  const std::string stem = make_stem(out_dir, "learning_curve");
-  const double height = kTall + kShort * static_cast<double>(charts.size() - 1) + kLastExtra;
-  render(stem, kWidth, height, "Learning curve", [&](Canvas& canvas) {
-    Box area{0.0, 0.0, kWidth, kTall};
-    for (std::size_t i = 0; i < charts.size(); ++i) {
-      if (i + 1 == charts.size()) area.height += kLastExtra;
-      draw_line_chart(canvas, area, charts[i]);
-      area.top += area.height;
-      area.height = kShort;
-    }
-  });
-  return written(stem);
+  return render_lines(make_stem(out_dir, "learning_curve"), "Learning curve", std::move(charts), kShort);
+}
+
+std::vector<std::string> draw_held_out_curve(const std::string& metrics, const std::string& out_dir) {
+  const auto curves = read_held_out_curves(metrics);
+  if (curves.datasets.empty()) return {};
+  std::vector<LineChart> charts = {held_out_chart(curves, false)};
+  const bool accuracy = std::any_of(curves.datasets.begin(), curves.datasets.end(),
+                                    [](const auto& curve) { return any_finite(curve.accuracy); });
+  if (accuracy) charts.push_back(held_out_chart(curves, true));
+  return render_lines(make_stem(out_dir, "held_out_curve"), "Trained on against held out", std::move(charts),
+                      kTall);
 }
 
 std::vector<std::string> draw_accuracy(const std::string& evaluation, const std::string& out_dir) {

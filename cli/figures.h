@@ -11,6 +11,11 @@ namespace outerloop::cli {
 /// gradient's norm, and staleness where there is any, over updates; dashed lines where a run was resumed.
 std::vector<std::string> draw_learning_curve(const std::string& metrics, const std::string& out_dir);
 
+/// metrics.jsonl → held_out_curve.png and .svg: the meta-objective of every dataset that was evaluated while
+/// the run went on, and few-shot accuracy where there is one, over updates; those trained on beside those
+/// held out, and where validation was best (the paper's Figure 3). Nothing where the run was never evaluated.
+std::vector<std::string> draw_held_out_curve(const std::string& metrics, const std::string& out_dir);
+
 /// evaluate's JSON → accuracy.png and .svg: for each table a bar per method with its 95 % interval, of the
 /// ridge read-out where there is one.
 std::vector<std::string> draw_accuracy(const std::string& evaluation, const std::string& out_dir);

@@ -39,7 +39,7 @@ std::string padded(const std::string& text, std::size_t width) {
 }
 
 void row(const std::string& name, const std::string& value) {
-  fmt::print("  {} {}\n", padded(name, 14), value);
+  fmt::print("  {} {}\n", padded(name, 15), value);
 }
 
 std::size_t name_width(const std::vector<TensorSpec>& tensors) {
@@ -57,6 +57,11 @@ void print_head(const std::string& path, const Contents& contents) {
   row("update", fmt::format("{}", rule.update));
   row("created", rule.created.empty() ? "unknown" : rule.created);
   row("git revision", rule.git_revision.empty() ? "unknown" : rule.git_revision);
+  row("engine", rule.engine.empty() ? "unknown" : rule.engine);
+  row("instruction set", rule.instruction_set.empty() ? "unknown" : rule.instruction_set);
+  if (std::isfinite(rule.validation_meta_objective))
+    row("validation",
+        fmt::format("meta-objective {:.4f}: the best of its run", rule.validation_meta_objective));
   row("parameters", fmt::format("{} in {} tensors{}", rule.layout.size(), rule.layout.tensors().size(),
                                 rule.theta_average.empty() ? "" : ", with their running average"));
   row("theta_sha256", contents.theta_sha256);
@@ -135,11 +140,15 @@ json to_json(const std::string& path, const Contents& contents) {
                  {"rule", rule.rule},
                  {"created", rule.created},
                  {"git_revision", rule.git_revision},
+                 {"engine", rule.engine},
+                 {"instruction_set", rule.instruction_set},
                  {"theta_sha256", contents.theta_sha256},
                  {"parameters", rule.layout.size()},
                  {"theta", theta},
                  {"has_average", !rule.theta_average.empty()},
                  {"checksum_ok", true}};
+  if (std::isfinite(rule.validation_meta_objective))
+    result["validation_meta_objective"] = rule.validation_meta_objective;
   if (contents.kind != store::Kind::checkpoint) return result;
   const auto& checkpoint = contents.checkpoint;
   result["adam_step"] = checkpoint.adam_step;

@@ -23,13 +23,20 @@ bool looks_like_json(const std::string& path) {
   return static_cast<bool>(stream >> first) && first == '{';
 }
 
+void append(const Paths& from, Paths& to) { to.insert(to.end(), from.begin(), from.end()); }
+
+Paths plot_metrics(const std::string& metrics, const std::string& out_dir) {
+  Paths paths = draw_learning_curve(metrics, out_dir);
+  append(draw_held_out_curve(metrics, out_dir), paths);
+  return paths;
+}
+
 Paths plot_run(const fs::path& run, const std::string& out_dir) {
   const fs::path metrics = run / "metrics.jsonl", evaluation = run / "evaluation.json";
   Paths paths;
   std::error_code error;
-  if (fs::exists(metrics, error)) paths = draw_learning_curve(metrics.string(), out_dir);
-  if (fs::exists(evaluation, error))
-    for (auto& path : draw_accuracy(evaluation.string(), out_dir)) paths.push_back(std::move(path));
+  if (fs::exists(metrics, error)) paths = plot_metrics(metrics.string(), out_dir);
+  if (fs::exists(evaluation, error)) append(draw_accuracy(evaluation.string(), out_dir), paths);
   if (paths.empty())
     throw InputError(run.string() +
                      ": holds neither metrics.jsonl nor evaluation.json; give a run directory, "
@@ -38,7 +45,7 @@ Paths plot_run(const fs::path& run, const std::string& out_dir) {
 }
 
 Paths plot_file(const std::string& input, const std::string& out_dir) {
-  if (fs::path(input).extension() == ".jsonl") return draw_learning_curve(input, out_dir);
+  if (fs::path(input).extension() == ".jsonl") return plot_metrics(input, out_dir);
   return looks_like_json(input) ? draw_accuracy(input, out_dir) : draw_theta_norms(input, out_dir);
 }
 

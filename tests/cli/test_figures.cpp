@@ -117,6 +117,44 @@ TEST_CASE("a line that the run is still writing is left out, events are skipped"
   CHECK(curve.segment[25] == 1);
 }
 
+TEST_CASE("what a run was evaluated on while it went on is drawn, trained on beside held out") {
+  const Folder folder;
+  const auto evaluation = [](int update, const std::string& accuracy, bool best) {
+    const auto part = [&](const std::string& dataset, const std::string& role, double objective) {
+      return "{\"dataset\":\"" + dataset + "\",\"role\":\"" + role +
+             "\",\"meta_objective\":" + std::to_string(objective) + ",\"accuracy\":" + accuracy + "}";
+    };
+    return "{\"event\":\"evaluation\",\"segment\":0,\"update\":" + std::to_string(update) +
+           ",\"best\":" + (best ? "true" : "false") + ",\"datasets\":[" +
+           part("glyphs", "train", 1.0 / (update + 1)) + "," + part("glyphs", "validation", 1.0) + "," +
+           part("fashion_mnist", "test", 1.1) + "]}\n";
+  };
+  const std::string metrics = evaluation(0, "0.5", true) + sample_metrics() + evaluation(10, "0.25", true) +
+                              evaluation(20, "null", false);
+  write_bytes(folder / "metrics.jsonl", metrics);
+  // A resume has evaluated update 20 again.
+  write_bytes(folder / "again.jsonl", metrics + evaluation(20, "0.75", false));
+  const auto curves = cli::read_held_out_curves(folder / "again.jsonl");
+  REQUIRE(curves.datasets.size() == 3);
+  CHECK(curves.best == 10);
+  CHECK(curves.datasets[0].update == std::vector<double>{0, 10, 20});
+  CHECK(curves.datasets[0].meta_objective[1] == Approx(1.0 / 11));
+  CHECK(curves.datasets[1].role == "validation");
+  CHECK(curves.datasets[2].accuracy[2] == 0.75);
+  CHECK(std::isnan(cli::read_held_out_curves(folder / "metrics.jsonl").datasets[2].accuracy[2]));
+  CHECK(cli::plot(folder.path(), folder / "out") == 0);
+  check_png(folder / "out/held_out_curve.png");
+  check_svg(
+      folder / "out/held_out_curve.svg",
+      {"Meta-objective after the inner steps", "glyphs, trained on", "glyphs, held-out classes",
+       "fashion_mnist, held out", "Few-shot accuracy on the same tasks", "accuracy, %", "update", "best"});
+  write_bytes(folder / "bad.jsonl", sample_metrics() + "{\"event\":\"evaluation\",\"update\":3}\n");
+  CHECK(contains(refusal([&] { cli::plot(folder / "bad.jsonl", folder / "bad"); }),
+                 "bad.jsonl:42: an evaluation without its datasets"));
+  write_bytes(folder / "none.jsonl", sample_metrics());
+  CHECK(cli::draw_held_out_curve(folder / "none.jsonl", folder / "none").empty());
+}
+
 TEST_CASE("accuracy bars are drawn from evaluate's JSON") {
   const Folder folder;
   write_bytes(folder / "e.json", kEvaluation);

@@ -52,14 +52,19 @@ Inspected run_inspect(const Folder& folder, const std::vector<std::string>& file
 TEST_CASE("inspect describes a checkpoint") {
   const Folder folder;
   const std::string path = folder / "c.h5";
-  const auto checkpoint = sample_checkpoint();
+  auto checkpoint = sample_checkpoint();
+  checkpoint.rule.engine = "fused float32 cpu, 1 thread";
+  checkpoint.rule.instruction_set = "avx2";
   const auto sha256 = store::write_checkpoint(path, checkpoint);
   const auto seen = run_inspect(folder, {path});
   CHECK(seen.code == 0);
-  for (const std::string part :
-       {"checkpoint, format 1", "neuron_local", "0123abc", "top.in.w", "[2, 3]", "Adam: step 7",
-        "refused.stale", "glyphs", "5-4-3", "not begun", "history: 3 updates"})
+  for (const std::string part : {"checkpoint, format 1", "neuron_local", "0123abc", "top.in.w", "[2, 3]",
+                                 "Adam: step 7", "refused.stale", "glyphs", "5-4-3", "not begun",
+                                 "history: 3 updates", "fused float32 cpu, 1 thread", "avx2"})
     CHECK(contains(seen.printed, part));
+  CHECK(seen.result.at("engine") == "fused float32 cpu, 1 thread");
+  CHECK(seen.result.at("instruction_set") == "avx2");
+  CHECK_FALSE(seen.result.contains("validation_meta_objective"));
   CHECK(contains(seen.printed, sha256));
   CHECK(seen.result.at("kind") == "checkpoint");
   CHECK(seen.result.at("format_version") == 1);
@@ -78,6 +83,19 @@ TEST_CASE("inspect describes a checkpoint") {
     squares += checkpoint.rule.theta[static_cast<std::size_t>(i)] *
                checkpoint.rule.theta[static_cast<std::size_t>(i)];
   CHECK(first.at("norm").get<double>() == Approx(std::sqrt(squares)));
+}
+
+TEST_CASE("inspect says how a rule validated, and where it is not known what made it") {
+  const Folder folder;
+  auto rule = sample_rule();
+  rule.validation_meta_objective = 0.1 + 0.2;
+  store::write_rule(folder / "r.h5", rule);
+  const auto seen = run_inspect(folder, {folder / "r.h5"});
+  CHECK(seen.code == 0);
+  CHECK(contains(seen.printed, "meta-objective 0.3000"));
+  CHECK(contains(seen.printed, "unknown"));
+  CHECK(seen.result.at("engine") == "");
+  CHECK(seen.result.at("validation_meta_objective") == 0.1 + 0.2);
 }
 
 TEST_CASE("inspect says where theta is not finite") {
