@@ -148,7 +148,7 @@ TEST_CASE("what cannot run ends every rank with one line and exit 2") {
       {"train smoke --no-such-flag" + run, "--no-such-flag"},
       {"train --resume" + run, "no run to resume"},
       {"train smoke --set device=cuda" + run, "cuda"},
-      {"train smoke --set engine.precision=mixed" + run, "mixed"},
+      {"train smoke --set engine.precision=mixed --set engine.instruction_set=baseline" + run, "mixed"},
       {"train " + std::string(OUTERLOOP_TEST_DATA) + "/missing_dataset.textproto" + run, "/nowhere"},
       {"train " + std::string(OUTERLOOP_TEST_DATA) + "/overlap.textproto" + run, "glyphs"},
   };

@@ -11,6 +11,7 @@
 #include "common/rule/fused/instruction_set.h"
 #include "common/rule/random.h"
 #include "tests/catch.h"
+#include "tests/rule/fused/mixed.h"
 #include "tests/rule/problem.h"
 
 namespace {
@@ -42,6 +43,17 @@ double difference(const std::vector<double>& a, const std::vector<double>& b) {
     largest = std::max(largest, std::abs(b[i]));
   }
   return worst / largest;
+}
+
+/// Cosine between a and b, and the norm of a in that of b.
+std::pair<double, double> direction(const std::vector<double>& a, const std::vector<double>& b) {
+  double aa = 0, ab = 0, bb = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    aa += a[i] * a[i];
+    ab += a[i] * b[i];
+    bb += b[i] * b[i];
+  }
+  return {ab / std::sqrt(aa * bb), std::sqrt(aa / bb)};
 }
 
 rule::TruncationResult run(rule::Engine& engine, const Problem& p) {
@@ -224,6 +236,63 @@ TEST_CASE("a layer of 10,000 units is evaluated within 8 GB") {
   CHECK(phi != problem.phi);
   // One matrix of 10,000 x 10,000 alone would be 400 MB.
   CHECK(engine->arena_bytes() < 300 << 20);
+}
+
+TEST_CASE("mixed: the state and objective of float32, a gradient along float64's, the same bits always") {
+  if (!mixed_available()) return;
+  double worst_cosine = 0, worst_norm = 0;
+  int compared = 0;
+  for (std::uint32_t seed = 10; seed <= 120; seed += 10) {
+    const auto problem = random_problem(seed, true);
+    INFO("seed " << seed);
+    const auto plain = run(*fused_engine(problem.rule, Precision::float32), problem);
+    const auto mixed = run(*fused_engine(problem.rule, Precision::mixed), problem);
+    CHECK(mixed.outcome == plain.outcome);
+    CHECK(mixed.phi == plain.phi);
+    CHECK(mixed.meta_objective == plain.meta_objective);
+    if (plain.outcome != rule::Outcome::finished) continue;
+    CHECK(mixed.d_theta != plain.d_theta);
+    const auto again = fused_engine(problem.rule, Precision::mixed, "auto", 1);
+    CHECK(run(*again, problem).d_theta == mixed.d_theta);
+    CHECK(run(*again, problem).d_theta == mixed.d_theta);
+    const auto exact = run(*fused_engine(problem.rule, Precision::float64), problem);
+    const auto [cosine, norm] = direction(mixed.d_theta, exact.d_theta);
+    CHECK(cosine > 0.999);
+    CHECK(std::abs(norm - 1) < 0.02);
+    worst_cosine = std::max(worst_cosine, 1 - cosine);
+    worst_norm = std::max(worst_norm, std::abs(norm - 1));
+    ++compared;
+  }
+  CHECK(compared >= 6);
+  std::printf("mixed against float64: %d problems, 1 - cosine %.1e, norm %.1e\n", compared, worst_cosine,
+              worst_norm);
+}
+
+TEST_CASE("mixed is refused with one line that says what is missing") {
+  const auto refusal = [](const rule::RuleOptions& rule, const std::string& set) -> std::string {
+    try {
+      const auto engine = fused_engine(rule, Precision::mixed, set);
+      CHECK(engine->description().find("fused mixed cpu, 1 thread, avx512") == 0);
+      return "";
+    } catch (const InputError& error) {
+      return error.what();
+    }
+  };
+  CHECK(refusal(small_neuron_local(), "auto").empty() == mixed_available());
+  for (const auto& set : rule::fused::available_instruction_sets()) {
+    const auto said = refusal(small_neuron_local(), set);
+    INFO(set << ": " << said);
+    if (mixed_available() &&
+        rule::fused::find_instruction_set(set) == rule::fused::find_instruction_set("avx512")) {
+      CHECK(said.empty());
+      continue;
+    }
+    CHECK(said.find("engine.precision: mixed needs ") == 0);
+    CHECK(said.find(mixed_available() ? "engine.instruction_set: avx512" : "avx512_bf16") !=
+          std::string::npos);
+    CHECK(said.find('\n') == std::string::npos);
+  }
+  CHECK(refusal(supervised_sgd(), "auto").find("neuron_local") != std::string::npos);
 }
 
 }  // namespace outerloop::tests

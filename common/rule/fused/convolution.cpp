@@ -207,8 +207,10 @@ const ConvolutionKernels<double>& convolution_kernels<double>(InstructionSet set
 
 std::int64_t convolution_workspace(std::int64_t batch, std::int64_t taps, std::int64_t channels,
                                    std::int64_t lanes) {
-  const std::int64_t lines = 3 * kMostTaps + 1;
-  return lines * (batch + taps - 1) * row_pitch(channels, lanes);
+  // The most are those of convolution_bf16.cpp along the units: 2 lines, one of zeros, 4 rings, and weights in
+  // pairs.
+  const std::int64_t lines = 4 * taps + 3;
+  return lines * (batch + taps - 1) * row_pitch(channels, lanes) + taps * channels * (channels + 1) / 2;
 }
 
 namespace {

@@ -107,12 +107,19 @@ struct ConvolutionKernels {
 template <class Real>
 const ConvolutionKernels<Real>& convolution_kernels(InstructionSet set);
 
+/// The kernels of precision `mixed`: the forward pass is float32's, the backward pass rounds what it
+/// multiplies to bfloat16 (to nearest even; denormals to zero) and sums in float32, and everything else in it
+/// is float32's. Throws InputError, which says what is missing, where processor, build or `set` do not have
+/// such products.
+const ConvolutionKernels<float>& mixed_convolution_kernels(InstructionSet set);
+
 /// `channels` rounded up to whole vectors.
 inline std::int64_t padded_channels(std::int64_t channels, std::int64_t lanes) {
   return (channels + lanes - 1) / lanes * lanes;
 }
 
-/// Numbers that a pass needs as workspace; `channels`: the larger of the padded inputs and outputs.
+/// Numbers that a pass of either precision needs as workspace; `channels`: the larger of the padded inputs
+/// and outputs.
 std::int64_t convolution_workspace(std::int64_t batch, std::int64_t taps, std::int64_t channels,
                                    std::int64_t lanes);
 

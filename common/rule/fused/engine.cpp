@@ -69,9 +69,10 @@ class CheckedEngine : public FusedEngine {
 template <class Real>
 class NeuronLocalEngine final : public CheckedEngine {
  public:
-  NeuronLocalEngine(const RuleOptions& rule, InstructionSet set, const std::string& precision,
+  NeuronLocalEngine(const RuleOptions& rule, InstructionSet set, const std::string& precision, bool mixed,
                     std::int64_t budget)
-      : CheckedEngine(rule, set, precision), truncation_(rule.neuron_local, theta_layout(), set, budget) {}
+      : CheckedEngine(rule, set, precision),
+        truncation_(rule.neuron_local, theta_layout(), set, mixed, budget) {}
 
   std::int64_t arena_bytes() const override { return truncation_.arena_bytes(); }
   void set_profiler(Profiler* profiler) override { truncation_.set_profiler(profiler); }
@@ -189,8 +190,14 @@ class SgdEngine final : public CheckedEngine {
 template <class Real>
 std::unique_ptr<FusedEngine> make(const RuleOptions& rule, const EngineOptions& options, InstructionSet set,
                                   const std::string& precision) {
-  if (rule.name == "supervised_sgd") return std::make_unique<SgdEngine<Real>>(rule, set, precision);
-  return std::make_unique<NeuronLocalEngine<Real>>(rule, set, precision,
+  const bool mixed = options.precision == Precision::mixed;
+  if (rule.name == "supervised_sgd") {
+    if (mixed)
+      throw InputError(
+          "engine.precision: mixed exists for the neuron_local rule only; use float32 with supervised_sgd");
+    return std::make_unique<SgdEngine<Real>>(rule, set, precision);
+  }
+  return std::make_unique<NeuronLocalEngine<Real>>(rule, set, precision, mixed,
                                                    options.memory_budget_mib * (std::int64_t{1} << 20));
 }
 
@@ -212,9 +219,9 @@ std::unique_ptr<FusedEngine> make_fused_engine(const RuleOptions& rule, const En
     case Precision::float64:
       return make<double>(rule, options, set, "float64");
     case Precision::mixed:
-      break;
+      return make<float>(rule, options, set, "mixed");
   }
-  throw InputError("engine.precision: mixed is not in this version; use float32 or float64");
+  throw InputError("engine.precision: unknown");
 }
 
 }  // namespace outerloop::rule::fused

@@ -1,6 +1,7 @@
 #pragma once
 // All tables of kernels of one instruction set, and the work space that the parts of the rule share.
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "common/rule/fused/arena.h"
@@ -14,12 +15,21 @@
 
 namespace outerloop::rule::fused {
 
+/// `mixed`: products of the backward convolutions in bfloat16; only where Real is float, see
+/// mixed_convolution_kernels.
+template <class Real>
+const ConvolutionKernels<Real>& convolution_kernels(InstructionSet set, bool mixed) {
+  if constexpr (std::is_same_v<Real, float>)
+    if (mixed) return mixed_convolution_kernels(set);
+  return convolution_kernels<Real>(set);
+}
+
 template <class Real>
 struct Kernels {
-  explicit Kernels(InstructionSet set)
+  Kernels(InstructionSet set, bool mixed)
       : lanes(product_kernels<Real>(set).lanes),
         products(product_kernels<Real>(set)),
-        convolutions(convolution_kernels<Real>(set)),
+        convolutions(convolution_kernels<Real>(set, mixed)),
         signals(signal_kernels<Real>(set)),
         rows(row_kernels<Real>(set)) {}
 

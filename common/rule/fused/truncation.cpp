@@ -35,8 +35,8 @@ RuleOptions neuron_local(const NeuronLocalSize& size) {
 
 template <class Real>
 Truncation<Real>::Truncation(const NeuronLocalSize& size, const Layout& theta_layout, InstructionSet set,
-                             std::int64_t budget)
-    : rule_(size, theta_layout, set),
+                             bool mixed, std::int64_t budget)
+    : rule_(size, theta_layout, set, mixed),
       objective_(set, size.ridge),
       budget_(budget),
       options_(neuron_local(size)) {}

@@ -11,8 +11,9 @@ namespace outerloop::rule::fused {
 template <class Real>
 class Truncation {
  public:
-  /// `budget`: bytes that kept activations, φ and work space should stay within.
-  Truncation(const NeuronLocalSize& size, const Layout& theta_layout, InstructionSet set,
+  /// `budget`: bytes that kept activations, φ and work space should stay within. `mixed`: see
+  /// mixed_convolution_kernels.
+  Truncation(const NeuronLocalSize& size, const Layout& theta_layout, InstructionSet set, bool mixed,
              std::int64_t budget);
 
   /// Engine::truncation, on sizes that have been checked.

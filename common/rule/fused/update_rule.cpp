@@ -14,9 +14,10 @@ std::int64_t most_channels(const Parameters<Real>& p) {
 }  // namespace
 
 template <class Real>
-UpdateRule<Real>::UpdateRule(const NeuronLocalSize& size, const Layout& theta_layout, InstructionSet set)
+UpdateRule<Real>::UpdateRule(const NeuronLocalSize& size, const Layout& theta_layout, InstructionSet set,
+                             bool mixed)
     : set_(set),
-      kernels_(set),
+      kernels_(set, mixed),
       parameters_(size, theta_layout, kernels_.lanes),
       shared_(most_channels(parameters_)),
       base_model_(set),

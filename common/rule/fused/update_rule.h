@@ -30,7 +30,8 @@ struct StepKept {
 template <class Real>
 class UpdateRule {
  public:
-  UpdateRule(const NeuronLocalSize& size, const Layout& theta_layout, InstructionSet set);
+  /// `mixed`: see mixed_convolution_kernels.
+  UpdateRule(const NeuronLocalSize& size, const Layout& theta_layout, InstructionSet set, bool mixed);
 
   Parameters<Real>& parameters() { return parameters_; }
   Shared<Real>& shared() { return shared_; }

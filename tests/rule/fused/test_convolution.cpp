@@ -1,10 +1,12 @@
 // The convolution passes against loops that say what they mean, in float64.
 #include <cmath>
+#include <cstdio>
 #include <vector>
 
 #include "common/rule/fused/convolution.h"
 #include "common/rule/random.h"
 #include "tests/catch.h"
+#include "tests/rule/fused/mixed.h"
 #include "tests/rule/fused/numbers.h"
 
 namespace outerloop::tests {
@@ -120,12 +122,19 @@ struct Setting {
     workspace.resize(
         static_cast<std::size_t>(convolution_workspace(c.batch, c.taps, std::max(z.padded, z0.padded), n)),
         static_cast<Real>(NAN));
+    workspace.resize(workspace.size() + kGuard, Real(12345));
     if (c.kind == SourceKind::single) {  // stored as [units, batch]
       for (std::int64_t i = 0; i < c.units * c.batch; ++i)
         single.push_back(z0.values[static_cast<std::size_t>(i * z0.padded)]);
     }
   }
   std::vector<Real> single;
+
+  /// Nothing was written behind the workspace.
+  static constexpr std::size_t kGuard = 256;
+  bool guarded() const {
+    return std::count(workspace.end() - kGuard, workspace.end(), Real(12345)) == kGuard;
+  }
 
   Source<Real> source() const {
     Source<Real> s;
@@ -190,6 +199,15 @@ struct Setting {
     }
     p.per_unit = c.per_unit ? d_per_unit.data() : nullptr;
     kernels.backward(p, workspace.data());
+  }
+
+  /// Everything that passes read becomes a small integer, z too: bfloat16 holds it exactly.
+  void make_integers() {
+    z = Tensor<Real>(c.units, c.batch, c.outputs, lanes, 17);
+    for (auto* values : {&z0.values, &z1.values, &z.values, &g.values, &skip.values, &scale0, &shift0,
+                         &scale1, &shift1, &scale, &shift, &a, &b, &start, &weights, &single})
+      for (Real& value : *values) value = std::nearbyint(value);
+    pack_transposed(weights.data(), c.taps, c.inputs, c.outputs, lanes, transposed.data());
   }
 
   // What the passes mean.
@@ -320,6 +338,7 @@ double worst_error(Setting<Real>& s, const ConvolutionKernels<Real>& kernels) {
   if (c.per_unit) compare(Values(s.d_per_unit.begin(), s.d_per_unit.end()), d_per_unit);
   for (const Real left : s.d_weights)
     worst = std::max(worst, std::abs(static_cast<double>(left)));  // flushed
+  CHECK(s.guarded());
   return worst;
 }
 
@@ -343,6 +362,42 @@ TEST_CASE("both passes of convolutions of every kind, axis and odd size") {
       CHECK(worst_error(in_float, fast) < 2e-4);
     }
   }
+}
+
+TEST_CASE(
+    "mixed precision: the float32 passes on numbers that bfloat16 holds, within its rounding on others") {
+  if (!mixed_available()) return;
+  const auto set = find_instruction_set("avx512");
+  const auto& plain = convolution_kernels<float>(set);
+  const auto& mixed = mixed_convolution_kernels(set);
+  CHECK(mixed.forward == plain.forward);
+  REQUIRE(mixed.backward != plain.backward);
+  double worst = 0;
+  for (std::uint32_t seed = 1; seed <= 200; ++seed) {
+    const Case c = random_case(seed);
+    INFO("seed " << seed << ": kind " << static_cast<int>(c.kind) << " axis " << static_cast<int>(c.axis)
+                 << " taps " << c.taps << " units " << c.units << " batch " << c.batch << " inputs "
+                 << c.inputs << " outputs " << c.outputs << " norm " << c.norm << " per unit " << c.per_unit
+                 << " skip " << c.skip);
+    Setting<float> expected(c, plain.lanes), got(c, plain.lanes);
+    expected.make_integers();
+    got.make_integers();
+    expected.backward(plain);
+    got.backward(mixed);
+    CHECK(same_bits(got.d_input.values, expected.d_input.values));
+    CHECK(same_bits(got.d_total, expected.d_total));
+    CHECK(same_bits(got.d_bias, expected.d_bias));
+    CHECK(same_bits(got.d_sum, expected.d_sum));
+    CHECK(same_bits(got.d_normalised, expected.d_normalised));
+    CHECK(same_bits(got.d_per_unit, expected.d_per_unit));
+    // Each factor is rounded by 2^-9 at most, so a product by 2^-8; where terms cancel, the sum by more.
+    Setting<float> rounded(c, plain.lanes);
+    const double error = worst_error(rounded, mixed);
+    CHECK(error < 0.03);
+    worst = std::max(worst, error);
+  }
+  CHECK(worst > 1e-4);  // it was bfloat16
+  std::printf("mixed: largest error of a kernel %.1e\n", worst);
 }
 
 TEST_CASE("lines that are computed one by one are those computed together") {

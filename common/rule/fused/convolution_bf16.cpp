@@ -1,0 +1,246 @@
+// The backward pass with products of bfloat16 and sums of float32: twice the products per instruction, where
+// the processor has VDPBF16PS. Highway 1.0 only emulates that instruction, so this file uses the compiler's.
+//
+// A product's terms are pairs: one 32-bit number holds two neighbours of the reduction, in bfloat16, and
+// VDPBF16PS adds both products to a float32 sum. The gradient by the input reduces over the channels of dz,
+// whose neighbours already stand side by side in a row; that by the weights reduces over the batch, so rows
+// are interleaved in twos. A convolution along the batch reads the input from odd rows on as well: that is a
+// second interleaved copy, one row later.
+#include <algorithm>
+#include <cstdint>
+#include <string>
+
+#include "common/rule/error.h"
+#include "common/rule/fused/convolution.h"
+#include "common/rule/fused/convolution_lines.h"
+#include "common/rule/fused/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "common/rule/fused/convolution_bf16.cpp"
+#include "hwy/foreach_target.h"
+// After foreach_target.h, once per instruction set:
+#include "hwy/highway.h"
+
+// The builds that have the instruction; which processors have it is asked when an engine is made.
+#undef OUTERLOOP_FUSED_BF16
+#if HWY_ARCH_X86_64 && (HWY_COMPILER_CLANG || HWY_COMPILER_GCC_ACTUAL >= 1100)
+#define OUTERLOOP_FUSED_BF16 1
+#else
+#define OUTERLOOP_FUSED_BF16 0
+#endif
+
+#if OUTERLOOP_FUSED_BF16 && HWY_TARGET == HWY_AVX3
+// What follows is compiled for one thing more than Highway's own functions, which have been read by now.
+#undef HWY_TARGET_STR
+#define HWY_TARGET_STR HWY_TARGET_STR_AVX3 ",avx512bf16"
+
+#include <immintrin.h>
+
+#include "common/rule/fused/convolution-inl.h"
+#include "common/rule/fused/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace outerloop::rule::fused {
+namespace HWY_NAMESPACE {
+namespace {
+
+/// Two neighbours in bfloat16, the first in the lower half.
+using Pair = std::uint32_t;
+
+/// What Tile::Multiply sums: products of pairs.
+struct PairTerms {
+  using Number = Pair;
+  static HWY_INLINE __m512i Load(const Pair* b) { return _mm512_loadu_si512(b); }
+  static HWY_INLINE __m512i Broadcast(Pair a) { return _mm512_set1_epi32(static_cast<int>(a)); }
+  static HWY_INLINE Vector<float> MulAdd(__m512i a, __m512i b, Vector<float> sum) {
+    return Vector<float>{_mm512_dpbf16_ps(sum.raw, (__m512bh)a, (__m512bh)b)};
+  }
+};
+
+/// Two vectors in bfloat16, rounded to nearest even: `first` in the lower half.
+HWY_INLINE __m512i ToBfloat16(Vector<float> first, Vector<float> second) {
+  return (__m512i)_mm512_cvtne2ps_pbh(second.raw, first.raw);
+}
+
+/// From halves to pairs.
+HWY_INLINE __m512i Interleave(__m512i halves) {
+  alignas(64) static constexpr std::uint16_t kOrder[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                                           21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                                           11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  return _mm512_permutexvar_epi16(_mm512_load_si512(kOrder), halves);
+}
+
+/// Rows 0 and 1, 2 and 3, ... of `from` as rows of pairs; what is missing of the last is zero.
+HWY_NOINLINE void PairRows(const float* HWY_RESTRICT from, std::int64_t rows, std::int64_t pitch,
+                           std::int64_t channels, Pair* HWY_RESTRICT to) {
+  const Tag<float> d;
+  for (std::int64_t r = 0; r < rows; r += 2, from += 2 * pitch, to += pitch)
+    ForVectors<float>(channels, [&](std::int64_t c) HWY_ATTR {
+      const auto second = r + 1 < rows ? hn::LoadU(d, from + pitch + c) : hn::Zero(d);
+      _mm512_storeu_si512(to + c, Interleave(ToBfloat16(hn::LoadU(d, from + c), second)));
+    });
+}
+
+/// dz [batch, pitch] both ways: rows in pairs, and each row's channels in pairs [batch, row_pitch].
+HWY_NOINLINE void PairGradient(const float* HWY_RESTRICT dz, std::int64_t batch, std::int64_t pitch,
+                               std::int64_t channels, Pair* HWY_RESTRICT by_rows,
+                               Pair* HWY_RESTRICT by_channels, std::int64_t channel_pitch) {
+  const Tag<float> d;
+  for (std::int64_t b = 0; b < batch; b += 2) {
+    const bool two = b + 1 < batch;
+    ForVectors<float>(channels, [&](std::int64_t c) HWY_ATTR {
+      const float* from = dz + b * pitch + c;
+      const auto halves = ToBfloat16(hn::LoadU(d, from), two ? hn::LoadU(d, from + pitch) : hn::Zero(d));
+      _mm512_storeu_si512(by_rows + b / 2 * pitch + c, Interleave(halves));
+      Pair* to = by_channels + b * channel_pitch + c / 2;
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(halves));
+      if (two)
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + channel_pitch),
+                            _mm512_extracti64x4_epi64(halves, 1));
+    });
+  }
+}
+
+/// BackwardPass::transposed with its outputs in pairs: [panel of inputs][tap][(channels + 1) / 2][width].
+void PairWeights(const BackwardPass<float>& p, Pair* to) {
+  const std::int64_t lanes = LanesOf<float>(), depth = (p.channels + 1) / 2;
+  const float* from = p.transposed;
+  for (std::int64_t c = 0; c < p.source.padded; c += 2 * lanes) {
+    const std::int64_t width = std::min(2 * lanes, p.source.padded - c);
+    for (std::int64_t j = 0; j < p.taps; ++j, from += p.channels * width, to += depth * width)
+      PairRows(from, p.channels, width, width, to);
+  }
+}
+
+/// The pass with what it holds in its workspace. Lines in float32 are as in convolution.cpp.
+class MixedBackward {
+ public:
+  MixedBackward(const BackwardPass<float>& pass, float* workspace);
+  void Fill(std::int64_t unit);
+  void Line(std::int64_t unit) const;
+
+ private:
+  const BackwardPass<float>& p_;
+  bool along_batch_, two_;
+  std::int64_t in_pitch_, out_pitch_, channel_pitch_;
+  std::int64_t edge_;         ///< rows of zeros at either end of a line
+  float *input_, *gradient_;  ///< of the unit that is filled
+  Ring<float> normalised_;    ///< what sum_normalised multiplies
+  Ring<Pair> inputs_[2];      ///< rows in pairs, from row 0 and from row 1 on
+  Ring<Pair> by_rows_, by_channels_;
+  Pair* weights_;
+};
+
+MixedBackward::MixedBackward(const BackwardPass<float>& pass, float* workspace)
+    : p_(pass),
+      along_batch_(pass.axis == Axis::batch),
+      two_(pass.source.kind == SourceKind::relu_sum && pass.sum) {
+  const std::int64_t lanes = LanesOf<float>(), widest = std::max(p_.source.padded, p_.outputs);
+  in_pitch_ = row_pitch(p_.source.padded, lanes);
+  out_pitch_ = row_pitch(p_.outputs, lanes);
+  channel_pitch_ = p_.outputs / 2;
+  edge_ = along_batch_ ? (p_.taps - 1) / 2 : 0;
+  const std::int64_t count = along_batch_ ? 1 : p_.taps;
+  Scratch<float> floats(workspace, p_.batch, p_.taps, widest, lanes);
+  gradient_ = floats.line();
+  input_ = floats.ring(1, nullptr, edge_ * in_pitch_, p_.batch * in_pitch_)[0];
+  normalised_ = floats.ring(count, nullptr, edge_ * in_pitch_, p_.batch * in_pitch_);
+
+  Scratch<Pair> pairs(reinterpret_cast<Pair*>(floats.rest()), p_.batch, p_.taps, widest, lanes);
+  Pair* const zeros = along_batch_ ? nullptr : pairs.zeros();
+  inputs_[0] = pairs.ring(count, zeros, 0, 0);
+  if (along_batch_ && p_.taps > 1) inputs_[1] = pairs.ring(1, zeros, 0, 0);
+  by_rows_ = pairs.ring(count, zeros, 0, 0);
+  by_channels_ = pairs.ring(count, zeros, edge_ * channel_pitch_, p_.batch * channel_pitch_);
+  weights_ = pairs.rest();
+  if (p_.d_input) PairWeights(p_, weights_);
+}
+
+/// Reads a unit's input and dz, and turns them into pairs.
+void MixedBackward::Fill(std::int64_t unit) {
+  // With two rectified inputs the sums want the second alone; otherwise they want what the taps read.
+  float* const normalised = normalised_[unit];
+  float* const input = two_ ? input_ : normalised;
+  FillInput(p_.source, unit, p_.batch, in_pitch_, input + edge_ * in_pitch_,
+            two_ ? normalised + edge_ * in_pitch_ : nullptr);
+  const std::int64_t rows = p_.batch + 2 * edge_;
+  PairRows(input, rows, in_pitch_, p_.source.padded, inputs_[0][unit]);
+  if (inputs_[1].count > 0)
+    PairRows(input + in_pitch_, rows - 1, in_pitch_, p_.source.padded, inputs_[1][unit]);
+
+  FillGradient(p_, unit, out_pitch_, gradient_);
+  if (p_.d_bias || p_.per_unit) SumGradient(p_, gradient_, out_pitch_, unit);
+  PairGradient(gradient_, p_.batch, out_pitch_, p_.outputs, by_rows_[unit],
+               by_channels_[unit] + edge_ * channel_pitch_, channel_pitch_);
+}
+
+void MixedBackward::Line(std::int64_t unit) const {
+  LineProducts<PairTerms> products;
+  products.dz = by_rows_[unit];
+  products.transposed = weights_;
+  products.taps = p_.taps;
+  products.rows = (p_.batch + 1) / 2;
+  products.depth = (p_.channels + 1) / 2;
+  products.in_pitch = in_pitch_;
+  products.dz_pitch = out_pitch_;
+  products.gradient_pitch = channel_pitch_;
+  for (std::int64_t j = 0; j < p_.taps; ++j) {
+    products.inputs[j] = along_batch_ ? inputs_[j % 2][unit] + j / 2 * in_pitch_
+                                      : tap_rows(inputs_[0], p_.axis, p_.taps, in_pitch_, j, unit, p_.units);
+    products.gradients[j] = tap_rows(by_channels_, p_.axis, p_.taps, channel_pitch_, j, unit, p_.units);
+  }
+  BackwardPanels(p_, products, normalised_[unit] + edge_ * in_pitch_, in_pitch_, unit);
+}
+
+void BackwardInPairs(const BackwardPass<float>& p, float* workspace) {
+  MixedBackward pass(p, workspace);
+  const std::int64_t ahead = p.axis == Axis::batch ? 0 : (p.taps - 1) / 2;
+  for (std::int64_t u = p.first; u < p.last + ahead; ++u) {
+    if (u < p.units) pass.Fill(u);
+    if (u >= p.first + ahead) pass.Line(u - ahead);
+  }
+}
+
+}  // namespace
+
+ConvolutionKernels<float> MixedConvolutions() {
+  auto kernels = convolution_kernels<float>(HWY_AVX3);
+  kernels.backward = &BackwardInPairs;
+  return kernels;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace outerloop::rule::fused
+HWY_AFTER_NAMESPACE();
+#endif
+
+#if HWY_ONCE
+namespace outerloop::rule::fused {
+namespace {
+
+/// What stands against products of bfloat16; empty where nothing does.
+std::string missing_for_mixed([[maybe_unused]] InstructionSet set) {
+#if OUTERLOOP_FUSED_BF16 && (HWY_TARGETS & HWY_AVX3)
+  if (!__builtin_cpu_supports("avx512bf16")) return "a processor with avx512_bf16, which this one has not";
+  if (set != HWY_AVX3) return "engine.instruction_set: avx512 (or auto) and not " + instruction_set_name(set);
+  return "";
+#else
+  return "an x86-64 processor with avx512_bf16 and a build by gcc 11, clang or later, which this is not";
+#endif
+}
+
+}  // namespace
+
+const ConvolutionKernels<float>& mixed_convolution_kernels(InstructionSet set) {
+  const auto missing = missing_for_mixed(set);
+#if OUTERLOOP_FUSED_BF16 && (HWY_TARGETS & HWY_AVX3)
+  if (missing.empty()) {
+    static const auto kernels = N_AVX3::MixedConvolutions();
+    return kernels;
+  }
+#endif
+  throw InputError("engine.precision: mixed needs " + missing + "; use float32");
+}
+
+}  // namespace outerloop::rule::fused
+#endif
