@@ -369,7 +369,8 @@ Answer Coordinator::answer(int to, Member& member) {
     message.set_command(proto::CoordinatorMessage::stop);
   } else {
     const bool pause = wanted_stop_ != StopReason::none;
-    const auto piece = evaluations_.deal(to);
+    // Who has left is not waited for.
+    const auto piece = member.active() ? evaluations_.deal(to) : std::nullopt;
     message.set_command(piece   ? proto::CoordinatorMessage::evaluate
                         : pause ? proto::CoordinatorMessage::pause
                                 : proto::CoordinatorMessage::work);

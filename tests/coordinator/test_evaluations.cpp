@@ -238,6 +238,21 @@ TEST_CASE("the piece of a lost worker is dealt out again") {
   CHECK(f.answer.piece().task() == piece.task());
 }
 
+TEST_CASE("who says farewell while the run goes on gets no pieces any more") {
+  Fixture f(Fixture::options());
+  f.hello(1);
+  proto::WorkerMessage farewell;
+  farewell.set_farewell(true);
+  f.send(1, farewell);
+  for (int i = 0; i < 2; ++i) {
+    f.hello(1);
+    CHECK(f.answer.command() == proto::CoordinatorMessage::work);
+  }
+  f.hello(2);
+  f.evaluate_all(2, 1.0);
+  CHECK(f.recorder.evaluations.size() == 1);
+}
+
 TEST_CASE("deterministic: a worker lost in the last evaluation takes nothing back") {
   auto o = Fixture::options();
   o.deterministic = true;
