@@ -22,15 +22,20 @@ struct Deaf : coordinator::Observer {
   void on_update(const coordinator::UpdateRecord&) override {}
   void on_checkpoint(const store::Checkpoint&) override {}
   void on_rollback(std::int64_t) override {}
+  void on_evaluation(const coordinator::EvaluationRecord& record) override {
+    tests::require(record.scores.size() == 1 && record.scores[0].tasks == 2, "every piece counts once");
+    tests::require(!record.best || std::isfinite(record.validation), "what is best has a finite score");
+  }
   void on_warning(const std::string&) override {}
 };
 
 /// A job whose ranks get the fuzzer's messages instead of each other's.
 class Job {
  public:
-  Job(tests::ToyEngine& engine, const data::TaskDistribution& tasks, bool deterministic)
+  Job(tests::ToyEngine& engine, const data::TaskDistribution& tasks, const worker::Evaluator& evaluator,
+      bool deterministic)
       : coordinator_(options(deterministic), start(engine), {1, kWorkers}, observer_, 0.0),
-        worker_({engine, tasks, 1, 1, 3}, worker_options(deterministic)) {}
+        worker_({engine, tasks, 1, 1, 3}, worker_options(deterministic), &evaluator) {}
 
   void deliver(std::uint8_t how, const std::string& message) {
     now_ += 0.5;
@@ -77,6 +82,7 @@ class Job {
     options.checkpoint_every = 2;
     options.deadline = 20.0;
     options.average_decay = 0.5;
+    options.evaluation = {2, 2, {{"toy", coordinator::EvaluationRole::validation}}};
     return options;
   }
 
@@ -101,11 +107,12 @@ class Job {
 int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t count) {
   static tests::ToyEngine engine(kParameters);
   static const auto tasks = tests::toy_tasks(1);
+  static const worker::Evaluator evaluator(engine, tasks.options(), {tests::toy_dataset()}, {1, 1, 5, 1});
   // Protobuf would log every text that is not UTF-8.
   static const auto log = google::protobuf::SetLogHandler(nullptr);
   static_cast<void>(log);
   tests::FuzzInput input(bytes, count);
-  Job job(engine, tasks, input.number<std::uint8_t>() % 2 == 1);
+  Job job(engine, tasks, evaluator, input.number<std::uint8_t>() % 2 == 1);
   while (!input.empty()) {
     const auto how = input.number<std::uint8_t>();
     const auto length = input.number<std::uint16_t>();

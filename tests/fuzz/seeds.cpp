@@ -56,6 +56,19 @@ void write_wire(const std::string& folder) {
   released.set_finalize(true);
   write_seed(folder, "wire", "failure", deterministic + delivery(9, failure.SerializeAsString()));
   write_seed(folder, "wire", "released", asynchronous + delivery(12, released.SerializeAsString()));
+  proto::CoordinatorMessage evaluate;
+  evaluate.set_command(proto::CoordinatorMessage::evaluate);
+  evaluate.mutable_piece()->set_task(1);
+  proto::WorkerMessage hello, evaluated[2];
+  hello.mutable_hello()->set_protocol(coordinator::kProtocol);
+  std::string evaluation =
+      delivery(28, evaluate.SerializeAsString()) + delivery(9, hello.SerializeAsString());
+  for (std::uint32_t task : {0u, 1u}) {
+    evaluated[task].mutable_evaluated()->mutable_piece()->set_task(task);
+    evaluated[task].mutable_evaluated()->set_meta_objective(0.5);
+    evaluation += delivery(9, evaluated[task].SerializeAsString());
+  }
+  write_seed(folder, "wire", "evaluation", asynchronous + evaluation);
   proto::WorkerMessage gradient;
   gradient.mutable_gradient()->set_norm(1.0);
   gradient.mutable_gradient()->set_dataset("toy");
