@@ -44,6 +44,8 @@ namespace outerloop::rule::fused {
 namespace HWY_NAMESPACE {
 namespace {
 
+constexpr std::int64_t kPart = 32;  ///< rows of dz at a time; even
+
 /// Two neighbours in bfloat16, the first in the lower half.
 using Pair = std::uint32_t;
 
@@ -112,6 +114,48 @@ void PairWeights(const BackwardPass<float>& p, Pair* to) {
   }
 }
 
+/// Asks for stored lines that come next, a few cache lines with each tile: products of bfloat16 are over
+/// before the processor's own prefetching, which sees a line only when it is read, has brought them.
+class Ahead {
+ public:
+  void Add(const float* from, std::int64_t count) {
+    at_[ranges_] = reinterpret_cast<const char*>(from);
+    end_[ranges_++] = reinterpret_cast<const char*>(from + count);
+    lines_ += (count * static_cast<std::int64_t>(sizeof(float)) + kLine - 1) / kLine;
+  }
+  /// All of it within `times` calls of Fetch.
+  void Spread(std::int64_t times) { each_ = (lines_ + times - 1) / times; }
+  HWY_INLINE void Fetch() {
+    for (std::int64_t n = each_; n > 0 && now_ < ranges_; --n) {
+      _mm_prefetch(at_[now_], _MM_HINT_T1);
+      at_[now_] += kLine;
+      if (at_[now_] >= end_[now_]) ++now_;
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kLine = 64;  ///< bytes
+  static constexpr int kMost = 6;            ///< z, g, z0, z1, d_input, skip
+  const char *at_[kMost], *end_[kMost];
+  int ranges_ = 0, now_ = 0;
+  std::int64_t lines_ = 0, each_ = 0;
+};
+
+struct PairProducts : LineProducts<PairTerms> {
+  mutable Ahead ahead;
+
+  template <class T>
+  HWY_INLINE void ByWeight(T& tile, std::int64_t j, std::int64_t i, std::int64_t o) const {
+    ahead.Fetch();
+    LineProducts::ByWeight(tile, j, i, o);
+  }
+  template <class T>
+  HWY_INLINE void ByInput(T& tile, std::int64_t r, std::int64_t c) const {
+    ahead.Fetch();
+    LineProducts::ByInput(tile, r, c);
+  }
+};
+
 /// The pass with what it holds in its workspace. Lines in float32 are as in convolution.cpp.
 class MixedBackward {
  public:
@@ -120,6 +164,8 @@ class MixedBackward {
   void Line(std::int64_t unit) const;
 
  private:
+  void LookAhead(std::int64_t unit, Ahead& ahead) const;
+
   const BackwardPass<float>& p_;
   bool along_batch_, two_;
   std::int64_t in_pitch_, out_pitch_, channel_pitch_;
@@ -168,14 +214,45 @@ void MixedBackward::Fill(std::int64_t unit) {
   if (inputs_[1].count > 0)
     PairRows(input + in_pitch_, rows - 1, in_pitch_, p_.source.padded, inputs_[1][unit]);
 
-  FillGradient(p_, unit, out_pitch_, gradient_);
+  // In parts, so that what has been written is paired from the first cache.
+  BackwardPass<float> part = p_;
+  for (std::int64_t b = 0; b < p_.batch; b += kPart) {
+    part.batch = std::min(kPart, p_.batch - b);
+    part.g = p_.g + unit * p_.g_unit + b * p_.outputs;
+    if (p_.z) part.z = p_.z + (unit * p_.batch + b) * p_.outputs;
+    float* const dz = gradient_ + b * out_pitch_;
+    FillGradient(part, 0, out_pitch_, dz);
+    PairGradient(dz, part.batch, out_pitch_, p_.outputs, by_rows_[unit] + b / 2 * out_pitch_,
+                 by_channels_[unit] + (edge_ + b) * channel_pitch_, channel_pitch_);
+  }
   if (p_.d_bias || p_.per_unit) SumGradient(p_, gradient_, out_pitch_, unit);
-  PairGradient(gradient_, p_.batch, out_pitch_, p_.outputs, by_rows_[unit],
-               by_channels_[unit] + edge_ * channel_pitch_, channel_pitch_);
+}
+
+/// What the next Fill reads, and what the next Line adds to or overwrites.
+void MixedBackward::LookAhead(std::int64_t unit, Ahead& ahead) const {
+  const std::int64_t in = p_.batch * p_.source.padded, out = p_.batch * p_.outputs;
+  const std::int64_t fill = unit + 1 + (along_batch_ ? 0 : (p_.taps - 1) / 2);
+  if (fill < p_.units) {
+    if (p_.z) ahead.Add(p_.z + fill * out, out);
+    if (p_.g_unit > 0) ahead.Add(p_.g + fill * p_.g_unit, out);
+    if (p_.source.kind == SourceKind::plain)
+      ahead.Add(p_.source.z0 + fill * p_.source.z0_unit, in);
+    else if (p_.source.kind != SourceKind::single)
+      ahead.Add(p_.source.z0 + fill * in, in);
+    if (p_.source.kind == SourceKind::relu_sum) ahead.Add(p_.source.z1 + fill * in, in);
+  }
+  if (p_.d_input && unit + 1 < p_.units) {
+    ahead.Add(p_.d_input + (unit + 1) * in, in);
+    if (p_.skip && p_.skip != p_.d_input) ahead.Add(p_.skip + (unit + 1) * in, in);
+  }
+  const auto blocks = [](std::int64_t size, std::int64_t block) { return (size + block - 1) / block; };
+  const std::int64_t width = 2 * LanesOf<float>();
+  ahead.Spread(p_.taps * blocks(p_.source.inputs, kRowsOfOne) * blocks(p_.outputs, width) +
+               blocks(p_.batch, kRowsOfOne) * blocks(p_.source.padded, width));
 }
 
 void MixedBackward::Line(std::int64_t unit) const {
-  LineProducts<PairTerms> products;
+  PairProducts products;
   products.dz = by_rows_[unit];
   products.transposed = weights_;
   products.taps = p_.taps;
@@ -189,6 +266,7 @@ void MixedBackward::Line(std::int64_t unit) const {
                                       : tap_rows(inputs_[0], p_.axis, p_.taps, in_pitch_, j, unit, p_.units);
     products.gradients[j] = tap_rows(by_channels_, p_.axis, p_.taps, channel_pitch_, j, unit, p_.units);
   }
+  LookAhead(unit, products.ahead);
   BackwardPanels(p_, products, normalised_[unit] + edge_ * in_pitch_, in_pitch_, unit);
 }
 
