@@ -1,5 +1,7 @@
 #include "cli/evaluation_setup.h"
 
+#include <fmt/format.h>
+
 namespace outerloop::cli {
 namespace {
 
@@ -21,6 +23,16 @@ coordinator::EvaluationOptions evaluation_options(const config::Settings& settin
   for (const auto& named : settings.evaluation)
     options.datasets.push_back({named.request.name, role_of(named)});
   return options;
+}
+
+std::string evaluation_description(const config::Settings& settings) {
+  const auto options = evaluation_options(settings);
+  if (!options.enabled()) return "never";
+  std::string datasets;
+  for (const auto& dataset : options.datasets)
+    datasets += fmt::format("{}{} ({})", datasets.empty() ? "" : ", ", dataset.name,
+                            coordinator::evaluation_role_name(dataset.role));
+  return fmt::format("every {} updates, {} tasks each of {}", options.every_updates, options.tasks, datasets);
 }
 
 std::unique_ptr<worker::Evaluator> open_evaluator(const config::Settings& settings,

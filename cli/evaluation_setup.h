@@ -1,6 +1,7 @@
 #pragma once
 // What a run evaluates while it goes on, from its configuration: for the coordinator, and for workers.
 #include <memory>
+#include <string>
 
 #include "common/config/settings.h"
 #include "coordinator/evaluations.h"
@@ -10,6 +11,9 @@ namespace outerloop::cli {
 
 /// The datasets of training, then those of evaluation, each with its role.
 coordinator::EvaluationOptions evaluation_options(const config::Settings& settings);
+
+/// e.g. "every 100 updates, 4 tasks each of glyphs (train), fashion_mnist (test)", or "never".
+std::string evaluation_description(const config::Settings& settings);
 
 /// Opens the datasets of evaluation; `training` has those of training already. Nothing where the run never
 /// evaluates. Throws InputError. `engine` outlives the result.

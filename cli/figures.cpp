@@ -141,19 +141,14 @@ Colour role_colour(const std::string& role, std::size_t i) {
   return i % 2 == 0 ? palette::vermilion : palette::orange;
 }
 
-std::string role_label(const std::string& role) {
-  if (role == "train") return "trained on";
-  return role == "validation" ? "held-out classes" : "held out";
-}
-
 LineChart held_out_chart(const HeldOutCurves& curves, bool accuracy) {
   LineChart chart;
-  chart.title = accuracy ? "Few-shot accuracy on the same tasks" : "Meta-objective after the inner steps";
+  chart.title = accuracy ? "Few-shot accuracy on the same tasks" : "Evaluations";
   chart.y_label = accuracy ? "accuracy, %" : "meta-objective";
   chart.whole_x = true;
   std::map<std::string, std::size_t> of_role;
   for (const auto& curve : curves.datasets) {
-    auto series = series_of(accuracy ? "" : curve.dataset + ", " + role_label(curve.role),
+    auto series = series_of(accuracy ? "" : curve.dataset + ", " + curve.role,
                             role_colour(curve.role, of_role[curve.role]++), 2.0, 0.0, 1.0);
     series.x = curve.update;
     series.y = accuracy ? curve.accuracy : curve.meta_objective;

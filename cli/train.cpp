@@ -97,6 +97,7 @@ void print_start(const Plan& plan, const Workshop& workshop, std::int64_t worker
   row("engine", workshop.engine_description);
   row("parameters", fmt::format("{} in θ", plan.start.rule.theta.size()));
   row("tasks", fmt::format("{}; {}x{} pixels", datasets, config.tasks().size(), config.tasks().size()));
+  row("evaluation", evaluation_description(plan.settings));
   row("revision", git_revision());
   std::fflush(stdout);
 }

@@ -144,10 +144,9 @@ TEST_CASE("what a run was evaluated on while it went on is drawn, trained on bes
   CHECK(std::isnan(cli::read_held_out_curves(folder / "metrics.jsonl").datasets[2].accuracy[2]));
   CHECK(cli::plot(folder.path(), folder / "out") == 0);
   check_png(folder / "out/held_out_curve.png");
-  check_svg(
-      folder / "out/held_out_curve.svg",
-      {"Meta-objective after the inner steps", "glyphs, trained on", "glyphs, held-out classes",
-       "fashion_mnist, held out", "Few-shot accuracy on the same tasks", "accuracy, %", "update", "best"});
+  check_svg(folder / "out/held_out_curve.svg",
+            {"Evaluations", "meta-objective", "glyphs, train", "glyphs, validation", "fashion_mnist, test",
+             "Few-shot accuracy on the same tasks", "accuracy, %", "update", "best"});
   write_bytes(folder / "bad.jsonl", sample_metrics() + "{\"event\":\"evaluation\",\"update\":3}\n");
   CHECK(contains(refusal([&] { cli::plot(folder / "bad.jsonl", folder / "bad"); }),
                  "bad.jsonl:42: an evaluation without its datasets"));
