@@ -153,26 +153,32 @@ std::map<std::string, std::string> open_datasets(const Plan& plan, Workshop& wor
   return hashes;
 }
 
-/// Gradients per second of this rank: a few truncations of tasks as they will come, after one to warm up.
+/// Gradients per second of this rank: truncations of tasks as they will come. What a task costs once, at its
+/// beginning, is left out, since a task has many truncations.
 double measure_rate(const Workshop& workshop, const Plan& plan, int rank) {
-  constexpr std::uint32_t kMeasured = 3;
+  constexpr std::uint32_t kWarmUp = 2, kFewest = 8, kMost = 64;
+  constexpr double kLong = 0.5, kLongest = 5.0;  // seconds
   const auto& config = plan.settings.config;
   const std::int64_t length = (config.unroll().min_steps() + config.unroll().max_steps()) / 2;
   const auto theta = rule::initial_theta(workshop.engine->theta_layout(), config.seed());
+  const auto stream = static_cast<std::uint32_t>(rank);
   const net::SteadyClock clock;
-  double start = 0.0;
-  for (std::uint32_t i = 0; i <= kMeasured; ++i) {
-    if (i == 1) start = clock.now();
-    const auto task = workshop.tasks->sample(static_cast<std::uint32_t>(rank), i);
+  double seconds = 0.0;
+  std::uint32_t measured = 0;
+  for (std::uint32_t i = 0; measured < kMost && seconds < (measured < kFewest ? kLongest : kLong); ++i) {
+    const auto task = workshop.tasks->sample(stream, i);
+    const auto layout = rule::phi_layout(plan.settings.rule, task.architecture);
+    const auto phi = rule::initial_phi(layout, config.seed(), stream, i);
+    const double start = clock.now();
     std::vector<rule::StepData> steps;
     for (std::int64_t step = 0; step < std::min(length, task.inner_steps); ++step)
       steps.push_back(workshop.tasks->step_data(task, step));
-    const auto layout = rule::phi_layout(plan.settings.rule, task.architecture);
-    workshop.engine->truncation(task.architecture, theta,
-                                rule::initial_phi(layout, config.seed(), static_cast<std::uint32_t>(rank), i),
-                                steps);
+    workshop.engine->truncation(task.architecture, theta, phi, steps);
+    if (i < kWarmUp) continue;
+    seconds += clock.now() - start;
+    ++measured;
   }
-  return kMeasured / std::max(clock.now() - start, 1e-9);
+  return measured / std::max(seconds, 1e-9);
 }
 
 /// Deterministic mode: all ranks compute the same bits, and those that the run began with.

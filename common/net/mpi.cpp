@@ -31,6 +31,15 @@ void check(int code, const char* call) {
   throw Error(std::string(call) + ": " + std::string(text, static_cast<std::size_t>(length)));
 }
 
+/// Waits for a collective asleep: MPI's own waiting would take the core from ranks that still compute.
+void wait_asleep(MPI_Request request, const char* call) {
+  for (int done = 0;;) {
+    check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), call);
+    if (done) return;
+    std::this_thread::sleep_for(kLongestSleep);
+  }
+}
+
 int checked_count(std::size_t bytes) {
   OUTERLOOP_CHECK(bytes <= static_cast<std::size_t>(kMaximumFrameBytes),
                   std::to_string(bytes) + " bytes in a message");
@@ -79,16 +88,22 @@ std::string MpiSession::library_version() {
 
 std::string MpiSession::broadcast(const std::string& text) const {
   int length = checked_count(text.size());
-  check(MPI_Bcast(&length, 1, MPI_INT, 0, MPI_COMM_WORLD), "MPI_Bcast");
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(MPI_Ibcast(&length, 1, MPI_INT, 0, MPI_COMM_WORLD, &request), "MPI_Ibcast");
+  wait_asleep(request, "MPI_Ibcast");
   std::string result = rank_ == 0 ? text : std::string(static_cast<std::size_t>(length), '\0');
-  check(MPI_Bcast(result.data(), length, MPI_CHAR, 0, MPI_COMM_WORLD), "MPI_Bcast");
+  check(MPI_Ibcast(result.data(), length, MPI_CHAR, 0, MPI_COMM_WORLD, &request), "MPI_Ibcast");
+  wait_asleep(request, "MPI_Ibcast");
   return result;
 }
 
 std::vector<std::string> MpiSession::gather_all(const std::string& text) const {
   const int length = checked_count(text.size());
   std::vector<int> lengths(static_cast<std::size_t>(size_));
-  check(MPI_Allgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, MPI_COMM_WORLD), "MPI_Allgather");
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(MPI_Iallgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, MPI_COMM_WORLD, &request),
+        "MPI_Iallgather");
+  wait_asleep(request, "MPI_Iallgather");
   std::vector<int> starts(lengths.size());
   std::size_t total = 0;
   for (std::size_t i = 0; i < lengths.size(); ++i) {
@@ -96,9 +111,10 @@ std::vector<std::string> MpiSession::gather_all(const std::string& text) const {
     total += static_cast<std::size_t>(lengths[i]);
   }
   std::string all(total, '\0');
-  check(MPI_Allgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), starts.data(), MPI_CHAR,
-                       MPI_COMM_WORLD),
-        "MPI_Allgatherv");
+  check(MPI_Iallgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), starts.data(), MPI_CHAR,
+                        MPI_COMM_WORLD, &request),
+        "MPI_Iallgatherv");
+  wait_asleep(request, "MPI_Iallgatherv");
   std::vector<std::string> result;
   for (std::size_t i = 0; i < lengths.size(); ++i)
     result.push_back(all.substr(static_cast<std::size_t>(starts[i]), static_cast<std::size_t>(lengths[i])));
