@@ -1,6 +1,7 @@
 #include "common/rule/fused/convolution.h"
 
 #include "common/rule/fused/convolution_lines.h"
+#include "common/rule/fused/kernel_table.h"
 #include "common/rule/fused/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -173,14 +174,7 @@ ConvolutionKernels<Real> MakeKernels() {
   return {LanesOf<Real>(), &Forward<Real>, &Backward<Real>};
 }
 
-const ConvolutionKernels<float>& FloatConvolutions() {
-  static const auto kernels = MakeKernels<float>();
-  return kernels;
-}
-const ConvolutionKernels<double>& DoubleConvolutions() {
-  static const auto kernels = MakeKernels<double>();
-  return kernels;
-}
+OUTERLOOP_KERNEL_TABLES(ConvolutionKernels)
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -190,25 +184,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace outerloop::rule::fused {
 
-HWY_EXPORT(FloatConvolutions);
-HWY_EXPORT(DoubleConvolutions);
-
-template <>
-const ConvolutionKernels<float>& convolution_kernels<float>(InstructionSet set) {
-  const ForceInstructionSet force(set);
-  return HWY_DYNAMIC_DISPATCH(FloatConvolutions)();
-}
-
-template <>
-const ConvolutionKernels<double>& convolution_kernels<double>(InstructionSet set) {
-  const ForceInstructionSet force(set);
-  return HWY_DYNAMIC_DISPATCH(DoubleConvolutions)();
-}
+OUTERLOOP_EXPORT_KERNELS(ConvolutionKernels, convolution_kernels)
 
 std::int64_t convolution_workspace(std::int64_t batch, std::int64_t taps, std::int64_t channels,
                                    std::int64_t lanes) {
-  // The most are those of convolution_bf16.cpp along the units: 2 lines, one of zeros, 4 rings, and weights in
-  // pairs.
+  // The most are those of convolution_bf16.cpp along the units: 2 lines, one of zeros, 4 rings, and weights
+  // in pairs.
   const std::int64_t lines = 4 * taps + 3;
   return lines * (batch + taps - 1) * row_pitch(channels, lanes) + taps * channels * (channels + 1) / 2;
 }

@@ -204,23 +204,14 @@ void HiddenNetwork<Real>::read_backward(const HiddenSize& size, const HiddenKept
   const std::int64_t G = parameters_.size().readout_channels, D = parameters_.size().delta_channels;
   const std::int64_t plane = size.units * size.batch * G;
   std::fill_n(line, size.batch * weights.padded, Real(0));
-  BackwardPass<Real> pass;
-  pass.taps = 1;
-  pass.units = size.units;
-  pass.batch = size.batch;
+  auto pass = backward_pass(weights, size.units, size.batch);
   pass.g = line;
-  pass.channels = weights.outputs;
-  pass.outputs = weights.padded;
+  pass.g_unit = 0;
   pass.source = source(kept.z.size(), kept);
-  pass.d_weights = weights.d_weights.data();
-  pass.d_weights_total = weights.d_total.data();
   pass.d_bias = weights.d_bias.data();
-  pass.transposed = weights.transposed.data();
   pass.d_input = g;
   pass.d_start = gradient.means;
-  shared_.sums.clear();
-  pass.sum = shared_.sums.first.data();
-  pass.sum_normalised = shared_.sums.second.data();
+  shared_.sum_for_norm(pass);
   for (std::int64_t u = 0; u < size.units; ++u) {
     for (int k = 0; k < columns.planes; ++k) {
       const Real* from = gradient.planes + k * plane + u * size.batch * G;
@@ -241,31 +232,15 @@ void HiddenNetwork<Real>::convolve_backward(const HiddenSize& size, std::size_t 
                                             const HiddenKept<Real>& kept, const Real* g, Real* d_input,
                                             const Real* skip, Real* per_unit) const {
   auto& weights = convolution(i);
-  auto& norm = shared_.norm_gradient;
-  norm.finish(shared_.sums, size.units * size.batch, weights.beta.data(), padded(), kept.norm[i],
-              weights.d_beta.data());
-  BackwardPass<Real> pass;
+  auto pass = backward_pass(weights, size.units, size.batch);
   pass.axis = i % kPerBlock == 0 ? Axis::batch : Axis::units;
-  pass.units = pass.last = size.units;
-  pass.batch = size.batch;
   pass.g = g;
-  pass.g_unit = size.batch * padded();
-  pass.z = kept.z[i];
-  pass.norm = kept.norm[i].affine();
-  pass.a = norm.a.data();
-  pass.b = norm.b.data();
-  pass.c = norm.c.data();
-  pass.channels = channels();
-  pass.outputs = padded();
+  shared_.behind_norm(pass, kept.z[i], kept.norm[i], size.units * size.batch, weights.beta.data(),
+                      weights.d_beta.data());
   pass.source = source(i, kept);
-  pass.d_weights = weights.d_weights.data();
-  pass.d_weights_total = weights.d_total.data();
-  pass.transposed = weights.transposed.data();
   pass.d_input = d_input;
   pass.skip = skip;
-  shared_.sums.clear();
-  pass.sum = shared_.sums.first.data();
-  pass.sum_normalised = shared_.sums.second.data();
+  shared_.sum_for_norm(pass);
   pass.per_unit = per_unit;
   kernels_.convolutions.backward(pass, shared_.kernel);
 }

@@ -54,6 +54,25 @@ struct Shared {
   void enter(Part part) const {
     if (profiler) profiler->enter(part);
   }
+
+  /// The pass stands behind this batch norm over `count` numbers per channel, for which `sums` hold Σ m and Σ
+  /// m ẑ.
+  void behind_norm(BackwardPass<Real>& pass, const Real* z, const Norm<Real>& norm, std::int64_t count,
+                   const Real* beta, double* d_beta) {
+    norm_gradient.finish(sums, count, beta, pass.outputs, norm, d_beta);
+    pass.z = z;
+    pass.norm = norm.affine();
+    pass.a = norm_gradient.a.data();
+    pass.b = norm_gradient.b.data();
+    pass.c = norm_gradient.c.data();
+  }
+
+  /// The pass leaves in `sums` what the batch norm below it needs.
+  void sum_for_norm(BackwardPass<Real>& pass) {
+    sums.clear();
+    pass.sum = sums.first.data();
+    pass.sum_normalised = sums.second.data();
+  }
 };
 
 }  // namespace outerloop::rule::fused

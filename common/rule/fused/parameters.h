@@ -30,6 +30,23 @@ struct Convolution {
   void clear_gradient();
 };
 
+/// A backward pass over all lines through these weights. What it reads, and what it gives beside the gradient
+/// by the weights, is for the caller to fill in.
+template <class Real>
+BackwardPass<Real> backward_pass(Convolution<Real>& convolution, std::int64_t units, std::int64_t batch) {
+  BackwardPass<Real> pass;
+  pass.taps = convolution.taps;
+  pass.units = pass.last = units;
+  pass.batch = batch;
+  pass.g_unit = batch * convolution.padded;
+  pass.channels = convolution.outputs;
+  pass.outputs = convolution.padded;
+  pass.d_weights = convolution.d_weights.data();
+  pass.d_weights_total = convolution.d_total.data();
+  pass.transposed = convolution.transposed.data();
+  return pass;
+}
+
 /// The mixing of units in the top network: its channels are the N_L units.
 template <class Real>
 struct UnitMix {

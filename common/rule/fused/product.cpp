@@ -1,5 +1,6 @@
 #include "common/rule/fused/product.h"
 
+#include "common/rule/fused/kernel_table.h"
 #include "common/rule/fused/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -123,14 +124,7 @@ ProductKernels<Real> MakeKernels() {
   return kernels;
 }
 
-const ProductKernels<float>& FloatKernels() {
-  static const auto kernels = MakeKernels<float>();
-  return kernels;
-}
-const ProductKernels<double>& DoubleKernels() {
-  static const auto kernels = MakeKernels<double>();
-  return kernels;
-}
+OUTERLOOP_KERNEL_TABLES(ProductKernels)
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -140,20 +134,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace outerloop::rule::fused {
 
-HWY_EXPORT(FloatKernels);
-HWY_EXPORT(DoubleKernels);
-
-template <>
-const ProductKernels<float>& product_kernels<float>(InstructionSet set) {
-  const ForceInstructionSet force(set);
-  return HWY_DYNAMIC_DISPATCH(FloatKernels)();
-}
-
-template <>
-const ProductKernels<double>& product_kernels<double>(InstructionSet set) {
-  const ForceInstructionSet force(set);
-  return HWY_DYNAMIC_DISPATCH(DoubleKernels)();
-}
+OUTERLOOP_EXPORT_KERNELS(ProductKernels, product_kernels)
 
 }  // namespace outerloop::rule::fused
 #endif

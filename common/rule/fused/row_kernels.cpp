@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/rule/error.h"
+#include "common/rule/fused/kernel_table.h"
 #include "common/rule/fused/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -271,17 +272,13 @@ void activate_backward(Nonlinearity kind, std::int64_t rows, std::int64_t column
 }
 
 template <class Real>
-const RowKernels<Real>* table() {
-  static constexpr RowKernels<Real> kTable = {&standardise<Real>, &standardise_backward<Real>,
-                                              &activate<Real>, &activate_backward<Real>};
-  return &kTable;
+RowKernels<Real> MakeKernels() {
+  return {&standardise<Real>, &standardise_backward<Real>, &activate<Real>, &activate_backward<Real>};
 }
 
+OUTERLOOP_KERNEL_TABLES(RowKernels)
+
 }  // namespace
-
-const RowKernels<float>* row_kernels_float() { return table<float>(); }
-const RowKernels<double>* row_kernels_double() { return table<double>(); }
-
 }  // namespace HWY_NAMESPACE
 }  // namespace outerloop::rule::fused
 HWY_AFTER_NAMESPACE();
@@ -289,20 +286,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace outerloop::rule::fused {
 
-HWY_EXPORT(row_kernels_float);
-HWY_EXPORT(row_kernels_double);
-
-template <>
-const RowKernels<float>& row_kernels<float>(InstructionSet set) {
-  const ForceInstructionSet force(set);
-  return *HWY_DYNAMIC_DISPATCH(row_kernels_float)();
-}
-
-template <>
-const RowKernels<double>& row_kernels<double>(InstructionSet set) {
-  const ForceInstructionSet force(set);
-  return *HWY_DYNAMIC_DISPATCH(row_kernels_double)();
-}
+OUTERLOOP_EXPORT_KERNELS(RowKernels, row_kernels)
 
 }  // namespace outerloop::rule::fused
 #endif  // HWY_ONCE

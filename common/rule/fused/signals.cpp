@@ -1,5 +1,6 @@
 #include "common/rule/fused/signals.h"
 
+#include "common/rule/fused/kernel_table.h"
 #include "common/rule/fused/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -303,14 +304,7 @@ SignalKernels<Real> MakeKernels() {
   return kernels;
 }
 
-const SignalKernels<float>& FloatSignals() {
-  static const auto kernels = MakeKernels<float>();
-  return kernels;
-}
-const SignalKernels<double>& DoubleSignals() {
-  static const auto kernels = MakeKernels<double>();
-  return kernels;
-}
+OUTERLOOP_KERNEL_TABLES(SignalKernels)
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -320,20 +314,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace outerloop::rule::fused {
 
-HWY_EXPORT(FloatSignals);
-HWY_EXPORT(DoubleSignals);
-
-template <>
-const SignalKernels<float>& signal_kernels<float>(InstructionSet set) {
-  const ForceInstructionSet force(set);
-  return HWY_DYNAMIC_DISPATCH(FloatSignals)();
-}
-
-template <>
-const SignalKernels<double>& signal_kernels<double>(InstructionSet set) {
-  const ForceInstructionSet force(set);
-  return HWY_DYNAMIC_DISPATCH(DoubleSignals)();
-}
+OUTERLOOP_EXPORT_KERNELS(SignalKernels, signal_kernels)
 
 }  // namespace outerloop::rule::fused
 #endif

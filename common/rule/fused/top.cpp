@@ -72,6 +72,17 @@ void TopNetwork<Real>::normalise_mix(const Sizes& s, int i, const TopKept<Real>&
                               kept.norm_mix[i].shift, a});
 }
 
+/// The input of top.in: x^L as one channel.
+template <class Real>
+Source<Real> TopNetwork<Real>::features_as_channel(const Real* x) const {
+  Source<Real> source;
+  source.kind = SourceKind::single;
+  source.inputs = 1;
+  source.padded = kernels_.lanes;
+  source.z0 = x;
+  return source;
+}
+
 /// The input of block i, or of top.out where i is their number.
 template <class Real>
 Source<Real> TopNetwork<Real>::input_of_block(const Sizes& s, std::size_t i, const TopKept<Real>& kept,
@@ -112,10 +123,7 @@ void TopNetwork<Real>::forward(std::int64_t batch, const Real* x, const TopKept<
     kernels_.convolutions.forward(pass, shared_.kernel);
   };
 
-  pass.source.kind = SourceKind::single;
-  pass.source.inputs = 1;
-  pass.source.padded = kernels_.lanes;
-  pass.source.z0 = x;
+  pass.source = features_as_channel(x);
   run(parameters_.top_in, kept.z_in, true);
   finish_norm(shared_.sums, s.units * batch, parameters_.top_in.beta.data(), s.padded, kept.norm_in);
   kernels_.signals.relu_with_edges(s.units, batch, s.padded, kept.z_in, kept.norm_in.affine(), a);
@@ -140,33 +148,16 @@ void TopNetwork<Real>::blocks_backward(const Sizes& s, const TopKept<Real>& kept
   for (std::size_t i = parameters_.top_blocks.size() + 1; i-- > 0;) {
     const bool out = i == parameters_.top_blocks.size();
     auto& convolution = out ? parameters_.top_out : parameters_.top_blocks[i];
-    BackwardPass<Real> pass;
-    pass.units = pass.last = s.units;
-    pass.batch = s.batch;
+    auto pass = backward_pass(convolution, s.units, s.batch);
     pass.g = out ? d_d : g;
-    pass.g_unit = s.batch * convolution.padded;
-    if (!out) {
-      pass.z = kept.z_blocks[i];
-      pass.norm = kept.norm_blocks[i].affine();
-      shared_.norm_gradient.finish(shared_.sums, s.units * s.batch, convolution.beta.data(), s.padded,
-                                   kept.norm_blocks[i], convolution.d_beta.data());
-      pass.a = shared_.norm_gradient.a.data();
-      pass.b = shared_.norm_gradient.b.data();
-      pass.c = shared_.norm_gradient.c.data();
-    }
-    pass.channels = convolution.outputs;
-    pass.outputs = convolution.padded;
+    if (out)
+      pass.d_bias = convolution.d_bias.data();
+    else
+      shared_.behind_norm(pass, kept.z_blocks[i], kept.norm_blocks[i], s.units * s.batch,
+                          convolution.beta.data(), convolution.d_beta.data());
     pass.source = input_of_block(s, i, kept, a);
-    pass.d_weights = convolution.d_weights.data();
-    pass.d_weights_total = convolution.d_total.data();
-    pass.d_bias = out ? convolution.d_bias.data() : nullptr;
-    pass.transposed = convolution.transposed.data();
     pass.d_input = g;
-    shared_.sums.clear();
-    if (i > 0) {
-      pass.sum = shared_.sums.first.data();
-      pass.sum_normalised = shared_.sums.second.data();
-    }
+    if (i > 0) shared_.sum_for_norm(pass);
     kernels_.convolutions.backward(pass, shared_.kernel);
   }
 }
@@ -233,28 +224,10 @@ void TopNetwork<Real>::backward(std::int64_t batch, const Real* x, const TopKept
   kernels_.signals.relu_with_edges_backward(s.units, batch, s.padded, below, d_a, g,
                                             shared_.sums.first.data(), shared_.sums.second.data());
   auto& in = parameters_.top_in;
-  shared_.norm_gradient.finish(shared_.sums, s.units * batch, in.beta.data(), s.padded, kept.norm_in,
-                               in.d_beta.data());
-  BackwardPass<Real> pass;
-  pass.taps = in.taps;
-  pass.units = pass.last = s.units;
-  pass.batch = batch;
+  auto pass = backward_pass(in, s.units, batch);
   pass.g = g;
-  pass.g_unit = s.row;
-  pass.z = kept.z_in;
-  pass.norm = kept.norm_in.affine();
-  pass.a = shared_.norm_gradient.a.data();
-  pass.b = shared_.norm_gradient.b.data();
-  pass.c = shared_.norm_gradient.c.data();
-  pass.channels = in.outputs;
-  pass.outputs = in.padded;
-  pass.source.kind = SourceKind::single;
-  pass.source.inputs = 1;
-  pass.source.padded = kernels_.lanes;
-  pass.source.z0 = x;
-  pass.d_weights = in.d_weights.data();
-  pass.d_weights_total = in.d_total.data();
-  pass.transposed = in.transposed.data();
+  shared_.behind_norm(pass, kept.z_in, kept.norm_in, s.units * batch, in.beta.data(), in.d_beta.data());
+  pass.source = features_as_channel(x);
   pass.d_input = a;  // [N_L, B, lanes], of which the first channel counts; the padded T is at least as wide
   kernels_.convolutions.backward(pass, shared_.kernel);
   for (std::int64_t i = 0; i < s.units * batch; ++i) d_x[i] += a[i * kernels_.lanes];

@@ -44,6 +44,7 @@ class TopNetwork {
   void mix(const Sizes& s, int i, const TopKept<Real>& kept, const Real* a) const;
   void normalise_mix(const Sizes& s, int i, const TopKept<Real>& kept, Real* a) const;
   void mix_backward(const Sizes& s, int i, const Real* a, const Real* d_z, Real* d_a, Real* d_w) const;
+  Source<Real> features_as_channel(const Real* x) const;
   Source<Real> input_of_block(const Sizes& s, std::size_t i, const TopKept<Real>& kept, const Real* a) const;
   void blocks_backward(const Sizes& s, const TopKept<Real>& kept, const Real* a, const Real* d_d,
                        Real* g) const;

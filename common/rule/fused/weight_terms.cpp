@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/rule/fused/kernel_table.h"
 #include "common/rule/fused/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -306,14 +307,7 @@ WeightTermKernels<Real> MakeKernels() {
   return kernels;
 }
 
-const WeightTermKernels<float>& FloatKernels() {
-  static const auto kernels = MakeKernels<float>();
-  return kernels;
-}
-const WeightTermKernels<double>& DoubleKernels() {
-  static const auto kernels = MakeKernels<double>();
-  return kernels;
-}
+OUTERLOOP_KERNEL_TABLES(WeightTermKernels)
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -323,20 +317,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace outerloop::rule::fused {
 
-HWY_EXPORT(FloatKernels);
-HWY_EXPORT(DoubleKernels);
-
-template <>
-const WeightTermKernels<float>& weight_term_kernels<float>(InstructionSet set) {
-  const ForceInstructionSet force(set);
-  return HWY_DYNAMIC_DISPATCH(FloatKernels)();
-}
-
-template <>
-const WeightTermKernels<double>& weight_term_kernels<double>(InstructionSet set) {
-  const ForceInstructionSet force(set);
-  return HWY_DYNAMIC_DISPATCH(DoubleKernels)();
-}
+OUTERLOOP_EXPORT_KERNELS(WeightTermKernels, weight_term_kernels)
 
 }  // namespace outerloop::rule::fused
 #endif
