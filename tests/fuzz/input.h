@@ -24,7 +24,7 @@ class FuzzInput {
   Number number() {
     Number value = 0;
     const std::size_t count = std::min(left_, sizeof value);
-    std::memcpy(&value, next_, count);
+    if (count > 0) std::memcpy(&value, next_, count);  // no bytes may come as a null pointer
     skip(count);
     return value;
   }

@@ -235,7 +235,8 @@ TEST_CASE("the batch norm of units over channels and batch, forward and adjoint"
 
 TEST_CASE("statistics of weights and their adjoint") {
   Scratch64 scratch;
-  for (const auto& [n, m] : {std::pair<std::int64_t, std::int64_t>{5, 7}, {1, 4}, {6, 1}, {1, 1}}) {
+  for (const auto& sizes : {std::pair<std::int64_t, std::int64_t>{5, 7}, {1, 4}, {6, 1}, {1, 1}}) {
+    const auto n = sizes.first, m = sizes.second;  // C++17 lets no lambda capture a structured binding
     const Values W = normal_numbers(n * m, 1), p = normal_numbers(4 * m, 2), q = normal_numbers(4 * n, 3);
     Values column(at(4 * m)), rows(at(4 * n)), dW(at(n * m));
     const auto value = [&](const Values& w) {
