@@ -45,8 +45,16 @@ coordinator::CoordinatorOptions coordinator_options(const Plan& plan, std::int64
   options.reject_norm = config.reject_norm();
   options.batch_norm_clip = config.clip().batch_norm();
   const auto& adam = config.optimizer();
-  options.adam = {adam.learning_rate(), adam.beta1(), adam.beta2(), adam.epsilon(), adam.warmup_updates()};
+  options.adam = {adam.learning_rate(),
+                  adam.beta1(),
+                  adam.beta2(),
+                  adam.epsilon(),
+                  adam.warmup_updates(),
+                  adam.decay_updates(),
+                  adam.final_learning_rate()};
   options.average_decay = adam.average_decay();
+  const auto& back = config.step_back();
+  options.step_back = {back.tolerance(), back.every_updates(), back.learning_rate_factor(), back.most()};
   options.checkpoint_every = config.checkpoint().every_updates();
   options.max_failures = config.max_failures();
   options.deadline = config.deadline_seconds();
@@ -56,8 +64,13 @@ coordinator::CoordinatorOptions coordinator_options(const Plan& plan, std::int64
 }
 
 worker::StreamContext stream_context(const Workshop& workshop, const proto::Config& config) {
-  return {*workshop.engine, *workshop.tasks, config.seed(), config.unroll().min_steps(),
-          config.unroll().max_steps()};
+  const auto& unroll = config.unroll();
+  return {*workshop.engine,
+          *workshop.tasks,
+          config.seed(),
+          unroll.min_steps(),
+          unroll.max_steps(),
+          {unroll.curriculum_updates(), unroll.curriculum_steps(), config.tasks().max_inner_steps()}};
 }
 
 worker::WorkerOptions worker_options(const net::MpiSession& mpi, const proto::Config& config) {

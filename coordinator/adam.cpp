@@ -6,13 +6,25 @@
 #include "common/rule/error.h"
 
 namespace outerloop::coordinator {
+namespace {
+
+constexpr double kPi = 3.14159265358979323846;
+
+}  // namespace
 
 Adam::Adam(AdamOptions options, std::size_t parameters) : options_(options), m_(parameters), v_(parameters) {}
 
 double Adam::learning_rate() const {
-  if (options_.warmup_updates == 0) return options_.learning_rate;
-  const double risen = static_cast<double>(step_ + 1) / static_cast<double>(options_.warmup_updates);
-  return options_.learning_rate * std::min(1.0, risen);
+  const auto next = static_cast<double>(step_ + 1);
+  if (next < static_cast<double>(options_.warmup_updates))
+    return factor_ * options_.learning_rate * next / static_cast<double>(options_.warmup_updates);
+  if (options_.decay_updates == 0) return factor_ * options_.learning_rate;
+  const auto start = static_cast<double>(options_.warmup_updates);
+  const double span = std::max(1.0, static_cast<double>(options_.decay_updates) - start);
+  const double done = std::clamp((next - start) / span, 0.0, 1.0);
+  const double left = 0.5 * (1.0 + std::cos(kPi * done));
+  return factor_ *
+         (options_.final_learning_rate + (options_.learning_rate - options_.final_learning_rate) * left);
 }
 
 void Adam::update(std::vector<double>& theta, const std::vector<double>& gradient) {

@@ -1,5 +1,6 @@
 #pragma once
-// The outer optimizer: Adam (Kingma and Ba 2015, algorithm 1) with a linear warm-up.
+// The outer optimizer: Adam (Kingma and Ba 2015, algorithm 1) with a linear warm-up and a cosine decay
+// (Loshchilov and Hutter 2017).
 #include <cstdint>
 #include <vector>
 
@@ -11,6 +12,8 @@ struct AdamOptions {
   double beta2 = 0.999;
   double epsilon = 1e-8;
   std::int64_t warmup_updates = 0;  ///< updates over which the learning rate rises to its value
+  std::int64_t decay_updates = 0;   ///< update from which on it is `final_learning_rate`; 0: it stays
+  double final_learning_rate = 0.0;
 };
 
 class Adam {
@@ -20,8 +23,11 @@ class Adam {
   /// θ ← θ − α m̂ / (√v̂ + ε). θ is rounded to float32, as files and workers have it.
   void update(std::vector<double>& theta, const std::vector<double>& gradient);
 
-  /// The learning rate of the next update.
+  /// The learning rate of the next update: α · factor, risen and decayed.
   double learning_rate() const;
+
+  /// Scales all learning rates from here on; what a step back multiplies them with.
+  void set_factor(double factor) { factor_ = factor; }
 
   /// Moments [parameters] and the number of updates so far: what a checkpoint keeps.
   const std::vector<double>& m() const { return m_; }
@@ -34,6 +40,7 @@ class Adam {
   std::vector<double> m_;
   std::vector<double> v_;
   std::int64_t step_ = 0;
+  double factor_ = 1.0;
 };
 
 }  // namespace outerloop::coordinator

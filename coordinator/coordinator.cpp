@@ -53,7 +53,7 @@ Coordinator::Coordinator(CoordinatorOptions options, store::Checkpoint start, co
                          Observer& observer, double now)
     : options_(checked(options)),
       observer_(observer),
-      learner_(options.adam, options.average_decay, start),
+      learner_(options.adam, options.average_decay, options.step_back, start),
       batch_(start.rule.theta.size()),
       order_(options.streams),
       collection_(options.streams, start.streams),
@@ -212,6 +212,11 @@ void Coordinator::apply_batch(double now) {
   record.gradients_per_second =
       static_cast<double>(record.gradients - start_gradients_) / std::max(now - start_, 1e-9);
   observer_.on_update(record);
+  if (record.stepped_back_to)
+    observer_.on_warning(fmt::format(
+        "diverging at update {}: θ and the optimizer step back to update {}, with a learning rate {} "
+        "times as large",
+        update(), *record.stepped_back_to, options_.step_back.learning_rate_factor));
   if (!learner_.finite()) request_stop(StopReason::diverged);
   if (evaluations_.due(update()) && !stopping()) begin_evaluation();
   if (options_.updates > 0 && update() >= options_.updates) request_stop(StopReason::updates);

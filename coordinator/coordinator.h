@@ -31,7 +31,8 @@ struct CoordinatorOptions {
   double reject_norm = 1e4;
   double batch_norm_clip = 0.0;  ///< 0: not
   AdamOptions adam;
-  double average_decay = 0.0;         ///< 0: no average of θ is kept
+  double average_decay = 0.0;  ///< 0: no average of θ is kept
+  StepBackOptions step_back;
   std::int64_t checkpoint_every = 0;  ///< updates; 0: only at the end
   std::int64_t max_failures = 16;     ///< per hour
   double deadline = 300.0;            ///< seconds of silence after which a worker counts as lost

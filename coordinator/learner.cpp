@@ -12,14 +12,22 @@ const std::string kRefused = "refused.";
 
 }  // namespace
 
-Learner::Learner(const AdamOptions& adam, double average_decay, store::Checkpoint start)
+Learner::Learner(const AdamOptions& adam, double average_decay, const StepBackOptions& step_back,
+                 store::Checkpoint start)
     : adam_options_(adam),
       average_decay_(average_decay),
+      step_back_options_(step_back),
       state_(std::move(start)),
-      smooth_(state_.history),
-      adam_(adam, state_.rule.theta.size()) {
+      smooth_(state_.history, state_.counters),
+      adam_(adam, state_.rule.theta.size()),
+      step_back_(step_back, state_) {
   if (!state_.adam_m.empty()) adam_.restore(state_.adam_m, state_.adam_v, state_.adam_step);
+  set_learning_rate_factor();
   set_floats();
+}
+
+void Learner::set_learning_rate_factor() {
+  adam_.set_factor(std::pow(step_back_options_.learning_rate_factor, static_cast<double>(count(kStepsBack))));
 }
 
 void Learner::set_floats() { floats_.assign(state_.rule.theta.begin(), state_.rule.theta.end()); }
@@ -56,7 +64,6 @@ void Learner::apply(const std::vector<double>& mean, const std::vector<GradientN
     for (std::size_t i = 0; i < theta.size(); ++i)
       average[i] = static_cast<float>(average[i] + (1.0 - average_decay_) * (theta[i] - average[i]));
   }
-  set_floats();
   ++state_.rule.update;
   for (const auto& note : notes) {
     smooth_.add(note.dataset, note.meta_objective);
@@ -64,7 +71,9 @@ void Learner::apply(const std::vector<double>& mean, const std::vector<GradientN
     ++state_.counters[kGradients];
   }
   record.update = update();
+  watch(record);
   record.meta_objective_smooth = smooth_.mean();
+  set_floats();
   record.gradients = count(kGradients);
   record.refused = refused();
   for (const auto& [worker, tally] : tallies_)
@@ -79,19 +88,49 @@ void Learner::apply(const std::vector<double>& mean, const std::vector<GradientN
   history["staleness_mean"].push_back(record.batch.staleness_mean);
 }
 
+/// Before the running means go into the history: a resumed run takes them from there.
+void Learner::watch(UpdateRecord& record) {
+  const double smooth = smooth_.mean();
+  const auto& theta = state_.rule.theta;
+  const bool finite =
+      std::all_of(theta.begin(), theta.end(), [](double value) { return std::isfinite(value); });
+  if (step_back_.diverged(finite, update(), smooth, count(kStepsBack))) {
+    restore(*step_back_.safe_point());
+    record.stepped_back_to = step_back_.safe_point()->update;
+  } else if (finite && step_back_.wants_safe_point(update(), smooth)) {
+    step_back_.set_safe_point({update(), theta, state_.rule.theta_average, adam_.m(), adam_.v()});
+  }
+}
+
+/// The schedule goes on: Adam's count of steps, which also corrects moments that no longer need it, stays.
+void Learner::restore(const store::SafePoint& point) {
+  state_.rule.theta = point.theta;
+  state_.rule.theta_average = point.theta_average;
+  adam_.restore(point.adam_m, point.adam_v, adam_.step());
+  ++state_.counters[kStepsBack];
+  set_learning_rate_factor();
+  smooth_.return_to(state_.history, point.update);
+}
+
 store::Checkpoint Learner::moments_into(store::Checkpoint checkpoint) const {
   checkpoint.adam_m = adam_.m();
   checkpoint.adam_v = adam_.v();
   checkpoint.adam_step = adam_.step();
+  checkpoint.safe_point = step_back_.safe_point();
   return checkpoint;
 }
 
-store::Checkpoint Learner::snapshot() const { return moments_into(state_); }
+store::Checkpoint Learner::snapshot() const {
+  store::Checkpoint checkpoint = moments_into(state_);
+  smooth_.count_into(checkpoint.counters);
+  return checkpoint;
+}
 
 Learner::Mark Learner::mark() const {
   Mark mark;
   mark.state.rule = state_.rule;
   mark.state.counters = state_.counters;
+  smooth_.count_into(mark.state.counters);
   mark.state = moments_into(std::move(mark.state));
   const auto updates = state_.history.find("update");
   mark.history_length = updates == state_.history.end() ? 0 : updates->second.size();
@@ -108,7 +147,11 @@ void Learner::rewind(const Mark& mark) {
   adam_.restore(mark.state.adam_m, mark.state.adam_v, mark.state.adam_step);
   tallies_ = mark.tallies;
   for (auto& [name, column] : state_.history) column.resize(mark.history_length);
-  smooth_ = SmoothedObjective(state_.history);
+  smooth_ = SmoothedObjective(state_.history, state_.counters);
+  set_learning_rate_factor();
+  store::Checkpoint seen = mark.state;
+  seen.history = state_.history;
+  step_back_ = StepBack(step_back_options_, seen);
   set_floats();
 }
 

@@ -2,6 +2,7 @@
 // θ and all that moves with it: Adam, the running average, history and counters. One apply() is one update.
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "coordinator/adam.h"
 #include "coordinator/gradient_batch.h"
 #include "coordinator/smoothed_objective.h"
+#include "coordinator/step_back.h"
 
 namespace outerloop::coordinator {
 
@@ -24,6 +26,7 @@ struct UpdateRecord {
   double seconds = 0.0;                ///< of meta-training, over resumes
   double meta_objective_smooth = 0.0;  ///< running mean, each dataset counted alike
   double learning_rate = 0.0;
+  std::optional<std::int64_t> stepped_back_to;  ///< θ is now what it was after that update
   double gradients_per_second = 0.0;
   std::int64_t gradients = 0;                                       ///< applied so far, over resumes
   std::map<std::string, std::int64_t> refused;                      ///< by cause, over resumes
@@ -37,7 +40,8 @@ inline constexpr const char* kEvaluatedUpdate = "evaluated_update";
 class Learner {
  public:
   /// Goes on from `start`: θ, Adam, average, history, counters. `average_decay` 0: no average is kept.
-  Learner(const AdamOptions& adam, double average_decay, store::Checkpoint start);
+  Learner(const AdamOptions& adam, double average_decay, const StepBackOptions& step_back,
+          store::Checkpoint start);
 
   std::int64_t update() const { return state_.rule.update; }
   std::size_t parameters() const { return state_.rule.theta.size(); }
@@ -74,14 +78,19 @@ class Learner {
   void rewind(const Mark& mark);
 
  private:
+  void watch(UpdateRecord& record);
+  void restore(const store::SafePoint& point);
   store::Checkpoint moments_into(store::Checkpoint checkpoint) const;
   void set_floats();
+  void set_learning_rate_factor();
 
   AdamOptions adam_options_;
   double average_decay_;
+  StepBackOptions step_back_options_;
   store::Checkpoint state_;
   SmoothedObjective smooth_;
   Adam adam_;
+  StepBack step_back_;
   std::vector<float> floats_;
   std::map<int, Tally> tallies_;
 };

@@ -8,6 +8,7 @@ store::StreamState from_message(const proto::StreamState& message) {
   state.task = message.task();
   state.step = message.step();
   state.truncation = message.truncation();
+  state.begun_at = message.begun_at();
   state.units.assign(message.units().begin(), message.units().end());
   state.dataset = message.dataset();
   state.permutation_seed = (std::uint64_t{message.stream()} << 32) | message.task();
@@ -21,6 +22,7 @@ proto::StreamState to_message(const store::StreamState& state) {
   message.set_task(state.task);
   message.set_step(state.step);
   message.set_truncation(state.truncation);
+  message.set_begun_at(state.begun_at);
   message.mutable_units()->Add(state.units.begin(), state.units.end());
   message.set_dataset(state.dataset);
   message.mutable_phi()->Add(state.phi.begin(), state.phi.end());

@@ -104,7 +104,7 @@ void RunDirectory::write_result(const nlohmann::json& result) const {
 
 void RunDirectory::on_update(const UpdateRecord& record) {
   newest_ = record;
-  if (record.update % log_every_ != 0) return;
+  if (record.update % log_every_ != 0 && !record.stepped_back_to) return;
   const BatchSummary& batch = record.batch;
   nlohmann::json line = {{"update", record.update},
                          {"seconds", record.seconds},
@@ -122,6 +122,7 @@ void RunDirectory::on_update(const UpdateRecord& record) {
                          {"meta_objective_of", batch.meta_objective_of},
                          {"refused", record.refused},
                          {"refused_from", by_worker(record.refused_from)}};
+  if (record.stepped_back_to) line["stepped_back_to"] = *record.stepped_back_to;
   write_metrics(line);
 }
 

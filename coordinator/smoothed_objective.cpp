@@ -9,14 +9,36 @@ namespace {
 
 constexpr std::int64_t kWindow = 50;  // gradients of one dataset
 const std::string kColumn = "meta_objective_smooth";
+const std::string kCounter = "smoothed.";
 
 }  // namespace
 
-SmoothedObjective::SmoothedObjective(const History& history) {
+SmoothedObjective::SmoothedObjective(const History& history,
+                                     const std::map<std::string, std::int64_t>& counters) {
   const std::string prefix = kColumn + ".";
-  for (const auto& [name, column] : history)
-    if (name.compare(0, prefix.size(), prefix) == 0 && !column.empty() && std::isfinite(column.back()))
-      of_dataset_[name.substr(prefix.size())] = {kWindow, column.back()};
+  for (const auto& [name, column] : history) {
+    if (name.compare(0, prefix.size(), prefix) != 0 || column.empty() || !std::isfinite(column.back()))
+      continue;
+    const std::string dataset = name.substr(prefix.size());
+    const auto counted = counters.find(kCounter + dataset);
+    const std::int64_t count = counted == counters.end() ? kWindow : counted->second;
+    of_dataset_[dataset] = {std::clamp<std::int64_t>(count, 1, kWindow), column.back()};
+  }
+}
+
+void SmoothedObjective::return_to(const History& history, std::int64_t update) {
+  const auto& updates = history.at("update");
+  const auto row = static_cast<std::size_t>(
+      std::lower_bound(updates.begin(), updates.end(), static_cast<double>(update)) - updates.begin());
+  for (auto& [dataset, mean] : of_dataset_) {
+    const auto column = history.find(kColumn + "." + dataset);
+    const bool known = column != history.end() && row < column->second.size();
+    if (known && std::isfinite(column->second[row])) mean.value = column->second[row];
+  }
+}
+
+void SmoothedObjective::count_into(std::map<std::string, std::int64_t>& counters) const {
+  for (const auto& [dataset, mean] : of_dataset_) counters[kCounter + dataset] = mean.count;
 }
 
 void SmoothedObjective::add(const std::string& dataset, double meta_objective) {

@@ -14,14 +14,21 @@ class SmoothedObjective {
 
   SmoothedObjective() = default;
 
-  /// Goes on from the last entries of a checkpoint's columns.
-  explicit SmoothedObjective(const History& history);
+  /// Goes on from the last entries of a checkpoint's columns, and from what count_into() left in its
+  /// counters.
+  SmoothedObjective(const History& history, const std::map<std::string, std::int64_t>& counters);
 
   /// Counts one gradient's meta-objective into its dataset's running mean over about the last fifty.
   void add(const std::string& dataset, double meta_objective);
 
   /// Mean over the datasets seen so far, each counted alike; 0 before the first.
   double mean() const;
+
+  /// The means are again what they were after `update`, one of the column "update"; their weights stay.
+  void return_to(const History& history, std::int64_t update);
+
+  /// Sets the counters "smoothed.DATASET": gradients in each mean, at most the window.
+  void count_into(std::map<std::string, std::int64_t>& counters) const;
 
   /// Appends to the columns "meta_objective_smooth" and "meta_objective_smooth.DATASET" (NaN while it was not
   /// seen).

@@ -1,12 +1,21 @@
 #include "worker/stream.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "common/rule/error.h"
 #include "common/rule/phi.h"
 #include "common/rule/random.h"
 
 namespace outerloop::worker {
+
+std::int64_t Curriculum::limit(std::int64_t update) const {
+  if (updates == 0) return std::numeric_limits<std::int64_t>::max();
+  const double done = std::min(1.0, static_cast<double>(update) / static_cast<double>(updates));
+  const double ratio = static_cast<double>(high) / static_cast<double>(low);
+  return std::max<std::int64_t>(1, std::llround(static_cast<double>(low) * std::pow(ratio, done)));
+}
 
 Stream::Stream(const StreamContext& context, store::StreamState state)
     : context_(context), state_(std::move(state)) {
@@ -27,19 +36,21 @@ void Stream::begin_task(std::uint32_t index) {
   state_.task = index;
   state_.step = 0;
   state_.truncation = 0;
+  state_.begun_at = 0;
   state_.units = task_.architecture.units;
   state_.dataset = context_.tasks.datasets()[task_.dataset].dataset->name;
   state_.permutation_seed = (std::uint64_t{state_.stream} << 32) | index;
   state_.phi = rule::initial_phi(layout, context_.seed, state_.stream, index);
 }
 
-StreamStep Stream::advance(const std::vector<double>& theta) {
+StreamStep Stream::advance(const std::vector<double>& theta, std::int64_t update) {
+  if (state_.step == 0) state_.begun_at = update;
+  const std::int64_t last = std::min(task_.inner_steps, context_.curriculum.limit(state_.begun_at));
   const rule::Random random(context_.seed, state_.stream, state_.task, rule::Purpose::truncation_length);
   const auto choices = static_cast<std::uint64_t>(context_.max_length - context_.min_length + 1);
   const auto drawn =
       context_.min_length + static_cast<std::int64_t>(random.below(state_.truncation, choices));
-  StreamStep step{
-      state_.task, state_.step, std::min(drawn, task_.inner_steps - state_.step), state_.dataset, {}};
+  StreamStep step{state_.task, state_.step, std::min(drawn, last - state_.step), state_.dataset, {}};
   std::vector<rule::StepData> data;
   for (std::int64_t i = 0; i < step.length; ++i)
     data.push_back(context_.tasks.step_data(task_, state_.step + i));
@@ -47,7 +58,7 @@ StreamStep Stream::advance(const std::vector<double>& theta) {
   state_.step += step.length;
   ++state_.truncation;
   if (step.result.outcome == rule::Outcome::finished) state_.phi = step.result.phi;
-  if (step.result.outcome != rule::Outcome::finished || state_.step >= task_.inner_steps) begin_next_task();
+  if (step.result.outcome != rule::Outcome::finished || state_.step >= last) begin_next_task();
   return step;
 }
 

@@ -10,6 +10,16 @@
 
 namespace outerloop::worker {
 
+/// Tasks get longer as meta-training goes on: one that begins at update u of θ has at most
+/// low · (high / low)^min(u / updates, 1) inner steps, so first rules need not hold for long.
+struct Curriculum {
+  std::int64_t updates = 0;  ///< 0: no curriculum
+  std::int64_t low = 1;      ///< inner steps
+  std::int64_t high = 1;
+
+  std::int64_t limit(std::int64_t update) const;
+};
+
 /// What all streams of a worker share. References outlive the streams.
 struct StreamContext {
   rule::Engine& engine;
@@ -17,6 +27,7 @@ struct StreamContext {
   std::uint64_t seed = 0;
   std::int64_t min_length = 5;  ///< k of a truncation, uniform, both ends included
   std::int64_t max_length = 5;
+  Curriculum curriculum{};
 };
 
 /// One truncation of a stream.
@@ -33,9 +44,9 @@ class Stream {
   /// Goes on from `state`; an empty φ means that its task has not begun.
   Stream(const StreamContext& context, store::StreamState state);
 
-  /// One truncation with θ. A task that has reached its number of steps, or whose outcome is not `finished`,
-  /// gives way to the next.
-  StreamStep advance(const std::vector<double>& theta);
+  /// One truncation with θ, which is that of `update`. A task that has reached its number of steps, or whose
+  /// outcome is not `finished`, gives way to the next.
+  StreamStep advance(const std::vector<double>& theta, std::int64_t update);
 
   /// Gives up the present task for the next.
   void begin_next_task() { begin_task(state_.task + 1); }

@@ -124,7 +124,7 @@ net::Frame Worker::next_gradient(Work& work) {
   if (options_.deterministic) work.before = stream.state();
   work.theta_version = theta_version_;
   const auto start = std::chrono::steady_clock::now();
-  StreamStep step = stream.advance(theta_);
+  StreamStep step = stream.advance(theta_, theta_version_);
   proto::WorkerMessage message;
   auto& gradient = *message.mutable_gradient();
   gradient.set_stream(stream.state().stream);

@@ -89,6 +89,15 @@ void check_contradictions(const proto::Config& c, const std::string& origin) {
   check_pair(origin, "tasks.min_inner_steps", tasks.min_inner_steps(), "tasks.max_inner_steps",
              tasks.max_inner_steps());
   check_pair(origin, "unroll.min_steps", c.unroll().min_steps(), "unroll.max_steps", c.unroll().max_steps());
+  if (c.unroll().curriculum_updates() > 0)
+    check_pair(origin, "unroll.curriculum_steps", c.unroll().curriculum_steps(), "tasks.max_inner_steps",
+               tasks.max_inner_steps());
+  const auto& optimizer = c.optimizer();
+  if (optimizer.decay_updates() > 0 && optimizer.decay_updates() < optimizer.warmup_updates())
+    throw InputError(
+        fmt::format("{}: optimizer.decay_updates = {} is before the end of the warm-up "
+                    "(optimizer.warmup_updates = {})",
+                    origin, optimizer.decay_updates(), optimizer.warmup_updates()));
   if (c.device() != "cpu" && c.engine().kind() == proto::Engine::fused)
     throw InputError(fmt::format("{}: device = {} needs engine.kind = reference; fused runs on the cpu alone",
                                  origin, c.device()));

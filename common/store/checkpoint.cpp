@@ -16,6 +16,7 @@ constexpr const char* kCounters = "/counters/";
 constexpr const char* kDatasets = "/datasets/";
 constexpr const char* kFirstMoment = "/adam/m/";
 constexpr const char* kSecondMoment = "/adam/v/";
+const std::string kSafePoint = "/safe_point/";
 
 void add(Document& document, const std::string& path, Dataset dataset) {
   if (!document.datasets.emplace(path, std::move(dataset)).second) throw Error(path + " exists twice");
@@ -49,6 +50,7 @@ void encode_stream(const std::string& rule_name, const StreamState& state, Docum
   add(document, group + "task", Dataset::integer(state.task));
   add(document, group + "step", Dataset::integer(state.step));
   add(document, group + "truncation", Dataset::integer(state.truncation));
+  add(document, group + "begun_at", Dataset::integer(state.begun_at));
   add(document, group + "units", Dataset::integers(state.units));
   add(document, group + "dataset", Dataset::text(state.dataset));
   add(document, group + "permutation_seed", Dataset::unsigned_integer(state.permutation_seed));
@@ -58,6 +60,15 @@ void encode_stream(const std::string& rule_name, const StreamState& state, Docum
     throw Error(sizes_differ(state.stream, rule_name, state.phi.size()));
   for (const auto& tensor : layout.tensors())
     add(document, group + "phi/" + tensor.name, Dataset::float64(state.phi, tensor.offset, tensor.shape));
+}
+
+void encode_safe_point(const SafePoint& point, const rule::Layout& layout, Document& document) {
+  add(document, kSafePoint + "update", Dataset::integer(point.update));
+  encode_moments(kSafePoint + "theta/", layout, point.theta, document);
+  if (!point.theta_average.empty())
+    encode_moments(kSafePoint + "theta_average/", layout, point.theta_average, document);
+  encode_moments(kSafePoint + "adam/m/", layout, point.adam_m, document);
+  encode_moments(kSafePoint + "adam/v/", layout, point.adam_v, document);
 }
 
 void encode_history(const Checkpoint& checkpoint, Document& document) {
@@ -109,11 +120,26 @@ StreamState decode_stream(const DocumentReader& reader, const std::string& rule_
   state.task = unsigned_32(reader, group + "task");
   state.step = reader.integer(group + "step");
   state.truncation = unsigned_32(reader, group + "truncation");
+  if (reader.contains(group + "begun_at")) state.begun_at = reader.integer(group + "begun_at");
   state.units = reader.integers(group + "units");
   state.dataset = reader.text(group + "dataset");
   state.permutation_seed = reader.unsigned_integer(group + "permutation_seed");
   state.phi = decode_phi(reader, rule_name, state, group + "phi/");
   return state;
+}
+
+/// Whole, or not there at all: decode_flat gives nothing for a group that is not there.
+std::optional<SafePoint> decode_safe_point(const DocumentReader& reader, const rule::Layout& layout) {
+  if (!reader.contains(kSafePoint + "update")) return std::nullopt;
+  SafePoint point;
+  point.update = reader.integer(kSafePoint + "update");
+  point.theta = decode_flat(reader, kSafePoint + "theta/", layout);
+  point.theta_average = decode_flat(reader, kSafePoint + "theta_average/", layout);
+  point.adam_m = decode_flat(reader, kSafePoint + "adam/m/", layout);
+  point.adam_v = decode_flat(reader, kSafePoint + "adam/v/", layout);
+  if (point.theta.empty() || point.adam_m.empty() || point.adam_v.empty())
+    reader.refuse(kSafePoint + " lacks a part");
+  return point;
 }
 
 void decode_history(const DocumentReader& reader, Checkpoint& checkpoint) {
@@ -133,6 +159,7 @@ Checkpoint decode_checkpoint(const DocumentReader& reader) {
   checkpoint.adam_m = decode_flat(reader, kFirstMoment, checkpoint.rule.layout);
   checkpoint.adam_v = decode_flat(reader, kSecondMoment, checkpoint.rule.layout);
   checkpoint.adam_step = reader.integer("/adam/step");
+  checkpoint.safe_point = decode_safe_point(reader, checkpoint.rule.layout);
   checkpoint.seconds = reader.real_attribute(reader.root(), "/", "seconds");
   decode_history(reader, checkpoint);
   for (const auto& link : reader.links(kStreams))
@@ -160,6 +187,7 @@ std::string write_checkpoint(const std::string& path, const Checkpoint& checkpoi
   if (!checkpoint.adam_m.empty()) encode_moments(kFirstMoment, layout, checkpoint.adam_m, document);
   if (!checkpoint.adam_v.empty()) encode_moments(kSecondMoment, layout, checkpoint.adam_v, document);
   add(document, "/adam/step", Dataset::integer(checkpoint.adam_step));
+  if (checkpoint.safe_point) encode_safe_point(*checkpoint.safe_point, layout, document);
   encode_history(checkpoint, document);
   for (const auto& state : checkpoint.streams) encode_stream(checkpoint.rule.rule, state, document);
   for (const auto& [name, count] : checkpoint.counters)

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,10 +41,20 @@ struct StreamState {
   std::uint32_t task = 0;        ///< index of the current task
   std::int64_t step = 0;         ///< inner steps already taken in it
   std::uint32_t truncation = 0;  ///< truncations already taken in it: the random counter of the next length
+  std::int64_t begun_at = 0;     ///< update of θ at its first truncation
   std::vector<std::int64_t> units;     ///< architecture N_0 .. N_L
   std::string dataset;                 ///< name, for readers
   std::uint64_t permutation_seed = 0;  ///< for readers: (stream << 32) | task
   std::vector<double> phi;             ///< flat, laid out by rule::phi_layout; empty: the task has not begun
+};
+
+/// θ and what moves it, as they were after an update at which the meta-objective was low.
+struct SafePoint {
+  std::int64_t update = 0;
+  std::vector<double> theta;          ///< all four as float64, laid out as the rule's
+  std::vector<double> theta_average;  ///< empty where none is kept
+  std::vector<double> adam_m;
+  std::vector<double> adam_v;
 };
 
 struct Checkpoint {
@@ -57,6 +68,7 @@ struct Checkpoint {
   std::map<std::string, std::int64_t> counters;  ///< e.g. gradients, workers_lost, refused.stale
   double seconds = 0.0;                          ///< wall time of meta-training so far, over resumes
   std::map<std::string, std::string> dataset_sha256;  ///< by dataset key
+  std::optional<SafePoint> safe_point;                ///< what a diverging run steps back to
 };
 
 /// What a file says of itself.

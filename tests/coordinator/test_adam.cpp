@@ -84,6 +84,12 @@ TEST_CASE("the running mean counts every dataset alike, and goes on from a histo
   CHECK(history.at("meta_objective_smooth.a").size() == 2);
   CHECK(std::isnan(history.at("meta_objective_smooth.b")[0]));
   CHECK(history.at("meta_objective_smooth.b")[1] == Approx(2.5));
-  const SmoothedObjective resumed(history);
+  std::map<std::string, std::int64_t> counters;
+  smooth.count_into(counters);
+  CHECK(counters == std::map<std::string, std::int64_t>{{"smoothed.a", 10}, {"smoothed.b", 2}});
+  SmoothedObjective resumed(history, counters);
   CHECK(resumed.mean() == Approx(1.75));
+  resumed.add("b", 7.0);
+  smooth.add("b", 7.0);
+  CHECK(resumed.mean() == smooth.mean());  // the weights are known too
 }

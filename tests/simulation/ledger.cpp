@@ -6,6 +6,11 @@
 #include <cmath>
 
 namespace outerloop::simulation {
+namespace {
+
+constexpr const char* kSmoothed = "smoothed.toy";  ///< counter: gradients in the dataset's running mean
+
+}  // namespace
 
 Ledger::Ledger(const Scenario& scenario, const data::TaskDistribution& tasks,
                const worker::Evaluator& evaluator, const store::Checkpoint& start,
@@ -30,6 +35,7 @@ Ledger::Ledger(const Scenario& scenario, const data::TaskDistribution& tasks,
   for (std::int64_t i = 0; i < scenario.options.streams; ++i)
     now_.position[static_cast<std::uint32_t>(i)] = {0, 0};
   now_.counters.erase("workers_lost");
+  now_.counters.erase(kSmoothed);
   for (const auto& stream : start.streams) now_.position[stream.stream] = {stream.task, stream.step};
   // Counts of the coordinator's own.
   const auto evaluated = now_.counters.find(coordinator::kEvaluatedUpdate);
@@ -269,6 +275,10 @@ void Ledger::check_checkpoint(const store::Checkpoint& c) const {
           "a checkpoint with another state of Adam");
   for (const auto& [name, value] : now_.counters)
     require(c.counters.count(name) > 0 && c.counters.at(name) == value, "a checkpoint counts other " + name);
+  const auto smoothed = c.counters.find(kSmoothed);
+  require((smoothed == c.counters.end() ? 0 : smoothed->second) ==
+              std::min<std::int64_t>(count_of("gradients"), 50),
+          "a checkpoint's running mean counts other gradients");
   require(static_cast<std::int64_t>(c.streams.size()) == scenario_.options.streams,
           fmt::format("a checkpoint holds {} streams of {}", c.streams.size(), scenario_.options.streams));
   const auto& least = deterministic_ ? now_.position : due_position_;

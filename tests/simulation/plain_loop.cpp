@@ -30,7 +30,7 @@ std::vector<double> plain_loop(const Scenario& scenario) {
   for (std::int64_t update = 0; update < o.updates; ++update) {
     std::vector<double> mean(theta.size());
     for (auto& stream : streams) {
-      const auto step = stream.advance(theta);
+      const auto step = stream.advance(theta, update);
       if (step.result.outcome != rule::Outcome::finished) continue;
       if (norm(step.result.d_theta) > o.reject_norm) {
         if (stream.state().task == step.task) stream.begin_next_task();

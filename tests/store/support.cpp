@@ -68,6 +68,7 @@ store::Checkpoint sample_checkpoint(std::int64_t update) {
   begun.task = 3;
   begun.step = 25;
   begun.truncation = 6;
+  begun.begun_at = 40;
   begun.units = {5, 4, 3};
   begun.dataset = "glyphs";
   begun.permutation_seed = (std::uint64_t{10} << 32) | 3;
@@ -80,6 +81,9 @@ store::Checkpoint sample_checkpoint(std::int64_t update) {
   checkpoint.streams = {fresh, begun};
   checkpoint.counters = {{"gradients", 56}, {"refused.stale", 2}, {"workers_lost", 0}};
   checkpoint.seconds = 12.5;
+  checkpoint.safe_point =
+      store::SafePoint{2, checkpoint.rule.theta, checkpoint.rule.theta, checkpoint.adam_v, checkpoint.adam_m};
+  checkpoint.safe_point->theta[0] = 0.125;
   checkpoint.dataset_sha256 = {{"glyphs", std::string(64, 'a')},
                                {"folder:/data/photos, 10%", std::string(64, 'b')}};
   return checkpoint;

@@ -49,6 +49,7 @@ void check_same(const StreamState& a, const StreamState& b) {
   CHECK(a.task == b.task);
   CHECK(a.step == b.step);
   CHECK(a.truncation == b.truncation);
+  CHECK(a.begun_at == b.begun_at);
   CHECK(a.units == b.units);
   CHECK(a.dataset == b.dataset);
   CHECK(a.permutation_seed == b.permutation_seed);
@@ -70,6 +71,13 @@ void check_same(const Checkpoint& a, const Checkpoint& b) {
   CHECK(a.counters == b.counters);
   CHECK(a.seconds == b.seconds);
   CHECK(a.dataset_sha256 == b.dataset_sha256);
+  REQUIRE(a.safe_point.has_value() == b.safe_point.has_value());
+  if (!a.safe_point) return;
+  CHECK(a.safe_point->update == b.safe_point->update);
+  CHECK(same_bits(a.safe_point->theta, b.safe_point->theta));
+  CHECK(same_bits(a.safe_point->theta_average, b.safe_point->theta_average));
+  CHECK(same_bits(a.safe_point->adam_m, b.safe_point->adam_m));
+  CHECK(same_bits(a.safe_point->adam_v, b.safe_point->adam_v));
 }
 
 }  // namespace
@@ -115,6 +123,7 @@ TEST_CASE("a checkpoint comes back bit for bit") {
     checkpoint.history.clear();
     checkpoint.streams.clear();
     checkpoint.counters.clear();
+    checkpoint.safe_point.reset();
     checkpoint.dataset_sha256.clear();
     checkpoint.rule.theta_average.clear();
   }

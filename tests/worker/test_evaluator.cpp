@@ -73,7 +73,7 @@ TEST_CASE("a task's evaluation has the same bits in any order and in any process
   const auto tasks = tests::toy_tasks(1);
   worker::Stream stream({*other_engine, tasks, 1, 1, 3}, {});
   for (int i = 3; i >= 0; --i) {
-    stream.advance(theta);
+    stream.advance(theta, 0);
     CHECK(same(other.evaluate(theta, static_cast<std::uint32_t>(i / 2), static_cast<std::uint32_t>(i % 2)),
                first[static_cast<std::size_t>(i)]));
   }
@@ -92,7 +92,7 @@ TEST_CASE("evaluations between truncations change no bit of training") {
   worker::Stream disturbed({*engine, tasks, 1, 1, 3}, {}), undisturbed({*alone, tasks, 1, 1, 3}, {});
   for (std::uint32_t i = 0; i < 12; ++i) {
     evaluator.evaluate(theta, 0, i);
-    const auto a = disturbed.advance(theta), b = undisturbed.advance(theta);
+    const auto a = disturbed.advance(theta, 0), b = undisturbed.advance(theta, 0);
     CHECK(a.result.d_theta == b.result.d_theta);
     CHECK(disturbed.state().phi == undisturbed.state().phi);
   }

@@ -1,4 +1,6 @@
 // Streams: tasks follow one another, and a stream goes on from its state as if nothing had happened.
+#include <algorithm>
+
 #include "common/rule/error.h"
 #include "tests/catch.h"
 #include "tests/worker/toy_engine.h"
@@ -24,7 +26,7 @@ TEST_CASE("a stream runs each task to its number of steps, then begins the next"
   std::int64_t step = 0;
   std::uint32_t task = 0;
   for (int i = 0; i < 60; ++i) {
-    const auto done = stream.advance({0.0, 0.0});
+    const auto done = stream.advance({0.0, 0.0}, 0);
     CHECK(done.task == task);
     CHECK(done.step == step);
     CHECK(done.length >= 1);
@@ -49,8 +51,8 @@ TEST_CASE("a stream that goes on from its state repeats what the unbroken one do
   Stream unbroken(context, beginning(0));
   for (int i = 0; i < 25; ++i) {
     Stream resumed(context, unbroken.state());
-    const auto a = unbroken.advance({0.5, 0.5});
-    const auto b = resumed.advance({0.5, 0.5});
+    const auto a = unbroken.advance({0.5, 0.5}, 0);
+    const auto b = resumed.advance({0.5, 0.5}, 0);
     CHECK(a.length == b.length);
     CHECK(unbroken.state().phi == resumed.state().phi);
     CHECK(unbroken.state().task == resumed.state().task);
@@ -63,7 +65,7 @@ TEST_CASE("an outcome that is no gradient ends the task") {
   const auto tasks = tests::toy_tasks(1);
   Stream stream({engine, tasks, 1, 1, 1}, beginning(0));
   engine.next_outcome = rule::Outcome::dead_features;
-  CHECK(stream.advance({0.0, 0.0}).result.outcome == rule::Outcome::dead_features);
+  CHECK(stream.advance({0.0, 0.0}, 0).result.outcome == rule::Outcome::dead_features);
   CHECK(stream.state().task == 1);
   CHECK(stream.state().step == 0);
 }
@@ -75,4 +77,31 @@ TEST_CASE("a state whose base model is not its task's is refused") {
   auto state = Stream(context, beginning(0)).state();
   state.units.back() += 1;
   CHECK_THROWS_AS(Stream(context, state), InputError);
+}
+
+TEST_CASE("under a curriculum tasks get longer with the update that they begin at") {
+  const worker::Curriculum curriculum{100, 2, 32};
+  CHECK(curriculum.limit(0) == 2);
+  CHECK(curriculum.limit(25) == 4);
+  CHECK(curriculum.limit(50) == 8);
+  CHECK(curriculum.limit(100) == 32);
+  CHECK(curriculum.limit(1000) == 32);
+  tests::ToyEngine engine(2);
+  const auto tasks = tests::toy_tasks(1);
+  const worker::StreamContext context{engine, tasks, 1, 1, 1, curriculum};
+  auto state = beginning(0);
+  std::uint32_t task = 0;
+  std::int64_t begun = 0, steps = 0;
+  for (std::int64_t update = 0; update < 150; ++update) {
+    Stream stream(context, state);  // resumed, it knows when its task began
+    stream.advance({0.0, 0.0}, update);
+    state = stream.state();
+    ++steps;
+    if (state.task == task) continue;
+    CHECK(steps == std::min(tasks.sample(0, task).inner_steps, curriculum.limit(begun)));
+    task = state.task;
+    begun = update + 1;
+    steps = 0;
+  }
+  CHECK(task > 10);
 }
