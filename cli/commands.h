@@ -25,9 +25,10 @@ struct EvaluateOptions {
   std::int64_t draws = 50;
   std::int64_t inner_steps = 0;  ///< 0: as the rule's configuration says
   std::uint64_t seed = 0;
-  std::string baselines = "all";
-  std::string theta = "average";  ///< average | last
-  int threads = 0;                ///< 0: one per core
+  std::vector<std::string> baselines = {"all"};  ///< all, none, or names
+  std::vector<std::string> readouts = {"all"};   ///< all, or names
+  std::string theta = "average";                 ///< average | last
+  int threads = 0;                               ///< 0: one per core
   std::string json;
 };
 int evaluate(const EvaluateOptions& options);

@@ -64,9 +64,16 @@ CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& options) {
   command->add_option("--threads", options.threads, "draws computed at once; default: one per core")
       ->check(CLI::Range(1, 1024));
   command
-      ->add_option("--baselines", options.baselines,
-                   "all: every baseline that this version has (untrained, random, pixels)")
-      ->check(CLI::IsMember({"all"}))
+      ->add_option(
+          "--baselines", options.baselines,
+          "all, none, or some of untrained,pixels,pca,kmeans,vae,masked_contrastive,supervised; the rule "
+          "and random initialisation are always there")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  command->add_option("--readouts", options.readouts, "all, or some of ridge,logistic,nearest_mean,knn5")
+      ->delimiter(',')
+      ->allow_extra_args(false)
       ->capture_default_str();
   command->add_option("--json", options.json, "write the table to this file as JSON");
   return command;

@@ -1,52 +1,48 @@
 #pragma once
-// Few-shot accuracy of base models that a rule has trained without labels, beside those that it has not: what
-// `outerloop evaluate` prints. A draw = labelled set, initialisation of the base model, permutation of the
-// inputs; every method gets the same draws.
+// Few-shot accuracy of base models that a rule has trained without labels, beside all that one would do
+// otherwise: what `outerloop evaluate` prints. A draw = labelled set, initialisation of the base model,
+// permutation of the inputs; every method gets the same draws. What each method and read-out is:
+// docs/evaluation.md.
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "common/data/dataset.h"
-#include "common/rule/base_model.h"
 #include "common/rule/engine.h"
+#include "worker/baselines/readouts.h"
+#include "worker/few_shot_data.h"
 
 namespace outerloop::worker {
+
+/// All methods in the order of the table: rule untrained random pixels pca kmeans vae masked_contrastive
+/// supervised.
+const std::vector<std::string>& few_shot_methods();
 
 struct FewShotOptions {
   std::int64_t labels_per_class = 10;
   std::int64_t draws = 50;
-  std::int64_t selection_draws = 5;  ///< other draws, on which each method's λ is chosen
+  std::int64_t selection_draws = 5;  ///< other draws, on which hyper-parameters are chosen
   std::int64_t inner_steps = 100;
   std::int64_t minibatch = 64;
   std::int64_t test_examples = 5000;  ///< at most; the same ones for every draw
   std::vector<std::int64_t> hidden = {64,
                                       64};  ///< one fixed base model, so that no gain comes from a weak start
+  rule::Nonlinearity nonlinearity = rule::Nonlinearity::relu;
+  bool permute = true;                                    ///< each draw permutes the inputs
+  std::vector<std::string> methods = few_shot_methods();  ///< `random` among them, for the differences
+  std::vector<baselines::Readout> readouts = baselines::all_readouts();
   std::uint64_t seed = 0;
   int threads = 1;  ///< draws that are computed at once, each by an engine of its own
 };
 
-/// Unlabelled and labelled examples come from `train`, accuracy is measured on `test`.
-struct FewShotData {
-  std::string name;
-  std::int64_t size = 0;  ///< side of the images
-  rule::Matrix train;     ///< [examples, inputs], in [0, 1]
-  std::vector<std::int32_t> train_labels;
-  rule::Matrix test;
-  std::vector<std::int32_t> test_labels;
-  std::int64_t classes = 0;
-};
-
-/// Opens a dataset in its two parts; one without parts (glyphs, crops) is split example by example, in turn.
-FewShotData open_few_shot_data(const data::DatasetRequest& request, const std::string& cache_directory);
-
 struct FewShotRow {
-  std::string method;   ///< rule | untrained | random | pixels
-  std::string readout;  ///< ridge
-  double lambda = 0.0;  ///< of the read-out, chosen on other draws
-  double accuracy = 0.0;
-  double ci95 = 0.0;  ///< half-width of the 95 % interval over draws
+  std::string method;
+  std::string readout;
+  std::string setting;    ///< of the method, chosen on other draws, e.g. "300 steps"; empty: it has none
+  double lambda = 0.0;    ///< strength of the read-out, chosen on other draws; 0: it has none
+  double accuracy = 0.0;  ///< a fraction, mean over draws
+  double ci95 = 0.0;      ///< half-width of the 95 % interval over draws
   double minus_random = 0.0;
   double minus_random_ci95 = 0.0;  ///< of the paired difference
 };
@@ -58,7 +54,9 @@ struct FewShotTable {
   std::string base_model;
   std::int64_t inner_steps = 0;
   std::int64_t draws = 0;
-  std::vector<FewShotRow> rows;
+  std::int64_t unlabelled = 0;  ///< training images that every method may use
+  std::int64_t tested = 0;
+  std::vector<FewShotRow> rows;  ///< method by method, each with its read-outs
 };
 
 using EngineFactory = std::function<std::unique_ptr<rule::Engine>()>;

@@ -31,9 +31,9 @@ TEST_CASE("evaluate prints and writes a table of every size, and plot draws it")
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
     skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");
   const TemporaryFolder& folder = trained();
-  const auto finished = run_alone("evaluate " + (folder / "run/rule.h5") +
-                                  " --baselines all --draws 4 --inner-steps 5 --size 8,10 --json " +
-                                  (folder / "run/evaluation.json"));
+  const auto finished =
+      run_alone("evaluate " + (folder / "run/rule.h5") + " --draws 2 --inner-steps 5 --size 8,10 --json " +
+                (folder / "run/evaluation.json"));
   INFO(finished.err);
   REQUIRE(finished.exit_code == 0);
   const json result = read_json(folder / "run/evaluation.json");
@@ -43,29 +43,59 @@ TEST_CASE("evaluate prints and writes a table of every size, and plot draws it")
     CHECK(table.at("dataset") == "fashion_mnist");
     CHECK(table.at("labels_per_class") == 10);
     CHECK(table.at("inner_steps") == 5);
-    CHECK(table.at("draws") == 4);
+    CHECK(table.at("draws") == 2);
     CHECK(table.at("base_model").get<std::string>().find("-64-64-8") != std::string::npos);
-    std::vector<std::string> methods;
-    for (const auto& row : table.at("rows")) {
-      methods.push_back(row.at("method"));
-      CHECK(row.at("readout") == "ridge");
+    CHECK(table.at("unlabelled_examples") == 60000);
+    CHECK(table.at("test_examples") == 5000);
+    const std::vector<std::string> readouts = {"ridge", "logistic", "nearest_mean", "knn5"};
+    const std::vector<std::string> methods = {
+        "rule", "untrained", "random", "pixels", "pca", "kmeans", "vae", "masked_contrastive", "supervised"};
+    const auto& rows = table.at("rows");
+    REQUIRE(rows.size() == methods.size() * readouts.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const auto& row = rows[i];
+      INFO(row.dump());
+      CHECK(row.at("method") == methods[i / readouts.size()]);
+      CHECK(row.at("readout") == readouts[i % readouts.size()]);
       CHECK(row.at("accuracy").get<double>() > 0.1);  // ten classes
       CHECK(row.at("accuracy").get<double>() < 1.0);
       CHECK(row.at("ci95").get<double>() > 0.0);
+      CHECK(row.at("lambda").is_null() == (i % readouts.size() >= 2));
       CHECK(row.contains("minus_random"));
       CHECK(row.contains("minus_random_ci95"));
     }
-    CHECK(methods == std::vector<std::string>{"rule", "untrained", "random", "pixels"});
-    CHECK(table.at("rows")[3].at("accuracy").get<double>() >
-          table.at("rows")[2].at("accuracy").get<double>());
+    // Pixels, components and centroids are well above a network that nothing has trained.
+    for (const std::size_t method : {3, 4, 5})
+      CHECK(rows[method * readouts.size()].at("minus_random").get<double>() > 0.0);
   }
   CHECK(result.at("tables")[1].at("size") == 10);
-  CHECK(occurrences(finished.out, "pixels") == 2);
+  CHECK(occurrences(finished.out, "pixels") == 2 * 4);
   const auto plotted = run_alone("plot " + (folder / "run") + " --out " + (folder / "figures"));
   INFO(plotted.err);
   CHECK(plotted.exit_code == 0);
   for (const char* figure : {"learning_curve.png", "learning_curve.svg", "accuracy.png", "accuracy.svg"})
     CHECK(std::filesystem::file_size(folder / (std::string("figures/") + figure)) > 1000);
+}
+
+TEST_CASE("baselines and read-outs are chosen by name") {
+  if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
+    skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");
+  const std::string json_file = trained() / "chosen.json";
+  const auto methods = [&](const std::string& flags) {
+    const auto finished = run_alone("evaluate " + (trained() / "run/rule.h5") +
+                                    " --draws 2 --inner-steps 2 --size 8 " + flags + " --json " + json_file);
+    INFO(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    std::string names;
+    const json result = read_json(json_file);
+    for (const auto& row : result.at("tables")[0].at("rows"))
+      names += row.at("method").get<std::string>() + "/" + row.at("readout").get<std::string>() + " ";
+    return names;
+  };
+  CHECK(methods("--baselines none --readouts knn5") == "rule/knn5 random/knn5 ");
+  CHECK(methods("--baselines pca,pixels --readouts nearest_mean,ridge") ==
+        "rule/ridge rule/nearest_mean random/ridge random/nearest_mean pixels/ridge pixels/nearest_mean "
+        "pca/ridge pca/nearest_mean ");
 }
 
 TEST_CASE("what cannot be evaluated is refused with one line") {
@@ -75,6 +105,9 @@ TEST_CASE("what cannot be evaluated is refused with one line") {
   refuses(rule + " --dataset no_such_data", "no_such_data");
   refuses(rule + " --draws 1", "--draws");
   refuses(rule + " --size 0", "size");
+  refuses(rule + " --baselines autoencoder", "autoencoder");
+  refuses(rule + " --baselines all,pca", "stand alone");
+  refuses(rule + " --readouts svm", "svm");
   refuses(rule + " --labels 70000 --dataset fashion_mnist", "70000");
   REQUIRE(run_alone("train supervised_sgd --set updates=1 --run-dir " + (trained() / "sgd")).exit_code == 0);
   refuses((trained() / "sgd/rule.h5"), "supervised_sgd");

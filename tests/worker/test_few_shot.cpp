@@ -54,22 +54,39 @@ TEST_CASE("a rule that changes nothing is exactly as good as random initialisati
                                                });
   CHECK(last == 8);
   CHECK(table.base_model == "9-6-4");
-  REQUIRE(table.rows.size() == 4);
-  CHECK(table.rows[0].method == "rule");
-  CHECK(table.rows[0].minus_random == 0.0);
-  CHECK(table.rows[0].minus_random_ci95 == 0.0);
-  CHECK(table.rows[0].accuracy == table.rows[2].accuracy);
-  CHECK(table.rows[2].accuracy > 0.4);  // chance is 1/3
-  CHECK(table.rows[3].method == "pixels");
-  CHECK(table.rows[3].accuracy > 0.9);
-  CHECK(table.rows[3].minus_random > 0.0);
-  CHECK(table.rows[3].ci95 > 0.0);
+  CHECK(table.unlabelled == 1200);
+  CHECK(table.tested == 300);
+  REQUIRE(table.rows.size() == 9 * 4);
+  for (std::size_t r = 0; r < 4; ++r) {
+    const auto &rule = table.rows[r], &random = table.rows[2 * 4 + r], &pixels = table.rows[3 * 4 + r];
+    CHECK(rule.method == "rule");
+    CHECK(rule.readout == baselines::readout_name(baselines::all_readouts()[r]));
+    CHECK(rule.minus_random == 0.0);
+    CHECK(rule.minus_random_ci95 == 0.0);
+    CHECK(random.method == "random");
+    CHECK(rule.accuracy == random.accuracy);
+    CHECK(random.accuracy > 0.4);  // chance is 1/3
+    CHECK(pixels.method == "pixels");
+    CHECK(pixels.accuracy > 0.9);
+    CHECK(pixels.minus_random > 0.0);
+    CHECK(pixels.ci95 > 0.0);
+  }
+  for (const auto& row : table.rows) {
+    INFO(row.method << " " << row.readout);
+    CHECK(row.accuracy > 0.4);
+    CHECK(row.accuracy <= 1.0);
+    CHECK((row.lambda > 0.0) == (row.readout == "ridge" || row.readout == "logistic"));
+    const bool trained =
+        row.method == "vae" || row.method == "masked_contrastive" || row.method == "supervised";
+    CHECK((row.setting.find("steps") != std::string::npos) == trained);
+  }
 }
 
 TEST_CASE("the table does not depend on the number of threads, and does on the seed") {
   const auto data = gaussian_classes();
   const auto make_engine = [] { return std::make_unique<tests::ToyEngine>(2); };
   auto options = small_options();
+  options.methods = {"rule", "random", "kmeans", "supervised"};
   const auto table = [&] {
     return worker::evaluate_few_shot(make_engine, {0.0, 0.0}, {0.0, 0.0}, data, options,
                                      [](std::int64_t, std::int64_t) {});
@@ -79,13 +96,29 @@ TEST_CASE("the table does not depend on the number of threads, and does on the s
   const auto three = table();
   for (std::size_t i = 0; i < one.rows.size(); ++i) CHECK(one.rows[i].accuracy == three.rows[i].accuracy);
   options.seed = 1;
-  CHECK(table().rows[2].accuracy != one.rows[2].accuracy);
+  CHECK(table().rows[4].accuracy != one.rows[4].accuracy);
 }
 
-TEST_CASE("too few labelled examples are refused") {
+TEST_CASE("methods and read-outs are those that were asked for") {
+  auto options = small_options();
+  options.methods = {"random", "pca"};
+  options.readouts = {baselines::Readout::knn5};
+  const auto make_engine = [] { return std::make_unique<tests::ToyEngine>(2); };
+  const auto table = worker::evaluate_few_shot(make_engine, {0.0, 0.0}, {0.0, 0.0}, gaussian_classes(),
+                                               options, [](std::int64_t, std::int64_t) {});
+  REQUIRE(table.rows.size() == 2);
+  CHECK(table.rows[1].method == "pca");
+  CHECK(table.rows[1].readout == "knn5");
+  CHECK(table.rows[1].accuracy > 0.9);
+}
+
+TEST_CASE("too few labelled examples, and a table without what it is compared with, are refused") {
   auto data = gaussian_classes();
   auto options = small_options();
-  options.labels_per_class = 401;
+  SECTION("labels") { options.labels_per_class = 401; }
+  SECTION("nothing to compare with") { options.methods = {"rule"}; }
+  SECTION("no such method") { options.methods = {"random", "autoencoder"}; }
+  SECTION("no read-out") { options.readouts.clear(); }
   const auto make_engine = [] { return std::make_unique<tests::ToyEngine>(2); };
   CHECK_THROWS_AS(worker::evaluate_few_shot(make_engine, {0.0, 0.0}, {0.0, 0.0}, data, options,
                                             [](std::int64_t, std::int64_t) {}),

@@ -1,0 +1,158 @@
+#include "cli/evaluate_tables.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <thread>
+
+#include "cli/progress.h"
+#include "common/rule/error.h"
+
+namespace outerloop::cli {
+namespace {
+
+using nlohmann::json;
+
+bool holds(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// The rule and random initialisation, and the baselines that were asked for, in the order of the table.
+std::vector<std::string> methods(const std::vector<std::string>& asked) {
+  for (const auto& name : asked)
+    if (!holds({"all", "none"}, name) && (name == "rule" || !holds(worker::few_shot_methods(), name)))
+      throw InputError(fmt::format(
+          "--baselines: there is no baseline '{}'; there are all, none, {}", name,
+          fmt::join(worker::few_shot_methods().begin() + 1, worker::few_shot_methods().end(), ", ")));
+  if (asked.size() > 1 && (holds(asked, "all") || holds(asked, "none")))
+    throw InputError("--baselines: all and none stand alone");
+  std::vector<std::string> result;
+  for (const auto& name : worker::few_shot_methods())
+    if (holds({"rule", "random"}, name) || holds(asked, "all") || holds(asked, name)) result.push_back(name);
+  return result;
+}
+
+std::vector<baselines::Readout> readouts(const std::vector<std::string>& asked) {
+  if (asked.size() == 1 && asked[0] == "all") return baselines::all_readouts();
+  std::vector<baselines::Readout> result;
+  for (const auto readout : baselines::all_readouts())
+    if (holds(asked, baselines::readout_name(readout))) result.push_back(readout);
+  for (const auto& name : asked) baselines::readout_of_name(name);
+  return result;
+}
+
+}  // namespace
+
+worker::EngineFactory EvaluatedRule::engines() const {
+  auto options = settings.engine;
+  options.threads = 1;
+  return [rule = settings.rule, options] { return rule::make_engine(rule, options); };
+}
+
+EvaluatedRule read_evaluated_rule(const std::string& path, bool average) {
+  EvaluatedRule rule;
+  rule.file = store::read_rule(path);
+  if (rule.file.rule != "neuron_local")
+    throw InputError(path + ": few-shot evaluation needs a rule without labels; this is " + rule.file.rule);
+  rule.settings = config::settings_from_text(rule.file.config, path + ": /config", {});
+  rule.averaged = average && !rule.file.theta_average.empty();
+  rule.theta = rule.averaged ? rule.file.theta_average : rule.file.theta;
+  rule.untrained = rule::initial_theta(rule.file.layout, rule.settings.config.seed());
+  return rule;
+}
+
+std::vector<data::DatasetRequest> evaluated_datasets(const EvaluateOptions& options,
+                                                     const config::Settings& settings) {
+  std::vector<data::DatasetRequest> named;
+  for (const auto& text : options.datasets) {
+    const std::size_t colon = text.find(':');
+    data::DatasetRequest request;
+    request.name = text.substr(0, colon);
+    if (colon != std::string::npos) request.path = text.substr(colon + 1);
+    named.push_back(request);
+  }
+  if (options.datasets.empty())
+    for (const auto& dataset : settings.evaluation) named.push_back(dataset.request);
+  if (named.empty())
+    throw InputError(
+        "evaluate: the rule's configuration names no evaluation dataset; give --dataset NAME[:PATH]");
+  auto sizes = options.sizes;
+  if (sizes.empty()) sizes = {settings.config.tasks().size()};
+  std::vector<data::DatasetRequest> sized;
+  for (auto request : named)
+    for (const auto size : sizes) {
+      request.size = size;
+      sized.push_back(request);
+    }
+  return sized;
+}
+
+worker::FewShotOptions few_shot_options(const EvaluateOptions& options, const config::Settings& settings) {
+  worker::FewShotOptions few_shot;
+  few_shot.labels_per_class = options.labels;
+  few_shot.draws = options.draws;
+  few_shot.minibatch = settings.config.tasks().minibatch();
+  few_shot.seed = options.seed;
+  few_shot.inner_steps = options.inner_steps > 0 ? options.inner_steps : settings.evaluation_inner_steps();
+  few_shot.methods = methods(options.baselines);
+  few_shot.readouts = readouts(options.readouts);
+  const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  few_shot.threads = options.threads > 0 ? options.threads : cores;
+  return few_shot;
+}
+
+worker::FewShotTable evaluate_with_progress(const EvaluatedRule& rule, const worker::FewShotData& data,
+                                            const worker::FewShotOptions& options, const std::string& what) {
+  Progress progress;
+  return worker::evaluate_few_shot(rule.engines(), rule.theta, rule.untrained, data, options,
+                                   [&](std::int64_t done, std::int64_t total) {
+                                     progress.show(fmt::format("{}: draw {} of {}", what, done, total));
+                                   });
+}
+
+json to_json(const worker::FewShotTable& table) {
+  json rows = json::array();
+  for (const auto& row : table.rows)
+    rows.push_back({{"method", row.method},
+                    {"readout", row.readout},
+                    {"setting", row.setting},
+                    {"lambda", row.lambda > 0.0 ? json(row.lambda) : json()},
+                    {"accuracy", row.accuracy},
+                    {"ci95", row.ci95},
+                    {"minus_random", row.minus_random},
+                    {"minus_random_ci95", row.minus_random_ci95}});
+  return {{"dataset", table.dataset},
+          {"size", table.size},
+          {"labels_per_class", table.labels_per_class},
+          {"base_model", table.base_model},
+          {"inner_steps", table.inner_steps},
+          {"draws", table.draws},
+          {"unlabelled_examples", table.unlabelled},
+          {"test_examples", table.tested},
+          {"rows", rows}};
+}
+
+void print(const worker::FewShotTable& table) {
+  fmt::print(
+      "\n{} at {}x{}, {} labelled examples per class, base model {}, {} inner steps, {} draws\n"
+      "  {} unlabelled examples, {} test examples; 95 % intervals over draws, hyper-parameters from other "
+      "draws\n",
+      table.dataset, table.size, table.size, table.labels_per_class, table.base_model, table.inner_steps,
+      table.draws, table.unlabelled, table.tested);
+  fmt::print("  {:<20}{:<14}{:>8}{:>20}{:>18}   {}\n", "method", "read-out", "accuracy", "95 % interval",
+             "minus random", "chosen");
+  for (const auto& row : table.rows) {
+    std::string chosen = row.lambda > 0.0 ? fmt::format("λ {:g}", row.lambda) : "";
+    if (!row.setting.empty()) chosen = row.setting + (chosen.empty() ? "" : ", ") + chosen;
+    fmt::print("  {:<20}{:<14}{:>8.3f}{:>20}{:>18}   {}\n", row.method, row.readout, row.accuracy,
+               fmt::format("{:.3f} to {:.3f}", row.accuracy - row.ci95, row.accuracy + row.ci95),
+               row.method == "random"
+                   ? ""
+                   : fmt::format("{:+.3f} ± {:.3f}", row.minus_random, row.minus_random_ci95),
+               chosen);
+  }
+  std::fflush(stdout);
+}
+
+}  // namespace outerloop::cli

@@ -1,0 +1,44 @@
+#pragma once
+// What `outerloop evaluate` does for one dataset, for the table and for figures alike.
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "common/config/settings.h"
+#include "common/store/files.h"
+#include "worker/few_shot.h"
+
+namespace outerloop::cli {
+
+/// A learned rule as evaluations use it.
+struct EvaluatedRule {
+  store::RuleFile file;
+  config::Settings settings;      ///< of its configuration
+  std::vector<double> theta;      ///< the one that was asked for
+  std::vector<double> untrained;  ///< the same rule before meta-training
+  bool averaged = false;
+
+  /// Engines of one thread each.
+  worker::EngineFactory engines() const;
+};
+
+/// Throws InputError: what read_rule throws, or a rule that trains on labels.
+EvaluatedRule read_evaluated_rule(const std::string& path, bool average);
+
+/// NAME[:PATH] on the command line, or what the rule's configuration names; at each of the sizes. Throws
+/// InputError where there is none.
+std::vector<data::DatasetRequest> evaluated_datasets(const EvaluateOptions& options,
+                                                     const config::Settings& settings);
+
+/// Throws InputError for a method or read-out that does not exist.
+worker::FewShotOptions few_shot_options(const EvaluateOptions& options, const config::Settings& settings);
+
+/// worker::evaluate_few_shot, with its progress on the terminal after `what`.
+worker::FewShotTable evaluate_with_progress(const EvaluatedRule& rule, const worker::FewShotData& data,
+                                            const worker::FewShotOptions& options, const std::string& what);
+
+nlohmann::json to_json(const worker::FewShotTable& table);
+void print(const worker::FewShotTable& table);
+
+}  // namespace outerloop::cli

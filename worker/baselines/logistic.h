@@ -1,0 +1,32 @@
+#pragma once
+// Multinomial logistic regression on a few labelled examples.
+#include <cstdint>
+#include <vector>
+
+#include "common/rule/base_model.h"
+
+namespace outerloop::baselines {
+
+/// Minimises mean cross-entropy + strength/2 ‖w‖² on standardised features, the bias unpenalised; argmax is
+/// the prediction. Columns that are constant in `train` count for nothing. By L-BFGS in float64, in the
+/// smaller of feature and example space (the optimum is a combination of examples).
+class LogisticClassifier {
+ public:
+  /// `train` [examples, features], `labels` 0 .. classes-1, strength > 0. Throws Error where sizes, labels or
+  /// strength are out of range or a feature is not finite.
+  LogisticClassifier(const rule::Matrix& train, const std::vector<std::int32_t>& labels, std::int64_t classes,
+                     double strength);
+
+  /// The class of every row of `test` [examples, features]. Throws Error where the features are not as many
+  /// as fitted.
+  std::vector<std::int32_t> predict(const rule::Matrix& test) const;
+
+  /// [features + 1, classes] row-major, the bias last; acts on raw features.
+  const std::vector<double>& weights() const { return weights_; }
+
+ private:
+  std::int64_t classes_;
+  std::vector<double> weights_;
+};
+
+}  // namespace outerloop::baselines

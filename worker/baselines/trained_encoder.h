@@ -1,0 +1,43 @@
+#pragma once
+// What the baselines that train a network share: where they start, and what they leave.
+#include <cstdint>
+#include <vector>
+
+#include "common/rule/base_model.h"
+#include "common/rule/phi.h"
+
+namespace outerloop::baselines {
+
+/// The base model that a draw begins from: every method that trains one begins from the same function.
+struct EncoderStart {
+  const rule::RuleOptions& rule;
+  const rule::Architecture& architecture;  ///< its non-linearity must be relu
+  const std::vector<double>& phi;          ///< its inputs in the order of the examples' columns
+};
+
+/// An encoder after so many steps of training.
+struct TrainedEncoder {
+  std::int64_t steps = 0;
+  double loss = 0.0;  ///< mean over the last steps (at most 100 of them)
+  rule::Architecture architecture;
+  std::vector<double> phi;
+  std::vector<float>
+      head;  ///< of a linear layer on top, [units + 1, outputs] with the bias last; may be empty
+
+  /// Features of the rows of `x`, with batch norm's statistics frozen over `unlabelled`.
+  std::vector<rule::Matrix> features(const rule::RuleOptions& rule, const rule::Matrix& unlabelled,
+                                     const std::vector<const rule::Matrix*>& x) const;
+};
+
+/// The mean of the last 100 values added.
+class RunningLoss {
+ public:
+  void add(double loss);
+  double mean() const;
+
+ private:
+  std::vector<double> last_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace outerloop::baselines
