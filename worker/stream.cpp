@@ -28,6 +28,12 @@ Stream::Stream(const StreamContext& context, store::StreamState state)
     throw InputError("stream " + std::to_string(state_.stream) + ": its task has the base model " +
                      task_.architecture.description() +
                      ", but the checkpoint holds another; the datasets or the configuration have changed");
+  const auto numbers = rule::phi_layout(context_.engine.rule(), task_.architecture).size();
+  if (static_cast<std::int64_t>(state_.phi.size()) != numbers)
+    throw InputError("stream " + std::to_string(state_.stream) + ": the checkpoint's φ has " +
+                     std::to_string(state_.phi.size()) + " numbers, the base model " +
+                     task_.architecture.description() + " has " + std::to_string(numbers) +
+                     "; go on from another checkpoint");
 }
 
 void Stream::begin_task(std::uint32_t index) {

@@ -79,6 +79,19 @@ TEST_CASE("a state whose base model is not its task's is refused") {
   CHECK_THROWS_AS(Stream(context, state), InputError);
 }
 
+TEST_CASE("a state whose φ has not its base model's size is refused") {
+  tests::ToyEngine engine(2);
+  const auto tasks = tests::toy_tasks(1);
+  const worker::StreamContext context{engine, tasks, 1, 1, 1};
+  const auto good = Stream(context, beginning(0)).state();
+  for (const std::size_t numbers : {std::size_t{1}, good.phi.size() - 1, good.phi.size() + 1}) {
+    auto state = good;
+    state.phi.resize(numbers);
+    CHECK_THROWS_AS(Stream(context, state), InputError);
+  }
+  CHECK(Stream(context, good).state().phi == good.phi);
+}
+
 TEST_CASE("under a curriculum tasks get longer with the update that they begin at") {
   const worker::Curriculum curriculum{100, 2, 32};
   CHECK(curriculum.limit(0) == 2);
