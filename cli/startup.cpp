@@ -15,6 +15,7 @@
 #include "cli/version.h"
 #include "common/data/overlap.h"
 #include "common/rule/error.h"
+#include "common/rule/estimator.h"
 #include "common/rule/theta.h"
 #include "coordinator/run_directory.h"
 
@@ -173,7 +174,10 @@ double measure_rate(const Workshop& workshop, const Plan& plan, int rank) {
     std::vector<rule::StepData> steps;
     for (std::int64_t step = 0; step < std::min(length, task.inner_steps); ++step)
       steps.push_back(workshop.tasks->step_data(task, step));
-    workshop.engine->truncation(task.architecture, theta, phi, steps);
+    std::vector<rule::PerturbedPair> pairs;
+    rule::estimate(*workshop.engine, plan.settings.estimator,
+                   rule::Random(config.seed(), stream, i, rule::Purpose::perturbation), 0, task.architecture,
+                   theta, phi, steps, pairs);
     if (i < kWarmUp) continue;
     seconds += clock.now() - start;
     ++measured;

@@ -63,14 +63,16 @@ coordinator::CoordinatorOptions coordinator_options(const Plan& plan, std::int64
   return options;
 }
 
-worker::StreamContext stream_context(const Workshop& workshop, const proto::Config& config) {
+worker::StreamContext stream_context(const Workshop& workshop, const config::Settings& settings) {
+  const auto& config = settings.config;
   const auto& unroll = config.unroll();
   return {*workshop.engine,
           *workshop.tasks,
           config.seed(),
           unroll.min_steps(),
           unroll.max_steps(),
-          {unroll.curriculum_updates(), unroll.curriculum_steps(), config.tasks().max_inner_steps()}};
+          {unroll.curriculum_updates(), unroll.curriculum_steps(), config.tasks().max_inner_steps()},
+          settings.estimator};
 }
 
 worker::WorkerOptions worker_options(const net::MpiSession& mpi, const proto::Config& config) {
@@ -108,6 +110,11 @@ void print_start(const Plan& plan, const Workshop& workshop, std::int64_t worker
   row("workers",
       fmt::format("{} ({} streams, {} gradients per update)", workers, config.streams(), config.batch()));
   row("engine", workshop.engine_description);
+  const auto& estimator = plan.settings.estimator;
+  if (estimator.kind != rule::EstimatorKind::backpropagation)
+    row("estimator", fmt::format("{} (deviation {:g}, {} {}), backpropagation's share {:g}",
+                                 rule::estimator_name(estimator.kind), estimator.deviation, estimator.pairs,
+                                 estimator.pairs == 1 ? "pair" : "pairs", estimator.backpropagation_share));
   row("parameters", fmt::format("{} in θ", plan.start.rule.theta.size()));
   row("tasks", fmt::format("{}; {}x{} pixels", datasets, config.tasks().size(), config.tasks().size()));
   row("evaluation", evaluation_description(plan.settings));
@@ -295,7 +302,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
                                        progress->show(progress_line(coordinator, run, config, clock.now()));
                                      }};
   if (mpi.size() == 1) {
-    worker::Worker worker(stream_context(workshop, config), worker_options(mpi, config),
+    worker::Worker worker(stream_context(workshop, plan.settings), worker_options(mpi, config),
                           workshop.evaluator.get());
     serve_alone(coordinator, worker, clock, hooks);
     progress.reset();
@@ -338,12 +345,12 @@ void end_worker(const std::string& line) {
 }
 
 /// The other ranks. Returns the exit code.
-int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const proto::Config& config,
+int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Settings& settings,
             const Workshop& workshop) {
   watchdog.set_expire(end_worker);
   net::MpiTransport mpi_transport(mpi);
   net::WatchedTransport transport(mpi_transport, watchdog, "rank 0");
-  worker::Worker worker(stream_context(workshop, config), worker_options(mpi, config),
+  worker::Worker worker(stream_context(workshop, settings), worker_options(mpi, settings.config),
                         workshop.evaluator.get());
   try {
     if (!worker::work(transport, worker, signal_received)) mpi.abandon();
@@ -378,7 +385,7 @@ int train(int argc, char** argv, const TrainOptions& options) {
   // 4. Rank 0 batches gradients and updates θ; the others unroll and send, until they are told to stop.
   try {
     if (mpi.rank() == 0) return coordinate(mpi, watchdog, plan, options, workshop, hosts);
-    return compute(mpi, watchdog, plan.settings.config, workshop);
+    return compute(mpi, watchdog, plan.settings, workshop);
   } catch (...) {
     mpi.abandon();  // the others are not at their end: finalising would wait for them
     if (mpi.rank() == 0 && mpi.size() > 1) end_all();

@@ -34,6 +34,23 @@ Stream::Stream(const StreamContext& context, store::StreamState state)
                      std::to_string(state_.phi.size()) + " numbers, the base model " +
                      task_.architecture.description() + " has " + std::to_string(numbers) +
                      "; go on from another checkpoint");
+  check_pairs();
+}
+
+void Stream::check_pairs() const {
+  const auto& estimator = context_.estimator;
+  const auto wanted =
+      estimator.persistent() && state_.truncation > 0 ? static_cast<std::size_t>(estimator.pairs) : 0;
+  const auto numbers = static_cast<std::size_t>(context_.engine.theta_layout().size());
+  bool fits = state_.pairs.size() == wanted;
+  for (const auto& pair : state_.pairs)
+    fits = fits && pair.noise.size() == numbers && pair.phi_plus.size() == state_.phi.size() &&
+           pair.phi_minus.size() == state_.phi.size();
+  if (!fits)
+    throw InputError("stream " + std::to_string(state_.stream) + ": the checkpoint's " +
+                     std::to_string(state_.pairs.size()) +
+                     " perturbed pairs are not those that the estimator " +
+                     rule::estimator_name(estimator.kind) + " asks for; go on from another checkpoint");
 }
 
 void Stream::begin_task(std::uint32_t index) {
@@ -47,6 +64,7 @@ void Stream::begin_task(std::uint32_t index) {
   state_.dataset = context_.tasks.datasets()[task_.dataset].dataset->name;
   state_.permutation_seed = (std::uint64_t{state_.stream} << 32) | index;
   state_.phi = rule::initial_phi(layout, context_.seed, state_.stream, index);
+  state_.pairs.clear();
 }
 
 StreamStep Stream::advance(const std::vector<double>& theta, std::int64_t update) {
@@ -60,7 +78,10 @@ StreamStep Stream::advance(const std::vector<double>& theta, std::int64_t update
   std::vector<rule::StepData> data;
   for (std::int64_t i = 0; i < step.length; ++i)
     data.push_back(context_.tasks.step_data(task_, state_.step + i));
-  step.result = context_.engine.truncation(task_.architecture, theta, state_.phi, data);
+  step.result =
+      rule::estimate(context_.engine, context_.estimator,
+                     rule::Random(context_.seed, state_.stream, state_.task, rule::Purpose::perturbation),
+                     state_.truncation, task_.architecture, theta, state_.phi, data, state_.pairs);
   state_.step += step.length;
   ++state_.truncation;
   if (step.result.outcome == rule::Outcome::finished) state_.phi = step.result.phi;

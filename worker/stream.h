@@ -6,6 +6,7 @@
 
 #include "common/data/task.h"
 #include "common/rule/engine.h"
+#include "common/rule/estimator.h"
 #include "common/store/files.h"
 
 namespace outerloop::worker {
@@ -28,6 +29,7 @@ struct StreamContext {
   std::int64_t min_length = 5;  ///< k of a truncation, uniform, both ends included
   std::int64_t max_length = 5;
   Curriculum curriculum{};
+  rule::EstimatorOptions estimator{};
 };
 
 /// One truncation of a stream.
@@ -56,6 +58,7 @@ class Stream {
 
  private:
   void begin_task(std::uint32_t index);
+  void check_pairs() const;
 
   StreamContext context_;
   store::StreamState state_;

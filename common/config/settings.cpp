@@ -44,6 +44,18 @@ rule::EngineOptions engine_options(const proto::Config& config) {
   return to;
 }
 
+rule::EstimatorOptions estimator_options(const proto::Estimator& from) {
+  rule::EstimatorOptions to;
+  to.kind = from.kind() == proto::Estimator::evolution ? rule::EstimatorKind::evolution
+            : from.kind() == proto::Estimator::persistent_evolution
+                ? rule::EstimatorKind::persistent_evolution
+                : rule::EstimatorKind::backpropagation;
+  to.deviation = from.deviation();
+  to.pairs = from.pairs();
+  to.backpropagation_share = from.backpropagation_share();
+  return to;
+}
+
 data::TaskOptions task_options(const proto::Config& config) {
   const auto& from = config.tasks();
   data::TaskOptions to;
@@ -122,6 +134,7 @@ Settings translate(proto::Config config, const std::string& origin) {
   Settings settings;
   settings.rule = rule_options(config);
   settings.engine = engine_options(config);
+  settings.estimator = estimator_options(config.estimator());
   settings.tasks = task_options(config);
   for (const auto& dataset : config.tasks().dataset())
     settings.training.push_back(named_dataset(dataset, config.tasks().size(), origin + ": tasks.dataset"));

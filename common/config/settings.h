@@ -5,6 +5,7 @@
 
 #include "common/data/task.h"
 #include "common/rule/engine.h"
+#include "common/rule/estimator.h"
 #include "outerloop/config.pb.h"
 
 namespace outerloop::config {
@@ -19,6 +20,7 @@ struct Settings {
   proto::Config config;  ///< resolved: every scalar is set
   rule::RuleOptions rule;
   rule::EngineOptions engine;
+  rule::EstimatorOptions estimator;
   data::TaskOptions tasks;
   std::vector<NamedDataset> training;
   std::vector<NamedDataset> evaluation;

@@ -27,6 +27,7 @@ enum class Purpose : std::uint8_t {
   crop = 12,
   evaluation = 13,
   test = 14,
+  perturbation = 17,
 };
 
 /// All draws of one purpose of one task of one stream.

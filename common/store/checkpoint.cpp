@@ -60,6 +60,15 @@ void encode_stream(const std::string& rule_name, const StreamState& state, Docum
     throw Error(sizes_differ(state.stream, rule_name, state.phi.size()));
   for (const auto& tensor : layout.tensors())
     add(document, group + "phi/" + tensor.name, Dataset::float64(state.phi, tensor.offset, tensor.shape));
+  for (std::size_t p = 0; p < state.pairs.size(); ++p) {
+    const auto flat = [&](const char* name, const std::vector<double>& values) {
+      add(document, group + "pairs/" + std::to_string(p) + "/" + name,
+          Dataset::float64(values, 0, {static_cast<std::int64_t>(values.size())}));
+    };
+    flat("noise", state.pairs[p].noise);
+    flat("phi_plus", state.pairs[p].phi_plus);
+    flat("phi_minus", state.pairs[p].phi_minus);
+  }
 }
 
 void encode_safe_point(const SafePoint& point, const rule::Layout& layout, Document& document) {
@@ -111,6 +120,20 @@ std::vector<double> decode_phi(const DocumentReader& reader, const std::string& 
   return phi;
 }
 
+/// In the order of their numbers. Sizes against θ are looked at where the stream goes on.
+std::vector<rule::PerturbedPair> decode_pairs(const DocumentReader& reader, const StreamState& state,
+                                              const std::string& group) {
+  std::vector<rule::PerturbedPair> pairs(reader.links(group).size());
+  for (std::size_t p = 0; p < pairs.size(); ++p) {
+    const std::string pair = group + std::to_string(p) + "/";
+    pairs[p] = {reader.numbers(pair + "noise"), reader.numbers(pair + "phi_plus"),
+                reader.numbers(pair + "phi_minus")};
+    if (pairs[p].phi_plus.size() != state.phi.size() || pairs[p].phi_minus.size() != state.phi.size())
+      reader.refuse(pair + ": its φ are not as long as the stream's");
+  }
+  return pairs;
+}
+
 StreamState decode_stream(const DocumentReader& reader, const std::string& rule_name,
                           const std::string& link) {
   StreamState state;
@@ -125,6 +148,7 @@ StreamState decode_stream(const DocumentReader& reader, const std::string& rule_
   state.dataset = reader.text(group + "dataset");
   state.permutation_seed = reader.unsigned_integer(group + "permutation_seed");
   state.phi = decode_phi(reader, rule_name, state, group + "phi/");
+  state.pairs = decode_pairs(reader, state, group + "pairs/");
   return state;
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/rule/estimator.h"
 #include "common/rule/layout.h"
 
 namespace outerloop::store {
@@ -46,6 +47,7 @@ struct StreamState {
   std::string dataset;                 ///< name, for readers
   std::uint64_t permutation_seed = 0;  ///< for readers: (stream << 32) | task
   std::vector<double> phi;             ///< flat, laid out by rule::phi_layout; empty: the task has not begun
+  std::vector<rule::PerturbedPair> pairs{};  ///< of persistent evolution strategies; empty elsewhere
 };
 
 /// θ and what moves it, as they were after an update at which the meta-objective was low.

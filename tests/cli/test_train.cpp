@@ -123,6 +123,17 @@ TEST_CASE("alone, a run that was cut in two ends at the bits of an unbroken one"
         read_json(folder / "cut/result.json").at("theta_sha256"));
 }
 
+TEST_CASE("persistent evolution goes on over a resume with the noise that it has summed") {
+  const TemporaryFolder folder;
+  const std::string kind = " --set estimator.kind=persistent_evolution --set estimator.pairs=2";
+  REQUIRE(run_alone("train smoke --run-dir " + (folder / "whole") + " --set updates=12" + kind).exit_code ==
+          0);
+  REQUIRE(run_alone("train smoke --run-dir " + (folder / "cut") + " --set updates=7" + kind).exit_code == 0);
+  REQUIRE(run_alone("train --resume --run-dir " + (folder / "cut") + " --set updates=12").exit_code == 0);
+  CHECK(read_json(folder / "whole/result.json").at("theta_sha256") ==
+        read_json(folder / "cut/result.json").at("theta_sha256"));
+}
+
 TEST_CASE("a damaged newest checkpoint is named and the one before it used") {
   const TemporaryFolder folder;
   const std::string run = folder / "run";

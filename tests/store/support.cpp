@@ -76,6 +76,10 @@ store::Checkpoint sample_checkpoint(std::int64_t update) {
   options.name = checkpoint.rule.rule;
   begun.phi = rule::initial_phi(rule::phi_layout(options, {begun.units, {}}), 1, 10, 3);
   begun.phi[0] = 1.0 / 3.0;  // needs float64
+  begun.pairs = {{checkpoint.rule.theta, begun.phi, begun.phi},
+                 {checkpoint.rule.theta, begun.phi, begun.phi}};
+  begun.pairs[1].noise[0] = 1.0 / 7.0;
+  begun.pairs[1].phi_minus[0] = 1.0 / 9.0;
   store::StreamState fresh;
   fresh.stream = 2;
   checkpoint.streams = {fresh, begun};

@@ -60,6 +60,38 @@ TEST_CASE("a stream that goes on from its state repeats what the unbroken one do
   }
 }
 
+TEST_CASE("a stream of persistent evolution goes on from its state, and begins each task without noise") {
+  tests::ToyEngine engine(2);
+  const auto tasks = tests::toy_tasks(1);
+  const worker::StreamContext context{
+      engine, tasks, 1, 1, 3, {}, {rule::EstimatorKind::persistent_evolution, 0.1, 2, 0.0}};
+  Stream unbroken(context, beginning(0));
+  std::uint32_t task = 0;
+  for (int i = 0; i < 25; ++i) {
+    const auto before = unbroken.state();
+    CHECK(before.pairs.size() == (before.truncation == 0 ? 0u : 2u));
+    Stream resumed(context, before);
+    const auto a = unbroken.advance({0.5, 0.5}, 0);
+    const auto b = resumed.advance({0.5, 0.5}, 0);
+    REQUIRE(a.result.outcome == rule::Outcome::finished);
+    CHECK(a.result.d_theta == b.result.d_theta);
+    const auto& pairs = unbroken.state().pairs;
+    REQUIRE(pairs.size() == resumed.state().pairs.size());
+    for (std::size_t p = 0; p < pairs.size(); ++p) CHECK(pairs[p].noise == resumed.state().pairs[p].noise);
+    task = unbroken.state().task;
+  }
+  CHECK(task >= 3);
+  // A state of another estimator is refused.
+  auto state = unbroken.state();
+  while (state.truncation == 0) {
+    unbroken.advance({0.5, 0.5}, 0);
+    state = unbroken.state();
+  }
+  CHECK_THROWS_AS(Stream({engine, tasks, 1, 1, 3}, state), InputError);
+  state.pairs.pop_back();
+  CHECK_THROWS_AS(Stream(context, state), InputError);
+}
+
 TEST_CASE("an outcome that is no gradient ends the task") {
   tests::ToyEngine engine(2);
   const auto tasks = tests::toy_tasks(1);

@@ -1,0 +1,185 @@
+#include "common/rule/estimator.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/rule/error.h"
+
+namespace outerloop::rule {
+namespace {
+
+/// Inner steps of one member, with the meta-objective after each.
+struct Walk {
+  Outcome outcome = Outcome::finished;
+  std::vector<double> objective;
+  double mean = 0.0;
+  std::vector<double> phi;
+};
+
+Walk walk(Engine& engine, const Architecture& architecture, const std::vector<double>& theta,
+          const std::vector<double>& phi, const std::vector<StepData>& steps) {
+  Walk result;
+  result.phi = phi;
+  for (const StepData& step : steps) {
+    result.phi = engine.unroll(architecture, theta, result.phi, {step.inner});
+    const auto finite = [](double value) { return std::isfinite(value); };
+    if (!std::all_of(result.phi.begin(), result.phi.end(), finite)) {
+      result.outcome = Outcome::not_finite;
+      return result;
+    }
+    const double objective = engine.meta_objective(architecture, theta, result.phi, step);
+    if (!std::isfinite(objective)) {
+      result.outcome = Outcome::dead_features;
+      return result;
+    }
+    result.objective.push_back(objective);
+    result.mean += objective / static_cast<double>(steps.size());
+  }
+  return result;
+}
+
+/// σ times standard normal numbers, other ones for every pair of every truncation.
+std::vector<double> draw_noise(const EstimatorOptions& options, const Random& random,
+                               std::uint32_t truncation, std::size_t pair, std::size_t size) {
+  const std::uint64_t block =
+      std::uint64_t{truncation} * static_cast<std::uint64_t>(options.pairs) + std::uint64_t{pair};
+  if ((block + 1) * size > std::uint64_t{UINT32_MAX})
+    throw Error("truncation " + std::to_string(truncation) +
+                " is beyond what a task's random numbers are counted to: lower tasks.max_inner_steps or "
+                "estimator.pairs");
+  std::vector<double> noise(size);
+  auto element = static_cast<std::uint32_t>(block * size);
+  for (double& value : noise) value = options.deviation * random.normal(element++);
+  return noise;
+}
+
+std::vector<double> moved(const std::vector<double>& theta, const std::vector<double>& noise, double sign) {
+  std::vector<double> result(theta.size());
+  for (std::size_t i = 0; i < theta.size(); ++i) result[i] = theta[i] + sign * noise[i];
+  return result;
+}
+
+/// A pair's two walks, its state after them, and its share of the gradient added to `gradient`.
+class PairWalk {
+ public:
+  PairWalk(Engine& engine, const EstimatorOptions& options, const Architecture& architecture,
+           const std::vector<double>& theta, const std::vector<double>& noise,
+           const std::vector<double>& phi_plus, const std::vector<double>& phi_minus,
+           const std::vector<StepData>& steps)
+      : options_(options),
+        plus_(walk(engine, architecture, moved(theta, noise, 1.0), phi_plus, steps)),
+        minus_(walk(engine, architecture, moved(theta, noise, -1.0), phi_minus, steps)) {}
+
+  Outcome outcome() const { return plus_.outcome != Outcome::finished ? plus_.outcome : minus_.outcome; }
+  const Walk& plus() const { return plus_; }
+  const Walk& minus() const { return minus_; }
+
+  void add_gradient(const std::vector<double>& noise, std::vector<double>& gradient) const {
+    const double slope = (plus_.mean - minus_.mean) / (2.0 * options_.deviation * options_.deviation);
+    const double share = slope / static_cast<double>(options_.pairs);
+    for (std::size_t i = 0; i < gradient.size(); ++i) gradient[i] += share * noise[i];
+  }
+
+ private:
+  const EstimatorOptions& options_;
+  Walk plus_;
+  Walk minus_;
+};
+
+void add_objectives(const Walk& member, double share, TruncationResult& result) {
+  result.meta_objective.resize(member.objective.size());
+  for (std::size_t i = 0; i < member.objective.size(); ++i)
+    result.meta_objective[i] += share * member.objective[i];
+  result.mean_meta_objective += share * member.mean;
+}
+
+/// Gradient, objectives and φ by evolution alone; `pairs` advanced.
+TruncationResult evolve(Engine& engine, const EstimatorOptions& options, const Random& random,
+                        std::uint32_t truncation, const Architecture& architecture,
+                        const std::vector<double>& theta, const std::vector<double>& phi,
+                        const std::vector<StepData>& steps, std::vector<PerturbedPair>& pairs) {
+  TruncationResult result;
+  result.d_theta.assign(theta.size(), 0.0);
+  std::vector<PerturbedPair> advanced;
+  for (std::size_t p = 0; p < static_cast<std::size_t>(options.pairs); ++p) {
+    std::vector<double> noise = draw_noise(options, random, truncation, p, theta.size());
+    const bool carried = options.persistent() && !pairs.empty();
+    const PairWalk pair(engine, options, architecture, theta, noise, carried ? pairs[p].phi_plus : phi,
+                        carried ? pairs[p].phi_minus : phi, steps);
+    if (pair.outcome() != Outcome::finished) {
+      result = TruncationResult();
+      result.outcome = pair.outcome();
+      return result;
+    }
+    if (carried)
+      for (std::size_t i = 0; i < noise.size(); ++i) noise[i] += pairs[p].noise[i];
+    pair.add_gradient(noise, result.d_theta);
+    const double share = 0.5 / static_cast<double>(options.pairs);
+    add_objectives(pair.plus(), share, result);
+    add_objectives(pair.minus(), share, result);
+    if (options.persistent()) advanced.push_back({std::move(noise), pair.plus().phi, pair.minus().phi});
+  }
+  if (options.persistent()) result.phi = advanced.front().phi_plus;
+  pairs = std::move(advanced);
+  return result;
+}
+
+void check(const EstimatorOptions& options, const Engine& engine, const std::vector<double>& theta,
+           const std::vector<double>& phi, const std::vector<PerturbedPair>& pairs) {
+  OUTERLOOP_CHECK(options.deviation > 0.0, "deviation " + std::to_string(options.deviation));
+  OUTERLOOP_CHECK(options.pairs >= 1, "pairs " + std::to_string(options.pairs));
+  OUTERLOOP_CHECK(options.backpropagation_share >= 0.0 && options.backpropagation_share <= 1.0,
+                  "share " + std::to_string(options.backpropagation_share));
+  OUTERLOOP_CHECK_EQ(static_cast<std::int64_t>(theta.size()), engine.theta_layout().size());
+  if (!options.persistent() || pairs.empty()) return;
+  OUTERLOOP_CHECK_EQ(pairs.size(), static_cast<std::size_t>(options.pairs));
+  for (const PerturbedPair& pair : pairs)
+    OUTERLOOP_CHECK(pair.noise.size() == theta.size() && pair.phi_plus.size() == phi.size() &&
+                        pair.phi_minus.size() == phi.size(),
+                    "a pair's sizes are not those of θ and φ");
+}
+
+}  // namespace
+
+const char* estimator_name(EstimatorKind kind) {
+  switch (kind) {
+    case EstimatorKind::backpropagation:
+      return "backpropagation";
+    case EstimatorKind::evolution:
+      return "evolution";
+    case EstimatorKind::persistent_evolution:
+      return "persistent_evolution";
+  }
+  return "unknown";
+}
+
+TruncationResult estimate(Engine& engine, const EstimatorOptions& options, const Random& random,
+                          std::uint32_t truncation, const Architecture& architecture,
+                          const std::vector<double>& theta, const std::vector<double>& phi,
+                          const std::vector<StepData>& steps, std::vector<PerturbedPair>& pairs) {
+  if (options.kind == EstimatorKind::backpropagation)
+    return engine.truncation(architecture, theta, phi, steps);
+  check(options, engine, theta, phi, pairs);
+  const double share = options.backpropagation_share;
+  TruncationResult exact;
+  if (share > 0.0) {
+    exact = engine.truncation(architecture, theta, phi, steps);
+    if (exact.outcome != Outcome::finished) return exact;
+  }
+  TruncationResult result =
+      evolve(engine, options, random, truncation, architecture, theta, phi, steps, pairs);
+  if (result.outcome != Outcome::finished) return result;
+  if (share > 0.0) {
+    for (std::size_t i = 0; i < exact.d_theta.size(); ++i)
+      exact.d_theta[i] = share * exact.d_theta[i] + (1.0 - share) * result.d_theta[i];
+    return exact;
+  }
+  if (!options.persistent()) {
+    std::vector<Batch> minibatches;
+    for (const StepData& step : steps) minibatches.push_back(step.inner);
+    result.phi = engine.unroll(architecture, theta, phi, minibatches);
+  }
+  return result;
+}
+
+}  // namespace outerloop::rule

@@ -1,0 +1,54 @@
+#pragma once
+// How the gradient of a truncation by θ is estimated: by backpropagation through its inner steps, or from
+// perturbed θ alone, or as a mean of both. Nothing here knows of workers or files.
+//
+// Truncated evolution strategies: for noise ε ~ N(0, σ² I), both members of an antithetic pair unroll the
+// truncation from the stream's φ, by θ + ε and θ − ε, on the same minibatches and labels;
+// g = ε (J₊ − J₋) / 2σ². Its mean is the truncated gradient of J smoothed over θ: what θ did to φ before the
+// truncation is left out, as backpropagation leaves it out.
+// Persistent evolution strategies (Vicol, Metz and Sohl-Dickstein, ICML 2021): each member keeps its own φ
+// from the task's first step on, and the noise of all truncations since then is summed, ξ = Σ ε; g = ξ (J₊ −
+// J₋) / 2σ². Its mean is the untruncated gradient. J is the mean meta-objective over the truncation's inner
+// steps; g is a mean over pairs.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/rule/engine.h"
+#include "common/rule/random.h"
+
+namespace outerloop::rule {
+
+enum class EstimatorKind { backpropagation, evolution, persistent_evolution };
+const char* estimator_name(EstimatorKind kind);
+
+struct EstimatorOptions {
+  EstimatorKind kind = EstimatorKind::backpropagation;
+  double deviation = 0.01;           ///< σ of the noise on each number of θ, above 0
+  std::int64_t pairs = 1;            ///< antithetic pairs per truncation, at least 1
+  double backpropagation_share = 0;  ///< g = share · backpropagation's + (1 − share) · the other's, 0 .. 1
+
+  /// Whether pairs have a state of their own between truncations.
+  bool persistent() const { return kind == EstimatorKind::persistent_evolution; }
+};
+
+/// What a pair of persistent evolution strategies carries from one truncation to the next.
+struct PerturbedPair {
+  std::vector<double> noise;      ///< ξ, laid out as θ
+  std::vector<double> phi_plus;   ///< of the member that went by θ + ε
+  std::vector<double> phi_minus;  ///< of the other
+};
+
+/// One truncation from φ as options say; a result as Engine::truncation gives it. `pairs`: empty at the start
+/// of a task and for estimators without a state; advanced in place where the outcome is `finished`. `random`
+/// belongs to the task and to Purpose::perturbation, `truncation` counts the task's truncations.
+/// Without backpropagation, mean_meta_objective is the mean over all members, meta_objective is likewise, and
+/// φ afterwards is that of the unperturbed θ (evolution), or of the first pair's first member (persistent,
+/// which has no unperturbed one). Throws Error on a mismatch of sizes, and where the random numbers of a task
+/// are used up (32 bits count them: θ's numbers · pairs · truncations).
+TruncationResult estimate(Engine& engine, const EstimatorOptions& options, const Random& random,
+                          std::uint32_t truncation, const Architecture& architecture,
+                          const std::vector<double>& theta, const std::vector<double>& phi,
+                          const std::vector<StepData>& steps, std::vector<PerturbedPair>& pairs);
+
+}  // namespace outerloop::rule
