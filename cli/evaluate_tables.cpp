@@ -65,13 +65,7 @@ EvaluatedRule read_evaluated_rule(const std::string& path, bool average) {
 std::vector<data::DatasetRequest> evaluated_datasets(const EvaluateOptions& options,
                                                      const config::Settings& settings) {
   std::vector<data::DatasetRequest> named;
-  for (const auto& text : options.datasets) {
-    const std::size_t colon = text.find(':');
-    data::DatasetRequest request;
-    request.name = text.substr(0, colon);
-    if (colon != std::string::npos) request.path = text.substr(colon + 1);
-    named.push_back(request);
-  }
+  for (const auto& text : options.datasets) named.push_back(data::parse_request(text));
   if (options.datasets.empty())
     for (const auto& dataset : settings.evaluation) named.push_back(dataset.request);
   if (named.empty())
@@ -135,11 +129,11 @@ json to_json(const worker::FewShotTable& table) {
 
 void print(const worker::FewShotTable& table) {
   fmt::print(
-      "\n{} at {}x{}, {} labelled examples per class, base model {}, {} inner steps, {} draws\n"
+      "\n{}{}, {} labelled examples per class, base model {}, {} inner steps, {} draws\n"
       "  {} unlabelled examples, {} test examples; 95 % intervals over draws, hyper-parameters from other "
       "draws\n",
-      table.dataset, table.size, table.size, table.labels_per_class, table.base_model, table.inner_steps,
-      table.draws, table.unlabelled, table.tested);
+      table.dataset, table.size > 0 ? fmt::format(" at {0}x{0}", table.size) : "", table.labels_per_class,
+      table.base_model, table.inner_steps, table.draws, table.unlabelled, table.tested);
   fmt::print("  {:<20}{:<14}{:>8}{:>20}{:>18}   {}\n", "method", "read-out", "accuracy", "95 % interval",
              "minus random", "chosen");
   for (const auto& row : table.rows) {

@@ -18,7 +18,6 @@ void append(const data::Dataset& from, std::int64_t row, Matrix& to, std::vector
 FewShotData open_few_shot_data(const data::DatasetRequest& request, const std::string& cache_directory) {
   FewShotData result;
   result.name = request.name;
-  result.size = request.size;
   if (data::has_parts(request.name)) {
     data::DatasetRequest part = request;
     part.part = data::Part::train;
@@ -28,6 +27,7 @@ FewShotData open_few_shot_data(const data::DatasetRequest& request, const std::s
     for (std::int64_t i = 0; i < train->examples(); ++i) append(*train, i, result.train, result.train_labels);
     for (std::int64_t i = 0; i < test->examples(); ++i) append(*test, i, result.test, result.test_labels);
     result.classes = train->classes();
+    result.size = train->size;
     return result;
   }
   const auto all = data::open_dataset(request, cache_directory);
@@ -36,6 +36,7 @@ FewShotData open_few_shot_data(const data::DatasetRequest& request, const std::s
       append(*all, rows[i], i % 2 ? result.test : result.train,
              i % 2 ? result.test_labels : result.train_labels);
   result.classes = all->classes();
+  result.size = all->size;
   return result;
 }
 

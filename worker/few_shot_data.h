@@ -12,7 +12,7 @@ namespace outerloop::worker {
 /// Unlabelled and labelled examples come from `train`, accuracy is measured on `test`.
 struct FewShotData {
   std::string name;
-  std::int64_t size = 0;  ///< side of the images
+  std::int64_t size = 0;  ///< side of the images; 0: vectors
   rule::Matrix train;     ///< [examples, inputs], in [0, 1]
   std::vector<std::int32_t> train_labels;
   rule::Matrix test;

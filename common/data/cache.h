@@ -1,9 +1,10 @@
 #pragma once
-// What was rendered or cropped, kept on disk: one file per dataset and source.
+// What was decoded, rendered, cropped or resized, kept on disk: one file per dataset, source and size.
 //
-// Layout, little-endian: magic "OLDATA\r\n", version (32 bits), side (32), classes (64), bytes of all class
-// names (64), examples (64), key (32 bytes), SHA-256 of the payload (32 bytes); payload: every class name
-// with a NUL behind it, labels (32 bits each), pixels (side * side bytes each).
+// Layout, little-endian: magic "OLDATA\r\n", version (32 bits), side (32), inputs (64; 0 where side is not),
+// classes (64), bytes of all class names (64), examples (64), scores (64; none, or as many as examples), key
+// (32 bytes), SHA-256 of the payload (32 bytes); payload: every class name with a NUL behind it, labels (32
+// bits each), scores (IEEE 754 single), pixels (side * side or `inputs` bytes per example).
 #include <filesystem>
 #include <functional>
 #include <optional>

@@ -1,11 +1,13 @@
 #include "common/data/dataset.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
+#include <cstring>
+#include <utility>
 
 #include "common/data/class_split.h"
 #include "common/data/digest.h"
-#include "common/data/resize.h"
 #include "common/data/sources.h"
 #include "common/rule/error.h"
 
@@ -13,7 +15,6 @@ namespace outerloop::data {
 namespace {
 
 constexpr std::int64_t kMaxSize = 1024;
-constexpr std::int64_t kMaxPixels = std::int64_t{1} << 34;
 
 bool takes_part(const std::string& class_name, ClassSplit split) {
   return split == ClassSplit::all || is_held_out(class_name) == (split == ClassSplit::held_out);
@@ -32,7 +33,18 @@ std::vector<std::int32_t> select_classes(const WorkingSet& set, ClassSplit split
   return renamed;
 }
 
-void append_examples(const WorkingSet& set, const std::vector<std::int32_t>& renamed, Dataset& dataset) {
+/// Mean 0 and standard deviation 1/2: a score weighs as much as two classes do.
+void standardise(std::vector<float>& scores) {
+  double mean = 0.0;
+  for (const float score : scores) mean += static_cast<double>(score) / static_cast<double>(scores.size());
+  double variance = 0.0;
+  for (const float score : scores)
+    variance += (score - mean) * (score - mean) / static_cast<double>(scores.size());
+  const double scale = variance > 0.0 ? 0.5 / std::sqrt(variance) : 0.0;
+  for (float& score : scores) score = static_cast<float>((score - mean) * scale);
+}
+
+void append_examples(WorkingSet set, const std::vector<std::int32_t>& renamed, Dataset& dataset) {
   dataset.examples_of_class.resize(dataset.class_names.size());
   std::vector<std::size_t> rows;
   for (std::size_t row = 0; row < set.labels.size(); ++row) {
@@ -41,20 +53,18 @@ void append_examples(const WorkingSet& set, const std::vector<std::int32_t>& ren
     dataset.examples_of_class[static_cast<std::size_t>(label)].push_back(
         static_cast<std::int32_t>(rows.size()));
     dataset.labels.push_back(label);
+    if (!set.scores.empty()) dataset.scores.push_back(set.scores[row]);
     rows.push_back(row);
   }
-  const auto inputs = static_cast<std::size_t>(dataset.inputs);
-  const auto pixels = static_cast<std::size_t>(set.side * set.side);
-  dataset.pixels.resize(rows.size() * inputs);
-  AreaResize resize(dataset.size, dataset.size);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const std::uint8_t* from = set.pixels.data() + rows[i] * pixels;
-    std::uint8_t* to = dataset.pixels.data() + i * inputs;
-    if (set.side == dataset.size)
-      std::copy_n(from, pixels, to);
-    else
-      resize({from, set.side, set.side, set.side}, to);
+  standardise(dataset.scores);
+  if (rows.size() == set.labels.size()) {
+    dataset.pixels = std::move(set.pixels);
+    return;
   }
+  const auto inputs = static_cast<std::size_t>(dataset.inputs);
+  dataset.pixels.resize(rows.size() * inputs);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    std::copy_n(set.pixels.data() + rows[i] * inputs, inputs, dataset.pixels.data() + i * inputs);
 }
 
 std::string content_sha256(const Dataset& dataset) {
@@ -67,33 +77,44 @@ std::string content_sha256(const Dataset& dataset) {
   hash.update_number(dataset.labels.size());
   for (const std::int32_t label : dataset.labels) hash.update_number(static_cast<std::uint64_t>(label));
   hash.update(dataset.pixels.data(), dataset.pixels.size());
+  for (const float score : dataset.scores) {
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, &score, sizeof bits);
+    hash.update_number(bits);
+  }
   return hex(hash.finish());
 }
 
 }  // namespace
+
+DatasetRequest parse_request(const std::string& text) {
+  DatasetRequest request;
+  const std::size_t colon = text.find(':');
+  request.name = text.substr(0, colon);
+  if (colon != std::string::npos) request.path = text.substr(colon + 1);
+  dataset_kind(request.name);  // refuses what it does not know
+  return request;
+}
 
 std::shared_ptr<const Dataset> open_dataset(const DatasetRequest& request,
                                             const std::string& cache_directory) {
   if (request.size < 1 || request.size > kMaxSize)
     throw InputError("dataset " + request.name + ": size " + std::to_string(request.size) +
                      ", allowed are 1 to " + std::to_string(kMaxSize) + " pixels");
-  const WorkingSet set = open_source(request, cache_directory);
+  WorkingSet set = open_source(request, cache_directory);
   auto dataset = std::make_shared<Dataset>();
   dataset->name = request.name;
-  dataset->size = request.size;
-  dataset->inputs = request.size * request.size;
-  if (set.examples() > std::min<std::int64_t>(kMaxPixels / dataset->inputs, INT32_MAX))
-    throw InputError("dataset " + request.name + ": " + std::to_string(set.examples()) + " examples of " +
-                     std::to_string(request.size) + " x " + std::to_string(request.size) +
-                     " pixels do not fit in memory: take a smaller size");
-  append_examples(set, select_classes(set, request.classes, *dataset), *dataset);
+  dataset->size = set.side;
+  dataset->inputs = set.numbers();
+  const std::vector<std::int32_t> renamed = select_classes(set, request.classes, *dataset);
+  append_examples(std::move(set), renamed, *dataset);
   if (dataset->labels.empty())
     throw InputError("dataset " + request.name + ": no class is left by the class split: take classes: all");
   dataset->sha256 = content_sha256(*dataset);
   return dataset;
 }
 
-bool has_parts(const std::string& name) { return name == "fashion_mnist" || name == "mnist"; }
+bool has_parts(const std::string& name) { return dataset_kind(name).parts; }
 
 std::string default_cache_directory() {
   const auto folder = [](const char* variable, const char* below) -> std::string {

@@ -23,7 +23,8 @@ bool is_inside(const fs::path& inner, const fs::path& outer) {
 
 /// Datasets that read the same kind of files.
 std::string kind(const DatasetRequest& request) {
-  return request.name == "fashion_mnist" || request.name == "mnist" ? "idx" : request.name;
+  if (request.name == "fashion_mnist" || request.name == "mnist") return "idx";
+  return request.name == "crops" || request.name == "folder" ? "pictures" : request.name;
 }
 
 /// True where both read some file.
@@ -32,7 +33,8 @@ bool share_files(const DatasetRequest& a, const DatasetRequest& b) {
   const fs::path a_folder = source_folder(a);
   const fs::path b_folder = source_folder(b);
   if (a_folder == b_folder) return true;
-  if (kind(a) == "idx") return false;  // only files in the folder itself are read
+  for (const char* flat : {"idx", "cifar10", "reviews", "npy", "hdf5"})
+    if (kind(a) == flat) return false;  // nothing below a folder is read
   // Without a folder: all fonts of this machine, a folder's perhaps among them.
   return a_folder.empty() || b_folder.empty() || is_inside(a_folder, b_folder) ||
          is_inside(b_folder, a_folder);

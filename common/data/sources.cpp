@@ -2,94 +2,289 @@
 
 #include <algorithm>
 
+#include "common/data/array.h"
 #include "common/data/cache.h"
+#include "common/data/cifar.h"
 #include "common/data/crops.h"
 #include "common/data/digest.h"
 #include "common/data/fonts.h"
 #include "common/data/glyphs.h"
+#include "common/data/hdf5_array.h"
+#include "common/data/image.h"
 #include "common/data/mnist.h"
+#include "common/data/npy.h"
+#include "common/data/picture_folder.h"
+#include "common/data/resize.h"
+#include "common/data/reviews.h"
 #include "common/data/source_files.h"
+#include "common/data/two_moons.h"
+#include "common/data/words.h"
 #include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;
 namespace {
 
-/// One file per dataset and source; the key inside tells whether it is still what the source would give.
-std::string cache_file(const std::string& dataset, const fs::path& folder) {
-  return dataset + "-" + hex(stable_hash(folder.string())) + ".cache";
-}
+constexpr std::int64_t kMaxPixels = std::int64_t{1} << 34;
 
-Digest cache_key(const std::string& recipe, const std::vector<fs::path>& files) {
-  Sha256 key;
-  key.update_text(recipe);
-  for (const fs::path& file : files) key.update_text(file_stamp(file));
-  return key.finish();
-}
-
-WorkingSet open_glyphs(const fs::path& folder, const std::string& cache_directory) {
+Source find_glyphs(const fs::path& folder) {
   const std::vector<FontFace> faces = find_fonts(folder);
   const std::string where = folder.empty() ? "that fontconfig knows" : "in " + folder.string();
   if (faces.empty())
     throw InputError("glyphs: no .ttf or .otf fonts " + where +
                      ": apt-get install fonts-dejavu-core fonts-liberation, or give a folder of fonts");
-  std::string recipe = glyphs_recipe();
-  std::vector<fs::path> files;
+  Source source;
+  source.recipe = glyphs_recipe();
   for (const FontFace& face : faces) {
-    recipe += " " + std::to_string(face.index);
-    files.push_back(face.file);
+    source.recipe += " " + std::to_string(face.index);
+    source.files.push_back(face.file);
   }
-  WorkingSet set = cached(cache_directory, cache_file("glyphs", folder), cache_key(recipe, files),
-                          [&] { return render_glyphs(faces); });
-  if (set.labels.empty())
-    throw InputError(
-        "glyphs: none of the " + std::to_string(faces.size()) + " font faces " + where +
-        " draws Latin, Greek or Cyrillic text: apt-get install fonts-dejavu-core fonts-liberation");
-  return set;
+  source.keep_made = source.keep_resized = true;
+  source.side = kWorkingSide;
+  source.make = [faces, where] {
+    WorkingSet set = render_glyphs(faces);
+    if (set.labels.empty())
+      throw InputError(
+          "glyphs: none of the " + std::to_string(faces.size()) + " font faces " + where +
+          " draws Latin, Greek or Cyrillic text: apt-get install fonts-dejavu-core fonts-liberation");
+    return set;
+  };
+  return source;
 }
 
-WorkingSet open_crops(const fs::path& folder, const std::string& cache_directory) {
-  const std::string remedy =
-      ": apt-get install mate-backgrounds gnome-backgrounds, or give a folder of photographs";
+/// The pictures below `folder`, for crops and for folder.
+std::vector<fs::path> pictures_in(const fs::path& folder, const DatasetKind& kind) {
   std::error_code error;
-  if (!fs::is_directory(folder, error)) throw InputError("crops: no folder " + folder.string() + remedy);
-  const std::vector<fs::path> files = list_files(folder, picture_extensions());
+  if (!fs::is_directory(folder, error))
+    throw InputError(std::string(kind.name) + ": no folder " + folder.string() + ": " + kind.remedy);
+  std::vector<fs::path> files = list_files(folder, picture_extensions());
   if (files.empty())
-    throw InputError("crops: no .jpg, .png or .webp pictures in " + folder.string() + remedy);
-  WorkingSet set = cached(cache_directory, cache_file("crops", folder), cache_key(crops_recipe(), files),
-                          [&] { return crop_pictures(folder, files); });
-  if (set.labels.empty())
-    throw InputError("crops: each of the " + std::to_string(files.size()) + " pictures in " +
-                     folder.string() + " is damaged, nearly flat or smaller than 56 pixels" + remedy);
-  return set;
+    throw InputError(std::string(kind.name) + ": no .jpg, .png or .webp pictures in " + folder.string() +
+                     ": " + kind.remedy);
+  return files;
+}
+
+Source find_crops(const fs::path& folder) {
+  Source source;
+  source.recipe = crops_recipe();
+  source.files = pictures_in(folder, dataset_kind("crops"));
+  source.keep_made = source.keep_resized = true;
+  source.side = kWorkingSide;
+  source.make = [folder, files = source.files] {
+    WorkingSet set = crop_pictures(folder, files);
+    if (set.labels.empty())
+      throw InputError("crops: each of the " + std::to_string(files.size()) + " pictures in " +
+                       folder.string() +
+                       " is damaged, nearly flat or smaller than 56 pixels: " + dataset_kind("crops").remedy);
+    return set;
+  };
+  return source;
+}
+
+Source find_folder(const fs::path& folder, std::int64_t size) {
+  Source source;
+  source.side = std::max(kFolderSide, size);
+  source.recipe = jpeg_version() + ", " + png_version() + ", " + webp_version() + ", middle squares";
+  source.files = pictures_in(folder, dataset_kind("folder"));
+  source.keep_made = source.keep_resized = true;
+  source.make = [folder, files = source.files, side = source.side] {
+    return read_picture_folder(folder, files, side);
+  };
+  return source;
+}
+
+Source find_imdb(const fs::path& folder, Part part) {
+  Source source;
+  source.recipe = "bags of " + std::to_string(kVocabulary) + " words, " + std::to_string(kMostCounted);
+  const std::vector<fs::path> wanted = imdb_files(folder, part);
+  // The words are those of the training part, whichever part is asked for.
+  const std::vector<fs::path> training = imdb_files(folder, Part::train);
+  source.files = training;
+  source.files.insert(source.files.end(), wanted.begin(), wanted.end());
+  source.keep_made = true;
+  source.make = [folder, wanted, training] {
+    return text_set(read_imdb(wanted), read_imdb(training), "imdb: " + folder.string());
+  };
+  return source;
+}
+
+Source find_reviews(const fs::path& file) {
+  Source source;
+  source.recipe = "bags of " + std::to_string(kVocabulary) + " words, " + std::to_string(kMostCounted);
+  source.files = {file};
+  source.keep_made = true;
+  source.make = [file] {
+    const Texts texts = read_reviews(file);
+    return text_set(texts, texts, file.string());
+  };
+  return source;
+}
+
+Source find_npy(const fs::path& file) {
+  Source source;
+  source.files = {file};
+  source.make = [file] {
+    std::error_code error;
+    const fs::path labels = npy_labels_path(file);
+    const bool labelled = fs::exists(labels, error);
+    return array_set(read_npy(file), labelled ? std::optional<Array>(read_npy(labels)) : std::nullopt,
+                     file.string());
+  };
+  return source;
+}
+
+Source find_hdf5(const fs::path& path) {
+  const Hdf5Path parsed = parse_hdf5_path(path.string());
+  Source source;
+  source.files = {parsed.file};
+  source.make = [parsed] {
+    const LabelledArray arrays = read_hdf5(parsed);
+    return array_set(arrays.x, arrays.labels, parsed.file.string() + ":" + parsed.dataset);
+  };
+  return source;
+}
+
+Source find_batches(const std::string& name, const fs::path& folder, Part part) {
+  Source source;
+  source.keep_resized = true;
+  if (name == "cifar10") {
+    source.side = kCifarSide;
+    source.files = cifar_files(folder, part);
+    source.make = [files = source.files] { return read_cifar(files); };
+  } else {
+    source.files = mnist_files(name, folder, part);
+    source.make = [name, files = source.files] { return read_mnist(name, files); };
+  }
+  return source;
+}
+
+Digest cache_key(const Source& source, std::int64_t side) {
+  Sha256 key;
+  key.update_text(source.recipe);
+  key.update_number(static_cast<std::uint64_t>(side));
+  for (const fs::path& file : source.files) key.update_text(file_stamp(file));
+  return key.finish();
+}
+
+WorkingSet resized(const WorkingSet& set, const DatasetRequest& request) {
+  const std::int64_t size = request.size;
+  if (set.examples() > std::min<std::int64_t>(kMaxPixels / (size * size), INT32_MAX))
+    throw InputError("dataset " + request.name + ": " + std::to_string(set.examples()) + " examples of " +
+                     std::to_string(size) + " x " + std::to_string(size) +
+                     " pixels do not fit in memory: take a smaller size");
+  WorkingSet small;
+  small.side = size;
+  small.class_names = set.class_names;
+  small.labels = set.labels;
+  small.scores = set.scores;
+  const auto from = static_cast<std::size_t>(set.numbers());
+  const auto to = static_cast<std::size_t>(size * size);
+  small.pixels.resize(set.labels.size() * to);
+  AreaResize resize(size, size);
+  for (std::size_t i = 0; i < set.labels.size(); ++i)
+    resize({set.pixels.data() + i * from, set.side, set.side, set.side}, small.pixels.data() + i * to);
+  return small;
 }
 
 }  // namespace
 
-const std::vector<std::string>& dataset_names() {
-  static const std::vector<std::string> names{"fashion_mnist", "mnist", "glyphs", "crops"};
-  return names;
+const std::vector<DatasetKind>& dataset_kinds() {
+  static const std::vector<DatasetKind> kinds{
+      {"fashion_mnist", "garments", kFashionMnistFolder, "a folder in MNIST's layout",
+       "apt-get install dataset-fashion-mnist, or give the folder that holds it", false, true},
+      {"mnist", "digits, or your own images", "", "a folder in MNIST's layout",
+       "give the folder that holds its four *-idx?-ubyte[.gz] files", true, true},
+      {"cifar10", "photographs of 10 things", "", "the folder cifar-10-batches-bin",
+       "give the folder that holds CIFAR-10's binary version, data_batch_1.bin and so on", true, true},
+      {"glyphs", "letters of the fonts of this machine", "", "a folder of .ttf and .otf files",
+       "apt-get install fonts-dejavu fonts-liberation fonts-freefont-ttf, or give a folder of fonts", false,
+       false},
+      {"crops", "crops of photographs, a class = a picture", kBackgroundsFolder, "a folder of pictures",
+       "apt-get install mate-backgrounds gnome-backgrounds, or give a folder of photographs", false, false},
+      {"folder", "pictures in a folder per class", "", "a folder of folders of pictures",
+       "give a folder that holds CLASS/*.jpg, *.png or *.webp", true, false},
+      {"imdb", "film reviews as bags of words", "", "the folder aclImdb",
+       "give the folder aclImdb, which holds train/pos, train/neg, test/pos and test/neg", true, true},
+      {"reviews", "scored texts as bags of words", "", "a file of score, tab, text",
+       "give a file with score, tab and text in every line", true, false},
+      {"two_moons", "two half moons in the plane", "", "nothing: it is computed", "it needs nothing", false,
+       true},
+      {"npy", "your own array", "", "FILE.npy, its labels in FILE.labels.npy",
+       "give FILE.npy, as numpy.save writes it", true, false},
+      {"hdf5", "your own array", "", "FILE.h5:/dataset, its labels in /dataset_labels",
+       "give FILE.h5:/dataset", true, false}};
+  return kinds;
+}
+
+const DatasetKind& dataset_kind(const std::string& name) {
+  std::string known;
+  for (const DatasetKind& kind : dataset_kinds()) {
+    if (name == kind.name) return kind;
+    known += std::string(known.empty() ? "" : ", ") + kind.name;
+  }
+  throw InputError("dataset \"" + name + "\" is not known: take one of " + known);
 }
 
 fs::path source_folder(const DatasetRequest& request) {
-  const std::vector<std::string>& names = dataset_names();
-  if (std::find(names.begin(), names.end(), request.name) == names.end()) {
-    std::string known;
-    for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
-    throw InputError("dataset \"" + request.name + "\" is not known: take one of " + known);
+  const DatasetKind& kind = dataset_kind(request.name);
+  if (request.path.empty() && kind.needs_path) throw InputError(request.name + ": no path: " + kind.remedy);
+  if (request.name == "two_moons") {
+    if (!request.path.empty())
+      throw InputError("two_moons: path " + request.path + ": it is computed: leave it out");
+    return {};
   }
-  if (!request.path.empty()) return canonical_path(request.path);
-  if (request.name == "fashion_mnist") return canonical_path(kFashionMnistFolder);
-  if (request.name == "crops") return canonical_path(kBackgroundsFolder);
-  if (request.name == "glyphs") return {};
-  throw InputError("mnist: no path: give the folder that holds its four *-idx?-ubyte[.gz] files");
+  if (request.name == "hdf5") {
+    const Hdf5Path path = parse_hdf5_path(request.path);
+    return canonical_path(path.file).string() + ":" + path.dataset;
+  }
+  const std::string path = request.path.empty() ? kind.default_path : request.path;
+  std::error_code error;
+  if (request.name == "npy" && fs::is_directory(path, error)) return canonical_path(fs::path(path) / "x.npy");
+  return path.empty() ? fs::path() : canonical_path(path);
+}
+
+Source find_source(const DatasetRequest& request) {
+  const fs::path path = source_folder(request);
+  const std::string& name = request.name;
+  Source source;
+  if (name == "glyphs")
+    source = find_glyphs(path);
+  else if (name == "crops")
+    source = find_crops(path);
+  else if (name == "folder")
+    source = find_folder(path, request.size);
+  else if (name == "imdb")
+    source = find_imdb(path, request.part);
+  else if (name == "reviews")
+    source = find_reviews(path);
+  else if (name == "two_moons")
+    source.make = [part = request.part] { return make_two_moons(part); };
+  else if (name == "npy")
+    source = find_npy(path);
+  else if (name == "hdf5")
+    source = find_hdf5(path);
+  else
+    source = find_batches(name, path, request.part);
+  source.cache_name = name + "-" + hex(stable_hash(path.string()));
+  if (dataset_kind(name).parts && request.part != Part::all)
+    source.cache_name += request.part == Part::train ? "-train" : "-test";
+  return source;
 }
 
 WorkingSet open_source(const DatasetRequest& request, const std::string& cache_directory) {
-  const fs::path folder = source_folder(request);
-  if (request.name == "glyphs") return open_glyphs(folder, cache_directory);
-  if (request.name == "crops") return open_crops(folder, cache_directory);
-  return read_mnist(request.name, mnist_files(request.name, folder, request.part));
+  const Source source = find_source(request);
+  const auto keep = [&](std::int64_t side, const std::function<WorkingSet()>& make) {
+    const std::string suffix = side > 0 ? "-" + std::to_string(side) : "";
+    return cached(cache_directory, source.cache_name + suffix + ".cache", cache_key(source, side), make);
+  };
+  const auto made = [&] { return source.keep_made ? keep(source.side, source.make) : source.make(); };
+  const auto fitted = [&] {
+    WorkingSet set = made();
+    return set.side == 0 || set.side == request.size ? std::move(set) : resized(set, request);
+  };
+  if (source.keep_resized && !(source.keep_made && source.side == request.size))
+    return keep(request.size, fitted);
+  return fitted();
 }
 
 }  // namespace outerloop::data

@@ -1,6 +1,8 @@
 #pragma once
-// The datasets by name: where each is read from, and what it holds before it is resized.
+// The datasets by name: where each is read from, and what it holds before its classes are selected.
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -9,16 +11,45 @@
 
 namespace outerloop::data {
 
-/// The names that DatasetRequest::name takes.
-const std::vector<std::string>& dataset_names();
+/// What there is to know of a dataset before it is opened.
+struct DatasetKind {
+  const char* name;
+  const char* content;       ///< what it is, a few words
+  const char* default_path;  ///< where Debian puts it; "": none, or a folder is not needed
+  const char* layout;        ///< what PATH is
+  const char* remedy;        ///< how to bring it
+  bool needs_path;           ///< there is nothing without a path
+  bool parts;                ///< it comes in a train and a test part
+};
 
-/// The folder that a request reads, by its one name (canonical_path): its path, or where Debian puts the
-/// dataset. Empty for glyphs without a path, which come from the fonts that fontconfig knows. Throws
-/// InputError for an unknown dataset, and for mnist without a path.
+/// Every dataset that DatasetRequest::name takes.
+const std::vector<DatasetKind>& dataset_kinds();
+
+/// Throws InputError that lists the known ones.
+const DatasetKind& dataset_kind(const std::string& name);
+
+/// What a request reads, by its one name (canonical_path): its path, or where Debian puts the dataset; of
+/// hdf5 with ":/dataset" behind it. Empty for glyphs without a path, which come from the fonts that
+/// fontconfig knows, and for two_moons. Throws InputError for an unknown dataset, and where one needs a path
+/// and has none.
 std::filesystem::path source_folder(const DatasetRequest& request);
 
-/// Reads, renders or crops, or takes it from the cache. `classes` and `size` of the request are not looked
-/// at.
+/// How a dataset is made from its files.
+struct Source {
+  std::string cache_name;                    ///< the same for the same dataset, folder and part
+  std::string recipe;                        ///< what besides the files decides about the result
+  std::vector<std::filesystem::path> files;  ///< in order
+  bool keep_made = false;                    ///< in the cache as `make` gives it: making it takes seconds
+  bool keep_resized = false;                 ///< in the cache as it is resized
+  std::int64_t side = 0;                     ///< of the images that `make` gives, where that is known
+  std::function<WorkingSet()> make;
+};
+
+/// Finds the files. Throws InputError that names dataset and folder and says how to bring what is missing.
+Source find_source(const DatasetRequest& request);
+
+/// Reads, renders, crops or resizes to `size` of the request, or takes it from the cache. `classes` is not
+/// looked at.
 WorkingSet open_source(const DatasetRequest& request, const std::string& cache_directory);
 
 }  // namespace outerloop::data

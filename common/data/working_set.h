@@ -1,5 +1,5 @@
 #pragma once
-// A dataset as it was decoded, rendered or cropped, before it is resized to what a request asks for.
+// A dataset as it was decoded, rendered or cropped, before its classes are selected.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -9,13 +9,17 @@ namespace outerloop::data {
 /// Side of the images that are rendered or cropped; requests are resized from it.
 constexpr std::int64_t kWorkingSide = 28;
 
+/// Images where `side` is above 0, vectors of `inputs` numbers elsewhere.
 struct WorkingSet {
-  std::int64_t side = 0;                 ///< images are side × side
+  std::int64_t side = 0;                 ///< images are side × side; 0: plain vectors
+  std::int64_t inputs = 0;               ///< numbers per example where side is 0
   std::vector<std::string> class_names;  ///< index = label
   std::vector<std::int32_t> labels;      ///< [examples], each in 0 .. classes - 1
-  std::vector<std::uint8_t> pixels;      ///< [examples, side * side], grey
+  std::vector<std::uint8_t> pixels;      ///< [examples, numbers()]: grey, or 0..255 for 0..1
+  std::vector<float> scores;             ///< [examples] a number to predict, e.g. a rating; or empty
 
   std::int64_t examples() const { return static_cast<std::int64_t>(labels.size()); }
+  std::int64_t numbers() const { return side > 0 ? side * side : inputs; }
 };
 
 }  // namespace outerloop::data

@@ -55,6 +55,30 @@ Bytes gzip(const Bytes& bytes) {
   return packed;
 }
 
+Bytes npy_bytes(const std::string& descr, const std::string& shape, const Bytes& elements) {
+  std::string header = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";
+  header += std::string(63 - (10 + header.size()) % 64, ' ') + "\n";  // as numpy.save aligns it
+  Bytes bytes = text_bytes("\x93NUMPY\x01");
+  bytes.push_back(0);
+  bytes.push_back(static_cast<std::uint8_t>(header.size()));
+  bytes.push_back(static_cast<std::uint8_t>(header.size() >> 8));
+  bytes.insert(bytes.end(), header.begin(), header.end());
+  bytes.insert(bytes.end(), elements.begin(), elements.end());
+  return bytes;
+}
+
+Bytes cifar_bytes(std::size_t count) {
+  Bytes bytes;
+  for (std::size_t i = 0; i < count; ++i) {
+    bytes.push_back(static_cast<std::uint8_t>(i % 10));
+    for (const std::size_t factor : {3, 5, 7})
+      bytes.insert(bytes.end(), 1024, static_cast<std::uint8_t>(factor * i));
+  }
+  return bytes;
+}
+
+Bytes text_bytes(const std::string& text) { return Bytes(text.begin(), text.end()); }
+
 data::GreyImage waves(std::int64_t width, std::int64_t height, std::uint64_t seed) {
   const rule::Random random(seed, 0, 0, rule::Purpose::test);
   data::GreyImage image;

@@ -20,6 +20,21 @@ Bytes first_bytes(const Bytes& bytes, std::size_t count);
 Bytes idx_bytes(const std::vector<std::uint32_t>& shape, const Bytes& elements);
 Bytes gzip(const Bytes& bytes);
 
+/// An NPY file, version 1, of elements as `descr` says.
+Bytes npy_bytes(const std::string& descr, const std::string& shape, const Bytes& elements);
+
+/// The bytes of numbers as they are in memory.
+template <class Number>
+Bytes raw_bytes(const std::vector<Number>& numbers) {
+  const auto* begin = reinterpret_cast<const std::uint8_t*>(numbers.data());
+  return Bytes(begin, begin + numbers.size() * sizeof(Number));
+}
+
+/// `count` CIFAR-10 records with labels 0, 1, .. 9, 0, ..; every red is 3i, every green 5i, every blue 7i.
+Bytes cifar_bytes(std::size_t count);
+
+Bytes text_bytes(const std::string& text);
+
 /// A grey picture of smooth random waves, different for every seed.
 data::GreyImage waves(std::int64_t width, std::int64_t height, std::uint64_t seed);
 

@@ -27,8 +27,21 @@ data::WorkingSet small_set() {
   return set;
 }
 
+/// Vectors with scores.
+data::WorkingSet small_vectors() {
+  data::WorkingSet set;
+  set.inputs = 5;
+  set.class_names = {"a", "b"};
+  set.labels = {1, 0, 1};
+  set.scores = {-1.5f, 0.0f, 3e30f};
+  for (int i = 0; i < 15; ++i) set.pixels.push_back(static_cast<std::uint8_t>(17 * i));
+  return set;
+}
+
 void require_equal(const data::WorkingSet& a, const data::WorkingSet& b) {
   CHECK(a.side == b.side);
+  CHECK(a.inputs == b.inputs);
+  CHECK(a.scores == b.scores);
   CHECK(a.class_names == b.class_names);
   CHECK(a.labels == b.labels);
   CHECK(a.pixels == b.pixels);
@@ -71,6 +84,10 @@ TEST_CASE("a cache gives back what was written, and nothing where there is none"
   const auto set = data::read_cache(file, key_of("a"));
   REQUIRE(set.has_value());
   require_equal(*set, small_set());
+  data::write_cache(file, key_of("a"), small_vectors());
+  const auto vectors = data::read_cache(file, key_of("a"));
+  REQUIRE(vectors.has_value());
+  require_equal(*vectors, small_vectors());
   CHECK(files_in(file.parent_path()) == 1);  // no temporary file is left
   holds(refusal([&] { data::read_cache(file, key_of("b")); }), "has changed");
 }
@@ -78,21 +95,23 @@ TEST_CASE("a cache gives back what was written, and nothing where there is none"
 TEST_CASE("a cache with any bit flipped, cut anywhere or too long is refused") {
   const TemporaryFolder folder;
   const fs::path file = folder / "set.cache";
-  data::write_cache(file, key_of("a"), small_set());
-  const Bytes whole = contents(file);
-  for (std::size_t at = 0; at < whole.size(); ++at) {
-    INFO("byte " << at);
-    Bytes bytes = whole;
-    bytes[at] ^= static_cast<std::uint8_t>(1u << (at % 8));
-    write_file(file, bytes);
-    refusal([&] { data::read_cache(file, key_of("a")); });
-    write_file(file, first_bytes(whole, at));
-    refusal([&] { data::read_cache(file, key_of("a")); });
+  for (const data::WorkingSet& set : {small_set(), small_vectors()}) {
+    data::write_cache(file, key_of("a"), set);
+    const Bytes whole = contents(file);
+    for (std::size_t at = 0; at < whole.size(); ++at) {
+      INFO("byte " << at);
+      Bytes bytes = whole;
+      bytes[at] ^= static_cast<std::uint8_t>(1u << (at % 8));
+      write_file(file, bytes);
+      refusal([&] { data::read_cache(file, key_of("a")); });
+      write_file(file, first_bytes(whole, at));
+      refusal([&] { data::read_cache(file, key_of("a")); });
+    }
+    Bytes longer = whole;
+    longer.push_back(0);
+    write_file(file, longer);
+    holds(refusal([&] { data::read_cache(file, key_of("a")); }), "size");
   }
-  Bytes longer = whole;
-  longer.push_back(0);
-  write_file(file, longer);
-  holds(refusal([&] { data::read_cache(file, key_of("a")); }), "size");
 }
 
 TEST_CASE("extents in a cache's header that overflow or exceed the file are refused") {
@@ -100,13 +119,19 @@ TEST_CASE("extents in a cache's header that overflow or exceed the file are refu
   const fs::path file = folder / "set.cache";
   data::write_cache(file, key_of("a"), small_set());
   const Bytes whole = contents(file);
-  for (const std::size_t field : {12, 16, 24, 32}) {  // side, classes, bytes of names, examples
+  for (const std::size_t field : {12, 24, 32, 40}) {  // side, classes, bytes of names, examples
     for (const std::uint8_t value : {std::uint8_t{0}, std::uint8_t{0x7F}, std::uint8_t{0xFF}}) {
       Bytes bytes = whole;
       std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(field), field == 12 ? 4 : 8, value);
       write_file(file, bytes);
       refusal([&] { data::read_cache(file, key_of("a")); });
     }
+  }
+  for (const std::size_t field : {16, 48}) {  // inputs beside a side, more scores than examples
+    Bytes bytes = whole;
+    bytes[field + 7] = 0x7F;
+    write_file(file, bytes);
+    refusal([&] { data::read_cache(file, key_of("a")); });
   }
 }
 
@@ -191,14 +216,16 @@ TEST_CASE("several processes may open one cache at once, whole, missing or damag
   const std::string expected = data::open_dataset(request, "")->sha256;
   for (int round = 0; round < 4; ++round) {
     CHECK(open_at_once(request, cache, expected, 6));
-    CHECK(files_in(cache) == 1);
-    const fs::path file = fs::directory_iterator(cache)->path();
-    if (round % 2 == 0) {
-      Bytes bytes = contents(file);
-      bytes[bytes.size() - 1] ^= 1;
-      write_file(file, bytes);
-    } else {
-      fs::remove(file);
+    CHECK(files_in(cache) == 2);  // at 28 × 28 and at 14 × 14
+    for (const auto& entry : fs::directory_iterator(cache)) {
+      const fs::path file = entry.path();
+      if (round % 2 == 0) {
+        Bytes bytes = contents(file);
+        bytes[bytes.size() - 1] ^= 1;
+        write_file(file, bytes);
+      } else {
+        fs::remove(file);
+      }
     }
   }
 }

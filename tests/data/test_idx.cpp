@@ -155,11 +155,19 @@ TEST_CASE("MNIST's files that do not fit together are refused") {
   }
 }
 
+TEST_CASE("a dataset is named by NAME or NAME:PATH") {
+  CHECK(data::parse_request("glyphs").path.empty());
+  const data::DatasetRequest request = data::parse_request("hdf5:/a.h5:/x");
+  CHECK(request.name == "hdf5");
+  CHECK(request.path == "/a.h5:/x");
+  holds(refusal([] { data::parse_request("cifar:/a"); }), "dataset \"cifar\" is not known: take one of");
+}
+
 TEST_CASE("requests out of range are refused") {
   holds(refusal([&] {
           data::open_dataset({"cifar", "", 14, {}, {}}, "");
         }),
-        "fashion_mnist, mnist, glyphs, crops");
+        "fashion_mnist, mnist, cifar10, glyphs, crops");
   for (const std::int64_t size : {-1, 0, 1025})
     holds(refusal([&] { data::open_dataset({"glyphs", "", size, {}, {}}, ""); }), "1 to 1024");
 }

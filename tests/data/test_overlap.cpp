@@ -84,6 +84,23 @@ TEST_CASE("one folder is one dataset, whatever it is called") {
   refusal([] { data::check_no_overlap({request("crops")}, {request("nonsense")}); });
 }
 
+TEST_CASE("pictures, texts and arrays are one dataset where they share files") {
+  const TemporaryFolder folder;
+  const std::string data = (folder / "data");
+  std::filesystem::create_directories(data);
+  CHECK(overlaps(request("folder", data), request("crops", data)));
+  CHECK(overlaps(request("folder", data), request("folder", (folder / "data/inside"))));
+  CHECK(!overlaps(request("folder", data, ClassSplit::train), request("folder", data, ClassSplit::held_out)));
+  CHECK(overlaps(request("cifar10", data), request("cifar10", data)));
+  CHECK(overlaps(request("imdb", data), request("imdb", (folder / "data/test"))));
+  CHECK(!overlaps(request("imdb", (folder / "data/train")), request("imdb", (folder / "data/test"))));
+  CHECK(overlaps(request("npy", data), request("npy", (folder / "data/x.npy"))));
+  CHECK(!overlaps(request("npy", (folder / "data/y.npy")), request("npy", (folder / "data/x.npy"))));
+  CHECK(!overlaps(request("hdf5", data + "/a.h5:/x"), request("hdf5", data + "/a.h5:/y")));
+  CHECK(overlaps(request("hdf5", data + "/a.h5:/x"), request("hdf5", data + "/../data/a.h5:/x")));
+  CHECK(overlaps(request("two_moons"), request("two_moons")));
+}
+
 TEST_CASE("the class split holds out about a fifth, and never changes") {
   int held_out = 0;
   for (int i = 0; i < 5000; ++i) held_out += data::is_held_out("class " + std::to_string(i)) ? 1 : 0;

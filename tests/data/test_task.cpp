@@ -18,6 +18,7 @@ std::shared_ptr<const data::Dataset> dataset(const std::string& name, std::int64
                                              std::int64_t per_class, std::int64_t inputs = 9) {
   auto result = std::make_shared<data::Dataset>();
   result->name = name;
+  result->size = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(inputs))));
   result->inputs = inputs;
   result->examples_of_class.resize(static_cast<std::size_t>(classes));
   for (std::int64_t row = 0; row < classes * per_class; ++row) {

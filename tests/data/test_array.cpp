@@ -1,0 +1,243 @@
+// NPY and HDF5 arrays.
+#include <hdf5.h>
+
+#include <cmath>
+#include <csignal>
+#include <fstream>
+#include <iterator>
+#include <limits>
+
+#include "common/data/dataset.h"
+#include "common/data/hdf5_array.h"
+#include "common/data/isolated.h"
+#include "common/data/npy.h"
+#include "common/rule/error.h"
+#include "tests/catch.h"
+#include "tests/data/files.h"
+
+namespace outerloop::tests {
+namespace {
+
+Bytes counting(std::size_t count) {
+  Bytes bytes(count);
+  for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(i % 251);
+  return bytes;
+}
+
+std::shared_ptr<const data::Dataset> open_npy(const std::string& path, std::int64_t size = 4) {
+  return data::open_dataset({"npy", path, size, {}, {}}, "");
+}
+
+TEST_CASE("NPY arrays of every kind give the same numbers") {
+  const TemporaryFolder folder;
+  const auto numbers = [&](const char* descr, const Bytes& elements) {
+    write_file(folder / "a.npy", npy_bytes(descr, "(2, 2)", elements));
+    return data::read_npy(folder / "a.npy").numbers;
+  };
+  const std::vector<double> expected{0, 1, 100, 7};
+  CHECK(numbers("<f4", raw_bytes<float>({0, 1, 100, 7})) == expected);
+  CHECK(numbers("<f8", raw_bytes<double>({0, 1, 100, 7})) == expected);
+  CHECK(numbers("|i1", raw_bytes<std::int8_t>({0, 1, 100, 7})) == expected);
+  CHECK(numbers("<i2", raw_bytes<std::int16_t>({0, 1, 100, 7})) == expected);
+  CHECK(numbers("<i4", raw_bytes<std::int32_t>({0, 1, 100, 7})) == expected);
+  CHECK(numbers("<i8", raw_bytes<std::int64_t>({0, 1, 100, 7})) == expected);
+  CHECK(numbers("<u2", raw_bytes<std::uint16_t>({0, 1, 100, 7})) == expected);
+  CHECK(numbers("<u4", raw_bytes<std::uint32_t>({0, 1, 100, 7})) == expected);
+  CHECK(numbers("<u8", raw_bytes<std::uint64_t>({0, 1, 100, 7})) == expected);
+  CHECK(numbers("|b1", {0, 1, 1, 0}) == std::vector<double>{0, 1, 1, 0});
+  write_file(folder / "a.npy", npy_bytes("|u1", "(2, 2)", {0, 1, 100, 7}));
+  CHECK(data::read_npy(folder / "a.npy").bytes == Bytes{0, 1, 100, 7});
+}
+
+TEST_CASE("an NPY file is a dataset of vectors or images, with its labels beside") {
+  const TemporaryFolder folder;
+  SECTION("vectors, column by column") {
+    write_file(folder / "x.npy", npy_bytes("<f4", "(3, 2)", raw_bytes<float>({-1, 5, 0, 5, 1, 5})));
+    write_file(folder / "x.labels.npy", npy_bytes("<i8", "(3,)", raw_bytes<std::int64_t>({7, -2, 7})));
+    const auto set = open_npy(folder.path().string());  // the folder: its x.npy
+    CHECK(set->size == 0);
+    CHECK(set->inputs == 2);
+    CHECK(set->pixels == Bytes{0, 0, 128, 0, 255, 0});
+    CHECK(set->class_names == std::vector<std::string>{"-2", "7"});
+    CHECK(set->labels == std::vector<std::int32_t>{1, 0, 1});
+  }
+  SECTION("images, resized, without labels") {
+    write_file(folder / "i.npy", npy_bytes("|u1", "(5, 4, 4)", counting(80)));
+    const auto set = open_npy(folder / "i.npy", 2);
+    CHECK(set->size == 2);
+    CHECK(set->inputs == 4);
+    CHECK(set->class_names == std::vector<std::string>{"all"});
+    CHECK(set->pixels[0] == 3);  // (0 + 1 + 4 + 5) / 4, rounded up
+  }
+  SECTION("colour") {
+    Bytes red;
+    for (int i = 0; i < 8; ++i) red.insert(red.end(), {255, 0, 0});
+    write_file(folder / "c.npy", npy_bytes("|u1", "(2, 2, 2, 3)", red));
+    CHECK(open_npy(folder / "c.npy", 2)->pixels == Bytes(8, 76));
+  }
+  SECTION("images of floats, over the whole array") {
+    write_file(folder / "f.npy", npy_bytes("<f8", "(1, 2, 2)", raw_bytes<double>({-1e308, 0, 1e308, 0})));
+    CHECK(open_npy(folder / "f.npy", 2)->pixels == Bytes{0, 128, 255, 128});
+  }
+}
+
+TEST_CASE("NPY files that are cut, damaged or of another kind are refused by name") {
+  const TemporaryFolder folder;
+  const auto message = [&](const Bytes& bytes) {
+    write_file(folder / "x.npy", bytes);
+    return refusal([&] { open_npy(folder / "x.npy"); });
+  };
+  const Bytes good = npy_bytes("|u1", "(4, 5)", counting(20));
+  for (std::size_t length = 0; length < good.size(); ++length)
+    holds(message(first_bytes(good, length)), (folder / "x.npy"));
+  Bytes longer = good;
+  longer.push_back(0);
+  holds(message(longer), "announces 20 bytes, the file holds 21");
+  Bytes version = good;
+  version[6] = 9;
+  holds(message(version), "NPY version 9");
+  holds(message(npy_bytes(">f4", "(4, 5)", counting(80))), "'>f4'");
+  holds(message(npy_bytes("|O", "(4, 5)", counting(80))), "'|O'");
+  holds(message(npy_bytes("|u1", "(4, 0)", {})), "holds nothing");
+  holds(message(npy_bytes("|u1", "(4, -5)", counting(20))), "holds nothing");
+  holds(message(npy_bytes("|u1", "()", counting(1))), "a single number");
+  holds(message(npy_bytes("|u1", "(20,)", counting(20))), "reshape");
+  holds(message(npy_bytes("|u1", "(2, 2, 5)", counting(20))), "reshape");
+  holds(message(npy_bytes("|u1", "(1, 1, 1, 1, 20)", counting(20))), "5 axes");
+  holds(message(npy_bytes("<f8", "(99999999, 99999999)", counting(20))), "more than 2^31");
+  holds(message(npy_bytes("|u1", "(1, 70000)", counting(70000))), "up to 65536 inputs");
+  holds(message(npy_bytes("|u1", "(99999999999999999999, 1)", counting(20))), "cannot be read");
+  holds(message(npy_bytes("|u1", "(4 5)", counting(20))), "cannot be read");
+  holds(message(npy_bytes("|u1', 'x': '", "(4, 5)", counting(20))), "cannot be read");
+  holds(message(npy_bytes("<f4", "(1, 2)", raw_bytes<float>({1, std::numeric_limits<float>::quiet_NaN()}))),
+        "number 1 is not finite");
+  Bytes fortran = good;
+  const std::string text(good.begin(), good.end());
+  const std::string order = "True ";
+  std::copy(order.begin(), order.end(), fortran.begin() + static_cast<std::ptrdiff_t>(text.find("False")));
+  holds(message(fortran), "column-major");
+}
+
+TEST_CASE("labels that do not fit the examples are refused") {
+  const TemporaryFolder folder;
+  write_file(folder / "x.npy", npy_bytes("|u1", "(3, 2)", counting(6)));
+  const auto message = [&](const Bytes& labels) {
+    write_file(folder / "x.labels.npy", labels);
+    return refusal([&] { open_npy(folder / "x.npy"); });
+  };
+  holds(message(npy_bytes("|u1", "(2,)", {0, 1})), "labels of shape [2] for 3 examples");
+  holds(message(npy_bytes("|u1", "(3, 1)", {0, 1, 2})), "one label per example");
+  holds(message(npy_bytes("<f4", "(3,)", raw_bytes<float>({0, 0.5f, 1}))), "no whole number");
+  holds(message(npy_bytes("<f8", "(3,)", raw_bytes<double>({0, 1e300, 1}))), "no whole number");
+}
+
+/// A file with one dataset of bytes and one of floats; labels for the first.
+void write_hdf5(const std::string& path) {
+  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  const hid_t group = H5Gcreate2(file, "/g", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  const auto write = [&](const char* name, hid_t type, hid_t memory, std::vector<hsize_t> shape,
+                         const void* data) {
+    const hid_t space = H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr);
+    const hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    REQUIRE(H5Dwrite(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
+    H5Dclose(set);
+    H5Sclose(space);
+  };
+  const Bytes images = counting(3 * 16);
+  const std::vector<int> labels{4, 5, 4};
+  const std::vector<double> vectors{0, 10, 1, 20};
+  const std::vector<int> vector_labels{0, 1};
+  write("/images", H5T_STD_U8LE, H5T_NATIVE_UINT8, {3, 4, 4}, images.data());
+  write("/images_labels", H5T_STD_I32BE, H5T_NATIVE_INT, {3}, labels.data());
+  write("/g/x", H5T_IEEE_F32BE, H5T_NATIVE_DOUBLE, {2, 2}, vectors.data());
+  write("/g/labels", H5T_STD_I16LE, H5T_NATIVE_INT, {2}, vector_labels.data());
+  // Announced, never written: no storage stands behind it.
+  std::vector<hsize_t> huge{1000000, 1000}, chunk{100, 100};
+  const hid_t space = H5Screate_simple(2, huge.data(), nullptr);
+  const hid_t chunked = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_chunk(chunked, 2, chunk.data());
+  H5Dclose(H5Dcreate2(file, "/huge", H5T_IEEE_F64LE, space, H5P_DEFAULT, chunked, H5P_DEFAULT));
+  const hid_t text = H5Tcopy(H5T_C_S1);
+  const hid_t scalar = H5Screate(H5S_SCALAR);
+  H5Dclose(H5Dcreate2(file, "/text", text, scalar, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+  for (const hid_t id : {space, scalar}) H5Sclose(id);
+  H5Tclose(text);
+  H5Pclose(chunked);
+  H5Gclose(group);
+  H5Fclose(file);
+}
+
+TEST_CASE("HDF5 datasets are read with the labels beside them") {
+  const TemporaryFolder folder;
+  write_hdf5(folder / "a.h5");
+  const auto images = data::open_dataset({"hdf5", (folder / "a.h5") + ":/images", 4, {}, {}}, "");
+  CHECK(images->pixels == counting(48));
+  CHECK(images->class_names == std::vector<std::string>{"4", "5"});
+  CHECK(images->labels == std::vector<std::int32_t>{0, 1, 0});
+  const auto vectors = data::open_dataset({"hdf5", (folder / "a.h5") + ":/g/x", 4, {}, {}}, "");
+  CHECK(vectors->pixels == Bytes{0, 0, 255, 255});
+  CHECK(vectors->labels == std::vector<std::int32_t>{0, 1});
+}
+
+TEST_CASE("HDF5 paths and datasets that cannot be are refused by name") {
+  const TemporaryFolder folder;
+  write_hdf5(folder / "a.h5");
+  const auto message = [&](const std::string& path) {
+    return refusal([&] { data::open_dataset({"hdf5", path, 4, {}, {}}, ""); });
+  };
+  holds(message(folder / "a.h5"), "write FILE.h5:/dataset");
+  holds(message(":/x"), "write FILE.h5:/dataset");
+  holds(message((folder / "none.h5") + ":/x"), "no such file");
+  holds(message((folder / "a.h5") + ":/none"), "no such dataset");
+  holds(message((folder / "a.h5") + ":/g"), "no such dataset");
+  holds(message((folder / "a.h5") + ":/text"), "neither integers nor floats");
+  holds(message((folder / "a.h5") + ":/huge"), "announces 1000000000 elements, the file holds 0 bytes");
+  write_file(folder / "b.h5", text_bytes("no HDF5"));
+  holds(message((folder / "b.h5") + ":/x"), "no HDF5 file");
+}
+
+TEST_CASE("HDF5 files with bytes flipped or cut give data or one line, never a crash") {
+  const TemporaryFolder folder;
+  write_hdf5(folder / "a.h5");
+  const data::Array good = data::read_hdf5({folder / "a.h5", "/images"}).x;
+  std::ifstream stream(folder / "a.h5", std::ios::binary);
+  const Bytes whole(std::istreambuf_iterator<char>(stream), {});
+  int refused = 0;
+  for (std::size_t at = 0; at < whole.size(); at += whole.size() / 60) {
+    Bytes bytes = whole;
+    bytes[at] ^= 0x55;
+    write_file(folder / "flipped.h5", bytes);
+    write_file(folder / "cut.h5", first_bytes(whole, at));
+    for (const char* name : {"flipped.h5", "cut.h5"}) {
+      try {
+        const data::Array array = data::read_hdf5({folder / name, "/images"}).x;
+        CHECK(data::count_elements(array.shape, name) ==
+              static_cast<std::int64_t>(array.bytes.size() + array.numbers.size()));
+      } catch (const InputError& error) {
+        holds(error.what(), name);
+        ++refused;
+      }
+    }
+  }
+  CHECK(refused > 40);
+}
+
+TEST_CASE("what runs isolated may crash") {
+  const auto good = data::run_isolated([] { return Bytes{1, 2, 3}; }, 100);
+  CHECK(good.outcome == data::IsolatedResult::Outcome::finished);
+  CHECK(good.bytes == Bytes{1, 2, 3});
+  const auto crashed = data::run_isolated(
+      []() -> Bytes {
+        std::raise(SIGSEGV);
+        return {};
+      },
+      100);
+  CHECK(crashed.outcome == data::IsolatedResult::Outcome::crashed);
+  const auto thrown = data::run_isolated([]() -> Bytes { throw Error("no"); }, 100);
+  CHECK(thrown.outcome == data::IsolatedResult::Outcome::crashed);
+  const auto flood = data::run_isolated([] { return Bytes(1 << 20); }, 100);
+  CHECK(flood.outcome == data::IsolatedResult::Outcome::endless);
+}
+
+}  // namespace
+}  // namespace outerloop::tests
