@@ -36,6 +36,7 @@ data::TaskDistribution distribution(data::TaskOptions options, std::shared_ptr<c
   options.way = {std::min(options.way.low, classes), std::min(options.way.high, classes)};
   options.invert_probability = 0.0;
   options.gain_jitter = 0.0;
+  options.augmentation = {};
   return data::TaskDistribution(options, {{std::move(dataset), 1.0}}, seed);
 }
 

@@ -29,7 +29,7 @@ struct Evaluation {
 /// The same θ, dataset and task give the same bits in any process, and always the same task: classes,
 /// permutation, architecture and all minibatches follow from the run's seed by Purpose::evaluation. A task
 /// has the training tasks' number of classes where the dataset has as many, else as many as there are; images
-/// are neither inverted nor made brighter.
+/// are neither inverted nor made brighter nor augmented.
 class Evaluator {
  public:
   /// `engine` outlives it. `tasks` are the training tasks' options. Throws InputError for a dataset with

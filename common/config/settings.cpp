@@ -68,6 +68,10 @@ data::TaskOptions task_options(const proto::Config& config) {
   to.inner_steps = {from.min_inner_steps(), from.max_inner_steps()};
   to.invert_probability = from.invert_probability();
   to.gain_jitter = from.gain_jitter();
+  const auto& augmentation = from.augmentation();
+  to.augmentation = {augmentation.probability(), augmentation.shift(),    augmentation.rotation(),
+                     augmentation.scale(),       augmentation.contrast(), augmentation.inversion(),
+                     augmentation.noise()};
   return to;
 }
 

@@ -38,6 +38,7 @@ void check_options(const TaskOptions& options) {
   require_range("output_units", {options.output_units, options.output_units}, 0);
   require_number("invert_probability", options.invert_probability, 0.0, 1.0);
   require_number("gain_jitter", options.gain_jitter, 0.0, 10.0);
+  check_augmentation(options.augmentation);
 }
 
 std::vector<std::int32_t> classes_with(const Dataset& dataset, std::int64_t examples) {
@@ -61,14 +62,21 @@ std::uint32_t first_element(std::int64_t block, std::int64_t count) {
   return static_cast<std::uint32_t>(block * count);
 }
 
-/// Writes examples of a task into rows of a batch.
+/// Writes examples of a task into rows of batches.
 class BatchWriter {
  public:
-  BatchWriter(const Task& task, const Dataset& dataset) : task_(task), dataset_(dataset) {
-    for (std::size_t pixel = 0; pixel < values_.size(); ++pixel) {
-      const double value = static_cast<double>(pixel) / 255.0;
-      values_[pixel] = task.gain * (task.inverted ? 1.0 - value : value);
-    }
+  /// `first` is the first element of the step's noise; its coefficients' is kCoefficientElements times that.
+  BatchWriter(const Task& task, const Dataset& dataset, const AugmentationOptions& options,
+              std::uint64_t seed, std::uint32_t first)
+      : task_(task),
+        dataset_(dataset),
+        options_(options),
+        coefficients_(seed, task.stream, task.index, Purpose::example_augmentation),
+        noise_(seed, task.stream, task.index, Purpose::noise),
+        next_(first),
+        augmenter_(dataset.size, dataset.inputs) {
+    for (std::size_t pixel = 0; pixel < values_.size(); ++pixel)
+      values_[pixel] = shown(static_cast<double>(pixel) / 255.0);
   }
 
   rule::Batch empty(std::int64_t examples) const {
@@ -81,16 +89,31 @@ class BatchWriter {
     return batch;
   }
 
-  void write(std::int32_t example, std::size_t label, std::int64_t row, rule::Batch& batch) const {
+  /// Examples are augmented by where they come in the order of these calls.
+  void write(std::int32_t example, std::size_t label, std::int64_t row, rule::Batch& batch) {
     const std::uint8_t* pixels = dataset_.pixels.data() + example * dataset_.inputs;
     double* x = batch.x.data() + row * batch.inputs;
-    for (const std::int32_t from : task_.permutation) *x++ = values_[pixels[from]];
     batch.y[static_cast<std::size_t>(row * batch.targets) + label] = 1.0;
+    if (!task_.augmented) {
+      for (const std::int32_t from : task_.permutation) *x++ = values_[pixels[from]];
+      return;
+    }
+    const Coefficients drawn =
+        draw_coefficients(options_, coefficients_, next_ * static_cast<std::uint32_t>(kCoefficientElements));
+    const std::vector<double>& values = augmenter_(pixels, drawn, noise_, next_++);
+    for (const std::int32_t from : task_.permutation) *x++ = shown(values[static_cast<std::size_t>(from)]);
   }
 
  private:
+  double shown(double value) const { return task_.gain * (task_.inverted ? 1.0 - value : value); }
+
   const Task& task_;
   const Dataset& dataset_;
+  const AugmentationOptions& options_;
+  Random coefficients_;
+  Random noise_;
+  std::uint32_t next_;
+  Augmenter augmenter_;
   std::array<double, 256> values_;
 };
 
@@ -162,15 +185,21 @@ Task TaskDistribution::sample(std::uint32_t stream, std::uint32_t index) const {
   const Random augmentation = random(Purpose::augmentation);
   task.inverted = augmentation.uniform(0) < options_.invert_probability;
   task.gain = std::exp(augmentation.uniform(1, -options_.gain_jitter, options_.gain_jitter));
+  task.augmented =
+      options_.augmentation.enabled() && augmentation.uniform(2) < options_.augmentation.probability;
   return task;
 }
 
 rule::StepData TaskDistribution::step_data(const Task& task, std::int64_t step) const {
   OUTERLOOP_CHECK(step >= 0, "step " + std::to_string(step));
   const Dataset& dataset = *datasets_.at(task.dataset).dataset;
-  const BatchWriter writer(task, dataset);
   const auto way = static_cast<std::int64_t>(task.classes.size());
   const std::int64_t labelled = options_.labelled_per_class;
+  const std::int64_t drawn = options_.minibatch + 2 * labelled * way;
+  const std::uint32_t first_drawn = task.augmented ? first_element(step, drawn * kCoefficientElements) /
+                                                         static_cast<std::uint32_t>(kCoefficientElements)
+                                                   : 0;
+  BatchWriter writer(task, dataset, options_.augmentation, seed_, first_drawn);
   rule::StepData data{writer.empty(options_.minibatch), writer.empty(way * labelled),
                       writer.empty(way * labelled)};
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/data/augmentation.h"
 #include "common/data/dataset.h"
 #include "common/rule/engine.h"
 
@@ -27,7 +28,8 @@ struct TaskOptions {
   std::int64_t output_units = 32;        ///< N_L; 0: the task's way (supervised rules)
   IntegerRange inner_steps{10, 100};     ///< length of a task, log-uniform
   double invert_probability = 0.0;       ///< the whole task shows 1 - x
-  double gain_jitter = 0.0;  ///< g: the whole task's x is multiplied by exp(uniform(-g, g)), 0 .. 10
+  double gain_jitter = 0.0;          ///< g: the whole task's x is multiplied by exp(uniform(-g, g)), 0 .. 10
+  AugmentationOptions augmentation;  ///< of every example of the tasks that have it
 };
 
 struct WeightedDataset {
@@ -46,6 +48,7 @@ struct Task {
   std::int64_t inner_steps = 0;  ///< after so many steps the stream begins its next task
   bool inverted = false;
   double gain = 1.0;
+  bool augmented = false;  ///< every example by coefficients of its own
 };
 
 class TaskDistribution {
@@ -60,15 +63,18 @@ class TaskDistribution {
   const std::vector<WeightedDataset>& datasets() const { return datasets_; }
 
   /// Elements of each purpose: task_dataset 0; task_classes 0 (way), then 1 .. way; task_permutation 0 ..
-  /// inputs - 1; task_architecture 0 (depth), 1 (width); task_steps 0; augmentation 0 (inversion), 1 (gain).
+  /// inputs - 1; task_architecture 0 (depth), 1 (width); task_steps 0; augmentation 0 (inversion), 1 (gain),
+  /// 2 (whether examples are augmented).
   Task sample(std::uint32_t stream, std::uint32_t index) const;
 
   /// The minibatch and the two labelled minibatches (disjoint, y one-hot over the task's classes) of inner
   /// step `step` >= 0. The inner minibatch is drawn from the task's classes without regard to labels and
   /// carries them in y only for rules that train on labels. Rows of a and b go class by class, K rows each.
-  /// x = gain · (pixel / 255, or 1 minus that where inverted), permuted.
+  /// x = gain · (v, or 1 - v where inverted), permuted; v = pixel / 255, augmented where the task is.
   /// Elements: minibatch step · B + row; labelled (step · way + class) · 2K + draw, of which the first K are
-  /// a's. Throws Error where such an element does not fit 32 bits (after some 10^7 steps of one task).
+  /// a's; noise step · (B + 2K · way) + place among the step's examples (inner, then a and b as they are
+  /// drawn); example_augmentation kCoefficientElements times that. Throws Error where such an element does
+  /// not fit 32 bits (after some 10^6 steps of one task).
   rule::StepData step_data(const Task& task, std::int64_t step) const;
 
  private:

@@ -27,6 +27,8 @@ enum class Purpose : std::uint8_t {
   crop = 12,
   evaluation = 13,
   test = 14,
+  example_augmentation = 15,
+  noise = 16,
   perturbation = 17,
 };
 
@@ -35,6 +37,10 @@ class Random {
  public:
   Random(std::uint64_t seed, std::uint32_t stream, std::uint32_t task, Purpose purpose)
       : seed_(seed), stream_(stream), task_(task), purpose_(purpose) {}
+
+  /// 128 random bits for `element`; `attempt` < 2^23 selects independent redraws of the same element. The
+  /// other draws are made of them.
+  std::array<std::uint32_t, 4> block(std::uint32_t element, std::uint32_t attempt = 0) const;
 
   /// 64 random bits for `element`; `attempt` < 2^23 selects independent redraws of the same element.
   std::uint64_t bits(std::uint32_t element, std::uint32_t attempt = 0) const;
@@ -64,8 +70,6 @@ class Random {
   std::vector<std::int32_t> sample(std::int32_t n, std::int32_t count, std::uint32_t first = 0) const;
 
  private:
-  std::array<std::uint32_t, 4> block(std::uint32_t element, std::uint32_t attempt) const;
-
   std::uint64_t seed_;
   std::uint32_t stream_;
   std::uint32_t task_;

@@ -123,3 +123,25 @@ TEST_CASE("every preset is accepted, and unknown ones are listed") {
   CHECK(presets >= 3);
   CHECK_THROWS_AS(config::find_config("no-such-preset"), InputError);
 }
+
+TEST_CASE("augmentation is off unless asked for, and every key of it arrives") {
+  CHECK_FALSE(settings_from_text(kMinimal, "test", {}).tasks.augmentation.enabled());
+  const auto options =
+      settings_from_text(kMinimal, "test",
+                         {"tasks.augmentation.probability=0.5", "tasks.augmentation.shift=0.1",
+                          "tasks.augmentation.rotation=20", "tasks.augmentation.scale=0.2",
+                          "tasks.augmentation.contrast=0.3", "tasks.augmentation.inversion=0.4",
+                          "tasks.augmentation.noise=0.15"})
+          .tasks.augmentation;
+  CHECK(options.enabled());
+  CHECK(options.probability == 0.5);
+  CHECK(options.shift == 0.1);
+  CHECK(options.rotation == 20.0);
+  CHECK(options.scale == 0.2);
+  CHECK(options.contrast == 0.3);
+  CHECK(options.inversion == 0.4);
+  CHECK(options.noise == 0.15);
+  CHECK(contains(refusal(kMinimal, {"tasks.augmentation.rotation=200"}),
+                 "tasks.augmentation.rotation = 200 is out of range; allowed is 0 to 180"));
+  CHECK(contains(refusal(kMinimal, {"tasks.augmentation.turn=2"}), "nearest known key"));
+}

@@ -167,3 +167,16 @@ TEST_CASE(
   worker::Worker without({*engine, tasks, 1, 1, 3}, {0.0, "here", 1, 10.0});
   CHECK_THROWS_AS(without.handle(net::encode({evaluate.SerializeAsString(), floats})), Error);
 }
+
+TEST_CASE("evaluation shows images as they are, whatever training does to them") {
+  const auto engine = small_engine();
+  const auto theta = rule::initial_theta(engine->theta_layout(), 1);
+  const Evaluator plain(*engine, task_options(), {tests::toy_dataset()}, options());
+  auto changed = task_options();
+  changed.invert_probability = 1.0;
+  changed.gain_jitter = 0.5;
+  changed.augmentation.shift = 0.3;
+  changed.augmentation.noise = 0.5;
+  const Evaluator other(*engine, changed, {tests::toy_dataset()}, options());
+  CHECK(same(plain.evaluate(theta, 0, 0), other.evaluate(theta, 0, 0)));
+}
