@@ -5,6 +5,7 @@
 
 #include "cli/bench.h"
 #include "cli/commands.h"
+#include "cli/data.h"
 #include "cli/inspect.h"
 #include "cli/plot.h"
 #include "cli/version.h"
@@ -89,6 +90,7 @@ int main(int argc, char** argv) {
   TrainOptions train_options;
   EvaluateOptions evaluate_options;
   BenchOptions bench_options;
+  DataOptions data_options;
   std::vector<std::string> inspect_files;
   std::string inspect_json, plot_input, plot_out = "figures";
   const auto* train_command = add_train(app, train_options);
@@ -100,9 +102,10 @@ int main(int argc, char** argv) {
   plot_command->add_option("INPUT", plot_input, "a run directory, evaluate's JSON, or a rule.h5")->required();
   plot_command->add_option("--out", plot_out, "folder for the figures")->capture_default_str();
   auto* bench_command = add_bench(app, bench_options);
+  auto* data_command = add_data(app, data_options);
   auto commands = app.get_subcommands({});
-  const auto below_bench = bench_command->get_subcommands({});
-  commands.insert(commands.end(), below_bench.begin(), below_bench.end());
+  for (auto* group : {bench_command, data_command})
+    for (auto* below : group->get_subcommands({})) commands.push_back(below);
   for (auto* command : commands)
     command->set_version_flag("--version", version() + " (" + git_revision() + ")");
 
@@ -122,6 +125,7 @@ int main(int argc, char** argv) {
     if (inspect_command->parsed()) return inspect(inspect_files, inspect_json);
     if (plot_command->parsed()) return plot(plot_input, plot_out);
     if (bench_command->parsed()) return bench(*bench_command, bench_options);
+    if (data_command->parsed()) return data(*data_command, data_options);
   } catch (const outerloop::Error& error) {
     if (error.what()[0] != '\0') std::fprintf(stderr, "outerloop: %s\n", error.what());
     return error.exit_code();

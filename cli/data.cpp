@@ -1,0 +1,167 @@
+#include "cli/data.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "common/data/class_split.h"
+#include "common/data/dataset.h"
+#include "common/data/sources.h"
+#include "common/rule/error.h"
+#include "common/store/atomic_file.h"
+
+namespace outerloop::cli {
+namespace {
+
+using data::DatasetKind;
+using data::DatasetRequest;
+using nlohmann::json;
+
+constexpr int kUsage = 2;
+constexpr std::size_t kNamedClasses = 12;  // more are only counted
+
+void write_json(const std::string& path, const json& datasets) {
+  const json result = {{"datasets", datasets}};
+  if (!path.empty())
+    store::write_file_atomically(path, result.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
+/// Where a dataset is, or why it is not here.
+json describe(const DatasetKind& kind) {
+  json entry = {{"name", kind.name}, {"content", kind.content}, {"layout", kind.layout},
+                {"path", ""},        {"found", false},          {"message", kind.remedy}};
+  if (kind.needs_path) return entry;
+  try {
+    const DatasetRequest request{kind.name, "", 14, {}, {}};
+    entry["files"] = data::find_source(request).files.size();
+    entry["path"] = data::source_folder(request).string();
+    entry["found"] = true;
+    entry["message"] = "";
+  } catch (const InputError& error) {
+    entry["message"] = error.what();
+  }
+  return entry;
+}
+
+/// The classes of both sides of the split, by name.
+std::pair<std::vector<std::string>, std::vector<std::string>> split(const data::Dataset& dataset) {
+  std::vector<std::string> train, held_out;
+  for (const std::string& name : dataset.class_names)
+    (data::is_held_out(name) ? held_out : train).push_back(name);
+  return {train, held_out};
+}
+
+std::string class_list(const std::vector<std::string>& names) {
+  if (names.empty() || names.size() > kNamedClasses) return std::to_string(names.size());
+  return fmt::format("{}: {}", names.size(), fmt::join(names, ", "));
+}
+
+json check(const DatasetRequest& request) {
+  json entry = {{"name", request.name}, {"path", request.path}, {"examples", 0},
+                {"classes", 0},         {"ok", false},          {"message", ""}};
+  try {
+    entry["path"] = data::source_folder(request).string();
+    const auto dataset = data::open_dataset(request, data::default_cache_directory());
+    const auto [train, held_out] = split(*dataset);
+    entry["examples"] = dataset->examples();
+    entry["classes"] = dataset->classes();
+    entry["size"] = dataset->size;
+    entry["inputs"] = dataset->inputs;
+    entry["scores"] = !dataset->scores.empty();
+    entry["train_classes"] = train;
+    entry["held_out_classes"] = held_out;
+    entry["sha256"] = dataset->sha256;
+    entry["ok"] = true;
+  } catch (const InputError& error) {
+    entry["message"] = error.what();
+  }
+  return entry;
+}
+
+void print_check(const json& entry) {
+  const auto path = entry.at("path").get<std::string>();
+  fmt::print("{}{}{}\n", entry.at("name").get<std::string>(), path.empty() ? "" : "  ", path);
+  if (!entry.at("ok").get<bool>()) {
+    fmt::print("  NOT OK: {}\n", entry.at("message").get<std::string>());
+    return;
+  }
+  const auto size = entry.at("size").get<std::int64_t>();
+  fmt::print("  {} examples of {} in {} classes{}\n", entry.at("examples").get<std::int64_t>(),
+             size > 0 ? fmt::format("{0} x {0} pixels", size)
+                      : fmt::format("{} numbers", entry.at("inputs").get<std::int64_t>()),
+             entry.at("classes").get<std::int64_t>(), entry.at("scores").get<bool>() ? ", with scores" : "");
+  fmt::print("  classes: train     {}\n",
+             class_list(entry.at("train_classes").get<std::vector<std::string>>()));
+  fmt::print("  classes: held_out  {}\n",
+             class_list(entry.at("held_out_classes").get<std::vector<std::string>>()));
+}
+
+std::vector<DatasetRequest> requests(const DataOptions& options) {
+  std::vector<DatasetRequest> result;
+  for (const std::string& text : options.datasets) result.push_back(data::parse_request(text));
+  if (result.empty())
+    for (const DatasetKind& kind : data::dataset_kinds())
+      if (!kind.needs_path) result.push_back({kind.name, "", 14, {}, {}});
+  for (DatasetRequest& request : result) request.size = options.size;
+  return result;
+}
+
+}  // namespace
+
+CLI::App* add_data(CLI::App& app, DataOptions& options) {
+  auto* command = app.add_subcommand("data", "Which datasets are here, and what is in them.");
+  command->require_subcommand(1);
+  auto* list = command->add_subcommand(
+      "list", "Every dataset by name: where it is found, or how to bring it. Opens nothing.");
+  auto* check = command->add_subcommand(
+      "check", "Opens datasets: examples, classes, and which the class split trains on or holds out.");
+  check->add_option("DATASET", options.datasets, "NAME[:PATH]; default: all that need no path");
+  check->add_option("--size", options.size, "images are resized to this side, in pixels")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1024}))
+      ->capture_default_str();
+  for (auto* each : {list, check})
+    each->add_option("--json", options.json, "write what is printed to this file as JSON");
+  return command;
+}
+
+int data(const CLI::App& command, const DataOptions& options) {
+  return command.got_subcommand("list") ? data_list(options) : data_check(options);
+}
+
+int data_list(const DataOptions& options) {
+  json datasets = json::array();
+  for (const DatasetKind& kind : data::dataset_kinds()) {
+    const json entry = describe(kind);
+    const auto path = entry.at("path").get<std::string>();
+    const bool found = entry.at("found").get<bool>();
+    fmt::print("{:<14} {}\n", kind.name, kind.content);
+    if (found)
+      fmt::print("{:<14}   found{}{}{}\n", "", path.empty() ? "" : " in ", path,
+                 entry.at("files") == 0 ? "" : fmt::format(", {} files", entry.at("files").get<int>()));
+    else
+      fmt::print("{:<14}   {}: {}\n", "", kind.needs_path ? "needs a path" : "not found",
+                 entry.at("message").get<std::string>());
+    datasets.push_back(entry);
+  }
+  std::fflush(stdout);
+  write_json(options.json, datasets);
+  return 0;
+}
+
+int data_check(const DataOptions& options) {
+  json datasets = json::array();
+  bool all_ok = true;
+  for (const DatasetRequest& request : requests(options)) {
+    datasets.push_back(check(request));
+    print_check(datasets.back());
+    std::fflush(stdout);
+    all_ok = all_ok && datasets.back().at("ok").get<bool>();
+  }
+  write_json(options.json, datasets);
+  return all_ok ? 0 : kUsage;
+}
+
+}  // namespace outerloop::cli

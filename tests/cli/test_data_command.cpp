@@ -1,0 +1,80 @@
+// outerloop data list and check, as a user runs them.
+#include "tests/catch.h"
+#include "tests/cli/run_command.h"
+#include "tests/data/files.h"
+
+using namespace outerloop::tests;
+using nlohmann::json;
+
+namespace {
+
+/// The entry of a dataset in what --json wrote.
+json entry(const std::string& path, const std::string& name) {
+  const json result = read_json(path);
+  for (const json& dataset : result.at("datasets"))
+    if (dataset.at("name") == name) return dataset;
+  FAIL("no entry for " + name);
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("data list names every dataset, where it is or how to bring it") {
+  const TemporaryFolder folder;
+  const auto listed = run_alone("data list --json \"" + (folder / "list.json") + "\"");
+  CHECK(listed.exit_code == 0);
+  CHECK(read_json(folder / "list.json").at("datasets").size() == 11);
+  for (const char* name : {"fashion_mnist", "mnist", "cifar10", "glyphs", "crops", "folder", "imdb",
+                           "reviews", "two_moons", "npy", "hdf5"})
+    holds(listed.out, name);
+  CHECK(entry(folder / "list.json", "two_moons").at("found") == true);
+  const json cifar = entry(folder / "list.json", "cifar10");
+  CHECK(cifar.at("found") == false);
+  holds(cifar.at("message"), "data_batch_1.bin");
+  holds(listed.out, "needs a path: give the folder that holds CIFAR-10");
+}
+
+TEST_CASE("data check counts examples and classes and names both sides of the class split") {
+  const TemporaryFolder folder;
+  write_file(folder / "cifar/test_batch.bin", cifar_bytes(20));
+  const auto checked = run_alone("data check \"cifar10:" + (folder / "cifar") +
+                                 "\" two_moons --size 8 --json \"" + (folder / "check.json") + "\"");
+  CHECK(checked.exit_code == 0);
+  const json cifar = entry(folder / "check.json", "cifar10");
+  CHECK(cifar.at("ok") == true);
+  CHECK(cifar.at("path") == std::filesystem::canonical(folder / "cifar").string());
+  CHECK(cifar.at("examples") == 20);
+  CHECK(cifar.at("classes") == 10);
+  CHECK(cifar.at("inputs") == 64);
+  const auto train = cifar.at("train_classes").get<std::vector<std::string>>();
+  const auto held_out = cifar.at("held_out_classes").get<std::vector<std::string>>();
+  CHECK(train.size() + held_out.size() == 10);
+  CHECK(!held_out.empty());
+  holds(checked.out, "20 examples of 8 x 8 pixels in 10 classes");
+  holds(checked.out, "classes: held_out  " + std::to_string(held_out.size()) + ": " + held_out[0]);
+  holds(checked.out, "4000 examples of 2 numbers in 2 classes, with scores");
+}
+
+TEST_CASE("data check says which dataset is damaged or missing, goes on, and ends with 2") {
+  const TemporaryFolder folder;
+  write_file(folder / "x.npy", text_bytes("no array"));
+  const auto checked = run_alone("data check \"npy:" + (folder / "x.npy") + "\" two_moons mnist --json \"" +
+                                 (folder / "check.json") + "\"");
+  CHECK(checked.exit_code == 2);
+  const json npy = entry(folder / "check.json", "npy");
+  CHECK(npy.at("ok") == false);
+  CHECK(npy.at("examples") == 0);
+  holds(npy.at("message"), "no NPY file");
+  CHECK(entry(folder / "check.json", "two_moons").at("ok") == true);
+  holds(entry(folder / "check.json", "mnist").at("message"), "no path");
+  holds(checked.out, "NOT OK: " + (folder / "x.npy") + ": no NPY file");
+}
+
+TEST_CASE("data commands that cannot be are refused in one line") {
+  for (const char* arguments : {"data", "data bring", "data check cifar100", "data check --size 0"}) {
+    const auto refused = run_alone(arguments);
+    CHECK(refused.exit_code == 2);
+    CHECK(occurrences(refused.err, "\n") == 1);
+  }
+  holds(run_alone("data check cifar100").err, "is not known: take one of fashion_mnist");
+}
