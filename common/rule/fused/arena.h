@@ -28,6 +28,13 @@ class AlignedBuffer {
   std::int64_t size_ = 0;
 };
 
+/// `count` numbers and what follows them up to the next kAlignment.
+template <class Real>
+constexpr std::int64_t aligned_numbers(std::int64_t count) {
+  constexpr auto kStep = static_cast<std::int64_t>(kAlignment / sizeof(Real));
+  return (count + kStep - 1) / kStep * kStep;
+}
+
 /// Hands out consecutive parts of a block, each aligned to kAlignment; with a null block it only measures.
 template <class Real>
 class Arena {
@@ -37,9 +44,8 @@ class Arena {
 
   /// `count` numbers, uninitialised; null where the arena only measures. Throws Error beyond the capacity.
   Real* take(std::int64_t count) {
-    constexpr auto kStep = static_cast<std::int64_t>(kAlignment / sizeof(Real));
     Real* const part = block_ ? block_ + used_ : nullptr;
-    used_ += (count + kStep - 1) / kStep * kStep;
+    used_ += aligned_numbers<Real>(count);
     if (block_ && used_ > capacity_) throw Error("fused engine: an arena was sized too small");
     return part;
   }

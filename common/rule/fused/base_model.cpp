@@ -27,13 +27,13 @@ Activations<Real> Activations<Real>::take(Arena<Real>& arena, const Architecture
 }
 
 template <class Real>
-BaseModel<Real>::BaseModel(InstructionSet set)
-    : products_(product_kernels<Real>(set)), rows_(row_kernels<Real>(set)) {}
+BaseModel<Real>::BaseModel(InstructionSet set, ThreadPool* pool)
+    : products_(set, pool), rows_(row_kernels<Real>(set)) {}
 
 template <class Real>
 std::int64_t BaseModel<Real>::workspace_numbers(const Architecture& architecture, std::int64_t batch) const {
   const auto& units = architecture.units;
-  return product_workspace(products_, std::max(batch, *std::max_element(units.begin(), units.end())));
+  return products_.workspace(std::max(batch, *std::max_element(units.begin(), units.end())));
 }
 
 template <class Real>

@@ -43,7 +43,8 @@ struct ActivationGradients {
 template <class Real>
 class BaseModel {
  public:
-  explicit BaseModel(InstructionSet set);
+  /// `pool` null: on the caller's thread.
+  explicit BaseModel(InstructionSet set, ThreadPool* pool = nullptr);
 
   /// For either direction.
   std::int64_t workspace_numbers(const Architecture& architecture, std::int64_t batch) const;
@@ -60,7 +61,7 @@ class BaseModel {
                 const PhiPointers<Real>& d_phi, Real* workspace) const;
 
  private:
-  const ProductKernels<Real>& products_;
+  Products<Real> products_;
   const RowKernels<Real>& rows_;
 };
 

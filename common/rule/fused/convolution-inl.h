@@ -139,13 +139,6 @@ HWY_NOINLINE void SumGradient(const BackwardPass<Real>& p, const Real* dz, std::
   });
 }
 
-template <class Real>
-HWY_NOINLINE void Flush(const BackwardPass<Real>& p) {
-  const std::int64_t size = p.taps * p.source.inputs * p.outputs;
-  for (std::int64_t i = 0; i < size; ++i) p.d_weights_total[i] += static_cast<double>(p.d_weights[i]);
-  std::fill(p.d_weights, p.d_weights + size, Real(0));
-}
-
 /// What the sums of one line are made of. `Terms`: plain numbers, or pairs of them side by side.
 template <class Terms>
 struct LineProducts {
@@ -251,13 +244,26 @@ void BackwardPanels(const BackwardPass<Real>& p, const Products& products, const
     else
       WeightPanel<1>(p, products, o);
   }
-  if ((unit + 1) % kFlushLines == 0 || unit + 1 == p.units) Flush(p);
   if (!p.d_input) return;
   for (std::int64_t c = 0; c < p.source.padded; c += 2 * lanes) {
     if (c + lanes < p.source.padded)
       InputPanelOfKind<2>(p, products, normalised, in_pitch, unit, c);
     else
       InputPanelOfKind<1>(p, products, normalised, in_pitch, unit, c);
+  }
+}
+
+/// Goes through the lines of a pass: fill(unit) for those that are read, and line(pass, unit) once all that
+/// its taps read is there, with the sums of the line's block.
+template <class Pass, class Fill, class Line>
+void ForLines(Pass p, const Fill& fill, const Line& line) {
+  const std::int64_t reach = p.axis == Axis::batch ? 0 : (p.taps - 1) / 2;
+  for (std::int64_t u = p.first - reach; u < p.last + reach; ++u) {
+    if (u >= 0 && u < p.units) fill(u);
+    const std::int64_t unit = u - reach;
+    if (unit < p.first) continue;
+    if (unit > p.first && unit % kBlockLines == 0) p.next_block();
+    line(p, unit);
   }
 }
 

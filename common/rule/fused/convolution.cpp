@@ -98,18 +98,16 @@ void Forward(const ForwardPass<Real>& p, Real* workspace) {
       scratch.ring(along_batch ? 1 : p.taps, along_batch ? nullptr : scratch.zeros(), edge, p.batch * pitch);
   const auto fill = [&](std::int64_t unit) HWY_ATTR {
     FillInput(p.source, unit, p.batch, pitch, ring[unit] + edge, static_cast<Real*>(nullptr));
-    if (p.input_means)
+    if (p.input_means && p.computes(unit))
       ForVectors<Real>(p.source.padded, [&](std::int64_t c) HWY_ATTR {
         hn::StoreU(hn::Mul(SumRows(ring[unit] + edge + c, p.batch, pitch),
                            hn::Set(d, Real(1) / static_cast<Real>(p.batch))),
                    d, p.input_means + unit * p.source.padded + c);
       });
   };
-  const std::int64_t ahead = along_batch ? 0 : reach;
-  for (std::int64_t u = p.first; u < p.last + ahead; ++u) {
-    if (u < p.units) fill(u);
-    if (u >= p.first + ahead) ForwardLine(p, ring, pitch, u - ahead, start);
-  }
+  ForLines(p, fill, [&](const ForwardPass<Real>& block, std::int64_t unit) HWY_ATTR {
+    ForwardLine(block, ring, pitch, unit, start);
+  });
 }
 
 /// What a backward pass holds in its workspace.
@@ -158,15 +156,14 @@ void Backward(const BackwardPass<Real>& p, Real* workspace) {
   const bool two = p.source.kind == SourceKind::relu_sum && p.sum;
   if (two) lines.second = scratch.ring(count, zeros, 0, 0);
 
-  const std::int64_t ahead = along_batch ? 0 : reach;
-  for (std::int64_t u = p.first; u < p.last + ahead; ++u) {
-    if (u < p.units) {
-      FillInput(p.source, u, p.batch, lines.in_pitch, lines.input[u] + lines.in_edge,
-                two ? lines.second[u] + lines.in_edge : nullptr);
-      FillGradient(p, u, lines.out_pitch, lines.gradient[u] + lines.out_edge);
-    }
-    if (u >= p.first + ahead) BackwardLine(p, lines, u - ahead);
-  }
+  const auto fill = [&](std::int64_t unit) HWY_ATTR {
+    FillInput(p.source, unit, p.batch, lines.in_pitch, lines.input[unit] + lines.in_edge,
+              two ? lines.second[unit] + lines.in_edge : nullptr);
+    FillGradient(p, unit, lines.out_pitch, lines.gradient[unit] + lines.out_edge);
+  };
+  ForLines(p, fill, [&](const BackwardPass<Real>& block, std::int64_t unit) HWY_ATTR {
+    BackwardLine(block, lines, unit);
+  });
 }
 
 template <class Real>

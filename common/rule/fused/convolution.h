@@ -43,6 +43,10 @@ struct Source {
   Affine<Real> norm1;
 };
 
+/// What is summed over lines is summed over blocks of so many of them, and these sums are added up in order
+/// (for_line_blocks): so its bits do not depend on which lines are computed together.
+inline constexpr std::int64_t kBlockLines = 16;
+
 /// Weights in the order in which they are read: [panel of output channels][tap][input][width of the panel].
 /// A panel is two vectors wide, or one at the end.
 template <class Real>
@@ -50,7 +54,7 @@ struct ForwardPass {
   Axis axis = Axis::batch;
   std::int64_t taps = 3;  ///< odd
   std::int64_t units = 0, batch = 0;
-  std::int64_t first = 0, last = 0;  ///< lines to compute: first .. last - 1
+  std::int64_t first = 0, last = 0;  ///< lines to compute: first .. last - 1; see next_block
   Source<Real> source;
   std::int64_t outputs = 0;        ///< padded
   const Real* weights = nullptr;   ///< packed
@@ -59,9 +63,23 @@ struct ForwardPass {
                                    ///< contribute through each of 3 taps, or null
   Real* z = nullptr;               ///< [units, batch, outputs]
   std::int64_t z_unit = 0;         ///< numbers from one line of z to the next; 0: all lines in one place
-  double* sum = nullptr;           ///< [outputs]: Σ z is added; null where no batch norm follows
-  double* sum_squares = nullptr;   ///< [outputs]: Σ z²
+  double* sum = nullptr;           ///< [blocks, outputs]: Σ z is added; null where no batch norm follows
+  double* sum_squares = nullptr;   ///< [blocks, outputs]: Σ z²
   Real* input_means = nullptr;     ///< [units, source.padded]: means over the batch of the input, or null
+
+  /// Calls f(pointer to the sums of a block, how many they are) for what is summed over lines.
+  template <class F>
+  void for_sums(const F& f) {
+    if (!sum) return;
+    f(sum, outputs);
+    f(sum_squares, outputs);
+  }
+  bool computes(std::int64_t unit) const { return unit >= first && unit < last; }
+  /// Sums are of the block of `first`, and go on behind it with each further block that begins.
+  void next_block() { skip_blocks(1); }
+  void skip_blocks(std::int64_t count) {
+    for_sums([=](double*& sums, std::int64_t numbers) { sums += count * numbers; });
+  }
 };
 
 template <class Real>
@@ -79,23 +97,36 @@ struct BackwardPass {
   std::int64_t channels = 0;                            ///< outputs that the weights have
   std::int64_t outputs = 0;                             ///< padded
   Source<Real> source;
-  Real* d_weights = nullptr;          ///< [taps, inputs, outputs], added to; see flush_lines
-  double* d_weights_total = nullptr;  ///< the same shape: receives d_weights, which is then cleared
-  double* d_bias = nullptr;           ///< [outputs]: Σ dz is added, or null
+  Real* d_weights = nullptr;          ///< [blocks, taps, inputs, outputs], added to
+  double* d_weights_total = nullptr;  ///< [taps, inputs, outputs]: where for_line_blocks adds d_weights up
+  double* d_bias = nullptr;           ///< [blocks, outputs]: Σ dz is added, or null
   const Real* transposed = nullptr;   ///< packed, [panel of inputs][tap][channels][width]
   Real* d_input = nullptr;        ///< [units, batch, source.padded], or null where nobody needs it; may be g
   const Real* d_start = nullptr;  ///< [units, source.padded]: what every row of d_input starts from, or null
   const Real* skip = nullptr;     ///< [units, batch, source.padded], added to d_input, may be it; or null
-  double* sum = nullptr;  ///< [source.padded]: Σ d_input · [ẑ > 0] is added; null where not wanted
-  double* sum_normalised = nullptr;  ///< [source.padded]: Σ d_input · [ẑ > 0] · ẑ
+  double* sum = nullptr;  ///< [blocks, source.padded]: Σ d_input · [ẑ > 0] is added; null where not wanted
+  double* sum_normalised = nullptr;  ///< [blocks, source.padded]: Σ d_input · [ẑ > 0] · ẑ
   Real* per_unit = nullptr;  ///< [units, 3, outputs]: Σ of dz over the rows that each tap reaches, or null
+
+  bool computes(std::int64_t unit) const { return unit >= first && unit < last; }
+  std::int64_t weights() const { return taps * source.inputs * outputs; }
+  /// As in ForwardPass.
+  template <class F>
+  void for_sums(const F& f) {
+    if (d_bias) f(d_bias, outputs);
+    if (!sum) return;
+    f(sum, source.padded);
+    f(sum_normalised, source.padded);
+  }
+  void next_block() { skip_blocks(1); }
+  void skip_blocks(std::int64_t count) {
+    for_sums([=](double*& sums, std::int64_t numbers) { sums += count * numbers; });
+    d_weights += count * weights();
+  }
 };
 
 /// In `sum` and `sum_normalised`, ẑ is the source's ẑ0 for relu and affine (there without the mask), ẑ1 for
 /// relu_sum.
-
-/// d_weights is added to d_weights_total after every so many lines and after the last.
-inline constexpr std::int64_t kFlushLines = 16;
 
 template <class Real>
 struct ConvolutionKernels {

@@ -161,7 +161,8 @@ class MixedBackward {
  public:
   MixedBackward(const BackwardPass<float>& pass, float* workspace);
   void Fill(std::int64_t unit);
-  void Line(std::int64_t unit) const;
+  /// `block`: the pass with the sums of the unit's block.
+  void Line(const BackwardPass<float>& block, std::int64_t unit) const;
 
  private:
   void LookAhead(std::int64_t unit, Ahead& ahead) const;
@@ -225,7 +226,11 @@ void MixedBackward::Fill(std::int64_t unit) {
     PairGradient(dz, part.batch, out_pitch_, p_.outputs, by_rows_[unit] + b / 2 * out_pitch_,
                  by_channels_[unit] + (edge_ + b) * channel_pitch_, channel_pitch_);
   }
-  if (p_.d_bias || p_.per_unit) SumGradient(p_, gradient_, out_pitch_, unit);
+  if (!(p_.d_bias || p_.per_unit) || !p_.computes(unit)) return;
+  // Lines that are filled may be a block ahead of those that are multiplied.
+  BackwardPass<float> block = p_;
+  block.skip_blocks(unit / kBlockLines - p_.first / kBlockLines);
+  SumGradient(block, gradient_, out_pitch_, unit);
 }
 
 /// What the next Fill reads, and what the next Line adds to or overwrites.
@@ -251,7 +256,7 @@ void MixedBackward::LookAhead(std::int64_t unit, Ahead& ahead) const {
                blocks(p_.batch, kRowsOfOne) * blocks(p_.source.padded, width));
 }
 
-void MixedBackward::Line(std::int64_t unit) const {
+void MixedBackward::Line(const BackwardPass<float>& block, std::int64_t unit) const {
   PairProducts products;
   products.dz = by_rows_[unit];
   products.transposed = weights_;
@@ -267,16 +272,14 @@ void MixedBackward::Line(std::int64_t unit) const {
     products.gradients[j] = tap_rows(by_channels_, p_.axis, p_.taps, channel_pitch_, j, unit, p_.units);
   }
   LookAhead(unit, products.ahead);
-  BackwardPanels(p_, products, normalised_[unit] + edge_ * in_pitch_, in_pitch_, unit);
+  BackwardPanels(block, products, normalised_[unit] + edge_ * in_pitch_, in_pitch_, unit);
 }
 
 void BackwardInPairs(const BackwardPass<float>& p, float* workspace) {
   MixedBackward pass(p, workspace);
-  const std::int64_t ahead = p.axis == Axis::batch ? 0 : (p.taps - 1) / 2;
-  for (std::int64_t u = p.first; u < p.last + ahead; ++u) {
-    if (u < p.units) pass.Fill(u);
-    if (u >= p.first + ahead) pass.Line(u - ahead);
-  }
+  const auto fill = [&](std::int64_t unit) HWY_ATTR { pass.Fill(unit); };
+  ForLines(p, fill,
+           [&](const BackwardPass<float>& block, std::int64_t unit) HWY_ATTR { pass.Line(block, unit); });
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "common/rule/checks.h"
 #include "common/rule/error.h"
 #include "common/rule/fused/supervised_sgd.h"
+#include "common/rule/fused/threads.h"
 #include "common/rule/fused/truncation.h"
 
 namespace outerloop::rule::fused {
@@ -14,17 +15,19 @@ namespace {
 /// What both rules have in common: options, layout, checks at the door.
 class CheckedEngine : public FusedEngine {
  public:
-  CheckedEngine(const RuleOptions& rule, InstructionSet set, std::string precision)
+  CheckedEngine(const RuleOptions& rule, InstructionSet set, std::string precision, int threads)
       : rule_(rule),
         theta_layout_(rule::theta_layout(rule)),
         instruction_set_(instruction_set_name(set)),
-        precision_(std::move(precision)) {}
+        precision_(std::move(precision)),
+        threads_(threads) {}
 
   const RuleOptions& rule() const override { return rule_; }
   const Layout& theta_layout() const override { return theta_layout_; }
   std::string instruction_set() const override { return instruction_set_; }
   std::string description() const override {
-    return "fused " + precision_ + " cpu, 1 thread, " + instruction_set_;
+    return "fused " + precision_ + " cpu, " + std::to_string(threads_) +
+           (threads_ == 1 ? " thread, " : " threads, ") + instruction_set_;
   }
 
   TruncationResult truncation(const Architecture& architecture, const std::vector<double>& theta,
@@ -64,15 +67,17 @@ class CheckedEngine : public FusedEngine {
   RuleOptions rule_;
   Layout theta_layout_;
   std::string instruction_set_, precision_;
+  int threads_;
 };
 
 template <class Real>
 class NeuronLocalEngine final : public CheckedEngine {
  public:
   NeuronLocalEngine(const RuleOptions& rule, InstructionSet set, const std::string& precision, bool mixed,
-                    std::int64_t budget)
-      : CheckedEngine(rule, set, precision),
-        truncation_(rule.neuron_local, theta_layout(), set, mixed, budget) {}
+                    std::int64_t budget, int threads)
+      : CheckedEngine(rule, set, precision, threads),
+        pool_(threads),
+        truncation_(rule.neuron_local, theta_layout(), set, mixed, budget, pool_) {}
 
   std::int64_t arena_bytes() const override { return truncation_.arena_bytes(); }
   void set_profiler(Profiler* profiler) override { truncation_.set_profiler(profiler); }
@@ -94,14 +99,16 @@ class NeuronLocalEngine final : public CheckedEngine {
   }
 
  private:
+  ThreadPool pool_;
   Truncation<Real> truncation_;
 };
 
 template <class Real>
 class SgdEngine final : public CheckedEngine {
  public:
+  /// It is too small to share out: one thread computes, whatever engine.threads says.
   SgdEngine(const RuleOptions& rule, InstructionSet set, const std::string& precision)
-      : CheckedEngine(rule, set, precision) {}
+      : CheckedEngine(rule, set, precision, 1) {}
 
   std::int64_t arena_bytes() const override { return bytes_; }
   void set_profiler(Profiler*) override {}  // its time is not taken apart
@@ -197,8 +204,8 @@ std::unique_ptr<FusedEngine> make(const RuleOptions& rule, const EngineOptions& 
           "engine.precision: mixed exists for the neuron_local rule only; use float32 with supervised_sgd");
     return std::make_unique<SgdEngine<Real>>(rule, set, precision);
   }
-  return std::make_unique<NeuronLocalEngine<Real>>(rule, set, precision, mixed,
-                                                   options.memory_budget_mib * (std::int64_t{1} << 20));
+  return std::make_unique<NeuronLocalEngine<Real>>(
+      rule, set, precision, mixed, options.memory_budget_mib * (std::int64_t{1} << 20), options.threads);
 }
 
 }  // namespace
@@ -209,9 +216,6 @@ std::unique_ptr<FusedEngine> make_fused_engine(const RuleOptions& rule, const En
   if (options.device != "cpu")
     throw InputError("device: '" + options.device +
                      "' needs engine.kind: reference; fused runs on the cpu alone");
-  if (options.threads != 1)
-    throw InputError("engine.threads: " + std::to_string(options.threads) +
-                     "; the fused engine runs on one thread, use more workers or engine.kind: reference");
   const InstructionSet set = find_instruction_set(options.instruction_set);
   switch (options.precision) {
     case Precision::float32:

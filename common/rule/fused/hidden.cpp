@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/rule/fused/line_blocks.h"
+
 namespace outerloop::rule::fused {
 namespace {
 
@@ -50,8 +52,13 @@ template <class Real>
 std::int64_t HiddenNetwork<Real>::workspace_numbers(const HiddenSize& size) const {
   const std::int64_t rows = size.units * size.batch, wide = std::max(padded(), padded_features());
   return 2 * (rows * wide + kSlack) + size.units * 3 * padded() + kSlack +
-         size.batch * parameters_.readouts(size.position).padded + kSlack + kConstantChannels * 3 * padded() +
-         6 * kSlack;
+         line_numbers(size) * shared_.pool.threads() + kConstantChannels * 3 * padded() + 6 * kSlack;
+}
+
+/// A line of readouts; every thread has one.
+template <class Real>
+std::int64_t HiddenNetwork<Real>::line_numbers(const HiddenSize& size) const {
+  return aligned_numbers<Real>(size.batch * parameters_.readouts(size.position).padded + kSlack);
 }
 
 template <class Real>
@@ -60,7 +67,7 @@ std::int64_t HiddenNetwork<Real>::kernel_numbers(const HiddenSize& size) const {
   for (const auto position : {Position::bottom, Position::middle, Position::top})
     wide = std::max(wide, parameters_.readouts(position).padded);
   return std::max({convolution_workspace(size.batch, 3, wide, kernels_.lanes),
-                   product_workspace(kernels_.products, std::max(size.units, 3 * padded())),
+                   kernels_.products.workspace_per_thread(std::max(size.units, 3 * padded())),
                    size.batch + 2 * kSlack});
 }
 
@@ -113,7 +120,7 @@ void HiddenNetwork<Real>::convolve(const HiddenSize& size, std::size_t i, const 
   shared_.sums.clear();
   pass.sum = shared_.sums.first.data();
   pass.sum_squares = shared_.sums.second.data();
-  kernels_.convolutions.forward(pass, shared_.kernel);
+  run_pass(kernels_, shared_, pass);
   finish_norm(shared_.sums, size.units * size.batch, weights.beta.data(), padded(), kept.norm[i]);
 }
 
@@ -122,7 +129,7 @@ void HiddenNetwork<Real>::forward(const HiddenSize& size, const Real* x, const R
                                   std::int64_t d_row, const HiddenKept<Real>& kept, Real* workspace) const {
   Arena<Real> arena(workspace, workspace_numbers(size));
   Real* const per_unit = arena.take(size.units * 3 * padded());
-  Real* const line = arena.take(size.batch * parameters_.readouts(size.position).padded + kSlack);
+  Real* const lines = arena.take(line_numbers(size) * shared_.pool.threads());
 
   // 1. what changes along the batch
   shared_.sums.clear();
@@ -139,7 +146,8 @@ void HiddenNetwork<Real>::forward(const HiddenSize& size, const Real* x, const R
   features.f = kept.f;
   features.sum = shared_.sums.first.data();
   features.sum_squares = shared_.sums.second.data();
-  kernels_.signals.features(features);
+  for_line_blocks(shared_, features,
+                  [&](const Features<Real>& part, int) { kernels_.signals.features(part); });
   finish_norm(shared_.sums, size.units * size.batch, parameters_.features_beta.data(), padded_features(),
               kept.norm_f);
 
@@ -158,13 +166,28 @@ void HiddenNetwork<Real>::forward(const HiddenSize& size, const Real* x, const R
   shared_.enter(Part::convolutions);
   for (std::size_t i = 0; i < kept.z.size(); ++i) convolve(size, i, kept, i == 0 ? per_unit : nullptr);
   shared_.enter(Part::readouts);
-  read(size, z, kept, line);
+  read(size, z, kept, lines);
   shared_.enter(Part::rest);
+}
+
+/// Calls f(pass of one line, unit, thread) for all lines of `pass`.
+template <class Real>
+template <class Pass, class F>
+void HiddenNetwork<Real>::for_each_line(const Pass& pass, const F& f) const {
+  for_line_blocks(shared_, pass, [&](Pass part, int thread) {
+    const std::int64_t first = part.first, last = part.last;
+    for (std::int64_t u = first; u < last; ++u) {
+      if (u > first && u % kBlockLines == 0) part.next_block();
+      part.first = u;
+      part.last = u + 1;
+      f(part, u, thread);
+    }
+  });
 }
 
 template <class Real>
 void HiddenNetwork<Real>::read(const HiddenSize& size, const Real* z, const HiddenKept<Real>& kept,
-                               Real* line) const {
+                               Real* lines) const {
   const auto columns = parameters_.columns(size.position);
   const auto& weights = parameters_.readouts(size.position);
   const std::int64_t G = parameters_.size().readout_channels, D = parameters_.size().delta_channels;
@@ -177,12 +200,11 @@ void HiddenNetwork<Real>::read(const HiddenSize& size, const Real* z, const Hidd
   pass.outputs = weights.padded;
   pass.weights = weights.packed.data();
   pass.bias = weights.bias.data();
-  pass.z = line;
   pass.input_means = kept.means;
-  for (std::int64_t u = 0; u < size.units; ++u) {
-    pass.first = u;
-    pass.last = u + 1;
-    kernels_.convolutions.forward(pass, shared_.kernel);
+  for_each_line(pass, [&](ForwardPass<Real>& one, std::int64_t u, int thread) {
+    Real* const line = lines + thread * line_numbers(size);
+    one.z = line;
+    kernels_.convolutions.forward(one, shared_.kernel_of(thread));
     for (int k = 0; k < columns.planes; ++k) {
       Real* to = kept.planes + k * plane + u * size.batch * G;
       const Real* from = line + k * G;
@@ -191,28 +213,29 @@ void HiddenNetwork<Real>::read(const HiddenSize& size, const Real* z, const Hidd
     if (columns.delta)
       kernels_.signals.error_signal(size.batch, D, kept.f + u * size.batch * padded_features(),
                                     padded_features(), z + u * size.batch, line + columns.planes * G,
-                                    weights.padded, kept.error + u * size.batch * D, shared_.kernel);
-  }
+                                    weights.padded, kept.error + u * size.batch * D,
+                                    shared_.kernel_of(thread));
+  });
 }
 
 /// g = ∂/∂h; the sums for the batch norm below it are left in shared_.sums.
 template <class Real>
 void HiddenNetwork<Real>::read_backward(const HiddenSize& size, const HiddenKept<Real>& kept,
-                                        const HiddenGradient<Real>& gradient, Real* line, Real* g) const {
+                                        const HiddenGradient<Real>& gradient, Real* lines, Real* g) const {
   const auto columns = parameters_.columns(size.position);
   auto& weights = parameters_.readouts(size.position);
   const std::int64_t G = parameters_.size().readout_channels, D = parameters_.size().delta_channels;
   const std::int64_t plane = size.units * size.batch * G;
-  std::fill_n(line, size.batch * weights.padded, Real(0));
+  std::fill_n(lines, line_numbers(size) * shared_.pool.threads(), Real(0));  // the padding stays zero
   auto pass = backward_pass(weights, size.units, size.batch);
-  pass.g = line;
   pass.g_unit = 0;
   pass.source = source(kept.z.size(), kept);
   pass.d_bias = weights.d_bias.data();
   pass.d_input = g;
   pass.d_start = gradient.means;
   shared_.sum_for_norm(pass);
-  for (std::int64_t u = 0; u < size.units; ++u) {
+  for_each_line(pass, [&](BackwardPass<Real>& one, std::int64_t u, int thread) {
+    Real* const line = lines + thread * line_numbers(size);
     for (int k = 0; k < columns.planes; ++k) {
       const Real* from = gradient.planes + k * plane + u * size.batch * G;
       Real* to = line + k * G;
@@ -221,10 +244,9 @@ void HiddenNetwork<Real>::read_backward(const HiddenSize& size, const HiddenKept
     if (columns.delta)
       copy_groups(D, size.batch, gradient.error + u * size.batch * D, D, line + columns.planes * G,
                   weights.padded);
-    pass.first = u;
-    pass.last = u + 1;
-    kernels_.convolutions.backward(pass, shared_.kernel);
-  }
+    one.g = line;
+    kernels_.convolutions.backward(one, shared_.kernel_of(thread));
+  });
 }
 
 template <class Real>
@@ -242,7 +264,7 @@ void HiddenNetwork<Real>::convolve_backward(const HiddenSize& size, std::size_t 
   pass.skip = skip;
   shared_.sum_for_norm(pass);
   pass.per_unit = per_unit;
-  kernels_.convolutions.backward(pass, shared_.kernel);
+  run_pass(kernels_, shared_, pass);
 }
 
 /// forward: per_unit = constants · weights.
@@ -280,12 +302,12 @@ void HiddenNetwork<Real>::backward(const HiddenSize& size, const Real* z, const 
   Real* const g = arena.take(rows * wide + kSlack);
   Real* const t = arena.take(rows * wide + kSlack);
   Real* const per_unit = arena.take(size.units * 3 * padded());
-  Real* const line = arena.take(size.batch * parameters_.readouts(size.position).padded + kSlack);
+  Real* const lines = arena.take(line_numbers(size) * shared_.pool.threads());
   Real* const d_weights = arena.take(kConstantChannels * 3 * padded());
 
   // 1. readouts, then block by block; the gradient of a block's output goes past its two unit convolutions
   shared_.enter(Part::readouts);
-  read_backward(size, kept, gradient, line, g);
+  read_backward(size, kept, gradient, lines, g);
   shared_.enter(Part::convolutions);
   for (std::size_t i = kept.z.size(); i > 0; i -= kPerBlock) {
     convolve_backward(size, i - 1, kept, g, t, nullptr, nullptr);
@@ -317,7 +339,12 @@ void HiddenNetwork<Real>::backward(const HiddenSize& size, const Real* z, const 
   features.d_row = gradient.d_row;
   features.d_x = gradient.x;
   features.d_z = gradient.z;
-  kernels_.signals.features_backward(features, shared_.kernel);
+  shared_.pool.for_blocks(size.units, [&](std::int64_t first, std::int64_t last, int thread) {
+    FeaturesBackward<Real> part = features;
+    part.first = first;
+    part.last = last;
+    kernels_.signals.features_backward(part, shared_.kernel_of(thread));
+  });
 }
 
 template struct HiddenKept<float>;

@@ -50,7 +50,7 @@ class HiddenNetwork {
       : kernels_(kernels), parameters_(parameters), shared_(shared) {}
 
   std::int64_t workspace_numbers(const HiddenSize& size) const;
-  std::int64_t kernel_numbers(const HiddenSize& size) const;  ///< of Shared::kernel
+  std::int64_t kernel_numbers(const HiddenSize& size) const;  ///< of Shared::kernel, per thread
 
   /// Fills `kept` (its constants are there already) from x, z [units, B] and d [units, B, d_row].
   void forward(const HiddenSize& size, const Real* x, const Real* z, const Real* d, std::int64_t d_row,
@@ -67,9 +67,12 @@ class HiddenNetwork {
   Source<Real> source(std::size_t i, const HiddenKept<Real>& kept) const;
   void convolve(const HiddenSize& size, std::size_t i, const HiddenKept<Real>& kept,
                 const Real* per_unit) const;
-  void read(const HiddenSize& size, const Real* z, const HiddenKept<Real>& kept, Real* line) const;
+  std::int64_t line_numbers(const HiddenSize& size) const;
+  template <class Pass, class F>
+  void for_each_line(const Pass& pass, const F& f) const;
+  void read(const HiddenSize& size, const Real* z, const HiddenKept<Real>& kept, Real* lines) const;
   void read_backward(const HiddenSize& size, const HiddenKept<Real>& kept,
-                     const HiddenGradient<Real>& gradient, Real* line, Real* g) const;
+                     const HiddenGradient<Real>& gradient, Real* lines, Real* g) const;
   void convolve_backward(const HiddenSize& size, std::size_t i, const HiddenKept<Real>& kept, const Real* g,
                          Real* d_input, const Real* skip, Real* per_unit) const;
   void constants_backward(const HiddenSize& size, const HiddenKept<Real>& kept, const Real* per_unit,

@@ -12,6 +12,7 @@
 #include "common/rule/fused/profile.h"
 #include "common/rule/fused/row_kernels.h"
 #include "common/rule/fused/signals.h"
+#include "common/rule/fused/threads.h"
 
 namespace outerloop::rule::fused {
 
@@ -26,30 +27,43 @@ const ConvolutionKernels<Real>& convolution_kernels(InstructionSet set, bool mix
 
 template <class Real>
 struct Kernels {
-  Kernels(InstructionSet set, bool mixed)
+  Kernels(InstructionSet set, bool mixed, ThreadPool& pool)
       : lanes(product_kernels<Real>(set).lanes),
-        products(product_kernels<Real>(set)),
+        products(set, &pool),
         convolutions(convolution_kernels<Real>(set, mixed)),
         signals(signal_kernels<Real>(set)),
         rows(row_kernels<Real>(set)) {}
 
   std::int64_t lanes;
-  const ProductKernels<Real>& products;
+  Products<Real> products;
   const ConvolutionKernels<Real>& convolutions;
   const SignalKernels<Real>& signals;
   const RowKernels<Real>& rows;
 };
 
+/// Blocks of lines whose sums are held at once, so that a layer of any width has room.
+inline constexpr std::int64_t kMostBlocks = 32;
+
 /// Sums and coefficients of the batch norm in hand, and memory for kernels. One per engine.
 template <class Real>
 struct Shared {
-  explicit Shared(std::int64_t most_channels) : sums(most_channels), norm_gradient(most_channels) {}
+  Shared(std::int64_t most_channels, ThreadPool& threads)
+      : pool(threads),
+        sums(most_channels),
+        partial_sums(static_cast<std::size_t>(3 * most_channels * kMostBlocks)),
+        norm_gradient(most_channels) {}
 
+  ThreadPool& pool;
   ChannelSums sums;
+  std::vector<double> partial_sums;  ///< of for_line_blocks
+  Real* partial_weights = nullptr;   ///< likewise
   NormGradient<Real> norm_gradient;
   Scratch64 scratch;
-  Real* kernel = nullptr;  ///< for convolutions, products, signals and rows in turn
+  Real* kernel = nullptr;           ///< for convolutions, products, signals and rows in turn
+  std::int64_t kernel_numbers = 0;  ///< of one thread
   Profiler* profiler = nullptr;
+
+  Real* kernel_of(int thread) const { return kernel + thread * kernel_numbers; }
 
   void enter(Part part) const {
     if (profiler) profiler->enter(part);

@@ -51,8 +51,8 @@ void normalise_targets(const Batch& batch, double* y) {
 }
 
 template <class Real>
-MetaObjective<Real>::MetaObjective(InstructionSet set, double ridge)
-    : model_(set), products_(product_kernels<double>(set)), ridge_(ridge) {}
+MetaObjective<Real>::MetaObjective(InstructionSet set, double ridge, ThreadPool* pool)
+    : model_(set, pool), products_(set, pool), ridge_(ridge) {}
 
 template <class Real>
 std::int64_t MetaObjective<Real>::workspace_numbers(const Architecture& architecture,
@@ -86,7 +86,7 @@ void MetaObjective<Real>::prepare(const Architecture& architecture, std::int64_t
     r_.q = part.take(examples_ * targets_);
     r_.reciprocal = part.take(examples_);
     r_.t = part.take(examples_ * targets_);
-    r_.workspace = part.take(product_workspace(products_, std::max({features_, examples_, targets_})));
+    r_.workspace = part.take(products_.workspace(std::max({features_, examples_, targets_})));
   };
   Arena<double> measure;
   take(measure);

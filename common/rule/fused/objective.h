@@ -33,7 +33,8 @@ template <class Real>
 class MetaObjective {
  public:
   /// `ridge` ≥ 0: λ; the bias is not penalised.
-  MetaObjective(InstructionSet set, double ridge);
+  /// `pool` null: on the caller's thread.
+  MetaObjective(InstructionSet set, double ridge, ThreadPool* pool = nullptr);
 
   /// What `prepare` needs as `workspace`. `examples`: K', those in one of the minibatches.
   std::int64_t workspace_numbers(const Architecture& architecture, std::int64_t examples) const;
@@ -69,7 +70,7 @@ class MetaObjective {
   void solve(double* columns) const;
 
   BaseModel<Real> model_;
-  const ProductKernels<double>& products_;
+  Products<double> products_;
   double ridge_;
 
   Architecture architecture_;

@@ -30,8 +30,7 @@ Convolution<Real>::Convolution(std::int64_t t, std::int64_t i, std::int64_t o, s
   transposed.resize(index(taps * outputs * padded_channels(inputs, lanes)));
   bias.resize(index(padded));
   beta.resize(index(padded));
-  d_weights.resize(index(taps * inputs * padded));
-  d_total.resize(d_weights.size());
+  d_total.resize(index(taps * inputs * padded));
   d_bias.resize(index(padded));
   d_beta.resize(index(padded));
 }
@@ -44,7 +43,6 @@ void Convolution<Real>::pack(std::int64_t lanes) {
 
 template <class Real>
 void Convolution<Real>::clear_gradient() {
-  zero(d_weights);
   zero(d_total);
   zero(d_bias);
   zero(d_beta);
@@ -237,6 +235,13 @@ void Parameters<Real>::load(const std::vector<double>& theta) {
     for (std::int64_t i = 0; i < count; ++i) values[i] = static_cast<Real>(theta[index(first + i)]);
   });
   for (auto* convolution : convolutions()) convolution->pack(lanes_);
+}
+
+template <class Real>
+std::int64_t Parameters<Real>::most_weights() {
+  std::int64_t most = 0;
+  for (const auto* c : convolutions()) most = std::max(most, c->taps * c->inputs * c->padded);
+  return most;
 }
 
 template <class Real>

@@ -21,7 +21,6 @@ struct Convolution {
   std::vector<Real> natural;                                   ///< [taps, inputs, outputs]
   std::vector<Real> packed, transposed;
   std::vector<Real> bias, beta;                 ///< [padded]; bias is zero in front of a batch norm
-  std::vector<Real> d_weights;                  ///< [taps, inputs, padded], between flushes
   std::vector<double> d_total, d_bias, d_beta;  ///< [taps, inputs, padded], [padded], [padded]
 
   Convolution() = default;
@@ -41,7 +40,6 @@ BackwardPass<Real> backward_pass(Convolution<Real>& convolution, std::int64_t un
   pass.g_unit = batch * convolution.padded;
   pass.channels = convolution.outputs;
   pass.outputs = convolution.padded;
-  pass.d_weights = convolution.d_weights.data();
   pass.d_weights_total = convolution.d_total.data();
   pass.transposed = convolution.transposed.data();
   return pass;
@@ -86,6 +84,7 @@ class Parameters {
 
   const NeuronLocalSize& size() const { return size_; }
   std::int64_t lanes() const { return lanes_; }
+  std::int64_t most_weights();  ///< [taps, inputs, padded] of the largest convolution
   ReadoutColumns columns(Position position) const;
   Convolution<Real>& readouts(Position position) { return readouts_[static_cast<std::size_t>(position)]; }
 

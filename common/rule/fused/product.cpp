@@ -136,5 +136,33 @@ namespace outerloop::rule::fused {
 
 OUTERLOOP_EXPORT_KERNELS(ProductKernels, product_kernels)
 
+template <class Real>
+void Products<Real>::multiply(const Product<Real>& p, Real* workspace) const {
+  constexpr std::int64_t kSmall = 250000;  ///< multiplications in some 5 microseconds
+  constexpr std::int64_t kRows = 24;       ///< whole register blocks of 6, 8 and 12 rows
+  if (!pool_ || pool_->threads() == 1 || p.m * p.n * p.k < kSmall) return kernels_.multiply(p, workspace);
+  // Parts of c along its longer side, so that little of a and b is read more than once.
+  const bool by_columns = p.n >= p.m;
+  const std::int64_t length = by_columns ? p.n : p.m, step = by_columns ? kernels_.panel : kRows;
+  const std::int64_t one = product_workspace(kernels_, p.k);
+  pool_->for_blocks((length + step - 1) / step, [&](std::int64_t first, std::int64_t last, int thread) {
+    const std::int64_t begin = first * step, end = std::min(length, last * step);
+    Product<Real> part = p;
+    if (by_columns) {
+      part.n = end - begin;
+      part.b.data += begin * p.b.column;
+      part.c += begin;
+    } else {
+      part.m = end - begin;
+      part.a.data += begin * p.a.row;
+      part.c += begin * p.c_row;
+    }
+    kernels_.multiply(part, workspace + thread * one);
+  });
+}
+
+template class Products<float>;
+template class Products<double>;
+
 }  // namespace outerloop::rule::fused
 #endif

@@ -1,8 +1,9 @@
 #pragma once
-// Matrix products of any size and orientation on one core.
+// Matrix products of any size and orientation.
 #include <cstdint>
 
 #include "common/rule/fused/instruction_set.h"
+#include "common/rule/fused/threads.h"
 
 namespace outerloop::rule::fused {
 
@@ -49,5 +50,26 @@ template <class Real>
 std::int64_t product_workspace(const ProductKernels<Real>& kernels, std::int64_t k) {
   return (k + 1) * kernels.panel;
 }
+
+/// The products of one instruction set, on the threads of a pool. Same bits with any number of them.
+template <class Real>
+class Products {
+ public:
+  /// `pool` null: on the caller's thread. Not owned.
+  explicit Products(InstructionSet set, ThreadPool* pool = nullptr)
+      : kernels_(product_kernels<Real>(set)), pool_(pool) {}
+
+  /// `workspace`: this->workspace(k) numbers.
+  void multiply(const Product<Real>& product, Real* workspace) const;
+
+  std::int64_t workspace_per_thread(std::int64_t k) const { return product_workspace(kernels_, k); }
+  std::int64_t workspace(std::int64_t k) const {
+    return workspace_per_thread(k) * (pool_ ? pool_->threads() : 1);
+  }
+
+ private:
+  const ProductKernels<Real>& kernels_;
+  ThreadPool* pool_;
+};
 
 }  // namespace outerloop::rule::fused

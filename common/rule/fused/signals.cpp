@@ -25,6 +25,29 @@ HWY_INLINE Vector<Real> LoadFirst(const Real* p, std::int64_t left) {
   return hn::IfThenElseZero(hn::FirstN(d, static_cast<std::size_t>(left)), value);
 }
 
+/// As LoadFirst, where only `line_left` numbers at p are this line's: those behind may be another thread's.
+template <class Real>
+HWY_INLINE Vector<Real> LoadWithin(const Real* p, std::int64_t left, std::int64_t line_left) {
+  const Tag<Real> d;
+  if (line_left >= LanesOf<Real>()) return LoadFirst(p, left);
+  HWY_ALIGN Real values[HWY_MAX_BYTES / sizeof(Real)] = {};
+  std::copy_n(p, std::min(left, line_left), values);
+  return hn::LoadU(d, values);
+}
+
+/// Writes the first `left` numbers, and more of them where that is within the line, whose next row follows.
+template <class Real>
+HWY_INLINE void StoreWithin(Vector<Real> v, Real* p, std::int64_t left, std::int64_t line_left) {
+  const Tag<Real> d;
+  if (line_left >= LanesOf<Real>()) {
+    hn::StoreU(v, d, p);
+    return;
+  }
+  HWY_ALIGN Real values[HWY_MAX_BYTES / sizeof(Real)];
+  hn::StoreU(v, d, values);
+  std::copy_n(values, std::min(left, line_left), p);
+}
+
 template <class Real>
 HWY_INLINE Real SumOf(Vector<Real> v) {
   const Tag<Real> d;
@@ -78,9 +101,10 @@ void FeatureLine(const Features<Real>& p, std::int64_t u) {
 }
 
 template <class Real>
-void MakeFeatures(const Features<Real>& p) {
+void MakeFeatures(Features<Real> p) {
   const Tag<Real> d;
-  for (std::int64_t u = 0; u < p.units; ++u) {
+  for (std::int64_t u = p.first; u < p.last; ++u) {
+    if (u > p.first && u % kBlockLines == 0) p.next_block();
     FeatureLine(p, u);
     const Real* line = p.f + u * p.batch * p.padded;
     for (std::int64_t c = 0; c < p.padded; c += LanesOf<Real>()) {
@@ -99,9 +123,11 @@ void MakeFeatures(const Features<Real>& p) {
 /// One neuron and example. forward: d = pre · r, r = 1/sqrt(1e-6 + mean pre²), so d_pre = r (d_d − d ·
 /// mean(d_d · d)).
 template <class Real>
-HWY_INLINE void FeatureBackward(const FeaturesBackward<Real>& p, std::int64_t i, Real sigmoid) {
+HWY_INLINE void FeatureBackward(const FeaturesBackward<Real>& p, std::int64_t u, std::int64_t e,
+                                Real sigmoid) {
   const Tag<Real> d;
-  const std::int64_t lanes = LanesOf<Real>();
+  const std::int64_t lanes = LanesOf<Real>(), i = u * p.batch + e;
+  const std::int64_t line_left = (p.batch - e) * p.d_row;
   const Real *g = p.g + i * p.padded, *f = p.f + i * p.padded;
   const Real* error = p.d_error ? p.d_error + i * p.delta : nullptr;
   Real* to = p.d_d + i * p.d_row;
@@ -127,15 +153,17 @@ HWY_INLINE void FeatureBackward(const FeaturesBackward<Real>& p, std::int64_t i,
     if (c + lanes > p.delta)
       df = hn::IfThenElseZero(hn::FirstN(d, static_cast<std::size_t>(p.delta - c)), df);
     along = hn::MulAdd(df, value, along);
-    hn::StoreU(df, d, to + c);
+    StoreWithin(df, to + c, p.delta - c, line_left - c);
   }
   if (p.inverse_rms) {
     const auto mean = hn::Set(d, SumOf<Real>(along) / static_cast<Real>(p.delta));
     const auto r = hn::Set(d, p.inverse_rms[i]);
-    for (std::int64_t c = 0; c < p.delta; c += lanes)
-      hn::StoreU(
-          hn::Mul(r, hn::NegMulAdd(LoadFirst(f + c, p.delta - c), mean, LoadFirst(to + c, p.delta - c))), d,
-          to + c);
+    for (std::int64_t c = 0; c < p.delta; c += lanes) {
+      const std::int64_t left = p.delta - c;
+      const auto before = LoadWithin(to + c, left, line_left - c);
+      StoreWithin(hn::Mul(r, hn::NegMulAdd(LoadFirst(f + c, left), mean, before)), to + c, left,
+                  line_left - c);
+    }
   }
   for (std::int64_t c = p.delta; c < p.d_row; ++c) to[c] = 0;
   if (p.d_x) p.d_x[i] += outside[0];
@@ -145,10 +173,9 @@ HWY_INLINE void FeatureBackward(const FeaturesBackward<Real>& p, std::int64_t i,
 
 template <class Real>
 void MakeFeaturesBackward(const FeaturesBackward<Real>& p, Real* workspace) {
-  for (std::int64_t u = 0; u < p.units; ++u) {
+  for (std::int64_t u = p.first; u < p.last; ++u) {
     if (p.d_error) Sigmoid(p.batch, p.z + u * p.batch, workspace);
-    for (std::int64_t b = 0; b < p.batch; ++b)
-      FeatureBackward(p, u * p.batch + b, p.d_error ? workspace[b] : Real(0));
+    for (std::int64_t b = 0; b < p.batch; ++b) FeatureBackward(p, u, b, p.d_error ? workspace[b] : Real(0));
   }
 }
 
@@ -159,10 +186,11 @@ void ErrorSignal(std::int64_t batch, std::int64_t delta, const Real* f, std::int
   Sigmoid(batch, z, workspace);
   for (std::int64_t b = 0; b < batch; ++b) {
     const auto gate = hn::Set(d, workspace[b]);
-    for (std::int64_t c = 0; c < delta; c += LanesOf<Real>())
-      hn::StoreU(
-          hn::MulAdd(gate, hn::LoadU(d, f + b * padded + c), hn::LoadU(d, linear + b * linear_row + c)), d,
-          error + b * delta + c);
+    for (std::int64_t c = 0; c < delta; c += LanesOf<Real>()) {
+      const auto value =
+          hn::MulAdd(gate, hn::LoadU(d, f + b * padded + c), hn::LoadU(d, linear + b * linear_row + c));
+      StoreWithin(value, error + b * delta + c, delta - c, (batch - b) * delta - c);
+    }
   }
 }
 

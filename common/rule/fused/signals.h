@@ -16,23 +16,35 @@ inline constexpr std::int64_t kSlack = 64;
 template <class Real>
 struct Features {
   std::int64_t units = 0, batch = 0;
-  std::int64_t delta = 0;         ///< D
-  std::int64_t padded = 0;        ///< of f: D + 2 rounded up
-  const Real* x = nullptr;        ///< [units, batch]
-  const Real* z = nullptr;        ///< [units, batch], slack
-  const Real* d = nullptr;        ///< [units, batch, d_row], slack: the error signal before normalisation
-  std::int64_t d_row = 0;         ///< D or more
-  Real* inverse_rms = nullptr;    ///< [units, batch]: 1/sqrt(1e-6 + mean_c d²); null: d is taken as it is
-  Real* f = nullptr;              ///< [units, batch, padded]
-  double* sum = nullptr;          ///< [padded]: Σ f is added
-  double* sum_squares = nullptr;  ///< [padded]
+  std::int64_t delta = 0;            ///< D
+  std::int64_t padded = 0;           ///< of f: D + 2 rounded up
+  const Real* x = nullptr;           ///< [units, batch]
+  const Real* z = nullptr;           ///< [units, batch], slack
+  const Real* d = nullptr;           ///< [units, batch, d_row], slack: the error signal before normalisation
+  std::int64_t d_row = 0;            ///< D or more
+  Real* inverse_rms = nullptr;       ///< [units, batch]: 1/sqrt(1e-6 + mean_c d²); null: d is taken as it is
+  Real* f = nullptr;                 ///< [units, batch, padded]
+  double* sum = nullptr;             ///< [blocks, padded]: Σ f is added
+  double* sum_squares = nullptr;     ///< [blocks, padded]
+  std::int64_t first = 0, last = 0;  ///< lines to compute; blocks are those of ForwardPass
+
+  template <class F>
+  void for_sums(const F& f) {
+    f(sum, padded);
+    f(sum_squares, padded);
+  }
+  void next_block() { skip_blocks(1); }
+  void skip_blocks(std::int64_t count) {
+    for_sums([=](double*& sums, std::int64_t numbers) { sums += count * numbers; });
+  }
 };
 
 /// The adjoint of Features, and of the error signal δ = d · sigmoid(z) + linear, of which d is part.
 template <class Real>
 struct FeaturesBackward {
   std::int64_t units = 0, batch = 0, delta = 0, padded = 0;
-  const Real* g = nullptr;  ///< ∂/∂ẑ of f's batch norm [units, batch, padded]
+  std::int64_t first = 0, last = 0;  ///< lines to compute
+  const Real* g = nullptr;           ///< ∂/∂ẑ of f's batch norm [units, batch, padded]
   const Real* f = nullptr;
   const Real *a = nullptr, *b = nullptr, *c = nullptr;  ///< df = a · g + b · f + c [padded]
   const Real* z = nullptr;                              ///< [units, batch], slack
@@ -70,7 +82,7 @@ struct UnitNormBackward {
 
 template <class Real>
 struct SignalKernels {
-  void (*features)(const Features<Real>&) = nullptr;
+  void (*features)(Features<Real>) = nullptr;
   /// `workspace`: batch + kSlack numbers
   void (*features_backward)(const FeaturesBackward<Real>&, Real* workspace) = nullptr;
   /// δ [batch, D] of one unit from its row of f, z [batch] and linear [batch, linear_row]; slack everywhere.

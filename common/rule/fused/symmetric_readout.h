@@ -20,7 +20,7 @@ View<Real> rows_of(const Real* data, std::int64_t row) {
 /// Matrix products of one instruction set with their workspace.
 template <class Real>
 struct Multiplier {
-  const ProductKernels<Real>& kernels;
+  const Products<Real>& products;
   Real* workspace;
 
   /// c[m, n] = scale · a[m, k] b[k, n], added to c where `accumulate`.
@@ -36,7 +36,7 @@ struct Multiplier {
     product.c_row = c_row;
     product.scale = scale;
     product.accumulate = accumulate;
-    kernels.multiply(product, workspace);
+    products.multiply(product, workspace);
   }
 };
 

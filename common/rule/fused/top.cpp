@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/rule/fused/line_blocks.h"
+
 namespace outerloop::rule::fused {
 
 template <class Real>
@@ -46,7 +48,7 @@ std::int64_t TopNetwork<Real>::kernel_numbers(std::int64_t batch) const {
   const auto s = sizes(batch);
   const std::int64_t channels = std::max(s.padded, parameters_.top_out.padded);
   return std::max(convolution_workspace(batch, 5, channels, kernels_.lanes),
-                  product_workspace(kernels_.products, std::max(s.row, s.units)));
+                  kernels_.products.workspace_per_thread(std::max(s.row, s.units)));
 }
 
 template <class Real>
@@ -120,7 +122,7 @@ void TopNetwork<Real>::forward(std::int64_t batch, const Real* x, const TopKept<
     shared_.sums.clear();
     pass.sum = norm_follows ? shared_.sums.first.data() : nullptr;
     pass.sum_squares = shared_.sums.second.data();
-    kernels_.convolutions.forward(pass, shared_.kernel);
+    run_pass(kernels_, shared_, pass);
   };
 
   pass.source = features_as_channel(x);
@@ -158,7 +160,7 @@ void TopNetwork<Real>::blocks_backward(const Sizes& s, const TopKept<Real>& kept
     pass.source = input_of_block(s, i, kept, a);
     pass.d_input = g;
     if (i > 0) shared_.sum_for_norm(pass);
-    kernels_.convolutions.backward(pass, shared_.kernel);
+    run_pass(kernels_, shared_, pass);
   }
 }
 
@@ -229,7 +231,7 @@ void TopNetwork<Real>::backward(std::int64_t batch, const Real* x, const TopKept
   shared_.behind_norm(pass, kept.z_in, kept.norm_in, s.units * batch, in.beta.data(), in.d_beta.data());
   pass.source = features_as_channel(x);
   pass.d_input = a;  // [N_L, B, lanes], of which the first channel counts; the padded T is at least as wide
-  kernels_.convolutions.backward(pass, shared_.kernel);
+  run_pass(kernels_, shared_, pass);
   for (std::int64_t i = 0; i < s.units * batch; ++i) d_x[i] += a[i * kernels_.lanes];
 }
 

@@ -27,7 +27,7 @@ class TopNetwork {
       : kernels_(kernels), parameters_(parameters), shared_(shared) {}
 
   std::int64_t workspace_numbers(std::int64_t batch) const;
-  std::int64_t kernel_numbers(std::int64_t batch) const;  ///< of Shared::kernel
+  std::int64_t kernel_numbers(std::int64_t batch) const;  ///< of Shared::kernel, per thread
 
   /// d [N_L, B, padded D] from x^L [N_L, B].
   void forward(std::int64_t batch, const Real* x, const TopKept<Real>& kept, Real* d, Real* workspace) const;

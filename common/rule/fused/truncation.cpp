@@ -35,9 +35,9 @@ RuleOptions neuron_local(const NeuronLocalSize& size) {
 
 template <class Real>
 Truncation<Real>::Truncation(const NeuronLocalSize& size, const Layout& theta_layout, InstructionSet set,
-                             bool mixed, std::int64_t budget)
-    : rule_(size, theta_layout, set, mixed),
-      objective_(set, size.ridge),
+                             bool mixed, std::int64_t budget, ThreadPool& pool)
+    : rule_(size, theta_layout, set, mixed, pool),
+      objective_(set, size.ridge, &pool),
       budget_(budget),
       options_(neuron_local(size)) {}
 

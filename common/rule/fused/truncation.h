@@ -12,9 +12,9 @@ template <class Real>
 class Truncation {
  public:
   /// `budget`: bytes that kept activations, φ and work space should stay within. `mixed`: see
-  /// mixed_convolution_kernels.
+  /// mixed_convolution_kernels. `pool`: computes what is worth sharing out; not owned.
   Truncation(const NeuronLocalSize& size, const Layout& theta_layout, InstructionSet set, bool mixed,
-             std::int64_t budget);
+             std::int64_t budget, ThreadPool& pool);
 
   /// Engine::truncation, on sizes that have been checked.
   TruncationResult run(const Architecture& architecture, const std::vector<double>& theta,

@@ -6,24 +6,26 @@ namespace outerloop::rule::fused {
 namespace {
 
 template <class Real>
-std::int64_t most_channels(const Parameters<Real>& p) {
-  return std::max({p.top_in.padded, p.top_out.padded, p.hidden.front().in.padded,
-                   static_cast<std::int64_t>(p.features_beta.size()), p.lanes()});
+std::int64_t most_channels(Parameters<Real>& p) {
+  std::int64_t most = std::max({p.top_in.padded, p.top_out.padded, p.hidden.front().in.padded,
+                                static_cast<std::int64_t>(p.features_beta.size()), p.lanes()});
+  for (const auto position : {Position::bottom, Position::middle, Position::top})
+    most = std::max(most, p.readouts(position).padded);
+  return most;
 }
 
 }  // namespace
 
 template <class Real>
 UpdateRule<Real>::UpdateRule(const NeuronLocalSize& size, const Layout& theta_layout, InstructionSet set,
-                             bool mixed)
-    : set_(set),
-      kernels_(set, mixed),
+                             bool mixed, ThreadPool& pool)
+    : kernels_(set, mixed, pool),
       parameters_(size, theta_layout, kernels_.lanes),
-      shared_(most_channels(parameters_)),
-      base_model_(set),
+      shared_(most_channels(parameters_), pool),
+      base_model_(set, &pool),
       top_(kernels_, parameters_, shared_),
       hidden_(kernels_, parameters_, shared_),
-      weight_change_(set) {}
+      weight_change_(set, &pool) {}
 
 template <class Real>
 HiddenSize UpdateRule<Real>::hidden_size(std::size_t l) const {
@@ -91,13 +93,16 @@ void UpdateRule<Real>::take_workspace(Arena<Real>& arena, bool with_backward) {
     largest = std::max(largest, units(l - 1) * units(l));
     part = std::max(part, weight_change_.workspace_numbers(change_size(l)));
   }
-  kernel = std::max(kernel, product_workspace(kernels_.products, std::max(widest, error_row)));
+  kernel = std::max(kernel, kernels_.products.workspace_per_thread(std::max(widest, error_row)));
   workspace_ = arena.take(part);
-  shared_.kernel = arena.take(kernel + kSlack);
+  shared_.kernel_numbers = aligned_numbers<Real>(kernel + kSlack);
+  shared_.kernel = arena.take(shared_.kernel_numbers * shared_.pool.threads());
   d_ = arena.take(widest * error_row + kSlack);
   change_ = arena.take(largest);
   bias_ = arena.take(widest);
   if (!with_backward) return;
+  const std::int64_t blocks = std::min(kMostBlocks, (widest + kBlockLines - 1) / kBlockLines);
+  shared_.partial_weights = arena.take(blocks * parameters_.most_weights());
   d_error_ = arena.take(widest * error_row + kSlack);
   d_constants_ = arena.take(widest * kConstantChannels);
   auto &d_x = d_activations_.x, &d_z = d_activations_.z;

@@ -31,7 +31,8 @@ template <class Real>
 class UpdateRule {
  public:
   /// `mixed`: see mixed_convolution_kernels.
-  UpdateRule(const NeuronLocalSize& size, const Layout& theta_layout, InstructionSet set, bool mixed);
+  UpdateRule(const NeuronLocalSize& size, const Layout& theta_layout, InstructionSet set, bool mixed,
+             ThreadPool& pool);
 
   Parameters<Real>& parameters() { return parameters_; }
   Shared<Real>& shared() { return shared_; }
@@ -71,7 +72,6 @@ class UpdateRule {
                const PhiPointers<Real>& d_phi);
   void hidden_backward(std::size_t l, const StepKept<Real>& kept, const PhiPointers<Real>& d_phi);
 
-  InstructionSet set_;
   Kernels<Real> kernels_;
   Parameters<Real> parameters_;
   Shared<Real> shared_;

@@ -132,8 +132,8 @@ using detail::Letters;
 using detail::Scratch;
 
 template <class Real>
-WeightChange<Real>::WeightChange(InstructionSet set)
-    : products_(product_kernels<Real>(set)), terms_(weight_term_kernels<Real>(set)) {}
+WeightChange<Real>::WeightChange(InstructionSet set, ThreadPool* pool)
+    : products_(set, pool), terms_(weight_term_kernels<Real>(set)) {}
 
 template <class Real>
 std::int64_t WeightChange<Real>::kept_numbers(const WeightChangeSize& size) const {
@@ -147,7 +147,7 @@ template <class Real>
 std::int64_t WeightChange<Real>::workspace_numbers(const WeightChangeSize& size) const {
   const Letters l(size);
   Arena<Real> arena;
-  arena.take(product_workspace(products_, l.longest_sum()));
+  arena.take(products_.workspace(l.longest_sum()));
   Columns<Real>(arena, l);
   const std::int64_t both = arena.used();
   Scratch<Real>(arena, l, detail::lower_readout(terms_, l), detail::upper_readout(terms_, l));

@@ -53,7 +53,8 @@ struct WeightChangeGradient {
 template <class Real>
 class WeightChange {
  public:
-  explicit WeightChange(InstructionSet set);
+  /// `pool` null: on the caller's thread.
+  explicit WeightChange(InstructionSet set, ThreadPool* pool = nullptr);
 
   std::int64_t kept_numbers(const WeightChangeSize& size) const;
   std::int64_t workspace_numbers(const WeightChangeSize& size) const;
@@ -68,7 +69,7 @@ class WeightChange {
                 Real* d_delta, const WeightChangeGradient<Real>& gradient, Real* workspace) const;
 
  private:
-  const ProductKernels<Real>& products_;
+  Products<Real> products_;
   const WeightTermKernels<Real>& terms_;
 };
 

@@ -141,14 +141,14 @@ struct Layer {
   Columns<Real> columns;
 
   /// Takes its workspace from `arena`, and what is kept from `keeper`, which may be the same.
-  Layer(const Letters& letters, const ProductKernels<Real>& products, const WeightTermKernels<Real>& terms,
+  Layer(const Letters& letters, const Products<Real>& products, const WeightTermKernels<Real>& terms,
         const WeightChangeInput<Real>& in, Arena<Real>& arena, Arena<Real>* keeper)
       : l(letters),
         kernels(terms),
         lower(lower_readout(terms, l)),
         upper(upper_readout(terms, l)),
         input(in),
-        multiply{products, arena.take(product_workspace(products, l.longest_sum()))},
+        multiply{products, arena.take(products.workspace(l.longest_sum()))},
         kept(*keeper, l, lower, upper),
         columns(arena, l) {}
 

@@ -78,7 +78,7 @@ void check_features(InstructionSet set, const FeatureCase& k) {
   Values d_in = with_slack(d), z_in = with_slack(z), f(at(k.rows() * padded) + kSlack), rms(at(k.rows()));
   Values sum(at(padded)), squares(at(padded));
   Features<double> forward;
-  forward.units = k.units;
+  forward.units = forward.last = k.units;
   forward.batch = k.batch;
   forward.delta = forward.d_row = k.delta;
   forward.padded = padded;
@@ -125,7 +125,7 @@ void check_features(InstructionSet set, const FeatureCase& k) {
   const Values a = normal_numbers(padded, 7), zero(at(padded));
   Values d_d(at(k.rows() * k.delta) + kSlack), d_x(at(k.rows())), d_z(at(k.rows()));
   FeaturesBackward<double> backward;
-  backward.units = k.units;
+  backward.units = backward.last = k.units;
   backward.batch = k.batch;
   backward.delta = backward.d_row = k.delta;
   backward.padded = padded;
