@@ -108,6 +108,7 @@ std::vector<Answer> Coordinator::handle(int from, const std::string& bytes, doub
     member->last_heard = now;
     if (!message.has_evaluated()) evaluations_.take_back(from);
     if (message.signalled()) request_stop(StopReason::signal);
+    take_given_up(from, message);  // before what may complete a checkpoint
     if (message.has_streams()) keep_streams(from, message);
     switch (message.kind_case()) {
       case proto::WorkerMessage::kHello:
@@ -151,6 +152,8 @@ void Coordinator::on_hello(int from, Member& member, const proto::Hello& hello, 
                      "same bits everywhere; set engine.instruction_set to what all hosts have",
                      hello.engine(), hello.instruction_set(), rule.engine, rule.instruction_set),
          now);
+  else if (!options_.deterministic)
+    membership_.even_out();
 }
 
 std::string Coordinator::refusal(const proto::WorkerMessage& message,
@@ -221,7 +224,9 @@ void Coordinator::apply_batch(double now) {
   if (evaluations_.due(update()) && !stopping()) begin_evaluation();
   if (options_.updates > 0 && update() >= options_.updates) request_stop(StopReason::updates);
   const bool due = options_.checkpoint_every > 0 && update() - collected_at_ >= options_.checkpoint_every;
-  if (due && stop_reason_ == StopReason::none && !collection_.under_way()) begin_collection();
+  // Streams can change hands only where all of them are known.
+  const bool uneven = options_.deterministic && membership_.uneven();
+  if ((due || uneven) && stop_reason_ == StopReason::none && !collection_.under_way()) begin_collection();
 }
 
 void Coordinator::begin_collection() {
@@ -240,6 +245,14 @@ void Coordinator::keep_streams(int from, const proto::WorkerMessage& message) {
   finish_collection();
 }
 
+/// What a worker was asked to give up goes on elsewhere, from where it stands.
+void Coordinator::take_given_up(int from, const proto::WorkerMessage& message) {
+  for (const auto& stream : message.given_up()) {
+    const auto state = from_message(stream);
+    if (membership_.take_back(from, state)) collection_.keep(-1, {state});
+  }
+}
+
 /// In deterministic mode this comes before the next gradient of the last worker asked, so θ is still the one
 /// that the streams were asked for at.
 void Coordinator::finish_collection() {
@@ -249,7 +262,15 @@ void Coordinator::finish_collection() {
   mark_ = learner_.mark();
   mark_.state.seconds = seconds(now_);
   mark_.state.streams = collection_.states();
-  if (wanted_stop_ == StopReason::none) observer_.on_checkpoint(snapshot());
+  if (wanted_stop_ == StopReason::none) {
+    observer_.on_checkpoint(snapshot());
+    if (options_.deterministic && membership_.uneven()) {
+      deal_anew(mark_.state.streams);
+      observer_.on_warning(fmt::format("a worker has joined: {} workers share the streams from update {} on",
+                                       membership_.active(), update()));
+      observer_.on_rollback(update());
+    }
+  }
   settle_stop();
 }
 
@@ -298,13 +319,7 @@ void Coordinator::roll_back(double now) {
   learner_.rewind(mark_);
   evaluations_.cancel_after(update());
   if (evaluated_ && *evaluated_ > update()) evaluated_.reset();
-  batch_.clear();
-  order_.clear();
-  skipped_.clear();
-  collection_.cancel();
-  collection_.keep(-1, mark_.state.streams);
-  membership_.deal(mark_.state.streams);
-  ++segment_;
+  deal_anew(mark_.state.streams);
   start_ = now;
   start_seconds_ = mark_.state.seconds;
   start_gradients_ = gradients();
@@ -315,6 +330,18 @@ void Coordinator::roll_back(double now) {
   // A limit that was reached is reached again; other reasons to stop still hold, and here the run can.
   if (wanted_stop_ != StopReason::none && wanted_stop_ != StopReason::updates) stop(wanted_stop_);
   wanted_stop_ = StopReason::none;
+}
+
+/// Every stream to a worker anew, as it stood when the present θ was new. What has been computed with this θ
+/// so far is dropped, and what is on its way refused: all of it comes again.
+void Coordinator::deal_anew(const std::vector<store::StreamState>& states) {
+  batch_.clear();
+  order_.clear();
+  skipped_.clear();
+  collection_.cancel();
+  collection_.keep(-1, states);
+  membership_.deal(states);
+  ++segment_;
 }
 
 void Coordinator::tick(double now) {
@@ -382,8 +409,11 @@ Answer Coordinator::answer(int to, Member& member) {
     message.set_send_streams(collection_.awaits(to));
     for (const auto& state : member.to_assign) *message.add_assign() = to_message(state);
     message.mutable_restart()->Add(member.to_restart.begin(), member.to_restart.end());
+    message.mutable_give_up()->Add(member.to_give_up.begin(), member.to_give_up.end());
+    member.giving_up.insert(member.giving_up.end(), member.to_give_up.begin(), member.to_give_up.end());
     member.to_assign.clear();
     member.to_restart.clear();
+    member.to_give_up.clear();
     if (piece) {
       add_piece(*piece, member, message, result.frame.floats);
     } else if (!pause && member.theta_version != update()) {

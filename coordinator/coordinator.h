@@ -118,6 +118,7 @@ class Coordinator {
   void refuse(int from, const proto::Gradient& gradient, const std::string& cause);
   void apply_batch(double now);
   void keep_streams(int from, const proto::WorkerMessage& message);
+  void take_given_up(int from, const proto::WorkerMessage& message);
   void begin_collection();
   void finish_collection();
   void begin_evaluation();
@@ -126,6 +127,7 @@ class Coordinator {
   void settle_stop();
   void lose(int worker, const std::string& why, double now);
   void roll_back(double now);
+  void deal_anew(const std::vector<store::StreamState>& states);
   Answer answer(int to, Member& member);
   void add_piece(const EvaluationPiece& piece, Member& member, proto::CoordinatorMessage& message,
                  std::vector<float>& floats) const;

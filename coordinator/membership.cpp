@@ -1,6 +1,7 @@
 #include "coordinator/membership.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "common/rule/error.h"
 
@@ -46,6 +47,8 @@ void Membership::deal(const std::vector<store::StreamState>& states) {
     member.streams.clear();
     member.to_assign.clear();
     member.to_restart.clear();
+    member.to_give_up.clear();
+    member.giving_up.clear();
     member.theta_version = -1;
     member.evaluated_version = -1;
     if (member.active()) active.push_back(&member);
@@ -60,6 +63,77 @@ void Membership::deal(const std::vector<store::StreamState>& states) {
   }
 }
 
+/// The active member that keeps the fewest streams.
+Member* Membership::poorest() {
+  Member* poorest = nullptr;
+  for (auto& [number, member] : members_)
+    if (member.active() && (poorest == nullptr || member.kept() < poorest->kept())) poorest = &member;
+  return poorest;
+}
+
+bool Membership::uneven() const {
+  std::size_t fewest = std::numeric_limits<std::size_t>::max(), most = 0;
+  for (const auto& [number, member] : members_) {
+    if (!member.active()) continue;
+    fewest = std::min(fewest, member.streams.size());
+    most = std::max(most, member.streams.size());
+  }
+  return most >= 2 && fewest <= most - 2;
+}
+
+void Membership::move_one(Member& from, Member& to) {
+  if (!from.to_assign.empty()) {
+    auto state = std::move(from.to_assign.back());
+    from.to_assign.pop_back();
+    from.streams.erase(std::find(from.streams.begin(), from.streams.end(), state.stream));
+    to.streams.push_back(state.stream);
+    to.to_assign.push_back(std::move(state));
+    return;
+  }
+  const auto leaving = [&](std::uint32_t stream) {
+    return std::count(from.to_give_up.begin(), from.to_give_up.end(), stream) > 0 ||
+           std::count(from.giving_up.begin(), from.giving_up.end(), stream) > 0;
+  };
+  const auto last = std::find_if_not(from.streams.rbegin(), from.streams.rend(), leaving);
+  OUTERLOOP_CHECK(last != from.streams.rend(), "a member that keeps no stream is to give one up");
+  from.to_give_up.push_back(*last);
+}
+
+void Membership::even_out() {
+  std::vector<std::pair<Member*, std::size_t>> will_have;
+  std::size_t moving = 0;
+  for (auto& [number, member] : members_) {
+    if (!member.active()) continue;
+    will_have.emplace_back(&member, member.kept());
+    moving += member.streams.size() - member.kept();
+  }
+  if (will_have.empty()) return;
+  const auto fewer = [](const auto& a, const auto& b) { return a.second < b.second; };
+  // What is on its way already goes to those with the fewest.
+  for (; moving > 0; --moving) ++std::min_element(will_have.begin(), will_have.end(), fewer)->second;
+  for (;;) {
+    const auto poor = std::min_element(will_have.begin(), will_have.end(), fewer);
+    const auto rich = std::max_element(will_have.begin(), will_have.end(), fewer);
+    if (rich->second < poor->second + 2) return;
+    move_one(*rich->first, *poor->first);
+    --rich->second;
+    ++poor->second;
+  }
+}
+
+bool Membership::take_back(int worker, const store::StreamState& state) {
+  Member& giver = members_.at(worker);
+  const auto asked = std::find(giver.giving_up.begin(), giver.giving_up.end(), state.stream);
+  if (asked == giver.giving_up.end()) return false;
+  giver.giving_up.erase(asked);
+  giver.streams.erase(std::find(giver.streams.begin(), giver.streams.end(), state.stream));
+  note_task(state.stream, state.task);
+  Member* heir = poorest();
+  heir->streams.push_back(state.stream);
+  heir->to_assign.push_back(state);
+  return true;
+}
+
 void Membership::note_task(std::uint32_t stream, std::uint32_t task) {
   std::uint32_t& newest = task_of_[stream];
   newest = std::max(newest, task);
@@ -71,15 +145,14 @@ std::vector<store::StreamState> Membership::lose(int worker) {
   if (!gone.active()) return orphans;
   gone.lost = true;
   gone.to_assign.clear();
+  gone.to_give_up.clear();
+  gone.giving_up.clear();
   for (const std::uint32_t stream : gone.streams) {
     store::StreamState state;
     state.stream = stream;
     state.task = ++task_of_[stream];
     orphans.push_back(state);
-    Member* heir = nullptr;
-    for (auto& [number, member] : members_)
-      if (member.active() && (heir == nullptr || member.streams.size() < heir->streams.size()))
-        heir = &member;
+    Member* heir = poorest();
     if (heir == nullptr) continue;
     heir->streams.push_back(stream);
     heir->to_assign.push_back(std::move(state));

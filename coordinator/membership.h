@@ -22,8 +22,12 @@ struct Member {
   std::vector<std::uint32_t> streams;         ///< that it works on
   std::vector<store::StreamState> to_assign;  ///< goes out with the next answer
   std::vector<std::uint32_t> to_restart;      ///< likewise: streams that begin their next task
+  std::vector<std::uint32_t> to_give_up;      ///< likewise: streams that another worker is to have
+  std::vector<std::uint32_t> giving_up;       ///< asked for, but not there yet
 
   bool active() const { return !lost && !farewell; }
+  /// Streams that it is to keep.
+  std::size_t kept() const { return streams.size() - to_give_up.size() - giving_up.size(); }
 };
 
 class Membership {
@@ -33,7 +37,7 @@ class Membership {
 
   /// The member of that number; nullptr for a stranger.
   Member* find(int worker);
-  /// Takes in a new worker, without streams for now: it gets those of the next one that is lost.
+  /// Takes in a new worker, without streams for now.
   Member& admit(int worker, double now);
   const std::map<int, Member>& members() const { return members_; }
 
@@ -46,6 +50,15 @@ class Membership {
   /// Takes all streams away and deals them out anew, in turn, to the active members.
   void deal(const std::vector<store::StreamState>& states);
 
+  /// Some active member has two streams more than another.
+  bool uneven() const;
+  /// Moves streams to active members with fewer, until no two differ by more than one. A stream that its
+  /// worker has not heard of moves at once; any other is asked back, and moves when it comes.
+  void even_out();
+  /// A stream that `worker` was asked to give up has come: it goes to the active member with the fewest.
+  /// False for any other stream.
+  bool take_back(int worker, const store::StreamState& state);
+
   /// Notes the task that a stream is in, so that another worker can begin the next one if this one is lost.
   void note_task(std::uint32_t stream, std::uint32_t task);
 
@@ -57,6 +70,9 @@ class Membership {
   std::vector<int> silent(double now, double deadline) const;
 
  private:
+  Member* poorest();
+  void move_one(Member& from, Member& to);
+
   std::map<int, Member> members_;
   std::map<std::uint32_t, std::uint32_t> task_of_;  ///< newest task of each stream
 };

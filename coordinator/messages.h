@@ -5,7 +5,7 @@
 
 namespace outerloop::coordinator {
 
-inline constexpr std::uint32_t kProtocol = 3;
+inline constexpr std::uint32_t kProtocol = 4;
 
 store::StreamState from_message(const proto::StreamState& message);
 proto::StreamState to_message(const store::StreamState& state);

@@ -81,6 +81,7 @@ std::optional<net::Frame> Worker::handle(const std::string& bytes) {
 void Worker::adopt(const proto::CoordinatorMessage& message, const std::vector<float>& theta) {
   if (message.segment() != segment_) {
     streams_.clear();
+    given_up_.clear();
     send_streams_ = false;
   }
   segment_ = message.segment();
@@ -95,9 +96,20 @@ void Worker::adopt(const proto::CoordinatorMessage& message, const std::vector<f
       // Where the refused gradient was its task's last, the next has begun already.
       if (work.stream.state().stream == restarted && work.stream.state().task == work.before.task)
         work.stream.begin_next_task();
+  for (const std::uint32_t stream : message.give_up()) give_up(stream);
   for (const auto& state : message.assign())
     streams_.push_back({Stream(context_, coordinator::from_message(state)), -1, {}});
   send_streams_ = send_streams_ || message.send_streams();
+}
+
+void Worker::give_up(std::uint32_t stream) {
+  std::vector<Work> others;
+  for (auto& work : streams_)
+    if (work.stream.state().stream == stream)
+      given_up_.push_back(work.stream.state());
+    else
+      others.push_back(std::move(work));
+  streams_.swap(others);
 }
 
 /// The stream whose turn it is; nullptr where this θ has nothing left to be computed with it.
@@ -114,7 +126,7 @@ net::Frame Worker::wait() {
   pause_ = std::clamp(2.0 * pause_, kShortestPause, longest);
   proto::WorkerMessage message;
   message.set_waiting(true);
-  if (send_streams_) add_streams(message);
+  report_streams(message);
   return frame(std::move(message), {});
 }
 
@@ -145,7 +157,7 @@ net::Frame Worker::next_gradient(Work& work) {
     floats.reserve(step.result.d_theta.size());
     for (const double value : step.result.d_theta) floats.push_back(static_cast<float>(scale * value));
   }
-  if (send_streams_) add_streams(message);
+  report_streams(message);
   return frame(std::move(message), std::move(floats));
 }
 
@@ -167,7 +179,7 @@ net::Frame Worker::evaluate(const proto::Piece& piece, const std::vector<float>&
   evaluated.set_meta_objective(evaluation.meta_objective);
   evaluated.set_accuracy(evaluation.accuracy);
   evaluated.set_seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  if (send_streams_) add_streams(message);
+  report_streams(message);
   return frame(std::move(message), {});
 }
 
@@ -182,13 +194,17 @@ net::Frame Worker::farewell() {
   pause_ = 0.0;
   proto::WorkerMessage message;
   message.set_farewell(true);
-  add_streams(message);
+  send_streams_ = true;
+  report_streams(message);
   return frame(std::move(message), {});
 }
 
-/// In deterministic mode as they stood when the coordinator's θ was new: a truncation since then is repeated
-/// by whoever goes on from there.
-void Worker::add_streams(proto::WorkerMessage& message) {
+/// Those that it no longer has, and all that it has where they were asked for: in deterministic mode as they
+/// stood when the coordinator's θ was new, so that a truncation since then is repeated by whoever goes on.
+void Worker::report_streams(proto::WorkerMessage& message) {
+  for (const auto& state : given_up_) *message.add_given_up() = coordinator::to_message(state);
+  given_up_.clear();
+  if (!send_streams_) return;
   send_streams_ = false;
   message.set_has_streams(true);
   for (const auto& work : streams_) {

@@ -64,12 +64,14 @@ class Worker {
   net::Frame wait();
   net::Frame farewell();
   net::Frame frame(proto::WorkerMessage message, std::vector<float> floats) const;
-  void add_streams(proto::WorkerMessage& message);
+  void give_up(std::uint32_t stream);
+  void report_streams(proto::WorkerMessage& message);
 
   StreamContext context_;
   WorkerOptions options_;
   const Evaluator* evaluator_;
   std::vector<Work> streams_;
+  std::vector<store::StreamState> given_up_;  ///< to be sent with the next message
   std::size_t next_ = 0;
   std::vector<double> theta_;
   std::int64_t theta_version_ = -1;      ///< of theta_

@@ -273,6 +273,67 @@ TEST_CASE("a newcomer is taken in by its hello, waits, and gets the streams of t
   CHECK(answer.assign(0).task() == 1);
 }
 
+TEST_CASE(
+    "a newcomer gets its share of the streams at once, those that others work on from where they stand") {
+  auto o = options();
+  o.streams = 6;
+  o.batch = 100;
+  Fixture f(o);  // 0, 2, 4 and 1, 3, 5
+  f.one(1, hello());
+  // Worker 2 has not heard of its streams yet: one of them goes over without a question. Another is asked
+  // for.
+  const auto untold = read(f.one(3, hello()));
+  REQUIRE(untold.assign_size() == 1);
+  CHECK(untold.assign(0).stream() == 5);
+  CHECK(read(f.one(2, hello())).assign_size() == 2);
+  const auto asked = read(f.one(1, gradient_bytes(0)));
+  REQUIRE(asked.give_up_size() == 1);
+  CHECK(asked.give_up(0) == 4);
+  // What it was not asked for it keeps, whatever it says.
+  auto message = gradient(0);
+  for (const std::uint32_t stream : {2u, 4u, 4u, 77u}) {
+    auto& given = *message.add_given_up();
+    given.set_stream(stream);
+    given.set_task(3);
+    given.set_step(12);
+    given.add_phi(0.5);
+  }
+  CHECK(read(f.one(1, bytes_of(message, {0.0f, 0.0f, 0.0f}))).give_up_size() == 0);
+  const auto taken = read(f.one(3, gradient_bytes(0)));
+  REQUIRE(taken.assign_size() == 1);
+  CHECK(taken.assign(0).stream() == 4);
+  CHECK(taken.assign(0).task() == 3);
+  CHECK(taken.assign(0).step() == 12);
+  CHECK(taken.assign(0).phi_size() == 1);
+  CHECK(f.coordinator.snapshot().streams.at(4).step == 12);  // also where the newcomer never speaks again
+}
+
+TEST_CASE("a stream that was asked back is its worker's until it comes, and then anyone's") {
+  auto o = options();
+  o.streams = 4;
+  o.batch = 100;
+  Fixture f(o);  // 0, 2 and 1, 3
+  for (const int worker : {1, 2, 3}) f.one(worker, hello());
+  REQUIRE(read(f.one(1, gradient_bytes(0))).give_up(0) == 2);
+  proto::WorkerMessage failure;
+  failure.mutable_failure()->set_message("its disk is gone");
+  SECTION("its worker is lost before") {
+    f.coordinator.handle(1, bytes_of(failure), 1.0);
+    // Streams 0 and 2 begin their next task, with those that have the fewest.
+    const auto answer = read(f.one(3, gradient_bytes(0)));
+    REQUIRE(answer.assign_size() == 2);
+    for (const auto& state : answer.assign()) CHECK((state.task() == 1 && state.phi_size() == 0));
+  }
+  SECTION("the newcomer is lost before") {
+    f.coordinator.handle(3, bytes_of(failure), 1.0);
+    auto message = gradient(0);
+    message.add_given_up()->set_stream(2);
+    const auto answer = read(f.one(1, bytes_of(message, {0.0f, 0.0f, 0.0f})));
+    REQUIRE(answer.assign_size() == 1);
+    CHECK(answer.assign(0).stream() == 2);
+  }
+}
+
 TEST_CASE("a lost worker's stream is in the next checkpoint at its next task, whoever works on it") {
   auto o = options();
   o.checkpoint_every = 1;

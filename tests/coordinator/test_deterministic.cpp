@@ -215,6 +215,38 @@ TEST_CASE("a worker without streams may go without a rollback") {
   CHECK(f.coordinator.pending() == 1);
 }
 
+TEST_CASE("a newcomer gets its share of the streams with the next update, as they stood when its θ was new") {
+  Fixture f;
+  f.send(3, hello());
+  CHECK(f.answer.assign_size() == 0);
+  f.one_update();
+  CHECK(f.answer.send_streams());
+  f.send(1, f.gradient(0), {1.0f});  // on its way before it was asked: this will be computed again
+  f.send_streams(1, 5);
+  CHECK(f.answer.segment() == 0);
+  f.send_streams(2, 6);
+  REQUIRE(f.recorder.checkpoints.size() == 1);
+  CHECK(f.recorder.checkpoints[0].rule.update == 1);
+  CHECK(f.recorder.rollbacks == std::vector<std::int64_t>{1});
+  CHECK(f.coordinator.update() == 1);
+  CHECK(f.coordinator.pending() == 0);
+  CHECK(f.coordinator.workers_lost() == 0);
+  CHECK(f.answer.segment() == 1);
+  REQUIRE(f.answer.assign_size() == 1);
+  CHECK(f.answer.assign(0).stream() == 1);
+  CHECK(f.answer.assign(0).task() == 6);
+  f.send(3, waiting());
+  REQUIRE(f.answer.assign_size() == 1);
+  CHECK(f.answer.assign(0).stream() == 2);
+  CHECK(f.answer.assign(0).task() == 5);
+  f.send(1, waiting());
+  CHECK(f.answer.assign_size() == 2);
+  // Once is enough.
+  f.one_update();
+  CHECK_FALSE(f.answer.send_streams());
+  CHECK(f.coordinator.update() == 2);
+}
+
 TEST_CASE("a stop in the middle of an update first asks where the streams stood at its θ") {
   Fixture f;
   f.one_update();

@@ -15,6 +15,9 @@ constexpr double kTick = 0.1;                  // seconds between the coordinato
 constexpr double kLongest = 3000.0;            // virtual seconds of a whole job
 constexpr std::int64_t kMostEvents = 5000000;  // of a whole job
 constexpr std::size_t kMostBytes = 200000;     // of one message here: φ of 64 streams is below
+// Until a newcomer has streams: who has some to give may be silent for a deadline.
+constexpr double kLongestIdle = 1.2;          // virtual seconds, asynchronous
+constexpr std::int64_t kMostIdleUpdates = 3;  // deterministic
 
 proto::WorkerMessage parsed(const net::Frame& frame) {
   proto::WorkerMessage message;
@@ -104,6 +107,7 @@ Job::End Job::serve(const store::Checkpoint& start) {
   coordinator_ = std::make_unique<coordinator::Coordinator>(options, start, numbers, *ledger_, agenda_.now());
   ledger_->watch(*coordinator_);
   plan_tick();
+  plan_joins();
   while (!coordinator_->finished()) {
     agenda_.step();
     check_bounds();
@@ -158,12 +162,21 @@ int Job::start_worker() {
   return number;
 }
 
+void Job::plan_joins() {
+  for (std::int64_t i = 0; i < scenario_.joins; ++i)
+    agenda_.at(agenda_.now() + dice_.uniform(0.0, 0.5), [this] {
+      say(fmt::format("worker {} joins", next_worker_));
+      start_worker();
+    });
+}
+
 void Job::plan_tick() {
   agenda_.at(agenda_.now() + kTick, [this] {
     const auto segment = coordinator_->segment();
     coordinator_->tick(agenda_.now());
     report_.rollbacks += coordinator_->segment() - segment;
     ledger_->check();
+    check_shares();
     plan_tick();
   });
 }
@@ -206,6 +219,10 @@ void Job::arrive_up(int number, const std::string& bytes) {
   const auto frame = net::decode(bytes);
   const auto message = parsed(frame);
   const auto segment = coordinator_->segment();
+  if (message.has_hello()) {
+    workers_.at(number)->joined = agenda_.now();
+    workers_.at(number)->joined_at = coordinator_->update();
+  }
   if (trace_ && !message.waiting())
     say(fmt::format("from {}: {}", number, message.ShortDebugString().substr(0, 160)));
   ledger_->before(number, message, frame.floats);
@@ -271,6 +288,23 @@ void Job::check_bounds() const {
   // at a worker.
   if (coordinator_->evaluations().under_way() > 2 * coordinator_->membership().members().size() + 1)
     throw Violation("more evaluations under way than workers can be at");
+}
+
+/// Nobody stays without streams for long while another has two.
+void Job::check_shares() const {
+  if (coordinator_->stopping()) return;
+  const auto& members = coordinator_->membership().members();
+  const bool spare = std::any_of(members.begin(), members.end(), [](const auto& entry) {
+    return entry.second.active() && entry.second.streams.size() >= 2;
+  });
+  for (const auto& [number, member] : members) {
+    if (!spare || !member.active() || !member.streams.empty()) continue;
+    const auto& worker = *workers_.at(number);
+    const bool late = scenario_.options.deterministic
+                          ? coordinator_->update() >= worker.joined_at + kMostIdleUpdates
+                          : agenda_.now() > worker.joined + kLongestIdle;
+    if (late) throw Violation(fmt::format("worker {} has joined, but has no streams", number));
+  }
 }
 
 void Job::verify_end() {

@@ -54,7 +54,9 @@ class Job {
     double last_up = 0.0;          ///< arrival of its newest message; order within a pair is kept
     double last_down = 0.0;        ///< likewise of the newest answer
     std::shared_ptr<bool> flying;  ///< cleared where a message is lost with its sender
-    int under_way = 0;             ///< messages and answers between it and the coordinator
+    double joined = 0.0;
+    std::int64_t joined_at = 0;  ///< update
+    int under_way = 0;           ///< messages and answers between it and the coordinator
   };
   enum class End { died, stopped };
 
@@ -64,6 +66,7 @@ class Job {
   void release_all();
   void keep(store::Checkpoint checkpoint);
   int start_worker();
+  void plan_joins();
   void plan_tick();
   void send_up(int number, net::Frame frame);
   void arrive_up(int number, const std::string& bytes);
@@ -72,6 +75,7 @@ class Job {
   void take_off(VirtualWorker& worker, std::size_t bytes) const;
   void kill(int number, bool with_message);
   void check_bounds() const;
+  void check_shares() const;
   void verify_end();
   bool fault(double probability);
   void say(const std::string& line) const;

@@ -21,6 +21,12 @@ coordinator::EvaluationOptions draw_evaluation(std::uint64_t seed) {
   return evaluation;
 }
 
+/// Likewise.
+std::int64_t draw_joins(std::uint64_t seed) {
+  Dice dice(seed ^ 0x701e);
+  return dice.happens(0.3) ? dice.log_uniform(1, 4) : 0;
+}
+
 }  // namespace
 
 Scenario draw_scenario(std::uint64_t seed) {
@@ -44,6 +50,7 @@ Scenario draw_scenario(std::uint64_t seed) {
   o.max_failures = dice.happens(0.2) ? 1 : 1000;
   o.deadline = 0.4;
   o.evaluation = draw_evaluation(seed);
+  s.joins = draw_joins(seed);
   s.max_length = dice.log_uniform(1, 4);
   s.disk = o.streams <= 4 && dice.happens(0.04);
   s.slowest_message = dice.happens(0.3) ? 0.1 : 0.005;

@@ -41,6 +41,7 @@ struct Scenario {
   double dies_while_writing = 0.0;  ///< per checkpoint
   double signal = 0.0;              ///< per message sent
   double replaced = 0.0;            ///< a dead worker, by a new one
+  std::int64_t joins = 0;           ///< workers that join each start late
 
   // Seconds of virtual time.
   double slowest_message = 0.01;

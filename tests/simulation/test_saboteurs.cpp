@@ -107,6 +107,25 @@ struct FalseVersion : Saboteur {
   std::int64_t newest = 0;
 };
 
+/// A stream that changes hands begins its next task instead of going on in its own.
+struct GivenUpElsewhere : Saboteur {
+  int to_coordinator(proto::WorkerMessage& message, std::vector<float>&) override {
+    for (auto& stream : *message.mutable_given_up()) {
+      stream.set_task(stream.task() + 1);
+      stream.set_step(0);
+      stream.clear_phi();
+    }
+    return 1;
+  }
+};
+
+/// Workers keep what they are asked to give up.
+struct NothingGivenUp : Saboteur {
+  void to_worker(proto::CoordinatorMessage& message, std::vector<float>&) override {
+    message.clear_give_up();
+  }
+};
+
 /// Gradients vanish on their way: what the coordinator gets says only that the worker waits.
 struct Vanishing : Saboteur {
   int to_coordinator(proto::WorkerMessage& message, std::vector<float>& floats) override {
@@ -192,6 +211,12 @@ TEST_CASE("a wrong φ, lost moments of Adam, or a wrong θ shows in θ's bits at
 TEST_CASE("a refused gradient whose stream goes on in its task is caught") {
   std::string said;
   CHECK(caught<RestartForgotten>(true, "wrong place", said) > 20);
+}
+
+TEST_CASE("a stream that changes hands in the wrong place, or not at all, is caught") {
+  std::string said;
+  CHECK(caught<GivenUpElsewhere>(false, "wrong place", said) > 5);
+  CHECK(caught<NothingGivenUp>(false, "has no streams", said) > 2);
 }
 
 TEST_CASE("a false version and a vanished gradient are caught") {

@@ -148,6 +148,44 @@ TEST_CASE(
   CHECK(message.waiting());  // stream 4 is another's now
 }
 
+TEST_CASE("a stream that is asked back is sent as it stands, and not worked on any more") {
+  tests::ToyEngine engine(kParameters);
+  const auto tasks = tests::toy_tasks(1);
+  Worker worker({engine, tasks, 1, 1, 1}, {0.0, "here", 1, 10.0});
+  proto::WorkerMessage message;
+  const auto hand = [&](const proto::CoordinatorMessage& answer, std::size_t floats) {
+    const auto frame = worker.handle(net::encode({answer.SerializeAsString(), std::vector<float>(floats)}));
+    REQUIRE(frame.has_value());
+    REQUIRE(message.ParseFromString(frame->header));
+  };
+  proto::CoordinatorMessage first;
+  for (const std::uint32_t stream : {4u, 7u}) first.add_assign()->set_stream(stream);
+  hand(first, kParameters);
+  CHECK(message.gradient().stream() == 4);
+  proto::CoordinatorMessage asked;
+  for (const std::uint32_t stream : {4u, 99u}) asked.add_give_up(stream);
+  hand(asked, 0);
+  REQUIRE(message.given_up_size() == 1);
+  CHECK(message.given_up(0).stream() == 4);
+  CHECK(message.given_up(0).step() == 1);
+  CHECK(message.given_up(0).phi_size() > 0);
+  const proto::CoordinatorMessage go_on;
+  for (int i = 0; i < 3; ++i) {
+    CHECK(message.gradient().stream() == 7);
+    hand(go_on, 0);
+    CHECK(message.given_up_size() == 0);
+  }
+  proto::CoordinatorMessage last;
+  last.add_give_up(7);
+  hand(last, 0);
+  CHECK(message.waiting());
+  CHECK(message.given_up_size() == 1);
+  proto::CoordinatorMessage stop;
+  stop.set_command(proto::CoordinatorMessage::stop);
+  hand(stop, 0);
+  CHECK(message.streams_size() == 0);
+}
+
 TEST_CASE("gradients are clipped on the worker, and their norm before clipping is reported") {
   tests::ToyEngine engine(kParameters);
   const auto tasks = tests::toy_tasks(1);
