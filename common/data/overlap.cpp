@@ -47,8 +47,26 @@ bool split_by_class(const DatasetRequest& a, const DatasetRequest& b) {
   return disjoint && a.name == b.name && (a.name == "glyphs" || source_folder(a) == source_folder(b));
 }
 
+/// What a request's examples are made from: composites of glyphs and crops, the classes for training alone.
+std::vector<DatasetRequest> parts_of(const DatasetRequest& request) {
+  if (request.name != "composites") return {request};
+  DatasetRequest glyphs, crops;
+  glyphs.name = "glyphs";
+  crops.name = "crops";
+  glyphs.classes = crops.classes = ClassSplit::train;
+  return {glyphs, crops};
+}
+
+bool overlap(const DatasetRequest& a, const DatasetRequest& b) {
+  if (a.name == b.name) return share_files(a, b) && !split_by_class(a, b);
+  for (const DatasetRequest& of_a : parts_of(a))
+    for (const DatasetRequest& of_b : parts_of(b))
+      if (share_files(of_a, of_b) && !split_by_class(of_a, of_b)) return true;
+  return false;
+}
+
 void check_pair(const DatasetRequest& training, const DatasetRequest& evaluation) {
-  if (!share_files(training, evaluation) || split_by_class(training, evaluation)) return;
+  if (!overlap(training, evaluation)) return;
   throw InputError(
       "dataset " + describe(evaluation) + " is for evaluation, and training reads the same data as " +
       describe(training) +

@@ -5,6 +5,7 @@
 #include "common/data/array.h"
 #include "common/data/cache.h"
 #include "common/data/cifar.h"
+#include "common/data/composites.h"
 #include "common/data/crops.h"
 #include "common/data/digest.h"
 #include "common/data/fonts.h"
@@ -77,6 +78,21 @@ Source find_crops(const fs::path& folder) {
                        folder.string() +
                        " is damaged, nearly flat or smaller than 56 pixels: " + dataset_kind("crops").remedy);
     return set;
+  };
+  return source;
+}
+
+/// Of the fonts and photographs that glyphs and crops read by default.
+Source find_composites() {
+  const Source glyphs = find_glyphs({}), crops = find_crops(canonical_path(kBackgroundsFolder));
+  Source source;
+  source.recipe = composites_recipe() + ", " + glyphs.recipe + ", " + crops.recipe;
+  source.files = glyphs.files;
+  source.files.insert(source.files.end(), crops.files.begin(), crops.files.end());
+  source.keep_made = source.keep_resized = true;
+  source.side = kWorkingSide;
+  source.make = [make_glyphs = glyphs.make, make_crops = crops.make] {
+    return compose(make_glyphs(), make_crops());
   };
   return source;
 }
@@ -201,6 +217,9 @@ const std::vector<DatasetKind>& dataset_kinds() {
        false},
       {"crops", "crops of photographs, a class = a picture", kBackgroundsFolder, "a folder of pictures",
        "apt-get install mate-backgrounds gnome-backgrounds, or give a folder of photographs", false, false},
+      {"composites", "shapes of letters, filled with photographs, before others", "",
+       "nothing: the defaults of glyphs and crops", "apt-get install what glyphs and crops need", false,
+       false},
       {"folder", "pictures in a folder per class", "", "a folder of folders of pictures",
        "give a folder that holds CLASS/*.jpg, *.png or *.webp", true, false},
       {"imdb", "film reviews as bags of words", "", "the folder aclImdb",
@@ -228,9 +247,9 @@ const DatasetKind& dataset_kind(const std::string& name) {
 fs::path source_folder(const DatasetRequest& request) {
   const DatasetKind& kind = dataset_kind(request.name);
   if (request.path.empty() && kind.needs_path) throw InputError(request.name + ": no path: " + kind.remedy);
-  if (request.name == "two_moons") {
+  if (request.name == "two_moons" || request.name == "composites") {
     if (!request.path.empty())
-      throw InputError("two_moons: path " + request.path + ": it is computed: leave it out");
+      throw InputError(request.name + ": path " + request.path + ": it is computed: leave it out");
     return {};
   }
   if (request.name == "hdf5") {
@@ -251,6 +270,8 @@ Source find_source(const DatasetRequest& request) {
     source = find_glyphs(path);
   else if (name == "crops")
     source = find_crops(path);
+  else if (name == "composites")
+    source = find_composites();
   else if (name == "folder")
     source = find_folder(path, request.size);
   else if (name == "imdb")

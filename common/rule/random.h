@@ -30,6 +30,7 @@ enum class Purpose : std::uint8_t {
   example_augmentation = 15,
   noise = 16,
   perturbation = 17,
+  composite = 18,
 };
 
 /// All draws of one purpose of one task of one stream.

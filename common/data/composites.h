@@ -1,0 +1,27 @@
+#pragma once
+// Composites: things in front of backgrounds, made of what this machine has. A class is a shape (a character,
+// thickened and stretched), a surface (a photograph inside the shape), a background and a shading; an example
+// is another font's drawing of the character, another crop of the photograph, and small changes of pose and
+// light. They widen the task distribution between glyphs (shapes without surfaces) and crops (surfaces
+// without shapes).
+#include <cstdint>
+#include <string>
+
+#include "common/data/working_set.h"
+
+namespace outerloop::data {
+
+constexpr std::int64_t kCompositeClasses = 400;
+constexpr std::int64_t kExamplesPerComposite = 60;
+
+/// Composites of glyphs and crops of kWorkingSide pixels. Only characters and photographs that the class
+/// split keeps for training take part (class_split.h), so that those held out stay unseen whatever is done
+/// with the composites; characters with fewer than 10 drawings are passed over. A class is named by its
+/// number, character and photograph. The same sets give the same bits. Throws InputError where no character
+/// or no photograph is left.
+WorkingSet compose(const WorkingSet& glyphs, const WorkingSet& crops);
+
+/// What besides the two sets decides about the result: versions and constants, for the cache's key.
+std::string composites_recipe();
+
+}  // namespace outerloop::data
