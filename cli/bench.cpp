@@ -62,18 +62,48 @@ void add_unroll(CLI::App* bench, BenchUnrollOptions& options) {
   add_common(command, options);
 }
 
+void add_estimators(CLI::App* bench, BenchEstimatorsOptions& options) {
+  auto* command = bench->add_subcommand(
+      "estimators", "Bias and noise of every gradient estimator against the horizon, on a rule's own tasks.");
+  command->add_option("RULE", options.rule, "rule.h5, or a checkpoint")->required();
+  command
+      ->add_option("--horizons", options.horizons,
+                   "inner steps at which a truncation ends, rising multiples of --truncation")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(std::int64_t{1}, kMostSteps))
+      ->capture_default_str();
+  command->add_option("--truncation", options.truncation, "inner steps of a truncation")
+      ->check(CLI::Range(std::int64_t{1}, kMostSteps))
+      ->capture_default_str();
+  command->add_option("--deviation", options.deviation, "of the noise on each number of θ")
+      ->check(CLI::Range(1e-9, 10.0))
+      ->capture_default_str();
+  command->add_option("--replicates", options.replicates, "antithetic pairs that the noise is measured with")
+      ->check(CLI::Range(2, 100000))
+      ->capture_default_str();
+  command->add_option("--tasks", options.tasks, "tasks of the rule's own distribution")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command->add_option("--seed", options.seed, "of the tasks")->capture_default_str();
+  command->add_option("--json", options.json, "write the table to this file as JSON");
+}
+
 }  // namespace
 
 CLI::App* add_bench(CLI::App& app, BenchOptions& options) {
-  auto* command = app.add_subcommand("bench", "Measures the engines on this machine.");
+  auto* command = app.add_subcommand("bench", "Measures engines and gradient estimators on this machine.");
   command->require_subcommand(1);
   add_engine(command, options.engine);
   add_unroll(command, options.unroll);
+  add_estimators(command, options.estimators);
   return command;
 }
 
 int bench(const CLI::App& command, const BenchOptions& options) {
-  return command.got_subcommand("engine") ? bench_engine(options.engine) : bench_unroll(options.unroll);
+  if (command.got_subcommand("engine")) return bench_engine(options.engine);
+  if (command.got_subcommand("unroll")) return bench_unroll(options.unroll);
+  return bench_estimators(options.estimators);
 }
 
 }  // namespace outerloop::cli

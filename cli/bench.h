@@ -30,9 +30,22 @@ struct BenchUnrollOptions {
   std::string json;
 };
 
+struct BenchEstimatorsOptions {
+  std::string rule;
+  std::vector<std::int64_t> horizons = {5, 10, 20, 50,
+                                        100};  ///< inner steps, rising multiples of `truncation`
+  std::int64_t truncation = 5;
+  double deviation = 0.01;
+  int replicates = 16;
+  int tasks = 4;
+  std::uint64_t seed = 0;
+  std::string json;
+};
+
 struct BenchOptions {
   BenchEngineOptions engine;
   BenchUnrollOptions unroll;
+  BenchEstimatorsOptions estimators;
 };
 
 /// Describes `bench` and its subcommands; after parsing, `options` holds what was given.
@@ -43,5 +56,6 @@ int bench(const CLI::App& command, const BenchOptions& options);
 
 int bench_engine(const BenchEngineOptions& options);
 int bench_unroll(const BenchUnrollOptions& options);
+int bench_estimators(const BenchEstimatorsOptions& options);
 
 }  // namespace outerloop::cli

@@ -19,10 +19,14 @@ BatchSummary summarise(const std::vector<GradientNote>& notes) {
     summary.staleness_mean += static_cast<double>(note.staleness) / count;
     summary.staleness_max = std::max(summary.staleness_max, note.staleness);
     summary.meta_objective_of[note.dataset] += note.meta_objective;
+    summary.gradient_norm_of[note.dataset] += note.norm;
     ++of_dataset[note.dataset];
     ++summary.gradients_of[note.worker];
   }
-  for (auto& [dataset, total] : summary.meta_objective_of) total /= static_cast<double>(of_dataset[dataset]);
+  for (const auto& [dataset, gradients] : of_dataset) {
+    summary.meta_objective_of[dataset] /= static_cast<double>(gradients);
+    summary.gradient_norm_of[dataset] /= static_cast<double>(gradients);
+  }
   summary.gradients = static_cast<std::int64_t>(notes.size());
   summary.unique_workers = static_cast<std::int64_t>(summary.gradients_of.size());
   if (notes.empty())
@@ -35,8 +39,26 @@ BatchSummary summarise(const std::vector<GradientNote>& notes) {
 
 void GradientBatch::add(const std::vector<float>& gradient, GradientNote note) {
   OUTERLOOP_CHECK_EQ(gradient.size(), sum_.size());
-  for (std::size_t i = 0; i < sum_.size(); ++i) sum_[i] += static_cast<double>(gradient[i]);
+  double squares = 0.0;
+  for (std::size_t i = 0; i < sum_.size(); ++i) {
+    const auto value = static_cast<double>(gradient[i]);
+    sum_[i] += value;
+    squares += value * value;
+  }
   notes_.push_back(std::move(note));
+  if (!(squares > 0.0)) return;
+  const double length = std::sqrt(squares);
+  for (std::size_t i = 0; i < sum_.size(); ++i) directions_[i] += static_cast<double>(gradient[i]) / length;
+  ++directed_;
+}
+
+/// Of unit vectors u: |Σu|² = n + n (n − 1) · mean cosine.
+double GradientBatch::mean_cosine() const {
+  if (directed_ < 2) return std::numeric_limits<double>::quiet_NaN();
+  double squares = 0.0;
+  for (const double value : directions_) squares += value * value;
+  const auto n = static_cast<double>(directed_);
+  return (squares - n) / (n * (n - 1.0));
 }
 
 std::vector<double> GradientBatch::take(std::int64_t divisor, double clip, BatchSummary& summary) {
@@ -49,6 +71,7 @@ std::vector<double> GradientBatch::take(std::int64_t divisor, double clip, Batch
     squares += mean[i] * mean[i];
   }
   summary.gradient_norm = std::sqrt(squares);
+  summary.gradient_cosine = mean_cosine();
   if (clip > 0.0 && summary.gradient_norm > clip)
     for (auto& value : mean) value *= clip / summary.gradient_norm;
   clear();
@@ -57,6 +80,8 @@ std::vector<double> GradientBatch::take(std::int64_t divisor, double clip, Batch
 
 void GradientBatch::clear() {
   std::fill(sum_.begin(), sum_.end(), 0.0);
+  std::fill(directions_.begin(), directions_.end(), 0.0);
+  directed_ = 0;
   notes_.clear();
 }
 

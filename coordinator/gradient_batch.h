@@ -14,10 +14,13 @@ struct BatchSummary {
   double meta_objective = 0.0;
   double worker_gradient_norm = 0.0;  ///< of the norms before any clipping
   double gradient_norm = 0.0;         ///< of the mean gradient, before clip.batch_norm
-  double staleness_mean = 0.0;        ///< updates by which θ had moved on
+  /// Mean cosine between two of its gradients: do tasks agree on where θ should go? NaN for fewer than two.
+  double gradient_cosine = 0.0;
+  double staleness_mean = 0.0;  ///< updates by which θ had moved on
   std::int64_t staleness_max = 0;
   std::int64_t unique_workers = 0;
   std::map<std::string, double> meta_objective_of;  ///< by dataset
+  std::map<std::string, double> gradient_norm_of;   ///< by dataset: mean of the norms before any clipping
   std::map<int, std::int64_t> gradients_of;         ///< by worker
 };
 
@@ -33,7 +36,7 @@ struct GradientNote {
 class GradientBatch {
  public:
   /// `parameters`: those of θ.
-  explicit GradientBatch(std::size_t parameters) : sum_(parameters) {}
+  explicit GradientBatch(std::size_t parameters) : sum_(parameters), directions_(parameters) {}
 
   std::int64_t size() const { return static_cast<std::int64_t>(notes_.size()); }
   const std::vector<GradientNote>& notes() const { return notes_; }
@@ -45,7 +48,11 @@ class GradientBatch {
   void clear();
 
  private:
+  double mean_cosine() const;
+
   std::vector<double> sum_;
+  std::vector<double> directions_;  ///< sum of the gradients at unit length
+  std::int64_t directed_ = 0;       ///< gradients in it: those that are not zero
   std::vector<GradientNote> notes_;
 };
 

@@ -112,6 +112,8 @@ void RunDirectory::on_update(const UpdateRecord& record) {
                          {"meta_objective_smooth", record.meta_objective_smooth},
                          {"gradient_norm", batch.gradient_norm},
                          {"worker_gradient_norm", batch.worker_gradient_norm},
+                         {"gradient_norm_of", batch.gradient_norm_of},
+                         {"gradient_cosine", batch.gradient_cosine},
                          {"learning_rate", record.learning_rate},
                          {"staleness_mean", batch.staleness_mean},
                          {"staleness_max", batch.staleness_max},

@@ -91,6 +91,34 @@ TEST_CASE("bench unroll measures every length") {
   }
 }
 
+TEST_CASE("bench estimators measures bias and noise at every horizon") {
+  const TemporaryFolder folder;
+  REQUIRE(run_alone("train smoke --set updates=2 --run-dir " + (folder / "run")).exit_code == 0);
+  const std::string rule = folder / "run/rule.h5";
+  const auto run = run_alone("bench estimators " + rule + " --horizons 2,4,8 --truncation 2 --tasks 2 " +
+                             "--replicates 8 --json \"" + (folder / "e.json") + "\"");
+  INFO(run.err);
+  REQUIRE(run.exit_code == 0);
+  const json result = read_json(folder / "e.json");
+  const auto& rows = result.at("rows");
+  REQUIRE(rows.size() == 3);
+  for (const auto& row : rows) {
+    CHECK(row.at("whole_norm").get<double>() > 0.0);
+    CHECK(row.at("truncated_norm").get<double>() > 0.0);
+  }
+  // The first truncation is not truncated at all; both kinds of evolution are the same there.
+  CHECK(rows[0].at("truncated_cosine").get<double>() == Approx(1.0));
+  CHECK(rows[0].at("evolution_noise").get<double>() ==
+        Approx(rows[0].at("persistent_evolution_noise").get<double>()));
+  CHECK(rows[2].at("truncated_cosine").get<double>() < 1.0);
+  // About as much noise as θ has numbers, and more for every truncation that the persistent kind sums over.
+  const auto numbers = result.at("parameters").get<double>();
+  CHECK(rows[0].at("evolution_noise").get<double>() > 0.3 * numbers);
+  CHECK(rows[0].at("evolution_noise").get<double>() < 3.0 * numbers);
+  for (const char* wrong : {" --horizons 3 --truncation 2", " --horizons 4,2 --truncation 2"})
+    CHECK(run_alone("bench estimators " + rule + wrong).exit_code == 2);
+}
+
 TEST_CASE("bench refuses what it does not know with one line") {
   for (const std::string arguments :
        {"bench", "bench speed", "bench engine --sizes huge", "bench engine --sizes laptop --engines fast",

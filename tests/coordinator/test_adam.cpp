@@ -65,8 +65,15 @@ TEST_CASE("a batch gives the mean, its norm and the clipped mean") {
   CHECK(summary.staleness_max == 2);
   CHECK(summary.unique_workers == 2);
   CHECK(summary.meta_objective_of.at("b") == Approx(2.0));
+  CHECK(summary.gradient_norm_of.at("b") == Approx(8.5));
+  CHECK(summary.gradient_cosine == Approx(3.0 / std::sqrt(73.0)));
   batch.add({1.0f, 0.0f}, {1, 1.0, 1.0, 0, "a"});
   CHECK(batch.take(1, 0.0, summary)[0] == Approx(1.0));  // emptied in between
+  CHECK(std::isnan(summary.gradient_cosine));
+  for (const float sign : {1.0f, 1.0f, -1.0f}) batch.add({sign, 2.0f * sign}, {1, 1.0, 1.0, 0, "a"});
+  batch.add({0.0f, 0.0f}, {1, 1.0, 0.0, 0, "a"});  // has no direction
+  batch.take(4, 0.0, summary);
+  CHECK(summary.gradient_cosine == Approx(-1.0 / 3.0));  // of (1, -1, -1)
 }
 
 TEST_CASE("the running mean counts every dataset alike, and goes on from a history") {
