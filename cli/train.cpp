@@ -72,7 +72,8 @@ worker::StreamContext stream_context(const Workshop& workshop, const config::Set
           unroll.min_steps(),
           unroll.max_steps(),
           {unroll.curriculum_updates(), unroll.curriculum_steps(), config.tasks().max_inner_steps()},
-          settings.estimator};
+          settings.estimator,
+          unroll.distribution() == proto::log_uniform};
 }
 
 worker::WorkerOptions worker_options(const net::MpiSession& mpi, const proto::Config& config) {

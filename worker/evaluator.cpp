@@ -15,7 +15,8 @@ namespace {
 constexpr std::uint32_t kSeedStream = 0xFFFFFFFEu;  // few_shot.cpp has the others of this purpose
 constexpr std::int64_t kUnrollChunk = 32;           // inner steps whose minibatches are in memory at once
 constexpr double kLambda = 0.1;                     // of the read-out, on standardised features
-constexpr std::int64_t kFewestClasses = 3;          // two give the meta-objective nothing to tell apart
+constexpr std::int64_t kFewestClasses = 3;          // two give the meta-objective nothing to tell apart ...
+constexpr std::int64_t kFewestScored = 2;           // ... but for a score, which is a target beside them
 
 /// Classes of a dataset that a task can be made of.
 std::int64_t usable_classes(const data::Dataset& dataset, std::int64_t examples) {
@@ -28,15 +29,19 @@ data::TaskDistribution distribution(data::TaskOptions options, std::shared_ptr<c
                                     std::uint64_t seed) {
   const std::int64_t examples = 2 * options.labelled_per_class;
   const std::int64_t classes = usable_classes(*dataset, examples);
-  if (classes < kFewestClasses)
+  const std::int64_t needed = dataset->scores.empty() ? kFewestClasses : kFewestScored;
+  if (classes < needed)
     throw InputError("evaluation.dataset " + dataset->name + ": " + std::to_string(classes) +
                      " classes with " + std::to_string(examples) +
-                     " examples (twice tasks.labelled_per_class), a task needs 3: take another dataset, or "
-                     "evaluation.every_updates: 0");
-  options.way = {std::min(options.way.low, classes), std::min(options.way.high, classes)};
+                     " examples (twice tasks.labelled_per_class), a task needs " + std::to_string(needed) +
+                     ": take another dataset, or evaluation.every_updates: 0");
+  if (dataset->scores.empty())
+    options.way = {std::min(options.way.low, classes), std::min(options.way.high, classes)};
   options.invert_probability = 0.0;
   options.gain_jitter = 0.0;
   options.augmentation = {};
+  options.smallest_side = 0;
+  options.permute_probability = 1.0;
   return data::TaskDistribution(options, {{std::move(dataset), 1.0}}, seed);
 }
 
@@ -57,12 +62,12 @@ rule::Matrix matrix_of(const rule::Batch& batch) {
   return matrix;
 }
 
-/// Labels of one-hot rows.
-std::vector<std::int32_t> labels_of(const rule::Batch& batch) {
+/// Labels of rows whose first `classes` targets are one-hot.
+std::vector<std::int32_t> labels_of(const rule::Batch& batch, std::int64_t classes) {
   std::vector<std::int32_t> labels;
   for (std::int64_t i = 0; i < batch.examples; ++i) {
     const auto row = batch.y.begin() + i * batch.targets;
-    labels.push_back(static_cast<std::int32_t>(std::max_element(row, row + batch.targets) - row));
+    labels.push_back(static_cast<std::int32_t>(std::max_element(row, row + classes) - row));
   }
   return labels;
 }
@@ -120,13 +125,14 @@ double Evaluator::accuracy(const data::TaskDistribution& tasks, const data::Task
   const auto features = [&](const rule::Batch& batch) {
     return rule::features(rule, task.architecture, phi, statistics, matrix_of(batch));
   };
+  const auto classes = static_cast<std::int64_t>(task.classes.size());
   double sum = 0.0;
   for (std::int64_t draw = 0; draw < options_.labelled_draws; ++draw) {
     const auto data = tasks.step_data(task, options_.inner_steps + draw);
     const auto train = features(data.a), test = features(data.b);
     if (!all_finite(train.values)) return std::numeric_limits<double>::quiet_NaN();
-    const rule::RidgeClassifier readout(train, labels_of(data.a), data.a.targets, kLambda);
-    sum += rule::accuracy(readout.predict(test), labels_of(data.b));
+    const rule::RidgeClassifier readout(train, labels_of(data.a, classes), classes, kLambda);
+    sum += rule::accuracy(readout.predict(test), labels_of(data.b, classes));
   }
   return sum / static_cast<double>(options_.labelled_draws);
 }

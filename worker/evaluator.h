@@ -33,7 +33,8 @@ struct Evaluation {
 class Evaluator {
  public:
   /// `engine` outlives it. `tasks` are the training tasks' options. Throws InputError for a dataset with
-  /// fewer than three classes of 2K examples.
+  /// fewer than three classes of 2K examples, or two where it has scores: the meta-objective then includes
+  /// the score, accuracy is of the classes.
   Evaluator(rule::Engine& engine, const data::TaskOptions& tasks,
             const std::vector<std::shared_ptr<const data::Dataset>>& datasets, EvaluatorOptions options);
 

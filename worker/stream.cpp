@@ -67,14 +67,18 @@ void Stream::begin_task(std::uint32_t index) {
   state_.pairs.clear();
 }
 
+std::int64_t Stream::draw_length() const {
+  const rule::Random random(context_.seed, state_.stream, state_.task, rule::Purpose::truncation_length);
+  if (context_.log_uniform_length)
+    return random.log_uniform(state_.truncation, context_.min_length, context_.max_length);
+  const auto choices = static_cast<std::uint64_t>(context_.max_length - context_.min_length + 1);
+  return context_.min_length + static_cast<std::int64_t>(random.below(state_.truncation, choices));
+}
+
 StreamStep Stream::advance(const std::vector<double>& theta, std::int64_t update) {
   if (state_.step == 0) state_.begun_at = update;
   const std::int64_t last = std::min(task_.inner_steps, context_.curriculum.limit(state_.begun_at));
-  const rule::Random random(context_.seed, state_.stream, state_.task, rule::Purpose::truncation_length);
-  const auto choices = static_cast<std::uint64_t>(context_.max_length - context_.min_length + 1);
-  const auto drawn =
-      context_.min_length + static_cast<std::int64_t>(random.below(state_.truncation, choices));
-  StreamStep step{state_.task, state_.step, std::min(drawn, last - state_.step), state_.dataset, {}};
+  StreamStep step{state_.task, state_.step, std::min(draw_length(), last - state_.step), state_.dataset, {}};
   std::vector<rule::StepData> data;
   for (std::int64_t i = 0; i < step.length; ++i)
     data.push_back(context_.tasks.step_data(task_, state_.step + i));

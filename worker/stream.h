@@ -26,10 +26,11 @@ struct StreamContext {
   rule::Engine& engine;
   const data::TaskDistribution& tasks;
   std::uint64_t seed = 0;
-  std::int64_t min_length = 5;  ///< k of a truncation, uniform, both ends included
+  std::int64_t min_length = 5;  ///< k of a truncation, both ends included
   std::int64_t max_length = 5;
   Curriculum curriculum{};
   rule::EstimatorOptions estimator{};
+  bool log_uniform_length = false;  ///< k is uniform in its logarithm
 };
 
 /// One truncation of a stream.
@@ -59,6 +60,7 @@ class Stream {
  private:
   void begin_task(std::uint32_t index);
   void check_pairs() const;
+  std::int64_t draw_length() const;
 
   StreamContext context_;
   store::StreamState state_;

@@ -56,6 +56,19 @@ rule::EstimatorOptions estimator_options(const proto::Estimator& from) {
   return to;
 }
 
+data::AugmentationOptions augmentation_options(const proto::Augmentation& from) {
+  data::AugmentationOptions to;
+  to.probability = from.probability();
+  to.shift = from.shift();
+  to.rotation = from.rotation();
+  to.scale = from.scale();
+  to.contrast = from.contrast();
+  to.inversion = from.inversion();
+  to.noise = from.noise();
+  to.target_scale = from.target_scale();
+  return to;
+}
+
 data::TaskOptions task_options(const proto::Config& config) {
   const auto& from = config.tasks();
   data::TaskOptions to;
@@ -66,12 +79,13 @@ data::TaskOptions task_options(const proto::Config& config) {
   to.width = {from.min_width(), from.max_width()};
   to.output_units = config.rule().name() == proto::Rule::supervised_sgd ? 0 : config.rule().output_units();
   to.inner_steps = {from.min_inner_steps(), from.max_inner_steps()};
+  to.inner_steps_uniform = from.inner_steps_distribution() == proto::uniform;
+  to.random_offset = from.random_offset();
+  to.smallest_side = from.min_size();
+  to.permute_probability = from.permute_probability();
   to.invert_probability = from.invert_probability();
   to.gain_jitter = from.gain_jitter();
-  const auto& augmentation = from.augmentation();
-  to.augmentation = {augmentation.probability(), augmentation.shift(),    augmentation.rotation(),
-                     augmentation.scale(),       augmentation.contrast(), augmentation.inversion(),
-                     augmentation.noise()};
+  to.augmentation = augmentation_options(from.augmentation());
   return to;
 }
 
@@ -104,6 +118,11 @@ void check_contradictions(const proto::Config& c, const std::string& origin) {
   check_pair(origin, "tasks.min_width", tasks.min_width(), "tasks.max_width", tasks.max_width());
   check_pair(origin, "tasks.min_inner_steps", tasks.min_inner_steps(), "tasks.max_inner_steps",
              tasks.max_inner_steps());
+  check_pair(origin, "tasks.min_size", tasks.min_size(), "tasks.size", tasks.size());
+  if (tasks.augmentation().target_scale() > 0 && c.rule().name() == proto::Rule::supervised_sgd)
+    throw InputError(origin +
+                     ": tasks.augmentation.target_scale is for the rule neuron_local: supervised_sgd's "
+                     "meta-objective knows classes alone; leave it out");
   check_pair(origin, "unroll.min_steps", c.unroll().min_steps(), "unroll.max_steps", c.unroll().max_steps());
   if (c.unroll().curriculum_updates() > 0)
     check_pair(origin, "unroll.curriculum_steps", c.unroll().curriculum_steps(), "tasks.max_inner_steps",

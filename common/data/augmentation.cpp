@@ -1,6 +1,7 @@
 #include "common/data/augmentation.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 
@@ -59,6 +60,7 @@ void check_augmentation(const AugmentationOptions& options) {
   require_number("contrast", options.contrast, 3.0);
   require_number("inversion", options.inversion, 1.0);
   require_number("noise", options.noise, 2.0);
+  require_number("target_scale", options.target_scale, 10.0);
 }
 
 Coefficients draw_coefficients(const AugmentationOptions& options, const rule::Random& random,
@@ -75,6 +77,33 @@ Coefficients draw_coefficients(const AugmentationOptions& options, const rule::R
   c.inverted = options.inversion > 0.0 && random.uniform(first + 5) < options.inversion;
   c.noise = options.noise > 0.0 ? random.uniform(first + 6, 0.0, options.noise) : 0.0;
   return c;
+}
+
+std::int64_t target_columns(const AugmentationOptions& options, bool image) {
+  std::array<double, kCoefficientElements> unused{};
+  return write_coefficients(options, {}, image, unused.data()) - unused.data();
+}
+
+double* write_coefficients(const AugmentationOptions& options, const Coefficients& c, bool image,
+                           double* targets) {
+  const auto write = [&](bool on, double value, double mean, double deviation) {
+    if (on) *targets++ = options.target_scale * (value - mean) / deviation;
+  };
+  // uniform(-a, a) has the standard deviation a / √3.
+  const auto write_uniform = [&](double most, double value) {
+    write(most > 0.0, value, 0.0, most / std::sqrt(3.0));
+  };
+  if (image) {
+    write_uniform(options.shift, c.shift_x);
+    write_uniform(options.shift, c.shift_y);
+    write_uniform(options.rotation * kRadians, c.rotation);
+    write_uniform(options.scale, std::log(c.scale));
+  }
+  write_uniform(options.contrast, std::log(c.contrast));
+  const double share = options.inversion;
+  write(share > 0.0 && share < 1.0, c.inverted ? 1.0 : 0.0, share, std::sqrt(share * (1.0 - share)));
+  write(options.noise > 0.0, c.noise, options.noise / 2.0, options.noise / std::sqrt(12.0));
+  return targets;
 }
 
 Augmenter::Augmenter(std::int64_t side, std::int64_t inputs)

@@ -17,6 +17,8 @@ struct AugmentationOptions {
   double contrast = 0.0;     ///< exp(uniform(-contrast, contrast)) times, about the example's mean, 0 .. 3
   double inversion = 0.0;    ///< share of examples that show 1 - x, 0 .. 1
   double noise = 0.0;        ///< standard deviation uniform(0, noise) of the noise on every input, 0 .. 2
+  double target_scale =
+      0.0;  ///< standard deviation of each coefficient as a regression target; 0: it is none
 
   /// True where some kind is on.
   bool enabled() const;
@@ -43,6 +45,15 @@ constexpr std::int64_t kCoefficientElements = 8;
 /// (noise).
 Coefficients draw_coefficients(const AugmentationOptions& options, const rule::Random& random,
                                std::uint32_t first);
+
+/// Regression targets that a rule is judged by beside classes: one for each coefficient whose kind is on and
+/// (shift, rotation and scale) means anything; in their order in Coefficients.
+std::int64_t target_columns(const AugmentationOptions& options, bool image);
+
+/// Writes them: mean 0 and standard deviation target_scale over examples. Scale and contrast count by their
+/// logarithms. Returns one beyond the last.
+double* write_coefficients(const AugmentationOptions& options, const Coefficients& coefficients, bool image,
+                           double* targets);
 
 /// Applies coefficients. Keeps a buffer between calls: one per thread.
 class Augmenter {

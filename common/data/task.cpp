@@ -1,9 +1,11 @@
 #include "common/data/task.h"
 
-#include <array>
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
+#include "common/data/batch_writer.h"
 #include "common/rule/error.h"
 #include "common/rule/random.h"
 
@@ -14,6 +16,7 @@ using rule::Purpose;
 using rule::Random;
 
 constexpr std::int64_t kLargest = 1000000;
+constexpr std::int64_t kFewestScored = 2;  // classes, where a score is a target beside them
 
 void require_range(const char* key, IntegerRange range, std::int64_t lowest, const char* reason = "") {
   if (range.low >= lowest && range.low <= range.high && range.high <= kLargest) return;
@@ -36,6 +39,8 @@ void check_options(const TaskOptions& options) {
   require_range("labelled_per_class", {options.labelled_per_class, options.labelled_per_class}, 1);
   require_range("minibatch", {options.minibatch, options.minibatch}, 1);
   require_range("output_units", {options.output_units, options.output_units}, 0);
+  require_range("smallest_side", {options.smallest_side, options.smallest_side}, 0);
+  require_number("permute_probability", options.permute_probability, 0.0, 1.0);
   require_number("invert_probability", options.invert_probability, 0.0, 1.0);
   require_number("gain_jitter", options.gain_jitter, 0.0, 10.0);
   check_augmentation(options.augmentation);
@@ -47,6 +52,11 @@ std::vector<std::int32_t> classes_with(const Dataset& dataset, std::int64_t exam
     if (static_cast<std::int64_t>(dataset.examples_of_class[label].size()) >= examples)
       classes.push_back(static_cast<std::int32_t>(label));
   return classes;
+}
+
+/// The same range where it is not beyond `most`.
+IntegerRange at_most(IntegerRange range, std::int64_t most) {
+  return {std::min(range.low, most), std::min(range.high, most)};
 }
 
 std::int64_t draw(const Random& random, std::uint32_t element, IntegerRange range) {
@@ -61,61 +71,6 @@ std::uint32_t first_element(std::int64_t block, std::int64_t count) {
                 " is beyond what a task's random numbers are counted to: " + "lower tasks.inner_steps");
   return static_cast<std::uint32_t>(block * count);
 }
-
-/// Writes examples of a task into rows of batches.
-class BatchWriter {
- public:
-  /// `first` is the first element of the step's noise; its coefficients' is kCoefficientElements times that.
-  BatchWriter(const Task& task, const Dataset& dataset, const AugmentationOptions& options,
-              std::uint64_t seed, std::uint32_t first)
-      : task_(task),
-        dataset_(dataset),
-        options_(options),
-        coefficients_(seed, task.stream, task.index, Purpose::example_augmentation),
-        noise_(seed, task.stream, task.index, Purpose::noise),
-        next_(first),
-        augmenter_(dataset.size, dataset.inputs) {
-    for (std::size_t pixel = 0; pixel < values_.size(); ++pixel)
-      values_[pixel] = shown(static_cast<double>(pixel) / 255.0);
-  }
-
-  rule::Batch empty(std::int64_t examples) const {
-    rule::Batch batch;
-    batch.examples = examples;
-    batch.inputs = dataset_.inputs;
-    batch.targets = static_cast<std::int64_t>(task_.classes.size());
-    batch.x.resize(static_cast<std::size_t>(examples * batch.inputs));
-    batch.y.resize(static_cast<std::size_t>(examples * batch.targets));
-    return batch;
-  }
-
-  /// Examples are augmented by where they come in the order of these calls.
-  void write(std::int32_t example, std::size_t label, std::int64_t row, rule::Batch& batch) {
-    const std::uint8_t* pixels = dataset_.pixels.data() + example * dataset_.inputs;
-    double* x = batch.x.data() + row * batch.inputs;
-    batch.y[static_cast<std::size_t>(row * batch.targets) + label] = 1.0;
-    if (!task_.augmented) {
-      for (const std::int32_t from : task_.permutation) *x++ = values_[pixels[from]];
-      return;
-    }
-    const Coefficients drawn =
-        draw_coefficients(options_, coefficients_, next_ * static_cast<std::uint32_t>(kCoefficientElements));
-    const std::vector<double>& values = augmenter_(pixels, drawn, noise_, next_++);
-    for (const std::int32_t from : task_.permutation) *x++ = shown(values[static_cast<std::size_t>(from)]);
-  }
-
- private:
-  double shown(double value) const { return task_.gain * (task_.inverted ? 1.0 - value : value); }
-
-  const Task& task_;
-  const Dataset& dataset_;
-  const AugmentationOptions& options_;
-  Random coefficients_;
-  Random noise_;
-  std::uint32_t next_;
-  Augmenter augmenter_;
-  std::array<double, 256> values_;
-};
 
 /// The task's label and example of place `place` among all examples of the task's classes.
 std::pair<std::size_t, std::int32_t> example_at(const Dataset& dataset, const Task& task,
@@ -144,11 +99,12 @@ TaskDistribution::TaskDistribution(TaskOptions options, std::vector<WeightedData
       throw InputError("tasks.dataset " + name + ": weight " + std::to_string(entry.weight) +
                        ", it must be a positive number");
     eligible_.push_back(classes_with(*entry.dataset, fewest));
-    if (static_cast<std::int64_t>(eligible_.back().size()) < options_.way.high)
+    const std::int64_t needed = entry.dataset->scores.empty() ? options_.way.high : kFewestScored;
+    if (static_cast<std::int64_t>(eligible_.back().size()) < needed)
       throw InputError("tasks.dataset " + name + ": " + std::to_string(eligible_.back().size()) +
                        " classes with " + std::to_string(fewest) +
-                       " examples (twice labelled_per_class), a task needs up to " +
-                       std::to_string(options_.way.high) + ": lower tasks.way or tasks.labelled_per_class");
+                       " examples (twice labelled_per_class), a task needs up to " + std::to_string(needed) +
+                       ": lower tasks.way or tasks.labelled_per_class");
   }
 }
 
@@ -167,27 +123,43 @@ Task TaskDistribution::sample(std::uint32_t stream, std::uint32_t index) const {
 
   const Random classes = random(Purpose::task_classes);
   const std::vector<std::int32_t>& eligible = eligible_[task.dataset];
-  const std::int64_t way = draw(classes, 0, options_.way);
+  const auto usable = static_cast<std::int64_t>(eligible.size());
+  const std::int64_t way = draw(classes, 0, at_most(options_.way, usable));
   for (const std::int32_t place :
-       classes.sample(static_cast<std::int32_t>(eligible.size()), static_cast<std::int32_t>(way), 1))
+       classes.sample(static_cast<std::int32_t>(usable), static_cast<std::int32_t>(way), 1))
     task.classes.push_back(eligible[static_cast<std::size_t>(place)]);
-  task.permutation = random(Purpose::task_permutation).permutation(static_cast<std::int32_t>(dataset.inputs));
+  sample_architecture(random(Purpose::task_architecture), dataset, way, task);
 
-  const Random architecture = random(Purpose::task_architecture);
-  const std::int64_t depth = draw(architecture, 0, options_.hidden_layers);
-  const std::int64_t width = draw(architecture, 1, options_.width);
-  task.architecture.units.push_back(dataset.inputs);
-  task.architecture.units.insert(task.architecture.units.end(), static_cast<std::size_t>(depth), width);
-  task.architecture.units.push_back(options_.output_units > 0 ? options_.output_units : way);
-
-  task.inner_steps =
-      random(Purpose::task_steps).log_uniform(0, options_.inner_steps.low, options_.inner_steps.high);
+  const Random steps = random(Purpose::task_steps);
+  task.inner_steps = options_.inner_steps_uniform
+                         ? draw(steps, 0, options_.inner_steps)
+                         : steps.log_uniform(0, options_.inner_steps.low, options_.inner_steps.high);
+  if (options_.random_offset && index == 0) task.inner_steps = draw(steps, 1, {1, task.inner_steps});
   const Random augmentation = random(Purpose::augmentation);
   task.inverted = augmentation.uniform(0) < options_.invert_probability;
   task.gain = std::exp(augmentation.uniform(1, -options_.gain_jitter, options_.gain_jitter));
   task.augmented =
       options_.augmentation.enabled() && augmentation.uniform(2) < options_.augmentation.probability;
+  const auto inputs = static_cast<std::int32_t>(task.architecture.inputs());
+  if (augmentation.uniform(3) < options_.permute_probability) {
+    task.permutation = random(Purpose::task_permutation).permutation(inputs);
+  } else {
+    task.permutation.resize(static_cast<std::size_t>(inputs));
+    std::iota(task.permutation.begin(), task.permutation.end(), 0);
+  }
   return task;
+}
+
+void TaskDistribution::sample_architecture(const Random& random, const Dataset& dataset, std::int64_t way,
+                                           Task& task) const {
+  const std::int64_t depth = draw(random, 0, options_.hidden_layers);
+  const std::int64_t width = draw(random, 1, options_.width);
+  task.side = dataset.size;
+  if (options_.smallest_side > 0 && options_.smallest_side < dataset.size)
+    task.side = draw(random, 2, {options_.smallest_side, dataset.size});
+  task.architecture.units.push_back(task.side > 0 ? task.side * task.side : dataset.inputs);
+  task.architecture.units.insert(task.architecture.units.end(), static_cast<std::size_t>(depth), width);
+  task.architecture.units.push_back(options_.output_units > 0 ? options_.output_units : way);
 }
 
 rule::StepData TaskDistribution::step_data(const Task& task, std::int64_t step) const {
@@ -199,9 +171,9 @@ rule::StepData TaskDistribution::step_data(const Task& task, std::int64_t step) 
   const std::uint32_t first_drawn = task.augmented ? first_element(step, drawn * kCoefficientElements) /
                                                          static_cast<std::uint32_t>(kCoefficientElements)
                                                    : 0;
-  BatchWriter writer(task, dataset, options_.augmentation, seed_, first_drawn);
-  rule::StepData data{writer.empty(options_.minibatch), writer.empty(way * labelled),
-                      writer.empty(way * labelled)};
+  BatchWriter writer(task, dataset, options_, seed_, first_drawn);
+  rule::StepData data{writer.empty(options_.minibatch, false), writer.empty(way * labelled, true),
+                      writer.empty(way * labelled, true)};
 
   std::uint64_t examples = 0;
   for (const std::int32_t c : task.classes)

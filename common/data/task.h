@@ -9,6 +9,7 @@
 #include "common/data/augmentation.h"
 #include "common/data/dataset.h"
 #include "common/rule/engine.h"
+#include "common/rule/random.h"
 
 namespace outerloop::data {
 
@@ -20,14 +21,18 @@ struct IntegerRange {
 
 /// What tasks are sampled from.
 struct TaskOptions {
-  IntegerRange way{5, 5};                ///< classes per task, >= 3
+  IntegerRange way{5, 5};  ///< classes per task, >= 3; of a dataset with scores at most as many as it has
   std::int64_t labelled_per_class = 10;  ///< K: examples per class in each labelled minibatch
   std::int64_t minibatch = 64;           ///< B: examples of an inner step
   IntegerRange hidden_layers{1, 2};      ///< depth without the output layer
   IntegerRange width{32, 48};            ///< units per hidden layer, one draw per task
   std::int64_t output_units = 32;        ///< N_L; 0: the task's way (supervised rules)
-  IntegerRange inner_steps{10, 100};     ///< length of a task, log-uniform
-  double invert_probability = 0.0;       ///< the whole task shows 1 - x
+  IntegerRange inner_steps{10, 100};     ///< length of a task
+  bool inner_steps_uniform = false;      ///< its length is uniform; false: in its logarithm
+  bool random_offset = false;  ///< a stream's first task is cut to uniform(1, its length), as if begun before
+  std::int64_t smallest_side = 0;    ///< images are uniform(this, the dataset's side) a side; 0: as they are
+  double permute_probability = 1.0;  ///< share of tasks whose inputs are permuted
+  double invert_probability = 0.0;   ///< the whole task shows 1 - x
   double gain_jitter = 0.0;          ///< g: the whole task's x is multiplied by exp(uniform(-g, g)), 0 .. 10
   AugmentationOptions augmentation;  ///< of every example of the tasks that have it
 };
@@ -43,6 +48,7 @@ struct Task {
   std::uint32_t index = 0;            ///< counts the tasks of its stream
   std::size_t dataset = 0;            ///< place in the distribution's list
   std::vector<std::int32_t> classes;  ///< way labels of the dataset; place in the list = label in the task
+  std::int64_t side = 0;              ///< of its images; 0: vectors
   std::vector<std::int32_t> permutation;  ///< x[i] = pixel[permutation[i]]
   rule::Architecture architecture;
   std::int64_t inner_steps = 0;  ///< after so many steps the stream begins its next task
@@ -56,28 +62,32 @@ class TaskDistribution {
   /// Throws InputError, naming option or dataset, its value and what is allowed: an option out of range
   /// (fewer than three classes among them: two give the meta-objective no gradient), no datasets, a weight
   /// that is not positive, or a dataset with fewer than way.high classes of 2K examples. Smaller classes are
-  /// never sampled.
+  /// never sampled. A dataset with scores needs two classes: its score is a target beside them.
   TaskDistribution(TaskOptions options, std::vector<WeightedDataset> datasets, std::uint64_t seed);
 
   const TaskOptions& options() const { return options_; }
   const std::vector<WeightedDataset>& datasets() const { return datasets_; }
 
   /// Elements of each purpose: task_dataset 0; task_classes 0 (way), then 1 .. way; task_permutation 0 ..
-  /// inputs - 1; task_architecture 0 (depth), 1 (width); task_steps 0; augmentation 0 (inversion), 1 (gain),
-  /// 2 (whether examples are augmented).
+  /// inputs - 1; task_architecture 0 (depth), 1 (width), 2 (side); task_steps 0, 1 (offset); augmentation 0
+  /// (inversion), 1 (gain), 2 (whether examples are augmented).
   Task sample(std::uint32_t stream, std::uint32_t index) const;
 
-  /// The minibatch and the two labelled minibatches (disjoint, y one-hot over the task's classes) of inner
-  /// step `step` >= 0. The inner minibatch is drawn from the task's classes without regard to labels and
-  /// carries them in y only for rules that train on labels. Rows of a and b go class by class, K rows each.
-  /// x = gain · (v, or 1 - v where inverted), permuted; v = pixel / 255, augmented where the task is.
-  /// Elements: minibatch step · B + row; labelled (step · way + class) · 2K + draw, of which the first K are
-  /// a's; noise step · (B + 2K · way) + place among the step's examples (inner, then a and b as they are
-  /// drawn); example_augmentation kCoefficientElements times that. Throws Error where such an element does
-  /// not fit 32 bits (after some 10^6 steps of one task).
+  /// The minibatch and the two labelled minibatches (disjoint, y one-hot over the task's classes, then
+  /// regression targets: batch_writer.h) of inner step `step` >= 0. The inner minibatch is drawn from the
+  /// task's classes without regard to labels and carries them in y only for rules that train on labels. Rows
+  /// of a and b go class by class, K rows each. x = gain · (v, or 1 - v where inverted), permuted; v = pixel
+  /// / 255, resized to the task's side, augmented where the task is. Elements: minibatch step · B + row;
+  /// labelled (step · way + class) · 2K + draw, of which the first K are a's; noise step · (B + 2K · way) +
+  /// place among the step's examples (inner, then a and b as they are drawn); example_augmentation
+  /// kCoefficientElements times that. Throws Error where such an element does not fit 32 bits (after some
+  /// 10^6 steps of one task).
   rule::StepData step_data(const Task& task, std::int64_t step) const;
 
  private:
+  void sample_architecture(const rule::Random& random, const Dataset& dataset, std::int64_t way,
+                           Task& task) const;
+
   TaskOptions options_;
   std::vector<WeightedDataset> datasets_;
   std::uint64_t seed_;

@@ -131,7 +131,7 @@ TEST_CASE("augmentation is off unless asked for, and every key of it arrives") {
                          {"tasks.augmentation.probability=0.5", "tasks.augmentation.shift=0.1",
                           "tasks.augmentation.rotation=20", "tasks.augmentation.scale=0.2",
                           "tasks.augmentation.contrast=0.3", "tasks.augmentation.inversion=0.4",
-                          "tasks.augmentation.noise=0.15"})
+                          "tasks.augmentation.noise=0.15", "tasks.augmentation.target_scale=0.25"})
           .tasks.augmentation;
   CHECK(options.enabled());
   CHECK(options.probability == 0.5);
@@ -141,7 +141,28 @@ TEST_CASE("augmentation is off unless asked for, and every key of it arrives") {
   CHECK(options.contrast == 0.3);
   CHECK(options.inversion == 0.4);
   CHECK(options.noise == 0.15);
+  CHECK(options.target_scale == 0.25);
+  CHECK(contains(refusal(kMinimal, {"tasks.augmentation.target_scale=0.2", "rule.name=supervised_sgd"}),
+                 "tasks.augmentation.target_scale is for the rule neuron_local"));
   CHECK(contains(refusal(kMinimal, {"tasks.augmentation.rotation=200"}),
                  "tasks.augmentation.rotation = 200 is out of range; allowed is 0 to 180"));
   CHECK(contains(refusal(kMinimal, {"tasks.augmentation.turn=2"}), "nearest known key"));
+}
+
+TEST_CASE("how tasks are drawn is as before unless asked for, and every key of it arrives") {
+  const auto plain = settings_from_text(kMinimal, "test", {}).tasks;
+  CHECK_FALSE(plain.inner_steps_uniform);
+  CHECK_FALSE(plain.random_offset);
+  CHECK(plain.smallest_side == 0);
+  CHECK(plain.permute_probability == 1.0);
+  const auto changed = settings_from_text(
+      kMinimal, "test",
+      {"tasks.inner_steps_distribution=uniform", "tasks.random_offset=true", "tasks.min_size=8",
+       "tasks.permute_probability=0.5", "unroll.distribution=log_uniform"});
+  CHECK(changed.tasks.inner_steps_uniform);
+  CHECK(changed.tasks.random_offset);
+  CHECK(changed.tasks.smallest_side == 8);
+  CHECK(changed.tasks.permute_probability == 0.5);
+  CHECK(changed.config.unroll().distribution() == proto::log_uniform);
+  CHECK(contains(refusal(kMinimal, {"tasks.min_size=15"}), "tasks.min_size = 15 exceeds tasks.size = 14"));
 }

@@ -174,6 +174,7 @@ TEST_CASE("options out of range are refused by their key") {
   holds(message([](auto& o) { o.contrast = std::nan(""); }), "tasks.augmentation.contrast");
   holds(message([](auto& o) { o.inversion = 2; }), "tasks.augmentation.inversion");
   holds(message([](auto& o) { o.noise = 3; }), "tasks.augmentation.noise");
+  holds(message([](auto& o) { o.target_scale = -1; }), "tasks.augmentation.target_scale");
 }
 
 /// Five classes of 20 random images of 6 × 6; all of one class are the same.
@@ -271,6 +272,54 @@ TEST_CASE("vectors are augmented by what needs no geometry") {
   const auto a = moved.step_data(task, 0).inner.x, b = plain.step_data(plain.sample(0, 0), 0).inner.x;
   REQUIRE(a.size() == b.size());
   for (std::size_t i = 0; i < a.size(); ++i) CHECK(a[i] == Approx(b[i]));
+}
+
+TEST_CASE("coefficients are targets behind the classes, centred and as wide as asked") {
+  data::TaskOptions options = task_options(0.5);
+  options.augmentation.scale = 0.3;
+  options.augmentation.contrast = 0.4;
+  options.augmentation.inversion = 0.2;
+  options.augmentation.target_scale = 0.25;
+  const data::TaskDistribution tasks(options, {{images(), 1.0}}, 4);
+  constexpr std::int64_t kColumns = 7;  // shift along two axes, rotation, scale, contrast, inversion, noise
+  std::vector<double> sum(kColumns), square(kColumns);
+  double count = 0.0;
+  for (std::uint32_t i = 0; i < 60; ++i) {
+    const data::Task task = tasks.sample(0, i);
+    const rule::StepData step = tasks.step_data(task, 2);
+    CHECK(step.inner.targets == 3);
+    CHECK(step.a.targets == (task.augmented ? 3 + kColumns : 3));
+    if (!task.augmented) continue;
+    const rule::Random random(4, 0, i, rule::Purpose::example_augmentation);
+    const auto first = draw_coefficients(options.augmentation, random, (2 * 32 + 8) * 8);
+    CHECK(step.a.y[3] == Approx(1.0 / 3.0 + 0.25 * std::sqrt(3.0) * first.shift_x / 0.2));
+    CHECK(step.a.y[5] ==
+          Approx(1.0 / 3.0 + 0.25 * std::sqrt(3.0) * first.rotation / (std::acos(0.0) * 2 / 9)));
+    for (const rule::Batch* batch : {&step.a, &step.b})
+      for (std::int64_t row = 0; row < batch->examples; ++row, ++count)
+        for (std::int64_t k = 0; k < kColumns; ++k) {
+          const double z = batch->y[static_cast<std::size_t>(row * batch->targets + 3 + k)] - 1.0 / 3.0;
+          sum[static_cast<std::size_t>(k)] += z;
+          square[static_cast<std::size_t>(k)] += z * z;
+        }
+  }
+  for (std::size_t k = 0; k < kColumns; ++k) {
+    INFO("column " << k);
+    CHECK(std::abs(sum[k] / count) < 0.04);
+    CHECK(std::sqrt(square[k] / count) == Approx(0.25).epsilon(0.15));
+  }
+}
+
+TEST_CASE("vectors and rules that train on labels have no targets of geometry") {
+  auto options = task_options(1.0);
+  options.augmentation.target_scale = 0.25;
+  auto vectors = std::make_shared<data::Dataset>(*images());
+  vectors->size = 0;
+  const data::TaskDistribution tasks(options, {{vectors, 1.0}}, 4);
+  CHECK(tasks.step_data(tasks.sample(0, 0), 0).a.targets == 3 + 1);  // noise alone
+  options.output_units = 0;
+  const data::TaskDistribution supervised(options, {{images(), 1.0}}, 4);
+  CHECK(supervised.step_data(supervised.sample(0, 0), 0).b.targets == 3);
 }
 
 }  // namespace

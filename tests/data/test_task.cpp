@@ -5,6 +5,7 @@
 #include <numeric>
 #include <set>
 
+#include "common/data/resize.h"
 #include "common/data/task.h"
 #include "common/rule/error.h"
 #include "tests/catch.h"
@@ -255,6 +256,8 @@ TEST_CASE("options and datasets that give no tasks are refused") {
   holds(message([](auto& o) { o.width = {0, 2}; }), "tasks.width");
   holds(message([](auto& o) { o.output_units = -1; }), "tasks.output_units");
   holds(message([](auto& o) { o.inner_steps = {0, 2}; }), "tasks.inner_steps");
+  holds(message([](auto& o) { o.smallest_side = -1; }), "tasks.smallest_side");
+  holds(message([](auto& o) { o.permute_probability = 1.1; }), "tasks.permute_probability");
   holds(message([](auto& o) { o.inner_steps = {1, std::int64_t{1} << 40}; }), "tasks.inner_steps");
   holds(message([](auto& o) { o.invert_probability = 1.5; }), "tasks.invert_probability");
   holds(message([](auto& o) { o.gain_jitter = std::nan(""); }), "tasks.gain_jitter");
@@ -272,6 +275,106 @@ TEST_CASE("a step beyond the random numbers of a task is an error, not a repetit
   CHECK_THROWS_AS(tasks.step_data(task, last + 1), Error);
   CHECK_THROWS_AS(tasks.step_data(task, std::int64_t{1} << 40), Error);
   CHECK_THROWS_AS(tasks.step_data(task, -1), Error);
+}
+
+TEST_CASE("images of a task are of any size in the range, resized by area") {
+  const auto large = dataset("d", 10, 20, 36);
+  data::TaskOptions options = small_options();
+  options.smallest_side = 3;
+  const data::TaskDistribution tasks(options, {{large, 1.0}}, 1);
+  std::map<std::int64_t, int> sides;
+  for (std::uint32_t i = 0; i < 400; ++i) {
+    const data::Task task = tasks.sample(0, i);
+    const auto side = task.side;
+    if (sides[side]++ > 0) continue;
+    CHECK(task.architecture.inputs() == side * side);
+    const rule::Batch batch = tasks.step_data(task, 0).a;
+    REQUIRE(batch.inputs == side * side);
+    data::AreaResize resize(side, side);
+    Bytes expected(static_cast<std::size_t>(side * side));
+    for (std::int64_t row = 0; row < batch.examples; ++row) {
+      bool found = false;
+      for (const std::int32_t example : large->examples_of_class[static_cast<std::size_t>(
+               task.classes[static_cast<std::size_t>(row / 4)])]) {
+        resize({large->pixels.data() + 36 * example, 6, 6, 6}, expected.data());
+        bool same = true;
+        for (std::int32_t p = 0; p < side * side; ++p)
+          same = same && pixel_of(task, batch, row, p) == expected[static_cast<std::size_t>(p)];
+        found = found || same;
+      }
+      CHECK(found);
+    }
+  }
+  CHECK(sides.size() == 4);
+  CHECK((sides.begin()->first == 3 && sides.rbegin()->first == 6));
+  for (const auto& [side, count] : sides) CHECK(std::abs(count - 100) < 40);
+}
+
+TEST_CASE("a share of tasks is permuted; the number of steps may be uniform") {
+  data::TaskOptions options = small_options();
+  options.permute_probability = 0.3;
+  options.inner_steps_uniform = true;
+  const data::TaskDistribution tasks(options, {{dataset("d", 10, 20, 16), 1.0}}, 1);
+  std::vector<std::int32_t> identity(16);
+  std::iota(identity.begin(), identity.end(), 0);
+  int permuted = 0, short_tasks = 0;
+  for (std::uint32_t i = 0; i < 2000; ++i) {
+    const data::Task task = tasks.sample(0, i);
+    permuted += task.permutation == identity ? 0 : 1;
+    short_tasks += task.inner_steps <= 31 ? 1 : 0;
+    CHECK((task.inner_steps >= 10 && task.inner_steps <= 100));
+  }
+  CHECK(std::abs(permuted - 600) < 90);
+  CHECK(std::abs(short_tasks - 2000 * 22 / 91) < 90);
+}
+
+TEST_CASE("with a random offset streams begin in the middle of their first task") {
+  data::TaskOptions options = small_options();
+  const data::TaskDistribution together(options, {{dataset("d", 10, 20), 1.0}}, 1);
+  options.random_offset = true;
+  const data::TaskDistribution apart(options, {{dataset("d", 10, 20), 1.0}}, 1);
+  double share = 0.0;
+  constexpr std::uint32_t kStreams = 600;
+  for (std::uint32_t stream = 0; stream < kStreams; ++stream) {
+    const auto whole = together.sample(stream, 0).inner_steps, cut = apart.sample(stream, 0).inner_steps;
+    CHECK((1 <= cut && cut <= whole));
+    share += static_cast<double>(cut) / static_cast<double>(whole) / kStreams;
+    CHECK(equal(together.sample(stream, 1), apart.sample(stream, 1)));
+  }
+  CHECK(std::abs(share - 0.52) < 0.05);
+}
+
+/// Two classes whose score is that of the row.
+std::shared_ptr<const data::Dataset> scored() {
+  auto result = std::make_shared<data::Dataset>(*dataset("texts", 2, 20, 9));
+  result->size = 0;
+  for (int row = 0; row < 40; ++row) result->scores.push_back(static_cast<float>(row) / 40.0f - 0.4f);
+  return result;
+}
+
+TEST_CASE("two classes with a score train with the score as a further target") {
+  const data::TaskDistribution tasks(small_options(), {{scored(), 1.0}}, 3);
+  const data::Task task = tasks.sample(0, 0);
+  REQUIRE(task.classes.size() == 2);
+  const rule::StepData step = tasks.step_data(task, 0);
+  CHECK(step.inner.targets == 2);  // the rule sees nothing of it
+  for (const rule::Batch* batch : {&step.a, &step.b}) {
+    REQUIRE(batch->targets == 3);
+    for (std::int64_t row = 0; row < batch->examples; ++row) {
+      const double* y = batch->y.data() + 3 * row;
+      CHECK(y[row / 4] == 1.0);
+      CHECK(y[1 - row / 4] == 0.0);
+      const int example = pixel_of(task, *batch, row, 0);
+      CHECK(y[2] == Approx(0.5 + static_cast<double>(example) / 40.0 - 0.4));
+    }
+  }
+  data::TaskOptions supervised = small_options();
+  supervised.output_units = 0;
+  const data::TaskDistribution classes_alone(supervised, {{scored(), 1.0}}, 3);
+  CHECK(classes_alone.step_data(classes_alone.sample(0, 0), 0).b.targets == 2);
+  auto one_class = std::make_shared<data::Dataset>(*scored());
+  one_class->examples_of_class[1].clear();
+  holds(refusal([&] { data::TaskDistribution(small_options(), {{one_class, 1.0}}, 0); }), "needs up to 2");
 }
 
 }  // namespace

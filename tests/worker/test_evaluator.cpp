@@ -177,6 +177,29 @@ TEST_CASE("evaluation shows images as they are, whatever training does to them")
   changed.gain_jitter = 0.5;
   changed.augmentation.shift = 0.3;
   changed.augmentation.noise = 0.5;
+  changed.augmentation.target_scale = 0.25;
+  changed.smallest_side = 2;
+  changed.permute_probability = 0.0;
   const Evaluator other(*engine, changed, {tests::toy_dataset()}, options());
   CHECK(same(plain.evaluate(theta, 0, 0), other.evaluate(theta, 0, 0)));
+}
+
+TEST_CASE("two classes with scores have a meta-gradient, and are evaluated by their classes") {
+  const auto engine = small_engine();
+  const auto theta = rule::initial_theta(engine->theta_layout(), 1);
+  auto scored = std::make_shared<data::Dataset>(*with_classes(2));
+  for (std::size_t i = 0; i < scored->labels.size(); ++i)
+    scored->scores.push_back(static_cast<float>(i % 5) / 4.0f - 0.5f);
+  const Evaluator evaluator(*engine, task_options(), {scored}, options());
+  const auto evaluation = evaluator.evaluate(theta, 0, 0);
+  CHECK(evaluation.outcome == rule::Outcome::finished);
+  CHECK(evaluation.meta_objective > 0.0);
+  CHECK((evaluation.accuracy >= 0.0 && evaluation.accuracy <= 1.0));
+  const data::TaskDistribution tasks(task_options(), {{scored, 1.0}}, 1);
+  worker::Stream stream({*engine, tasks, 1, 2, 2}, {});
+  const auto result = stream.advance(theta, 0).result;
+  REQUIRE(result.outcome == rule::Outcome::finished);
+  double squares = 0.0;
+  for (const double d : result.d_theta) squares += d * d;
+  CHECK(squares > 1e-8);
 }

@@ -150,3 +150,24 @@ TEST_CASE("under a curriculum tasks get longer with the update that they begin a
   }
   CHECK(task > 10);
 }
+
+TEST_CASE("truncations are as long as their distribution says, uniform or uniform in the logarithm") {
+  tests::ToyEngine engine(2);
+  data::TaskOptions options = tests::toy_tasks(1).options();
+  options.inner_steps = {100000, 100000};
+  const data::TaskDistribution tasks(options, {{tests::toy_dataset(), 1.0}}, 1);
+  for (const bool logarithmic : {false, true}) {
+    Stream stream({engine, tasks, 1, 2, 31, {}, logarithmic}, beginning(0));
+    int short_ones = 0;
+    std::int64_t shortest = 100, longest = 0;
+    for (int i = 0; i < 400; ++i) {
+      const auto length = stream.advance({0.0, 0.0}, 0).length;
+      short_ones += length <= 7 ? 1 : 0;
+      shortest = std::min(shortest, length);
+      longest = std::max(longest, length);
+    }
+    CHECK((shortest == 2 && longest >= 30 && longest <= 31));
+    // 6 of 30, or log(8 / 2) / log(32 / 2) = 1/2.
+    CHECK(std::abs(short_ones - (logarithmic ? 200 : 80)) < 45);
+  }
+}
