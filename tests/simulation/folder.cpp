@@ -16,7 +16,7 @@ using nlohmann::json;
 namespace fs = std::filesystem;
 
 json to_json(const store::StreamState& s) {
-  return {s.stream, s.task, s.step, s.truncation, s.units, s.dataset, s.permutation_seed, s.phi};
+  return {s.stream, s.task, s.step, s.truncation, s.begun_at, s.units, s.dataset, s.permutation_seed, s.phi};
 }
 
 store::StreamState stream_from_json(const json& j) {
@@ -25,11 +25,24 @@ store::StreamState stream_from_json(const json& j) {
   s.task = j.at(1).get<std::uint32_t>();
   s.step = j.at(2).get<std::int64_t>();
   s.truncation = j.at(3).get<std::uint32_t>();
-  s.units = j.at(4).get<std::vector<std::int64_t>>();
-  s.dataset = j.at(5).get<std::string>();
-  s.permutation_seed = j.at(6).get<std::uint64_t>();
-  s.phi = j.at(7).get<std::vector<double>>();
+  s.begun_at = j.at(4).get<std::int64_t>();
+  s.units = j.at(5).get<std::vector<std::int64_t>>();
+  s.dataset = j.at(6).get<std::string>();
+  s.permutation_seed = j.at(7).get<std::uint64_t>();
+  s.phi = j.at(8).get<std::vector<double>>();
   return s;
+}
+
+json to_json(const std::optional<store::SafePoint>& p) {
+  if (!p) return nullptr;
+  return {p->update, p->theta, p->theta_average, p->adam_m, p->adam_v};
+}
+
+std::optional<store::SafePoint> safe_point_from_json(const json& j) {
+  if (j.is_null()) return std::nullopt;
+  using Numbers = std::vector<double>;
+  return store::SafePoint{j.at(0).get<std::int64_t>(), j.at(1).get<Numbers>(), j.at(2).get<Numbers>(),
+                          j.at(3).get<Numbers>(), j.at(4).get<Numbers>()};
 }
 
 std::string encode(const store::Checkpoint& c) {
@@ -46,7 +59,8 @@ std::string encode(const store::Checkpoint& c) {
                     c.history,
                     std::move(streams),
                     c.counters,
-                    c.seconds};
+                    c.seconds,
+                    to_json(c.safe_point)};
   std::string bytes;
   json::to_cbor(all, bytes);
   data::Sha256 hash;
@@ -77,6 +91,7 @@ std::optional<store::Checkpoint> decode(const std::string& bytes, const rule::La
   for (const auto& stream : all.at(9)) c.streams.push_back(stream_from_json(stream));
   c.counters = all.at(10).get<std::map<std::string, std::int64_t>>();
   c.seconds = all.at(11).get<double>();
+  c.safe_point = safe_point_from_json(all.at(12));
   return c;
 }
 

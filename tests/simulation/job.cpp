@@ -123,6 +123,7 @@ Job::End Job::finish() {
   ledger_->check_end();
   best_ = coordinator_->best();
   report_.evaluations += ledger_->evaluations();
+  report_.steps_back += ledger_->steps_back();
   keep(last);
   release_all();
   return End::stopped;
@@ -153,7 +154,7 @@ void Job::keep(store::Checkpoint checkpoint) {
 int Job::start_worker() {
   const int number = next_worker_++;
   workers_[number] = std::make_unique<VirtualWorker>(
-      worker::Worker({engine_, tasks_, scenario_.seed, 1, scenario_.max_length},
+      worker::Worker({engine_, tasks_, scenario_.seed, 1, scenario_.max_length, scenario_.curriculum},
                      {0.0, "virtual", number, 1e9, scenario_.options.deterministic}, &evaluator_));
   agenda_.at(agenda_.now() + dice_.uniform(0.0, scenario_.slowest_message), [this, number] {
     auto& worker = *workers_.at(number);

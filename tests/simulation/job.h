@@ -35,6 +35,7 @@ struct Report {
   std::int64_t rollbacks = 0;
   std::int64_t cut_writes = 0;
   std::int64_t evaluations = 0;
+  std::int64_t steps_back = 0;
   double seconds = 0.0;  ///< virtual
 };
 

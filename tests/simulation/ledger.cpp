@@ -25,6 +25,8 @@ Ledger::Ledger(const Scenario& scenario, const data::TaskDistribution& tasks,
            start.rule.theta,
            start.rule.theta_average,
            coordinator::Adam(scenario.options.adam, start.rule.theta.size()),
+           PlainStepBack(scenario.options.step_back, start),
+           {},
            {},
            start.counters,
            {}},
@@ -32,11 +34,15 @@ Ledger::Ledger(const Scenario& scenario, const data::TaskDistribution& tasks,
       last_due_(start.rule.update),
       best_(best) {
   if (!start.adam_m.empty()) now_.adam.restore(start.adam_m, start.adam_v, start.adam_step);
+  now_.adam.set_factor(now_.step_back.factor());
   for (std::int64_t i = 0; i < scenario.options.streams; ++i)
     now_.position[static_cast<std::uint32_t>(i)] = {0, 0};
   now_.counters.erase("workers_lost");
   now_.counters.erase(kSmoothed);
-  for (const auto& stream : start.streams) now_.position[stream.stream] = {stream.task, stream.step};
+  for (const auto& stream : start.streams) {
+    now_.position[stream.stream] = {stream.task, stream.step};
+    now_.begun_at[stream.stream] = stream.begun_at;
+  }
   // Counts of the coordinator's own.
   const auto evaluated = now_.counters.find(coordinator::kEvaluatedUpdate);
   const bool again = evaluated == now_.counters.end() || evaluated->second != now_.update;
@@ -82,12 +88,17 @@ void Ledger::enter() {
   current_.reset();
   const auto& gradient = current.message.gradient();
   if (current.ends) return;
-  Entry entry{current.from, fate(current.message, current.floats), current.floats, {}};
+  Entry entry{
+      current.from, fate(current.message, current.floats), current.floats, gradient.meta_objective(), {}, 0};
   if (current.message.segment() == segment_) {
     check_position(gradient);
     entry.next = next_position(gradient, entry.cause);
+    entry.begun_at = begun_at(gradient);
   }
-  if (!deterministic_) now_.position[gradient.stream()] = entry.next;
+  if (!deterministic_) {
+    now_.position[gradient.stream()] = entry.next;
+    now_.begun_at[gradient.stream()] = entry.begun_at;
+  }
   if (entry.cause == "stale" || (!deterministic_ && !entry.cause.empty()))
     count(entry);
   else if (deterministic_)
@@ -121,10 +132,19 @@ void Ledger::check_position(const proto::Gradient& gradient) const {
                              expected->second.second));
 }
 
+/// What the curriculum goes by.
+std::int64_t Ledger::begun_at(const proto::Gradient& gradient) const {
+  const auto found = now_.begun_at.find(gradient.stream());
+  return gradient.step() == 0 || found == now_.begun_at.end() ? gradient.theta_version() : found->second;
+}
+
 Ledger::Position Ledger::next_position(const proto::Gradient& gradient, const std::string& cause) const {
   const std::int64_t step = gradient.step() + gradient.length();
-  const bool stays = gradient.outcome() == proto::Gradient::finished && (!deterministic_ || cause.empty()) &&
-                     step < tasks_.sample(gradient.stream(), gradient.task()).inner_steps;
+  const std::int64_t last = std::min(tasks_.sample(gradient.stream(), gradient.task()).inner_steps,
+                                     scenario_.curriculum.limit(begun_at(gradient)));
+  require(step <= last, "a truncation beyond its task's end");
+  const bool stays =
+      gradient.outcome() == proto::Gradient::finished && (!deterministic_ || cause.empty()) && step < last;
   return stays ? Position{gradient.task(), step} : Position{gradient.task() + 1, 0};
 }
 
@@ -141,6 +161,7 @@ void Ledger::repeat_update() {
     require(static_cast<std::int64_t>(slots_.size()) == o.streams, "an update lacks a stream");
     for (auto& [stream, entry] : slots_) {
       now_.position[stream] = entry.next;
+      now_.begun_at[stream] = entry.begun_at;
       batch_.push_back(std::move(entry));
     }
     slots_.clear();
@@ -149,6 +170,7 @@ void Ledger::repeat_update() {
   std::vector<double> mean(now_.theta.size());
   for (const auto& entry : batch_) {
     count(entry);
+    if (entry.cause.empty()) now_.step_back.add(entry.meta_objective);
     for (std::size_t i = 0; entry.cause.empty() && i < mean.size(); ++i)
       mean[i] += static_cast<double>(entry.floats[i]);
   }
@@ -170,7 +192,22 @@ void Ledger::repeat_update() {
     }
   }
   ++now_.update;
+  repeat_step_back();
   note_evaluated_theta();
+}
+
+/// θ goes back to one that was a safe point, by an account of its own; versions go on.
+void Ledger::repeat_step_back() {
+  const auto back =
+      now_.step_back.after({now_.update, now_.theta, now_.average, now_.adam.m(), now_.adam.v()});
+  back_to_.reset();
+  if (!back) return;
+  back_to_ = back->update;
+  now_.theta = back->theta;
+  now_.average = back->theta_average;
+  now_.adam.restore(back->adam_m, back->adam_v, now_.adam.step());
+  now_.adam.set_factor(now_.step_back.factor());
+  now_.counters[coordinator::kStepsBack] = now_.step_back.steps();
 }
 
 bool Ledger::due(std::int64_t update) const {
@@ -252,6 +289,7 @@ void Ledger::on_update(const coordinator::UpdateRecord& record) {
   require(record.update == now_.update, fmt::format("the coordinator is at update {}", record.update));
   require(record.batch.staleness_max <= scenario_.options.staleness_bound, "staleness exceeds its bound");
   require(record.gradients == count_of("gradients"), "another number of gradients was applied");
+  require(record.stepped_back_to == back_to_, "a step back that was not due, or to another θ, or none");
   const auto state = coordinator_->snapshot();
   require(state.rule.theta == now_.theta, "θ is not what the delivered gradients make of it");
   require(state.history.at("update").size() == static_cast<std::size_t>(now_.update), "the history's length");
@@ -274,6 +312,12 @@ void Ledger::check_checkpoint(const store::Checkpoint& c) const {
   require(c.rule.update == now_.update && c.rule.theta == now_.theta, "a checkpoint with another θ");
   require(c.adam_step == now_.adam.step() && c.adam_m == now_.adam.m() && c.adam_v == now_.adam.v(),
           "a checkpoint with another state of Adam");
+  const auto& safe = now_.step_back.safe_point();
+  require(c.safe_point.has_value() == safe.has_value(), "a checkpoint with a safe point, or none");
+  require(!safe || (c.safe_point->update == safe->update && c.safe_point->theta == safe->theta &&
+                    c.safe_point->theta_average == safe->theta_average &&
+                    c.safe_point->adam_m == safe->adam_m && c.safe_point->adam_v == safe->adam_v),
+          "a checkpoint with another safe point");
   for (const auto& [name, value] : now_.counters)
     require(c.counters.count(name) > 0 && c.counters.at(name) == value, "a checkpoint counts other " + name);
   const auto smoothed = c.counters.find(kSmoothed);

@@ -13,6 +13,7 @@
 
 #include "common/data/task.h"
 #include "coordinator/coordinator.h"
+#include "tests/simulation/plain_step_back.h"
 #include "tests/simulation/scenario.h"
 #include "worker/evaluator.h"
 
@@ -41,6 +42,7 @@ class Ledger : public coordinator::Observer {
   /// is there.
   void check_end() const;
   std::int64_t evaluations() const { return evaluations_; }
+  std::int64_t steps_back() const { return now_.step_back.steps(); }
   /// After everything else that may change the coordinator.
   void check() const;
 
@@ -61,14 +63,18 @@ class Ledger : public coordinator::Observer {
     int worker = 0;
     std::string cause;  ///< empty: applied
     std::vector<float> floats;
+    double meta_objective = 0.0;
     Position next;
+    std::int64_t begun_at = 0;
   };
   struct Account {
     std::int64_t update = 0;
     std::vector<double> theta;
     std::vector<double> average;
     coordinator::Adam adam;
-    std::map<std::uint32_t, Position> position;  ///< deterministic: at the present θ
+    PlainStepBack step_back;
+    std::map<std::uint32_t, Position> position;      ///< deterministic: at the present θ
+    std::map<std::uint32_t, std::int64_t> begun_at;  ///< θ's version at a task's first truncation
     std::map<std::string, std::int64_t> counters;
     std::map<int, coordinator::Tally> tallies;
   };
@@ -79,6 +85,8 @@ class Ledger : public coordinator::Observer {
   Position next_position(const proto::Gradient& gradient, const std::string& cause) const;
   void count(const Entry& entry);
   void repeat_update();
+  void repeat_step_back();
+  std::int64_t begun_at(const proto::Gradient& gradient) const;
   void note_evaluated_theta();
   void check_score(const coordinator::EvaluationRecord& record, std::uint32_t dataset) const;
   bool due(std::int64_t update) const;
@@ -95,6 +103,7 @@ class Ledger : public coordinator::Observer {
   Account saved_;                         ///< at the last checkpoint
   std::vector<Entry> batch_;              ///< asynchronous: by arrival
   std::map<std::uint32_t, Entry> slots_;  ///< deterministic: by stream
+  std::optional<std::int64_t> back_to_;   ///< where the last update stepped back to
   std::uint32_t segment_ = 0;
   std::int64_t last_due_ = 0;
   bool due_ = false;  ///< a checkpoint is being collected

@@ -3,6 +3,7 @@
 
 #include "common/rule/theta.h"
 #include "tests/simulation/job.h"
+#include "tests/simulation/plain_step_back.h"
 
 namespace outerloop::simulation {
 namespace {
@@ -21,11 +22,14 @@ std::vector<double> plain_loop(const Scenario& scenario) {
   const auto tasks = tests::toy_tasks(scenario.seed);
   auto theta = rule::initial_theta(engine.theta_layout(), scenario.seed);
   coordinator::Adam adam(o.adam, theta.size());
+  PlainStepBack step_back(o.step_back, {});
   std::vector<worker::Stream> streams;
   for (std::int64_t i = 0; i < o.streams; ++i) {
     store::StreamState state;
     state.stream = static_cast<std::uint32_t>(i);
-    streams.emplace_back(worker::StreamContext{engine, tasks, scenario.seed, 1, scenario.max_length}, state);
+    streams.emplace_back(
+        worker::StreamContext{engine, tasks, scenario.seed, 1, scenario.max_length, scenario.curriculum},
+        state);
   }
   for (std::int64_t update = 0; update < o.updates; ++update) {
     std::vector<double> mean(theta.size());
@@ -38,12 +42,18 @@ std::vector<double> plain_loop(const Scenario& scenario) {
       }
       for (std::size_t i = 0; i < mean.size(); ++i)
         mean[i] += static_cast<double>(static_cast<float>(step.result.d_theta[i]));
+      step_back.add(step.result.mean_meta_objective);
     }
     for (auto& value : mean) value /= static_cast<double>(o.batch);
     const double size = norm(mean);
     if (o.batch_norm_clip > 0.0 && size > o.batch_norm_clip)
       for (auto& value : mean) value *= o.batch_norm_clip / size;
     adam.update(theta, mean);
+    if (const auto back = step_back.after({update + 1, theta, {}, adam.m(), adam.v()})) {
+      theta = back->theta;
+      adam.restore(back->adam_m, back->adam_v, adam.step());
+      adam.set_factor(step_back.factor());
+    }
   }
   return theta;
 }

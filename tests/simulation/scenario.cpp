@@ -27,6 +27,24 @@ std::int64_t draw_joins(std::uint64_t seed) {
   return dice.happens(0.3) ? dice.log_uniform(1, 4) : 0;
 }
 
+/// Likewise. A learning rate that is far too large makes the meta-objective rise again.
+void draw_learning(std::uint64_t seed, Scenario& s) {
+  Dice dice(seed ^ 0x1ea2);
+  auto& o = s.options;
+  if (dice.happens(0.4)) {
+    o.adam.learning_rate = dice.uniform(0.5, 3.0);
+    o.step_back.tolerance = dice.uniform(0.002, 0.15);
+    o.step_back.every_updates = dice.log_uniform(1, 4);
+    o.step_back.learning_rate_factor = dice.uniform(0.3, 0.9);
+    o.step_back.most = dice.log_uniform(1, 5);
+  }
+  if (dice.happens(0.4)) {
+    o.adam.decay_updates = o.adam.warmup_updates + dice.log_uniform(1, 24);
+    o.adam.final_learning_rate = 0.1 * o.adam.learning_rate;
+  }
+  if (dice.happens(0.4)) s.curriculum = {dice.log_uniform(1, 24), dice.log_uniform(1, 3), 12};
+}
+
 }  // namespace
 
 Scenario draw_scenario(std::uint64_t seed) {
@@ -51,6 +69,7 @@ Scenario draw_scenario(std::uint64_t seed) {
   o.deadline = 0.4;
   o.evaluation = draw_evaluation(seed);
   s.joins = draw_joins(seed);
+  draw_learning(seed, s);
   s.max_length = dice.log_uniform(1, 4);
   s.disk = o.streams <= 4 && dice.happens(0.04);
   s.slowest_message = dice.happens(0.3) ? 0.1 : 0.005;
@@ -71,10 +90,10 @@ Scenario draw_scenario(std::uint64_t seed) {
 std::string Scenario::description() const {
   return fmt::format(
       "{}, {} streams, batch {}, {} updates, up to {} workers, a checkpoint every {} updates, an "
-      "evaluation every {}{}",
+      "evaluation every {}{}{}",
       options.deterministic ? "deterministic" : "asynchronous", options.streams, options.batch,
       options.updates, most_workers, options.checkpoint_every, options.evaluation.every_updates,
-      disk ? ", on disk" : "");
+      options.step_back.tolerance > 0.0 ? ", steps back" : "", disk ? ", on disk" : "");
 }
 
 }  // namespace outerloop::simulation

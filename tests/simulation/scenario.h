@@ -5,6 +5,7 @@
 
 #include "common/rule/random.h"
 #include "coordinator/coordinator.h"
+#include "worker/stream.h"
 
 namespace outerloop::simulation {
 
@@ -31,7 +32,8 @@ struct Scenario {
   std::int64_t most_workers = 1;  ///< each start of the job draws its number
   std::int64_t parameters = 4;
   std::int64_t max_length = 3;  ///< inner steps per truncation
-  bool disk = false;            ///< checkpoints as real files
+  worker::Curriculum curriculum{};
+  bool disk = false;  ///< checkpoints as real files
 
   // Per opportunity, as long as `faults` are left.
   std::int64_t faults = 0;

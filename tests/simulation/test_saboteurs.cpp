@@ -79,6 +79,27 @@ struct AdamForgotten : Saboteur {
   }
 };
 
+/// The safe point in every checkpoint is a little off.
+struct SafePointOff : Saboteur {
+  void checkpoint(store::Checkpoint& checkpoint) override {
+    if (checkpoint.safe_point) checkpoint.safe_point->theta[0] += 1e-3f;
+  }
+};
+
+/// Steps back are not counted in checkpoints: the learning rate of a resumed run is too large.
+struct StepsForgotten : Saboteur {
+  void checkpoint(store::Checkpoint& checkpoint) override {
+    checkpoint.counters.erase(coordinator::kStepsBack);
+  }
+};
+
+/// Checkpoints forget when a stream's task began: a curriculum would let it run for longer.
+struct BeginningForgotten : Saboteur {
+  void checkpoint(store::Checkpoint& checkpoint) override {
+    for (auto& stream : checkpoint.streams) stream.begun_at = 1000;
+  }
+};
+
 /// Workers are not told that a stream begins its next task.
 struct RestartForgotten : Saboteur {
   void to_worker(proto::CoordinatorMessage& message, std::vector<float>&) override {
@@ -206,6 +227,13 @@ TEST_CASE("a wrong φ, lost moments of Adam, or a wrong θ shows in θ's bits at
   CHECK(caught<PhiOff>(true, "other bits", said) > 5);
   CHECK(caught<AdamForgotten>(true, "other bits", said) > 5);
   CHECK(caught<ThetaOff>(true, "other bits", said) > 50);
+}
+
+TEST_CASE("a wrong safe point, a forgotten step back, and a forgotten beginning of a task show in θ's bits") {
+  std::string said;
+  CHECK(caught<SafePointOff>(true, "other bits", said) > 1);
+  CHECK(caught<StepsForgotten>(true, "other bits", said) > 1);
+  CHECK(caught<BeginningForgotten>(true, "other bits", said) > 1);
 }
 
 TEST_CASE("a refused gradient whose stream goes on in its task is caught") {
