@@ -157,7 +157,7 @@ TEST_CASE("truncations are as long as their distribution says, uniform or unifor
   options.inner_steps = {100000, 100000};
   const data::TaskDistribution tasks(options, {{tests::toy_dataset(), 1.0}}, 1);
   for (const bool logarithmic : {false, true}) {
-    Stream stream({engine, tasks, 1, 2, 31, {}, logarithmic}, beginning(0));
+    Stream stream({engine, tasks, 1, 2, 31, {}, {}, logarithmic}, beginning(0));
     int short_ones = 0;
     std::int64_t shortest = 100, longest = 0;
     for (int i = 0; i < 400; ++i) {
