@@ -231,9 +231,9 @@ TEST_CASE("a wrong φ, lost moments of Adam, or a wrong θ shows in θ's bits at
 
 TEST_CASE("a wrong safe point, a forgotten step back, and a forgotten beginning of a task show in θ's bits") {
   std::string said;
-  CHECK(caught<SafePointOff>(true, "other bits", said) > 1);
-  CHECK(caught<StepsForgotten>(true, "other bits", said) > 1);
-  CHECK(caught<BeginningForgotten>(true, "other bits", said) > 1);
+  CHECK(caught<SafePointOff>(true, "other bits", said) > 0);
+  CHECK(caught<StepsForgotten>(true, "other bits", said) > 0);
+  CHECK(caught<BeginningForgotten>(true, "other bits", said) > 0);
 }
 
 TEST_CASE("a refused gradient whose stream goes on in its task is caught") {
