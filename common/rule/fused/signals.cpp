@@ -25,27 +25,36 @@ HWY_INLINE Vector<Real> LoadFirst(const Real* p, std::int64_t left) {
   return hn::IfThenElseZero(hn::FirstN(d, static_cast<std::size_t>(left)), value);
 }
 
-/// As LoadFirst, where only `line_left` numbers at p are this line's: those behind may be another thread's.
+/// Whether whole vectors over a row's `numbers` stay within `line_left` numbers from the row's beginning to
+/// the line's end. What is behind it may be another thread's; what is behind the row within the line is
+/// overwritten.
 template <class Real>
-HWY_INLINE Vector<Real> LoadWithin(const Real* p, std::int64_t left, std::int64_t line_left) {
+HWY_INLINE bool VectorsFit(std::int64_t numbers, std::int64_t line_left) {
+  const std::int64_t lanes = LanesOf<Real>();
+  return (numbers + lanes - 1) / lanes * lanes <= line_left;
+}
+
+/// As LoadFirst; kFit: a whole vector may be read.
+template <bool kFit, class Real>
+HWY_INLINE Vector<Real> LoadWithin(const Real* p, std::int64_t left) {
   const Tag<Real> d;
-  if (line_left >= LanesOf<Real>()) return LoadFirst(p, left);
+  if (kFit || left >= LanesOf<Real>()) return LoadFirst(p, left);
   HWY_ALIGN Real values[HWY_MAX_BYTES / sizeof(Real)] = {};
-  std::copy_n(p, std::min(left, line_left), values);
+  std::copy_n(p, left, values);
   return hn::LoadU(d, values);
 }
 
-/// Writes the first `left` numbers, and more of them where that is within the line, whose next row follows.
-template <class Real>
-HWY_INLINE void StoreWithin(Vector<Real> v, Real* p, std::int64_t left, std::int64_t line_left) {
+/// Writes the first `left` numbers; kFit: up to a whole vector.
+template <bool kFit, class Real>
+HWY_INLINE void StoreWithin(Vector<Real> v, Real* p, std::int64_t left) {
   const Tag<Real> d;
-  if (line_left >= LanesOf<Real>()) {
+  if (kFit || left >= LanesOf<Real>()) {
     hn::StoreU(v, d, p);
     return;
   }
   HWY_ALIGN Real values[HWY_MAX_BYTES / sizeof(Real)];
   hn::StoreU(v, d, values);
-  std::copy_n(values, std::min(left, line_left), p);
+  std::copy_n(values, left, p);
 }
 
 template <class Real>
@@ -121,13 +130,11 @@ void MakeFeatures(Features<Real> p) {
 }
 
 /// One neuron and example. forward: d = pre · r, r = 1/sqrt(1e-6 + mean pre²), so d_pre = r (d_d − d ·
-/// mean(d_d · d)).
-template <class Real>
-HWY_INLINE void FeatureBackward(const FeaturesBackward<Real>& p, std::int64_t u, std::int64_t e,
-                                Real sigmoid) {
+/// mean(d_d · d)). `i`: which row of all; kFit: see VectorsFit.
+template <bool kFit, class Real>
+HWY_INLINE void FeatureBackward(const FeaturesBackward<Real>& p, std::int64_t i, Real sigmoid) {
   const Tag<Real> d;
-  const std::int64_t lanes = LanesOf<Real>(), i = u * p.batch + e;
-  const std::int64_t line_left = (p.batch - e) * p.d_row;
+  const std::int64_t lanes = LanesOf<Real>();
   const Real *g = p.g + i * p.padded, *f = p.f + i * p.padded;
   const Real* error = p.d_error ? p.d_error + i * p.delta : nullptr;
   Real* to = p.d_d + i * p.d_row;
@@ -153,16 +160,15 @@ HWY_INLINE void FeatureBackward(const FeaturesBackward<Real>& p, std::int64_t u,
     if (c + lanes > p.delta)
       df = hn::IfThenElseZero(hn::FirstN(d, static_cast<std::size_t>(p.delta - c)), df);
     along = hn::MulAdd(df, value, along);
-    StoreWithin(df, to + c, p.delta - c, line_left - c);
+    StoreWithin<kFit>(df, to + c, p.delta - c);
   }
   if (p.inverse_rms) {
     const auto mean = hn::Set(d, SumOf<Real>(along) / static_cast<Real>(p.delta));
     const auto r = hn::Set(d, p.inverse_rms[i]);
     for (std::int64_t c = 0; c < p.delta; c += lanes) {
       const std::int64_t left = p.delta - c;
-      const auto before = LoadWithin(to + c, left, line_left - c);
-      StoreWithin(hn::Mul(r, hn::NegMulAdd(LoadFirst(f + c, left), mean, before)), to + c, left,
-                  line_left - c);
+      const auto before = LoadWithin<kFit>(to + c, left);
+      StoreWithin<kFit>(hn::Mul(r, hn::NegMulAdd(LoadFirst(f + c, left), mean, before)), to + c, left);
     }
   }
   for (std::int64_t c = p.delta; c < p.d_row; ++c) to[c] = 0;
@@ -175,22 +181,34 @@ template <class Real>
 void MakeFeaturesBackward(const FeaturesBackward<Real>& p, Real* workspace) {
   for (std::int64_t u = p.first; u < p.last; ++u) {
     if (p.d_error) Sigmoid(p.batch, p.z + u * p.batch, workspace);
-    for (std::int64_t b = 0; b < p.batch; ++b) FeatureBackward(p, u, b, p.d_error ? workspace[b] : Real(0));
+    for (std::int64_t b = 0; b < p.batch; ++b) {
+      const Real sigmoid = p.d_error ? workspace[b] : Real(0);
+      if (VectorsFit<Real>(p.delta, (p.batch - b) * p.d_row))
+        FeatureBackward<true>(p, u * p.batch + b, sigmoid);
+      else
+        FeatureBackward<false>(p, u * p.batch + b, sigmoid);
+    }
   }
+}
+
+/// kFit: see VectorsFit.
+template <bool kFit, class Real>
+HWY_INLINE void ErrorRow(std::int64_t delta, const Real* f, Real sigmoid, const Real* linear, Real* error) {
+  const Tag<Real> d;
+  const auto gate = hn::Set(d, sigmoid);
+  for (std::int64_t c = 0; c < delta; c += LanesOf<Real>())
+    StoreWithin<kFit>(hn::MulAdd(gate, hn::LoadU(d, f + c), hn::LoadU(d, linear + c)), error + c, delta - c);
 }
 
 template <class Real>
 void ErrorSignal(std::int64_t batch, std::int64_t delta, const Real* f, std::int64_t padded, const Real* z,
                  const Real* linear, std::int64_t linear_row, Real* error, Real* workspace) {
-  const Tag<Real> d;
   Sigmoid(batch, z, workspace);
-  for (std::int64_t b = 0; b < batch; ++b) {
-    const auto gate = hn::Set(d, workspace[b]);
-    for (std::int64_t c = 0; c < delta; c += LanesOf<Real>()) {
-      const auto value =
-          hn::MulAdd(gate, hn::LoadU(d, f + b * padded + c), hn::LoadU(d, linear + b * linear_row + c));
-      StoreWithin(value, error + b * delta + c, delta - c, (batch - b) * delta - c);
-    }
+  for (std::int64_t b = 0; b < batch; ++b, f += padded, linear += linear_row, error += delta) {
+    if (VectorsFit<Real>(delta, (batch - b) * delta))
+      ErrorRow<true>(delta, f, workspace[b], linear, error);
+    else
+      ErrorRow<false>(delta, f, workspace[b], linear, error);
   }
 }
 
