@@ -11,6 +11,7 @@ outerloop_room(
           ${CMAKE_CURRENT_LIST_DIR}/bench_peak.cpp
           ${CMAKE_CURRENT_LIST_DIR}/bench_problem.cpp
           ${CMAKE_CURRENT_LIST_DIR}/bench_unroll.cpp
+          ${CMAKE_CURRENT_LIST_DIR}/cores.cpp
   PUBLIC outerloop::config outerloop::store outerloop::rule
   PRIVATE CLI11::CLI11 fmt::fmt hwy::hwy ${CMAKE_DL_LIBS})
 target_link_libraries(outerloop_cli PUBLIC outerloop::bench)

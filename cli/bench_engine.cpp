@@ -32,6 +32,7 @@ struct Row {
   std::int64_t peak_bytes = 0;
   Seconds seconds;                      ///< of whole runs
   std::map<std::string, double> parts;  ///< shares of a further run's time; empty: not known
+  std::int64_t arena_bytes = 0;         ///< part of peak_bytes; 0: the engine has no arena
 
   double milliseconds(double whole) const { return 1e3 * whole / static_cast<double>(inner_steps); }
   double per_step() const { return milliseconds(seconds.median()); }
@@ -56,13 +57,16 @@ std::vector<Row> measure(const BenchSize& size, const std::vector<EngineName>& e
                       size.gflop(gradient),
                       runners.back().measure_memory(problem, gradient),
                       Seconds(),
-                      {}});
+                      {},
+                      0});
   }
   for (int repetition = 0; repetition < options.repetitions; ++repetition)
     for (std::size_t i = 0; i < rows.size(); ++i)
       runners[i / 2].time(problem, rows[i].gradient, rows[i].seconds);
-  for (std::size_t i = 0; i < rows.size(); ++i)
+  for (std::size_t i = 0; i < rows.size(); ++i) {
     if (rows[i].gradient) rows[i].parts = runners[i / 2].parts(problem);
+    rows[i].arena_bytes = runners[i / 2].arena_bytes();
+  }
   return rows;
 }
 
@@ -101,7 +105,8 @@ void print_rows(const std::vector<Row>& rows, double peak) {
                row.gflops(), 100 * row.gflops() / peak, mebibytes(row.peak_bytes));
   for (const auto& row : rows)
     if (!row.parts.empty())
-      fmt::print("        time of a gradient, {}: {}\n", row.engine.text(), parts_text(row.parts));
+      fmt::print("        time of a gradient, {}: {}; arena {}\n", row.engine.text(), parts_text(row.parts),
+                 mebibytes(row.arena_bytes));
   std::fflush(stdout);
 }
 
@@ -139,7 +144,8 @@ json to_json(const Row& row, int threads, double peak) {
                  {"ms_most", row.milliseconds(row.seconds.most())},
                  {"gflops", row.gflops()},
                  {"fraction_of_peak", row.gflops() / peak},
-                 {"peak_bytes", row.peak_bytes}};
+                 {"peak_bytes", row.peak_bytes},
+                 {"arena_bytes", row.arena_bytes}};
   if (!row.parts.empty()) result["parts"] = row.parts;
   return result;
 }

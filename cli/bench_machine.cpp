@@ -2,7 +2,7 @@
 
 #include <dlfcn.h>
 #include <fmt/format.h>
-#include <sched.h>
+#include <fmt/ranges.h>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -14,6 +14,8 @@
 #include <fstream>
 #include <limits>
 #include <vector>
+
+#include "cli/cores.h"
 
 namespace outerloop::cli {
 namespace {
@@ -65,17 +67,10 @@ std::string processor_name() {
 }
 
 std::string pin_to_cores(int cores) {
-  cpu_set_t allowed, mine;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return "not pinned";
-  CPU_ZERO(&mine);
-  std::string names;
-  for (int core = 0; core < CPU_SETSIZE && CPU_COUNT(&mine) < cores; ++core) {
-    if (!CPU_ISSET(core, &allowed)) continue;
-    CPU_SET(core, &mine);
-    names += (names.empty() ? "" : ",") + std::to_string(core);
-  }
-  if (sched_setaffinity(0, sizeof mine, &mine) != 0) return "not pinned";
-  return (CPU_COUNT(&mine) == 1 ? "pinned to core " : "pinned to cores ") + names;
+  auto mine = usable_cores();
+  if (mine.size() > static_cast<std::size_t>(cores)) mine.resize(static_cast<std::size_t>(cores));
+  if (mine.empty() || !stay_on(mine)) return "not pinned";
+  return fmt::format("pinned to core{} {}", mine.size() == 1 ? "" : "s", fmt::join(mine, ","));
 }
 
 Blas measure_blas() {

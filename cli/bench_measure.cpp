@@ -79,6 +79,11 @@ std::map<std::string, double> Runner::parts(const BenchProblem& problem) {
   return clock.shares();
 }
 
+std::int64_t Runner::arena_bytes() const {
+  const auto* const engine = dynamic_cast<const rule::fused::FusedEngine*>(engine_.get());
+  return engine ? engine->arena_bytes() : 0;
+}
+
 std::string mebibytes(std::int64_t bytes) {
   return fmt::format("{:.0f} MiB", static_cast<double>(bytes) / 1048576.0);
 }

@@ -58,6 +58,9 @@ class Runner {
   /// Where the time of a whole truncation goes, by name of the part; empty where the engine does not say.
   std::map<std::string, double> parts(const BenchProblem& problem);
 
+  /// Bytes of the fused engine's arena; 0 where the engine has none.
+  std::int64_t arena_bytes() const;
+
  private:
   void run(const BenchProblem& problem, bool gradient);
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "cli/cores.h"
 #include "cli/evaluation_setup.h"
 #include "cli/version.h"
 #include "common/data/overlap.h"
@@ -259,13 +259,17 @@ Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool comput
     const json opened = {{"datasets", open_datasets(plan, workshop)},
                          {"engine", workshop.engine->description()},
                          {"instruction_set", workshop.engine->instruction_set()},
+                         {"cores", usable_cores().size()},
                          {"gradients_per_second", measure_rate(workshop, plan, mpi.rank())}};
     return opened.dump();
   });
   std::set<std::string> engines;
-  for (const auto& value : values) {
-    if (value.empty()) continue;
-    const json opened = json::parse(value);
+  for (std::size_t rank = 0; rank < values.size(); ++rank) {
+    if (values[rank].empty()) continue;
+    const json opened = json::parse(values[rank]);
+    if (workshop.warning.empty())
+      workshop.warning =
+          too_few_cores(plan.settings.engine.threads, opened.at("cores").get<int>(), static_cast<int>(rank));
     workshop.dataset_sha256 = opened.at("datasets").get<std::map<std::string, std::string>>();
     workshop.engine_description = opened.at("engine").get<std::string>();
     workshop.instruction_set = opened.at("instruction_set").get<std::string>();
@@ -280,23 +284,13 @@ Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool comput
   return workshop;
 }
 
-void pin_to_core(const net::MpiSession& mpi, const config::Settings& settings, bool computes) {
+void pin_worker(const net::MpiSession& mpi, const config::Settings& settings, bool computes) {
   const char* wish = std::getenv("OUTERLOOP_PIN");
-  if ((wish != nullptr && std::string(wish) == "0") || !computes || settings.engine.threads != 1) return;
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-  const bool coordinator_here = mpi.rank() == mpi.local_rank() && mpi.size() > 1;
-  const int workers_here = mpi.local_size() - (coordinator_here ? 1 : 0);
-  if (workers_here != CPU_COUNT(&allowed)) return;
-  int mine = mpi.local_rank() - (coordinator_here ? 1 : 0);
-  for (int core = 0; core < CPU_SETSIZE; ++core) {
-    if (!CPU_ISSET(core, &allowed) || mine-- > 0) continue;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(core, &one);
-    sched_setaffinity(0, sizeof one, &one);
-    return;
-  }
+  if ((wish != nullptr && std::string(wish) == "0") || !computes) return;
+  const int coordinators_here = mpi.rank() == mpi.local_rank() && mpi.size() > 1 ? 1 : 0;
+  const auto cores = cores_of_worker(usable_cores(), mpi.local_size() - coordinators_here,
+                                     mpi.local_rank() - coordinators_here, settings.engine.threads);
+  if (!cores.empty()) stay_on(cores);
 }
 
 }  // namespace outerloop::cli

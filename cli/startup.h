@@ -44,6 +44,7 @@ struct Workshop {
   std::map<std::string, std::string> dataset_sha256;  ///< by place and name
   std::string engine_description;
   std::string instruction_set;
+  std::string warning;                ///< for the user: of the first rank that has too few cores; or empty
   double gradients_per_second = 0.0;  ///< of all ranks together, estimated from a few truncations of each
 };
 
@@ -51,8 +52,8 @@ struct Workshop {
 /// not compute has what is known of the others, but no engine and no tasks.
 Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool computes);
 
-/// Pins this process to a core of its own where the workers of this host fill all cores it may use.
-/// OUTERLOOP_PIN=0 switches it off.
-void pin_to_core(const net::MpiSession& mpi, const config::Settings& settings, bool computes);
+/// Pins this process to engine.threads cores of its own where the workers of this host fill all that it may
+/// use. Before the engine is made, whose threads inherit it. OUTERLOOP_PIN=0 switches it off.
+void pin_worker(const net::MpiSession& mpi, const config::Settings& settings, bool computes);
 
 }  // namespace outerloop::cli

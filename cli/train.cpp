@@ -285,6 +285,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
                    plan.start.rule.update);
   run.write_environment(environment_of(mpi, hosts, workshop.engine_description, plan.settings));
   check_datasets(plan, workshop.dataset_sha256, run);
+  if (!workshop.warning.empty()) run.on_warning(workshop.warning);
   plan.start.dataset_sha256 = workshop.dataset_sha256;
   plan.start.rule.git_revision = git_revision();
   plan.start.rule.engine = workshop.engine_description;
@@ -376,7 +377,7 @@ int train(int argc, char** argv, const TrainOptions& options) {
   watchdog.watch("rank 0 to read configuration and checkpoint");
   Plan plan = agree_on_plan(mpi, options);
   watchdog.set_deadline(plan.settings.config.watchdog_seconds());
-  pin_to_core(mpi, plan.settings, computes);
+  pin_worker(mpi, plan.settings, computes);
 
   // 3. Datasets and engine open on every rank, or none goes on.
   watchdog.watch("all ranks to open datasets and engine");

@@ -74,6 +74,25 @@ TEST_CASE("bench engine measures every engine in both directions") {
     CHECK(result.at("ratio_to_reference").empty());
 }
 
+TEST_CASE("bench engine takes a number of threads, against whose cores' peak it compares") {
+  const TemporaryFolder folder;
+  const auto run = run_alone(
+      "bench engine --sizes laptop --inner-steps 1 --repetitions 1 --engines fused --threads 2 --json \"" +
+      (folder / "bench.json") + "\"");
+  INFO(run.err);
+  REQUIRE(run.exit_code == 0);
+  CHECK(occurrences(run.out, "2 threads") == 1);
+  const json result = read_json(folder / "bench.json");
+  const double peak = result.at("fma_peak_gflops");
+  REQUIRE(result.at("rows").size() == 2);
+  for (const auto& row : result.at("rows")) {
+    CHECK(row.at("threads") == 2);
+    CHECK(row.at("fraction_of_peak").get<double>() == Approx(row.at("gflops").get<double>() / (2 * peak)));
+    CHECK(row.at("arena_bytes").get<std::int64_t>() > 1 << 20);
+    CHECK(row.at("arena_bytes").get<std::int64_t>() < 1 << 30);
+  }
+}
+
 TEST_CASE("bench unroll measures every length") {
   const TemporaryFolder folder;
   const auto run =
