@@ -5,6 +5,7 @@
 
 #include "common/config/schema.h"
 #include "common/config/settings.h"
+#include "common/data/overlap.h"
 #include "common/rule/error.h"
 #include "tests/catch.h"
 
@@ -120,7 +121,7 @@ TEST_CASE("every preset is accepted, and unknown ones are listed") {
     CHECK_FALSE(config::read_settings(entry.path().string(), {}).training.empty());
     ++presets;
   }
-  CHECK(presets >= 3);
+  CHECK(presets >= 6);
   CHECK_THROWS_AS(config::find_config("no-such-preset"), InputError);
 }
 
@@ -165,4 +166,33 @@ TEST_CASE("how tasks are drawn is as before unless asked for, and every key of i
   CHECK(changed.tasks.permute_probability == 0.5);
   CHECK(changed.config.unroll().distribution() == proto::log_uniform);
   CHECK(contains(refusal(kMinimal, {"tasks.min_size=15"}), "tasks.min_size = 15 exceeds tasks.size = 14"));
+}
+
+TEST_CASE("the preset paper has the reference sizes and ranges, and trains on nothing that it evaluates") {
+  const auto paper = config::read_settings(std::string(OUTERLOOP_CONFIGS) + "/paper.textproto", {});
+  const auto& rule = paper.rule.neuron_local;
+  CHECK((rule.hidden_channels == 64 && rule.top_channels == 64 && rule.delta_channels == 32));
+  CHECK((rule.readout_channels == 4 && rule.hidden_blocks == 1 && rule.top_layers == 2));
+  CHECK((rule.output_units == 32 && rule.inner_step_size == 1e-4));
+  CHECK((paper.config.batch() == 256 && paper.config.updates() == 200000));
+  const auto& tasks = paper.tasks;
+  CHECK((tasks.minibatch == 128 && tasks.labelled_per_class == 10));
+  CHECK((tasks.hidden_layers.low == 1 && tasks.hidden_layers.high == 4));  // and the output layer
+  CHECK((tasks.width.low == 64 && tasks.width.high == 512));
+  CHECK(paper.config.tasks().size() == 16);
+  CHECK((tasks.augmentation.enabled() && tasks.augmentation.target_scale > 0.0));
+  double fonts = 0.0, all = 0.0;
+  for (const auto& dataset : paper.training) {
+    all += dataset.weight;
+    fonts += dataset.request.name == "glyphs" ? dataset.weight : 0.0;
+  }
+  CHECK(fonts / all == 0.5);
+  for (const char* preset : {"paper", "cluster"}) {
+    const auto settings =
+        config::read_settings(std::string(OUTERLOOP_CONFIGS) + "/" + preset + ".textproto", {});
+    std::vector<data::DatasetRequest> training, evaluation;
+    for (const auto& dataset : settings.training) training.push_back(dataset.request);
+    for (const auto& dataset : settings.evaluation) evaluation.push_back(dataset.request);
+    CHECK_NOTHROW(data::check_no_overlap(training, evaluation));
+  }
 }
