@@ -95,6 +95,7 @@ void write_files(const std::string& folder) {
   checkpoint.history.clear();
   checkpoint.counters.clear();
   checkpoint.dataset_sha256.clear();
+  checkpoint.safe_point.reset();
   store::write_checkpoint(scratch / "small.h5", checkpoint);
   write_seed(folder, "checkpoint", "small", tests::read_bytes(scratch / "small.h5").substr(512));
 }
@@ -113,6 +114,23 @@ void write_idx(const std::string& folder) {
   write_seed(folder, "idx", "images", images);
   write_seed(folder, "idx", "labels", labels);
   write_seed(folder, "idx", "images.gz", compressed(images));
+}
+
+/// A file of version 1; its header fills 118 bytes behind the ten at the front.
+std::string npy(const std::string& descr, const std::string& shape, const std::string& elements) {
+  std::string header = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";
+  header.resize(117, ' ');
+  return std::string("\x93NUMPY\1\0\x76\0", 10) + header + "\n" + elements;
+}
+
+void write_arrays(const std::string& folder) {
+  write_seed(folder, "npy", "images", npy("|u1", "(2, 2, 2)", "abcdefgh"));
+  write_seed(folder, "npy", "colour", npy("|u1", "(1, 2, 2, 3)", "abcdefghijkl"));
+  write_seed(folder, "npy", "vectors", npy("<f4", "(1, 2)", std::string("\0\0\x80\x3f\0\0\0\x40", 8)));
+  write_seed(folder, "npy", "labels", npy("<i2", "(3,)", std::string("\7\0\1\0\7\0", 6)));
+  // One whole record, and the beginning of one.
+  write_seed(folder, "cifar", "record", std::string(1, '\0') + std::string(3073, '\3'));
+  write_seed(folder, "cifar", "filled", std::string("\1\7abcdef", 8));
 }
 
 void write_document(const std::string& folder) {
@@ -136,6 +154,7 @@ int main(int argc, char** argv) {
   write_wire(argv[1]);
   write_files(argv[1]);
   write_idx(argv[1]);
+  write_arrays(argv[1]);
   write_document(argv[1]);
   return 0;
 }
