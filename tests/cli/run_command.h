@@ -41,8 +41,10 @@ inline Finished run_shell(const std::string& command, int seconds = 120) {
 
 inline std::string executable() { return std::string("\"") + OUTERLOOP_EXECUTABLE + "\""; }
 
-/// `outerloop ARGUMENTS` alone.
-inline Finished run_alone(const std::string& arguments) { return run_shell(executable() + " " + arguments); }
+/// `outerloop ARGUMENTS` alone; at most `seconds`.
+inline Finished run_alone(const std::string& arguments, int seconds = 120) {
+  return run_shell(executable() + " " + arguments, seconds);
+}
 
 /// The same under scripts/mpirun at that many ranks; 1 is run alone.
 inline Finished run_on_ranks(int ranks, const std::string& arguments) {

@@ -39,7 +39,10 @@ TEST_CASE("a disk that stays full: said at once, trained to the end, stop_reason
     if (ranks == 1) CHECK(process.exit_code() == 1);  // Open MPI 4's mpirun says 0 whatever its ranks say
     CHECK(occurrences(err, "was not written, training goes on") >= 1);
     CHECK(occurrences(err, "cannot be written: File too large") >= 1);
-    CHECK(occurrences(err, "metrics are not written, training goes on") == 1);
+    // Said anew only where a shorter line fitted in between.
+    const int said = occurrences(err, "metrics are not written, training goes on");
+    CHECK(said >= 1);
+    CHECK(said <= 5);
     const auto result = read_json(run + "/result.json");
     CHECK(result.at("stop_reason") == "disk");
     CHECK(result.at("seconds").get<double>() >= 8.0);

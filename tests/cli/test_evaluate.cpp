@@ -90,7 +90,8 @@ TEST_CASE("evaluate has all baselines unless told otherwise") {
     skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");
   const TemporaryFolder& folder = trained();
   const auto finished = run_alone("evaluate " + (folder / "run/rule.h5") +
-                                  " --draws 2 --inner-steps 5 --size 8 --json " + (folder / "all.json"));
+                                      " --draws 2 --inner-steps 5 --size 8 --json " + (folder / "all.json"),
+                                  400);
   INFO(finished.err);
   REQUIRE(finished.exit_code == 0);
   const json result = read_json(folder / "all.json");
