@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint32_t kSeedStream = 0xFFFFFFFEu;  // few_shot.cpp has the others of this purpose
 constexpr std::int64_t kUnrollChunk = 32;           // inner steps whose minibatches are in memory at once
-constexpr double kLambda = 0.1;                     // of the read-out, on standardised features
+constexpr double kLambda = 0.1;                     // of the read-out, on scaled features
 constexpr std::int64_t kFewestClasses = 3;          // two give the meta-objective nothing to tell apart ...
 constexpr std::int64_t kFewestScored = 2;           // ... but for a score, which is a target beside them
 

@@ -2,6 +2,7 @@
 
 #include <Eigen/Cholesky>
 #include <Eigen/Core>
+#include <cmath>
 #include <string>
 
 #include "common/rule/error.h"
@@ -52,6 +53,24 @@ MatrixXd ridge_weights(const MatrixXd& x, const MatrixXd& y, double penalty) {
 
 }  // namespace
 
+Scaling::Scaling(const Matrix& x) {
+  const MatrixXd values = as_double(x);
+  const RowVectorXd means = values.colwise().mean();
+  const RowVectorXd variances =
+      (values.rowwise() - means).colwise().squaredNorm() / static_cast<double>(x.rows);
+  double sum = 0.0, varying = 0.0;
+  mean.assign(means.data(), means.data() + means.size());
+  for (Eigen::Index j = 0; j < values.cols(); ++j) {
+    // By the values themselves: the mean of equal numbers may be rounded off them.
+    const bool constant = values.col(j).maxCoeff() == values.col(j).minCoeff();
+    scale.push_back(constant ? 0.0 : 1.0);
+    sum += constant ? 0.0 : variances[j];
+    varying += constant ? 0.0 : 1.0;
+  }
+  if (!(sum > 0.0)) return;
+  for (double& factor : scale) factor *= std::sqrt(varying / sum);
+}
+
 RidgeClassifier::RidgeClassifier(const Matrix& train, const std::vector<std::int32_t>& labels,
                                  std::int64_t classes, double lambda)
     : classes_(classes) {
@@ -65,12 +84,10 @@ RidgeClassifier::RidgeClassifier(const Matrix& train, const std::vector<std::int
   if (!x.allFinite()) throw Error("ridge classifier: the features hold numbers that are not finite");
   MatrixXd y = one_hot(labels, classes);
 
-  const RowVectorXd constant =
-      (x.colwise().maxCoeff().array() == x.colwise().minCoeff().array()).cast<double>();
-  const RowVectorXd mean = x.colwise().mean();
+  const Scaling scaling(train);
+  const Eigen::Map<const RowVectorXd> mean(scaling.mean.data(), x.cols()),
+      scale(scaling.scale.data(), x.cols());
   x.rowwise() -= mean;
-  const RowVectorXd deviation = (x.colwise().squaredNorm() / static_cast<double>(train.rows)).cwiseSqrt();
-  const RowVectorXd scale = (constant.array() > 0).select(0.0, deviation.array().inverse());
   x.array().rowwise() *= scale.array();
   // Features are centred, so the unpenalised bias is the targets' mean.
   const RowVectorXd y_mean = y.colwise().mean();

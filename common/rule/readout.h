@@ -7,9 +7,19 @@
 
 namespace outerloop::rule {
 
-/// Ridge regression on standardised features with an unpenalised bias, one-hot targets, argmax as the
-/// prediction: minimises mean ‖x w + bias - y‖² + lambda ‖w‖². Columns that are constant in `train` count for
-/// nothing. Solved in float64 by Cholesky, in the smaller of feature and example space.
+/// What read-outs do to features x [examples, features] first: each minus its mean, all times one number, so
+/// that the mean variance of the features that vary is one. Features keep their sizes beside each other:
+/// dividing each by its own deviation would blow up pixels that are black in almost all of a few examples.
+struct Scaling {
+  explicit Scaling(const Matrix& x);
+
+  std::vector<double> mean;   ///< [features]
+  std::vector<double> scale;  ///< [features]: the common factor; 0 where all examples are equal
+};
+
+/// Ridge regression on scaled features with an unpenalised bias, one-hot targets, argmax as the prediction:
+/// minimises mean ‖x w + bias - y‖² + lambda ‖w‖². Features that are constant in `train` count for nothing.
+/// Solved in float64 by Cholesky, in the smaller of feature and example space.
 class RidgeClassifier {
  public:
   /// `train` [examples, features], `labels` 0 .. classes-1, lambda > 0. Throws Error where sizes, labels or

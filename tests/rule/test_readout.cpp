@@ -53,20 +53,21 @@ Table solve(Table a, Table b) {
   return b;
 }
 
-/// The same classifier by the plain normal equations of [standardised features, 1], the bias unpenalised.
+/// The same classifier by the plain normal equations of [scaled features, 1], the bias unpenalised.
 Labels plain_ridge(const Matrix& train, const Labels& labels, std::int64_t classes, double lambda,
                    const Matrix& test) {
   const auto d = static_cast<std::size_t>(train.columns);
   const auto n = static_cast<double>(train.rows);
-  std::vector<double> mean(d), deviation(d);
+  std::vector<double> mean(d);
+  double variance = 0.0;
   for (std::size_t j = 0; j < d; ++j) {
     for (std::int64_t i = 0; i < train.rows; ++i) mean[j] += train.row(i)[j] / n;
-    for (std::int64_t i = 0; i < train.rows; ++i) deviation[j] += std::pow(train.row(i)[j] - mean[j], 2) / n;
-    deviation[j] = std::sqrt(deviation[j]);
+    for (std::int64_t i = 0; i < train.rows; ++i)
+      variance += std::pow(train.row(i)[j] - mean[j], 2) / n / static_cast<double>(d);
   }
   const auto example = [&](const Matrix& m, std::int64_t i) {
     std::vector<double> x(d + 1, 1.0);
-    for (std::size_t j = 0; j < d; ++j) x[j] = (m.row(i)[j] - mean[j]) / deviation[j];
+    for (std::size_t j = 0; j < d; ++j) x[j] = (m.row(i)[j] - mean[j]) / std::sqrt(variance);
     return x;
   };
   Table gram(d + 1, std::vector<double>(d + 1)),
@@ -126,6 +127,27 @@ TEST_CASE("constant columns count for nothing, whatever they are later") {
   // All of them constant: the most frequent class.
   train.values.assign(8, 3.0f);
   CHECK(RidgeClassifier(train, {0, 1, 1, 1}, 2, 0.1).predict(test) == Labels{1, 1});
+}
+
+TEST_CASE("features are centred and scaled by one number, whatever their units") {
+  // Deviations 1 and 7, and a constant: the mean variance of the two is 25.
+  Matrix x(2, 3);
+  x.values = {1, 10, 0.1f, 3, 24, 0.1f};
+  const rule::Scaling scaling(x);
+  CHECK(scaling.mean[0] == Approx(2));
+  CHECK(scaling.mean[1] == Approx(17));
+  CHECK(scaling.scale[0] == Approx(0.2));
+  CHECK(scaling.scale[1] == Approx(0.2));
+  CHECK(scaling.scale[2] == 0.0);
+  // Other units of all features together change nothing.
+  const auto train = random_matrix(30, 7, 1), test = random_matrix(200, 7, 2);
+  auto train_large = train, test_large = test;
+  for (auto& value : train_large.values) value *= 1024;
+  for (auto& value : test_large.values) value *= 1024;
+  Labels labels;
+  for (std::int32_t i = 0; i < 30; ++i) labels.push_back(i % 3);
+  CHECK(RidgeClassifier(train, labels, 3, 0.1).predict(test) ==
+        RidgeClassifier(train_large, labels, 3, 0.1).predict(test_large));
 }
 
 TEST_CASE("a ridge classifier refuses what it cannot fit") {

@@ -40,10 +40,10 @@ rule::Matrix matrix(std::int64_t rows, std::vector<float> values) {
   return m;
 }
 
-/// Mean cross-entropy + strength/2 ‖w‖² of raw-feature weights [columns + 1, classes], w in the standardised
-/// space where column j has the deviation `deviation[j]`.
-double loss(const Blobs& data, const std::vector<double>& weights, std::int64_t classes,
-            const std::vector<double>& deviation, double strength) {
+/// Mean cross-entropy + strength/2 ‖w‖² of raw-feature weights [columns + 1, classes], w in the scaled
+/// space whose features are divided by `deviation`.
+double loss(const Blobs& data, const std::vector<double>& weights, std::int64_t classes, double deviation,
+            double strength) {
   double sum = 0.0;
   const auto at = [&](std::int64_t j, std::int64_t c) {
     return weights[static_cast<std::size_t>(j * classes + c)];
@@ -61,21 +61,20 @@ double loss(const Blobs& data, const std::vector<double>& weights, std::int64_t 
   }
   double squares = 0.0;
   for (std::int64_t j = 0; j < data.x.columns; ++j)
-    for (std::int64_t c = 0; c < classes; ++c)
-      squares += std::pow(at(j, c) * deviation[static_cast<std::size_t>(j)], 2);
+    for (std::int64_t c = 0; c < classes; ++c) squares += std::pow(at(j, c) * deviation, 2);
   return sum / static_cast<double>(data.x.rows) + 0.5 * strength * squares;
 }
 
-std::vector<double> deviations(const rule::Matrix& x) {
-  std::vector<double> result;
+/// Root of the mean variance of the columns.
+double common_deviation(const rule::Matrix& x) {
+  double variance = 0.0;
+  const auto n = static_cast<double>(x.rows);
   for (std::int64_t j = 0; j < x.columns; ++j) {
-    double sum = 0.0, squares = 0.0;
+    double sum = 0.0;
     for (std::int64_t i = 0; i < x.rows; ++i) sum += x.row(i)[j];
-    const double mean = sum / static_cast<double>(x.rows);
-    for (std::int64_t i = 0; i < x.rows; ++i) squares += std::pow(x.row(i)[j] - mean, 2);
-    result.push_back(std::sqrt(squares / static_cast<double>(x.rows)));
+    for (std::int64_t i = 0; i < x.rows; ++i) variance += std::pow(x.row(i)[j] - sum / n, 2) / n;
   }
-  return result;
+  return std::sqrt(variance / static_cast<double>(x.columns));
 }
 
 }  // namespace
@@ -98,7 +97,7 @@ TEST_CASE("the logistic read-out is where no weight can be moved to a lower loss
   for (const std::int64_t columns : {2, 12}) {  // feature space, and example space
     const std::int64_t classes = 3;
     const auto train = blobs(9, columns, 3, 2);
-    const auto deviation = deviations(train.x);
+    const double deviation = common_deviation(train.x);
     const auto weights = LogisticClassifier(train.x, train.labels, classes, 0.05).weights();
     REQUIRE(static_cast<std::int64_t>(weights.size()) == (columns + 1) * classes);
     const double best = loss(train, weights, classes, deviation, 0.05);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/rule/error.h"
+#include "common/rule/readout.h"
 #include "worker/baselines/eigen.h"
 #include "worker/baselines/lbfgs.h"
 
@@ -77,12 +78,10 @@ LogisticClassifier::LogisticClassifier(const rule::Matrix& train, const std::vec
     : classes_(classes) {
   check(train, labels, classes, strength);
   MatrixXd x = rows_of(train).cast<double>();
-  const RowVectorXd constant =
-      (x.colwise().maxCoeff().array() == x.colwise().minCoeff().array()).cast<double>();
-  const RowVectorXd mean = x.colwise().mean();
+  const rule::Scaling scaling(train);
+  const Eigen::Map<const RowVectorXd> mean(scaling.mean.data(), x.cols()),
+      scale(scaling.scale.data(), x.cols());
   x.rowwise() -= mean;
-  const RowVectorXd deviation = (x.colwise().squaredNorm() / static_cast<double>(train.rows)).cwiseSqrt();
-  const RowVectorXd scale = (constant.array() > 0).select(0.0, deviation.array().inverse());
   x.array().rowwise() *= scale.array();
 
   // xᵀ = q r: the optimum is w = q v, and ‖w‖ = ‖v‖.

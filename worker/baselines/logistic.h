@@ -7,9 +7,9 @@
 
 namespace outerloop::baselines {
 
-/// Minimises mean cross-entropy + strength/2 ‖w‖² on standardised features, the bias unpenalised; argmax is
-/// the prediction. Columns that are constant in `train` count for nothing. By L-BFGS in float64, in the
-/// smaller of feature and example space (the optimum is a combination of examples).
+/// Minimises mean cross-entropy + strength/2 ‖w‖² on scaled features (rule::Scaling), the bias unpenalised;
+/// argmax is the prediction. Features that are constant in `train` count for nothing. By L-BFGS in float64,
+/// in the smaller of feature and example space (the optimum is a combination of examples).
 class LogisticClassifier {
  public:
   /// `train` [examples, features], `labels` 0 .. classes-1, strength > 0. Throws Error where sizes, labels or

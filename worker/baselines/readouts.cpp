@@ -38,7 +38,7 @@ Readout readout_of_name(const std::string& name) {
 
 const std::vector<double>& strengths(Readout readout) {
   static const std::vector<double> none = {0.0};
-  static const std::vector<double> ridge = {1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0};
+  static const std::vector<double> ridge = {1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0};
   static const std::vector<double> logistic = {1e-3, 1e-2, 1e-1, 1.0, 10.0};
   if (readout == Readout::ridge) return ridge;
   return readout == Readout::logistic ? logistic : none;
