@@ -5,6 +5,7 @@
 // docs/evaluation.md.
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,10 @@ struct FewShotOptions {
   std::int64_t draws = 50;
   std::int64_t selection_draws = 5;  ///< other draws, on which hyper-parameters are chosen
   std::int64_t inner_steps = 100;
+  /// Rising, from 1 on. Where there are any, the methods that train without labels (rule, untrained, vae,
+  /// masked_contrastive) have a row after each of these numbers of steps; otherwise the rules have one after
+  /// inner_steps, and the others after the best of their own numbers of steps.
+  std::vector<std::int64_t> steps{};
   std::int64_t minibatch = 64;
   std::int64_t test_examples = 5000;  ///< at most; the same ones for every draw
   std::vector<std::int64_t> hidden = {64,
@@ -34,6 +39,9 @@ struct FewShotOptions {
   std::vector<baselines::Readout> readouts = baselines::all_readouts();
   std::uint64_t seed = 0;
   int threads = 1;  ///< draws that are computed at once, each by an engine of its own
+  /// Training images, the first ones, over which batch norm's statistics are frozen; 0: all.
+  std::int64_t statistics_examples = 0;
+  float vae_learning_rate = 3e-3f;
 };
 
 struct FewShotRow {
@@ -45,6 +53,10 @@ struct FewShotRow {
   double ci95 = 0.0;      ///< half-width of the 95 % interval over draws
   double minus_random = 0.0;
   double minus_random_ci95 = 0.0;  ///< of the paired difference
+  std::int64_t steps = 0;          ///< of training, where FewShotOptions::steps says; else 0
+  /// Mean over draws of what a VAE minimises, in nats per example, over its last 100 steps at most; NaN: none
+  double loss = std::numeric_limits<double>::quiet_NaN();
+  double loss_ci95 = 0.0;
 };
 
 struct FewShotTable {
@@ -56,7 +68,7 @@ struct FewShotTable {
   std::int64_t draws = 0;
   std::int64_t unlabelled = 0;  ///< training images that every method may use
   std::int64_t tested = 0;
-  std::vector<FewShotRow> rows;  ///< method by method, each with its read-outs
+  std::vector<FewShotRow> rows;  ///< method by method, each with its read-outs, each with its steps
 };
 
 using EngineFactory = std::function<std::unique_ptr<rule::Engine>()>;

@@ -53,6 +53,11 @@ FewShotPreparation prepare_few_shot(const FewShotData& data, const FewShotOption
                            .sample(static_cast<std::int32_t>(data.test.rows), tested);
   prepared.test_labels = labels_of(data.test_labels, prepared.test_rows);
   prepared.test = rows_of(data.test, prepared.test_rows);
+  if (options.statistics_examples > 0 && options.statistics_examples < data.train.rows) {
+    std::vector<std::int32_t> first(static_cast<std::size_t>(options.statistics_examples));
+    std::iota(first.begin(), first.end(), 0);
+    prepared.statistics = rows_of(data.train, first);
+  }
   if (wants(options, "pca")) {
     const baselines::Pca pca(data.train, kPcaComponents);
     prepared.pca_train = pca.project(data.train);
@@ -87,10 +92,8 @@ Method MethodSet::method(const std::string& name) const {
                     return std::vector<DrawFeatures>{make(draw)};
                   }};
   };
-  if (name == "rule")
-    return plain([this](const Draw& d) { return base_model_features(d, train(theta_, d)); });
-  if (name == "untrained")
-    return plain([this](const Draw& d) { return base_model_features(d, train(untrained_, d)); });
+  if (name == "rule") return trained_by(name, theta_);
+  if (name == "untrained") return trained_by(name, untrained_);
   if (name == "random") return plain([this](const Draw& d) { return base_model_features(d, d.start); });
   if (name == "pixels")
     return plain([this](const Draw& d) { return fixed_features(d, data_.train, prepared_.test); });
@@ -105,27 +108,56 @@ Method MethodSet::method(const std::string& name) const {
                    fmt::format("{}", fmt::join(few_shot_methods(), ", ")));
 }
 
-std::vector<double> MethodSet::train(const std::vector<double>& theta, const Draw& draw) const {
+std::vector<std::vector<double>> MethodSet::train(const std::vector<double>& theta, const Draw& draw,
+                                                  const std::vector<std::int64_t>& steps) const {
+  std::vector<std::vector<double>> result;
   auto phi = draw.start;
-  for (std::int64_t step = 0; step < options_.inner_steps; step += kUnrollChunk) {
-    const auto count = std::min(options_.inner_steps - step, kUnrollChunk);
-    phi = engine_.unroll(draws_.architecture(), theta, phi, draws_.minibatches(draw, step, count));
+  std::int64_t step = 0;
+  for (const auto end : steps) {
+    for (; step < end; step += std::min(end - step, kUnrollChunk)) {
+      const auto count = std::min(end - step, kUnrollChunk);
+      phi = engine_.unroll(draws_.architecture(), theta, phi, draws_.minibatches(draw, step, count));
+    }
+    const bool finite =
+        std::all_of(phi.begin(), phi.end(), [](double value) { return std::isfinite(value); });
+    if (!finite) throw Error("evaluate: φ is not finite after " + std::to_string(end) + " steps");
+    result.push_back(phi);
   }
-  const bool finite = std::all_of(phi.begin(), phi.end(), [](double value) { return std::isfinite(value); });
-  if (!finite)
-    throw Error("evaluate: φ is not finite after " + std::to_string(options_.inner_steps) + " steps");
-  return phi;
+  return result;
 }
 
-DrawFeatures MethodSet::base_model_features(const Draw& draw, const std::vector<double>& phi) const {
+std::vector<Matrix> MethodSet::features(const Draw& draw, const std::vector<double>& phi,
+                                        const std::vector<const Matrix*>& x) const {
   const auto& rule = engine_.rule();
   const auto& architecture = draws_.architecture();
   const auto straight = draws_.without_permutation(draw, phi);
-  const auto statistics = rule::frozen_statistics(rule, architecture, straight, data_.train);
-  const auto features = [&](const Matrix& x) {
-    return rule::features(rule, architecture, straight, statistics, x);
+  const auto& examples = prepared_.statistics.rows > 0 ? prepared_.statistics : data_.train;
+  const auto statistics = rule::frozen_statistics(rule, architecture, straight, examples);
+  std::vector<Matrix> result;
+  for (const auto* rows : x)
+    result.push_back(rule::features(rule, architecture, straight, statistics, *rows));
+  return result;
+}
+
+DrawFeatures MethodSet::base_model_features(const Draw& draw, const std::vector<double>& phi) const {
+  const auto labelled = rows_of(data_.train, draw.labelled);
+  auto both = features(draw, phi, {&labelled, &prepared_.test});
+  return {std::move(both[0]), std::move(both[1])};
+}
+
+Method MethodSet::trained_by(const std::string& name, const std::vector<double>& theta) const {
+  const bool curve = !options_.steps.empty();
+  const std::vector<std::int64_t> steps =
+      curve ? options_.steps : std::vector<std::int64_t>{options_.inner_steps};
+  const auto features = [this, &theta, steps](const Draw& draw, const std::vector<std::size_t>& wanted) {
+    std::vector<std::int64_t> chosen;
+    for (const auto i : wanted) chosen.push_back(steps[i]);
+    std::vector<DrawFeatures> result;
+    for (const auto& phi : train(theta, draw, chosen)) result.push_back(base_model_features(draw, phi));
+    return result;
   };
-  return {features(rows_of(data_.train, draw.labelled)), features(prepared_.test)};
+  if (curve) return {name, settings_of(steps), features, steps};
+  return {name, {""}, features};
 }
 
 DrawFeatures MethodSet::fixed_features(const Draw& draw, const Matrix& train, const Matrix& test) const {
@@ -143,7 +175,8 @@ DrawFeatures MethodSet::kmeans_features(const Draw& draw) const {
 }
 
 Method MethodSet::trained_without_labels(const std::string& name, std::uint32_t stream,
-                                         const std::vector<std::int64_t>& steps) const {
+                                         const std::vector<std::int64_t>& own_steps) const {
+  const auto& steps = options_.steps.empty() ? own_steps : options_.steps;
   const auto features = [this, name, stream, steps](const Draw& draw,
                                                     const std::vector<std::size_t>& wanted) {
     const rule::Random random(options_.seed, draw.number, stream, rule::Purpose::evaluation);
@@ -151,18 +184,21 @@ Method MethodSet::trained_without_labels(const std::string& name, std::uint32_t 
     const baselines::EncoderStart start{engine_.rule(), draws_.architecture(), straight};
     std::vector<std::int64_t> chosen;
     for (const auto i : wanted) chosen.push_back(steps[i]);
+    baselines::VaeOptions vae;
+    vae.learning_rate = options_.vae_learning_rate;
     const auto encoders = name == "vae"
-                              ? baselines::train_vae(start, data_.train, {}, chosen, random)
+                              ? baselines::train_vae(start, data_.train, vae, chosen, random)
                               : baselines::train_contrastive(start, data_.train, {}, chosen, random);
     const auto labelled = rows_of(data_.train, draw.labelled);
     std::vector<DrawFeatures> result;
     for (const auto& encoder : encoders) {
       auto both = encoder.features(engine_.rule(), data_.train, {&labelled, &prepared_.test});
       result.push_back({std::move(both[0]), std::move(both[1])});
+      if (name == "vae") result.back().loss = encoder.loss;
     }
     return result;
   };
-  return {name, settings_of(steps), features};
+  return {name, settings_of(steps), features, options_.steps};
 }
 
 Method MethodSet::supervised() const {

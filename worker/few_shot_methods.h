@@ -2,6 +2,7 @@
 // The methods of a few-shot table: how each makes features of the examples of a draw.
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ struct FewShotPreparation {
   rule::Matrix test;                       ///< [test examples, inputs]
   rule::Matrix pca_train, pca_test;        ///< in principal components of all training images
   rule::Matrix kmeans_train, kmeans_test;  ///< contrast-normalised and whitened
+  rule::Matrix statistics;                 ///< what batch norm's statistics are frozen over; empty: all
 };
 FewShotPreparation prepare_few_shot(const FewShotData& data, const FewShotOptions& options);
 
@@ -25,6 +27,7 @@ FewShotPreparation prepare_few_shot(const FewShotData& data, const FewShotOption
 struct DrawFeatures {
   rule::Matrix labelled;
   rule::Matrix test;
+  double loss = std::numeric_limits<double>::quiet_NaN();  ///< what a VAE minimises; NaN: of other methods
 };
 
 struct Method {
@@ -33,6 +36,8 @@ struct Method {
   std::vector<std::string> settings;
   /// Features by each of the `wanted` settings (rising places in the list above).
   std::function<std::vector<DrawFeatures>(const Draw&, const std::vector<std::size_t>& wanted)> features;
+  /// Not empty: the settings are these numbers of steps, and all are reported instead of the best.
+  std::vector<std::int64_t> steps{};
 };
 
 /// The methods of one thread: those that options.methods names.
@@ -47,17 +52,23 @@ class MethodSet {
   const DrawSampler& draws() const { return draws_; }
   const std::vector<Method>& methods() const { return methods_; }
 
-  /// φ of the base model after the inner steps of a rule, on the draw's permuted inputs. Throws Error where
-  /// it does not stay finite.
-  std::vector<double> train(const std::vector<double>& theta, const Draw& draw) const;
+  /// φ of the base model after each of `steps` (rising) inner steps of a rule, on the draw's permuted inputs.
+  /// Throws Error where it does not stay finite.
+  std::vector<std::vector<double>> train(const std::vector<double>& theta, const Draw& draw,
+                                         const std::vector<std::int64_t>& steps) const;
+
+  /// Features of each of `x` by the base model `phi`, which takes permuted inputs; `x` are as in the data.
+  std::vector<rule::Matrix> features(const Draw& draw, const std::vector<double>& phi,
+                                     const std::vector<const rule::Matrix*>& x) const;
 
  private:
   Method method(const std::string& name) const;
   DrawFeatures base_model_features(const Draw& draw, const std::vector<double>& phi) const;
+  Method trained_by(const std::string& name, const std::vector<double>& theta) const;
   DrawFeatures fixed_features(const Draw& draw, const rule::Matrix& train, const rule::Matrix& test) const;
   DrawFeatures kmeans_features(const Draw& draw) const;
   Method trained_without_labels(const std::string& name, std::uint32_t stream,
-                                const std::vector<std::int64_t>& steps) const;
+                                const std::vector<std::int64_t>& own_steps) const;
   Method supervised() const;
 
   rule::Engine& engine_;

@@ -112,6 +112,33 @@ TEST_CASE("methods and read-outs are those that were asked for") {
   CHECK(table.rows[1].accuracy > 0.9);
 }
 
+TEST_CASE("methods that train without labels have a row after each number of steps that was asked for") {
+  auto options = small_options();
+  options.steps = {1, 40, 70};
+  options.methods = {"rule", "random", "vae"};
+  options.readouts = {baselines::Readout::nearest_mean, baselines::Readout::ridge};
+  options.statistics_examples = 500;
+  const auto make_engine = [] { return std::make_unique<tests::ToyEngine>(2); };
+  const auto table = worker::evaluate_few_shot(make_engine, {0.0, 0.0}, {0.0, 0.0}, gaussian_classes(),
+                                               options, [](std::int64_t, std::int64_t) {});
+  REQUIRE(table.rows.size() == 2 * (3 + 1 + 3));
+  for (std::size_t i = 0; i < table.rows.size(); ++i) {
+    const auto& row = table.rows[i];
+    INFO(i << " " << row.method);
+    const bool random = row.method == "random", vae = row.method == "vae";
+    CHECK(row.steps == (random ? 0 : options.steps[(i < 6 ? i : i - 8) % 3]));
+    CHECK(row.setting == (random ? "" : std::to_string(row.steps) + " steps"));
+    CHECK(std::isfinite(row.loss) == vae);
+    if (row.method == "rule") CHECK(row.minus_random == 0.0);
+  }
+  CHECK(table.rows[10].loss < table.rows[8].loss);
+  CHECK(table.rows[10].loss_ci95 > 0.0);
+  options.statistics_examples = 0;
+  const auto all = worker::evaluate_few_shot(make_engine, {0.0, 0.0}, {0.0, 0.0}, gaussian_classes(), options,
+                                             [](std::int64_t, std::int64_t) {});
+  CHECK(all.rows[6].accuracy != table.rows[6].accuracy);  // statistics over other images
+}
+
 TEST_CASE("too few labelled examples, and a table without what it is compared with, are refused") {
   auto data = gaussian_classes();
   auto options = small_options();
@@ -119,6 +146,8 @@ TEST_CASE("too few labelled examples, and a table without what it is compared wi
   SECTION("nothing to compare with") { options.methods = {"rule"}; }
   SECTION("no such method") { options.methods = {"random", "autoencoder"}; }
   SECTION("no read-out") { options.readouts.clear(); }
+  SECTION("steps from 0") { options.steps = {0, 3}; }
+  SECTION("steps that do not rise") { options.steps = {3, 3}; }
   const auto make_engine = [] { return std::make_unique<tests::ToyEngine>(2); };
   CHECK_THROWS_AS(worker::evaluate_few_shot(make_engine, {0.0, 0.0}, {0.0, 0.0}, data, options,
                                             [](std::int64_t, std::int64_t) {}),
