@@ -3,6 +3,7 @@
 #include <cairo-svg.h>
 #include <cairo.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 
@@ -94,6 +95,51 @@ void Canvas::fill(const Box& box, Colour colour) {
   paint_with(colour);
   cairo_rectangle(context_, box.left, box.top, box.width, box.height);
   cairo_fill(context_);
+}
+
+void Canvas::fill_polygon(const std::vector<Point>& points, Colour colour) {
+  if (points.empty()) return;
+  paint_with(colour);
+  cairo_move_to(context_, points.front().first, points.front().second);
+  for (const auto& [x, y] : points) cairo_line_to(context_, x, y);
+  cairo_close_path(context_);
+  cairo_fill(context_);
+}
+
+void Canvas::dot(Point centre, double radius, Colour colour) {
+  constexpr double kTurn = 6.28318530717958647692;
+  paint_with(colour);
+  cairo_new_sub_path(context_);
+  cairo_arc(context_, centre.first, centre.second, radius, 0.0, kTurn);
+  cairo_fill(context_);
+}
+
+void Canvas::image(const Box& box, std::int64_t rows, std::int64_t columns,
+                   const std::vector<double>& greys) {
+  OUTERLOOP_CHECK(rows > 0 && columns > 0 && greys.size() == static_cast<std::size_t>(rows * columns),
+                  "an image's greys are not as many as its pixels");
+  const Surface surface(
+      cairo_image_surface_create(CAIRO_FORMAT_RGB24, static_cast<int>(columns), static_cast<int>(rows)),
+      cairo_surface_destroy);
+  check(cairo_surface_status(surface.get()), "image");
+  unsigned char* pixels = cairo_image_surface_get_data(surface.get());
+  const std::int64_t stride = cairo_image_surface_get_stride(surface.get());
+  for (std::int64_t row = 0; row < rows; ++row) {
+    auto* to = reinterpret_cast<std::uint32_t*>(pixels + row * stride);
+    for (std::int64_t column = 0; column < columns; ++column) {
+      const double grey = greys[static_cast<std::size_t>(row * columns + column)];
+      const auto level = static_cast<std::uint32_t>(std::lround(255.0 * std::clamp(grey, 0.0, 1.0)));
+      to[column] = level << 16 | level << 8 | level;
+    }
+  }
+  cairo_surface_mark_dirty(surface.get());
+  cairo_save(context_);
+  cairo_translate(context_, box.left, box.top);
+  cairo_scale(context_, box.width / static_cast<double>(columns), box.height / static_cast<double>(rows));
+  cairo_set_source_surface(context_, surface.get(), 0.0, 0.0);
+  cairo_pattern_set_filter(cairo_get_source(context_), CAIRO_FILTER_NEAREST);
+  cairo_paint(context_);
+  cairo_restore(context_);
 }
 
 void Canvas::select(Font font) {

@@ -1,5 +1,6 @@
 #pragma once
 // Drawing on Cairo: the same calls make the PNG and the SVG.
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <utility>
@@ -57,6 +58,10 @@ class Canvas {
   void line(Point from, Point to, Colour colour, double width, bool dashed = false);
   void polyline(const std::vector<Point>& points, Colour colour, double width);
   void fill(const Box& box, Colour colour);
+  void fill_polygon(const std::vector<Point>& points, Colour colour);
+  void dot(Point centre, double radius, Colour colour);
+  /// Greys of an image, row-major [rows, columns], 0 black to 1 white, as sharp squares that fill `box`.
+  void image(const Box& box, std::int64_t rows, std::int64_t columns, const std::vector<double>& greys);
   void text(Point baseline, const std::string& text, Font font, Colour colour = palette::text,
             Align align = Align::left);
   /// Reads upwards; centred on `centre`.

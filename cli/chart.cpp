@@ -7,7 +7,8 @@ namespace outerloop::cli {
 namespace {
 
 constexpr double kLeft = 78.0, kRight = 32.0, kTop = 34.0, kBottom = 44.0, kBottomBare = 12.0;
-constexpr double kBar = 17.0, kBarGap = 9.0, kBarTop = 50.0;
+constexpr double kBar = 17.0, kBarGap = 9.0, kBarTop = 50.0, kHeading = 24.0;
+constexpr double kDot = 2.6, kLegendRow = 20.0;
 
 Scale x_scale(const LineChart& chart) {
   double low = std::numeric_limits<double>::infinity(), high = -low;
@@ -17,14 +18,32 @@ Scale x_scale(const LineChart& chart) {
       low = std::min(low, x);
       high = std::max(high, x);
     }
-  return Scale(low, high, false);
+  const bool dots =
+      std::any_of(chart.series.begin(), chart.series.end(), [](const auto& s) { return s.dots; });
+  if (chart.logarithmic_x && low > 0.0 && std::isfinite(low)) {
+    const double margin = dots ? std::pow(high / low, 0.015) : 1.0;
+    return Scale(low / margin, high * margin, true);
+  }
+  const double margin = dots && std::isfinite(low) ? 0.015 * (high - low) : 0.0;
+  return Scale(low - margin, high + margin, false);
+}
+
+/// Of y with its intervals.
+std::pair<double, double> range_of(const Series& series) {
+  auto [low, high] = quantiles(series.y, series.lower_quantile, series.upper_quantile);
+  for (std::size_t i = 0; i < std::min(series.error.size(), series.y.size()); ++i) {
+    if (!std::isfinite(series.error[i]) || !std::isfinite(series.y[i])) continue;
+    low = std::min(low, series.y[i] - series.error[i]);
+    high = std::max(high, series.y[i] + series.error[i]);
+  }
+  return {low, high};
 }
 
 Scale y_scale(const LineChart& chart) {
   double low = std::numeric_limits<double>::infinity(), high = -low;
   bool positive = true;
   for (const auto& series : chart.series) {
-    const auto [lower, upper] = quantiles(series.y, series.lower_quantile, series.upper_quantile);
+    const auto [lower, upper] = range_of(series);
     if (std::isnan(lower)) continue;
     low = std::min(low, lower);
     high = std::max(high, upper);
@@ -57,7 +76,24 @@ std::vector<Point> thinned(const std::vector<Point>& points, double width) {
   return kept;
 }
 
+/// The intervals as a band behind the line.
+void draw_band(Canvas& canvas, const Box& plot, const Scale& x, const Scale& y, const Series& series) {
+  std::vector<Point> upper, lower;
+  for (std::size_t i = 0; i < std::min(series.error.size(), series.y.size()); ++i) {
+    if (!std::isfinite(series.y[i]) || !std::isfinite(series.error[i])) continue;
+    const double at = plot.left + x.place(series.x[i]) * plot.width;
+    const auto place = [&](double value) {
+      return plot.bottom() - std::clamp(y.place(value), -2.0, 3.0) * plot.height;
+    };
+    upper.emplace_back(at, place(series.y[i] + series.error[i]));
+    lower.emplace_back(at, place(series.y[i] - series.error[i]));
+  }
+  upper.insert(upper.end(), lower.rbegin(), lower.rend());
+  canvas.fill_polygon(upper, series.colour.with_alpha(0.18));
+}
+
 void draw_series(Canvas& canvas, const Box& plot, const Scale& x, const Scale& y, const Series& series) {
+  draw_band(canvas, plot, x, y, series);
   std::vector<Point> run;
   const auto flush = [&] {
     canvas.polyline(thinned(run, plot.width), series.colour,
@@ -73,6 +109,7 @@ void draw_series(Canvas& canvas, const Box& plot, const Scale& x, const Scale& y
     // Far outside, Cairo's fixed-point coordinates would overflow.
     const double height = std::clamp(y.place(series.y[i]), -2.0, 3.0);
     run.emplace_back(plot.left + x.place(series.x[i]) * plot.width, plot.bottom() - height * plot.height);
+    if (series.dots) canvas.dot(run.back(), kDot, series.colour);
   }
   flush();
 }
@@ -97,6 +134,13 @@ void draw_axes(Canvas& canvas, const Box& plot, const Box& area, const LineChart
     canvas.text({plot.left + plot.width / 2.0, plot.bottom() + 38.0}, chart.x_label, fonts::label,
                 palette::text, Align::centre);
   canvas.text_upwards({area.left + 14.0, plot.top + plot.height / 2.0}, chart.y_label, fonts::label);
+}
+
+double legend_width(Canvas& canvas, const LineChart& chart) {
+  double width = 0.0;
+  for (const auto& series : chart.series)
+    if (!series.name.empty()) width += canvas.text_width(series.name, fonts::tick) + 46.0;
+  return width;
 }
 
 /// Right-aligned above the plot, where no line can run through it.
@@ -165,6 +209,11 @@ void draw_bars(Canvas& canvas, const Box& plot, const Scale& scale, const BarCha
   std::vector<Point> notes;
   double top = plot.top + kBarGap;
   for (const auto& bar : chart.bars) {
+    if (!bar.heading.empty()) {
+      canvas.text({plot.left - 10.0, top + kHeading - 8.0}, bar.heading, {fonts::label.size, true},
+                  palette::text, Align::right);
+      top += kHeading;
+    }
     const double baseline = top + kBar / 2.0 + 4.0;
     canvas.text({plot.left - 10.0, baseline}, bar.label, fitted(canvas, bar.label, fonts::label, label_width),
                 palette::text, Align::right);
@@ -182,11 +231,16 @@ void draw_bars(Canvas& canvas, const Box& plot, const Scale& scale, const BarCha
 
 void draw_line_chart(Canvas& canvas, const Box& area, const LineChart& chart) {
   const double bottom = chart.x_label.empty() ? kBottomBare : kBottom;
-  const Box plot{area.left + kLeft, area.top + kTop, area.width - kLeft - kRight,
-                 area.height - kTop - bottom};
+  Box plot{area.left + kLeft, area.top + kTop, area.width - kLeft - kRight, area.height - kTop - bottom};
+  const double title = plot.top - 12.0;
+  // A legend that would run into the title goes below it.
+  if (canvas.text_width(chart.title, fonts::title) + legend_width(canvas, chart) > plot.width) {
+    plot.top += kLegendRow;
+    plot.height -= kLegendRow;
+  }
   const Scale x = x_scale(chart);
   const Scale y = y_scale(chart);
-  canvas.text({plot.left, plot.top - 12.0}, chart.title, fonts::title);
+  canvas.text({plot.left, title}, chart.title, fonts::title);
   draw_legend(canvas, plot, chart);
   draw_axes(canvas, plot, area, chart, x, y);
   canvas.clipped(plot, [&] {
@@ -196,7 +250,10 @@ void draw_line_chart(Canvas& canvas, const Box& area, const LineChart& chart) {
 }
 
 double bar_chart_height(const BarChart& chart) {
-  return kBarTop + static_cast<double>(chart.bars.size()) * (kBar + kBarGap) + kBarGap + kBottom;
+  const auto headings = std::count_if(chart.bars.begin(), chart.bars.end(),
+                                      [](const auto& bar) { return !bar.heading.empty(); });
+  return kBarTop + static_cast<double>(chart.bars.size()) * (kBar + kBarGap) +
+         static_cast<double>(headings) * kHeading + kBarGap + kBottom;
 }
 
 void draw_bar_chart(Canvas& canvas, const Box& area, const BarChart& chart, double label_width,

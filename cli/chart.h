@@ -20,6 +20,8 @@ struct Series {
   /// the frame.
   double lower_quantile = 0.0;
   double upper_quantile = 1.0;
+  std::vector<double> error{};  ///< half-widths of intervals, drawn as a band; empty: none
+  bool dots = false;            ///< a dot at every point
 };
 
 /// A vertical dashed line with a label, e.g. where a run was resumed.
@@ -34,6 +36,7 @@ struct LineChart {
   std::string y_label;
   bool logarithmic = false;  ///< y; falls back to linear where values are not positive
   bool whole_x = false;      ///< x holds whole numbers: no ticks between them
+  bool logarithmic_x = false;
   std::vector<Series> series;
   std::vector<Marker> markers;
 };
@@ -48,6 +51,7 @@ struct Bar {
   double error = std::numeric_limits<double>::quiet_NaN();  ///< half-width of the interval; NaN: none
   std::string note;                                         ///< beside the bar's end
   Colour colour;
+  std::string heading{};  ///< in bold above this bar, where a group begins; none where it is empty
 };
 
 struct BarChart {
@@ -59,7 +63,7 @@ struct BarChart {
   double reference = std::numeric_limits<double>::quiet_NaN();  ///< a dashed line there
 };
 
-/// What a chart of that many bars needs.
+/// What a chart of those bars needs.
 double bar_chart_height(const BarChart& chart);
 
 /// Horizontal bars from 0, top to bottom. `label_width` is kept for the names on the left, `note_width` on

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <thread>
 
@@ -107,7 +108,7 @@ worker::FewShotTable evaluate_with_progress(const EvaluatedRule& rule, const wor
 
 json to_json(const worker::FewShotTable& table) {
   json rows = json::array();
-  for (const auto& row : table.rows)
+  for (const auto& row : table.rows) {
     rows.push_back({{"method", row.method},
                     {"readout", row.readout},
                     {"setting", row.setting},
@@ -116,6 +117,11 @@ json to_json(const worker::FewShotTable& table) {
                     {"ci95", row.ci95},
                     {"minus_random", row.minus_random},
                     {"minus_random_ci95", row.minus_random_ci95}});
+    if (row.steps > 0) rows.back()["steps"] = row.steps;
+    if (!std::isfinite(row.loss)) continue;
+    rows.back()["loss"] = row.loss;
+    rows.back()["loss_ci95"] = row.loss_ci95;
+  }
   return {{"dataset", table.dataset},
           {"size", table.size},
           {"labels_per_class", table.labels_per_class},

@@ -119,6 +119,9 @@ AccuracyRow read_row(const json& row, const std::string& where) {
   result.ci95 = number_or_none(row, "ci95", where);
   result.minus_random = number_or_none(row, "minus_random", where);
   result.minus_random_ci95 = number_or_none(row, "minus_random_ci95", where);
+  result.steps = integer_or_zero(row, "steps", where);
+  result.loss = number_or_none(row, "loss", where);
+  result.loss_ci95 = number_or_none(row, "loss_ci95", where);
   return result;
 }
 
@@ -131,6 +134,8 @@ AccuracyTable read_table(const json& table, const std::string& where) {
   result.labels_per_class = integer_or_zero(table, "labels_per_class", where);
   result.inner_steps = integer_or_zero(table, "inner_steps", where);
   result.draws = integer_or_zero(table, "draws", where);
+  result.condition = text(table, "condition", where, false);
+  result.condition_value = number_or_none(table, "condition_value", where);
   for (const auto& row : list(table, "rows", where))
     result.rows.push_back(read_row(row, where + ".rows[" + std::to_string(result.rows.size()) + "]"));
   if (result.rows.empty()) throw InputError(where + ": no rows");
@@ -172,15 +177,18 @@ HeldOutCurves read_held_out_curves(const std::string& path) {
   return curves;
 }
 
-std::vector<AccuracyTable> read_evaluation(const std::string& path) {
+json read_json_file(const std::string& path) {
   auto stream = opened(path);
   const std::string content{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-  json evaluation;
   try {
-    evaluation = json::parse(content);
+    return json::parse(content);
   } catch (const json::parse_error& error) {
     throw InputError(path + ":" + std::to_string(line_of(content, error.byte)) + ": no JSON; it may be cut");
   }
+}
+
+std::vector<AccuracyTable> read_evaluation(const std::string& path) {
+  const json evaluation = read_json_file(path);
   std::vector<AccuracyTable> tables;
   for (const auto& table : list(evaluation, "tables", path))
     tables.push_back(read_table(table, path + ": tables[" + std::to_string(tables.size()) + "]"));

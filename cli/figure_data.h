@@ -3,6 +3,7 @@
 // file, and the line or place in it.
 #include <cstdint>
 #include <limits>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -37,13 +38,21 @@ struct AccuracyRow {
   double ci95 = 0.0;          ///< half-width; NaN where there is none
   double minus_random = 0.0;  ///< paired difference; NaN where there is none
   double minus_random_ci95 = 0.0;
+  std::int64_t steps = 0;  ///< of training; 0 where the file does not say
+  double loss = std::numeric_limits<double>::quiet_NaN();
+  double loss_ci95 = std::numeric_limits<double>::quiet_NaN();
 };
 struct AccuracyTable {
   std::string dataset, base_model;
   std::int64_t size = 0, labels_per_class = 0, inner_steps = 0, draws = 0;
   std::vector<AccuracyRow> rows;
+  std::string condition;  ///< what differs from one table of a figure to the next, e.g. "tanh"; or empty
+  double condition_value = std::numeric_limits<double>::quiet_NaN();  ///< likewise as a number
 };
-/// evaluate's JSON.
+/// evaluate's JSON, or that of a figure with tables.
 std::vector<AccuracyTable> read_evaluation(const std::string& path);
+
+/// The whole JSON.
+nlohmann::json read_json_file(const std::string& path);
 
 }  // namespace outerloop::cli

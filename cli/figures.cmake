@@ -10,7 +10,10 @@ outerloop_room(
           ${CMAKE_CURRENT_LIST_DIR}/chart.cpp
           ${CMAKE_CURRENT_LIST_DIR}/chart_axis.cpp
           ${CMAKE_CURRENT_LIST_DIR}/compare.cpp
+          ${CMAKE_CURRENT_LIST_DIR}/chart_panels.cpp
           ${CMAKE_CURRENT_LIST_DIR}/figure_data.cpp
+          ${CMAKE_CURRENT_LIST_DIR}/figure_drawing.cpp
+          ${CMAKE_CURRENT_LIST_DIR}/figure_parts.cpp
           ${CMAKE_CURRENT_LIST_DIR}/figures.cpp
           ${CMAKE_CURRENT_LIST_DIR}/inspect.cpp
           ${CMAKE_CURRENT_LIST_DIR}/plot.cpp

@@ -6,6 +6,7 @@
 #include "cli/bench.h"
 #include "cli/commands.h"
 #include "cli/data.h"
+#include "cli/figure.h"
 #include "cli/inspect.h"
 #include "cli/plot.h"
 #include "cli/version.h"
@@ -89,17 +90,21 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   TrainOptions train_options;
   EvaluateOptions evaluate_options;
+  FigureOptions figure_options;
   BenchOptions bench_options;
   DataOptions data_options;
   std::vector<std::string> inspect_files;
   std::string inspect_json, plot_input, plot_out = "figures";
   const auto* train_command = add_train(app, train_options);
   const auto* evaluate_command = add_evaluate(app, evaluate_options);
+  const auto* figure_command = add_figure(app, figure_options);
   auto* inspect_command = app.add_subcommand("inspect", "Says what a file is, verifies it, compares two.");
   inspect_command->add_option("FILE", inspect_files, "one or two HDF5 files")->required()->expected(1, 2);
   inspect_command->add_option("--json", inspect_json, "write what is printed to this file as JSON");
   auto* plot_command = app.add_subcommand("plot", "Draws figures as PNG and SVG.");
-  plot_command->add_option("INPUT", plot_input, "a run directory, evaluate's JSON, or a rule.h5")->required();
+  plot_command
+      ->add_option("INPUT", plot_input, "a run directory, evaluate's or a figure's JSON, or a rule.h5")
+      ->required();
   plot_command->add_option("--out", plot_out, "folder for the figures")->capture_default_str();
   auto* bench_command = add_bench(app, bench_options);
   auto* data_command = add_data(app, data_options);
@@ -122,6 +127,7 @@ int main(int argc, char** argv) {
   try {
     if (train_command->parsed()) return train(argc, argv, train_options);
     if (evaluate_command->parsed()) return evaluate(evaluate_options);
+    if (figure_command->parsed()) return figure(figure_options);
     if (inspect_command->parsed()) return inspect(inspect_files, inspect_json);
     if (plot_command->parsed()) return plot(plot_input, plot_out);
     if (bench_command->parsed()) return bench(*bench_command, bench_options);

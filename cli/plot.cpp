@@ -5,8 +5,11 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <vector>
 
+#include "cli/figure_data.h"
+#include "cli/figure_drawing.h"
 #include "cli/figures.h"
 #include "common/rule/error.h"
 
@@ -46,7 +49,9 @@ Paths plot_run(const fs::path& run, const std::string& out_dir) {
 
 Paths plot_file(const std::string& input, const std::string& out_dir) {
   if (fs::path(input).extension() == ".jsonl") return plot_metrics(input, out_dir);
-  return looks_like_json(input) ? draw_accuracy(input, out_dir) : draw_theta_norms(input, out_dir);
+  if (!looks_like_json(input)) return draw_theta_norms(input, out_dir);
+  return read_json_file(input).contains("figure") ? draw_figure(input, out_dir)
+                                                  : draw_accuracy(input, out_dir);
 }
 
 }  // namespace

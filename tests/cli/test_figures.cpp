@@ -167,6 +167,51 @@ TEST_CASE("accuracy bars are drawn from evaluate's JSON") {
   CHECK_FALSE(contains(read_bytes(folder / "accuracy.svg"), "25.0 %"));
 }
 
+TEST_CASE("a figure is drawn from its JSON: lines over a condition, groups, panels") {
+  const Folder folder;
+  const auto row = [](const std::string& method, const std::string& rest) {
+    return "{\"method\": \"" + method + "\", \"readout\": \"ridge\", \"ci95\": 0.01, " + rest + "}";
+  };
+  const auto table = [&](const std::string& condition, const std::string& accuracy) {
+    return "{\"dataset\": \"digits\", \"size\": 14, \"draws\": 3, " + condition + ", \"rows\": [" +
+           row("rule", "\"accuracy\": " + accuracy) + "," + row("random", "\"accuracy\": 0.25") + "]}";
+  };
+  const auto drawn = [&](const std::string& name, const std::string& rest,
+                         const std::vector<std::string>& texts) {
+    write_bytes(folder / (name + ".json"), "{\"figure\": \"" + name + "\", " + rest + "}");
+    CHECK(cli::plot(folder / (name + ".json"), folder.path()) == 0);
+    check_png(folder / (name + ".png"));
+    check_svg(folder / (name + ".svg"), texts);
+  };
+  drawn("widths",
+        "\"tables\": [" + table("\"condition_value\": 32", "0.5") + "," +
+            table("\"condition_value\": 10000", "0.75") + "]",
+        {"Few-shot accuracy on digits, 14 × 14", "learned rule", "random initialisation",
+         "units of the one hidden layer", "10,000", "70"});
+  drawn("nonlinearities",
+        "\"tables\": [" + table("\"condition\": \"ReLU\"", "0.5") + "," +
+            table("\"condition\": \"tanh\"", "0.75") + "]",
+        {"ReLU", "tanh", "learned rule", "75.0 % ± 1.0"});
+  drawn("steps",
+        "\"training_horizon\": 10, \"tables\": [{\"dataset\": \"digits\", \"rows\": [" +
+            row("vae", "\"accuracy\": 0.5, \"steps\": 1, \"loss\": 90, \"loss_ci95\": 1") + "," +
+            row("vae", "\"accuracy\": 0.6, \"steps\": 100, \"loss\": 80, \"loss_ci95\": 1") + "," +
+            row("random", "\"accuracy\": 0.4") + "]}]",
+        {"Few-shot accuracy on digits", "VAE", "steps of training without labels", "longest in meta-training",
+         "Loss, nats per image", "100"});
+  drawn("explained-variance",
+        "\"dataset\": \"digits\", \"curves\": [{\"method\": \"pixels\", \"cumulative\": [0.5, 1.0], "
+        "\"ci95\": [0, 0]}]",
+        {"Cumulative explained variance, digits", "raw pixels", "principal components", "100"});
+  drawn("filters",
+        "\"size\": 2, \"panels\": [{\"title\": \"before\", \"filters\": [[1, -1, 0, 0], [0, 0, 0, 0]]}]",
+        {"First-layer filters", "before"});
+  drawn("embeddings",
+        "\"embeddings\": [{\"dataset\": \"moons\", \"labels\": [0, 1], \"views\": [{\"steps\": 7, "
+        "\"points\": [[0, 1, 2], [3, 4, 5]]}]}]",
+        {"moons, 7 steps", "component 1", "component 2", "component 3"});
+}
+
 TEST_CASE("plot takes a run directory, a JSON, a log or a rule") {
   const Folder folder;
   write_bytes(folder / "metrics.jsonl", sample_metrics());
@@ -194,6 +239,11 @@ TEST_CASE("what cannot be drawn is refused with its place") {
     write_bytes(folder / name, text);
     return refusal([&] { cli::plot(folder / name, folder / "out"); });
   };
+  CHECK(contains(refused("f.json", "{\"figure\": \"widths\"}"), "f.json: the list tables is missing"));
+  CHECK(contains(refused("g.json", "{\"figure\": \"growth\"}"), "g.json: there is no figure 'growth'"));
+  CHECK(contains(refused("h.json", "{\"figure\": \"filters\", \"panels\": [{}]}"),
+                 "h.json: cannot be drawn as 'filters'"));
+  CHECK(contains(refused("i.json", "{\"figure\": \"filters\", \"panels\": []}"), "i.json: no panels"));
   const auto objective = [](const std::string& rest) { return "{\"meta_objective\":1" + rest + "}\n"; };
   CHECK(contains(refused("m.jsonl", sample_metrics() + "nonsense\n" + sample_metrics()),
                  "m.jsonl:42: no JSON object"));

@@ -1,0 +1,31 @@
+#pragma once
+// What each figure of `outerloop figure` shows, computed: a JSON that figure_drawing.h draws.
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/evaluate_tables.h"
+
+namespace outerloop::cli {
+
+struct FigureRequest {
+  const EvaluatedRule& rule;
+  const EvaluateOptions& study;             ///< with the number of draws filled in
+  const std::vector<std::int64_t>& values;  ///< of what the figure varies; empty: its own
+};
+
+struct FigureStudy {
+  const char* name;
+  const char* says;
+  std::int64_t draws;  ///< by default: what takes minutes on two cores with a rule of laptop size
+  nlohmann::json (*compute)(const FigureRequest&);
+};
+
+/// In the order of the help.
+const std::vector<FigureStudy>& figure_studies();
+
+/// Throws InputError that lists the names.
+const FigureStudy& figure_study(const std::string& name);
+
+}  // namespace outerloop::cli
