@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "cli/apply.h"
 #include "cli/bench.h"
 #include "cli/commands.h"
 #include "cli/data.h"
@@ -91,6 +92,7 @@ int main(int argc, char** argv) {
   TrainOptions train_options;
   EvaluateOptions evaluate_options;
   FigureOptions figure_options;
+  ApplyCommandOptions apply_options;
   BenchOptions bench_options;
   DataOptions data_options;
   std::vector<std::string> inspect_files;
@@ -98,6 +100,7 @@ int main(int argc, char** argv) {
   const auto* train_command = add_train(app, train_options);
   const auto* evaluate_command = add_evaluate(app, evaluate_options);
   const auto* figure_command = add_figure(app, figure_options);
+  const auto* apply_command = add_apply(app, apply_options);
   auto* inspect_command = app.add_subcommand("inspect", "Says what a file is, verifies it, compares two.");
   inspect_command->add_option("FILE", inspect_files, "one or two HDF5 files")->required()->expected(1, 2);
   inspect_command->add_option("--json", inspect_json, "write what is printed to this file as JSON");
@@ -128,6 +131,7 @@ int main(int argc, char** argv) {
     if (train_command->parsed()) return train(argc, argv, train_options);
     if (evaluate_command->parsed()) return evaluate(evaluate_options);
     if (figure_command->parsed()) return figure(figure_options);
+    if (apply_command->parsed()) return apply(apply_options);
     if (inspect_command->parsed()) return inspect(inspect_files, inspect_json);
     if (plot_command->parsed()) return plot(plot_input, plot_out);
     if (bench_command->parsed()) return bench(*bench_command, bench_options);

@@ -192,6 +192,23 @@ Array read_npy(const fs::path& path) {
   return array;
 }
 
+std::string npy_of(const rule::Matrix& matrix) {
+  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(matrix.rows) +
+                       ", " + std::to_string(matrix.columns) + "), }";
+  constexpr std::size_t kAlignment = 64, kBefore = kMagicBytes + 4;
+  header.resize((kBefore + header.size() + 1 + kAlignment - 1) / kAlignment * kAlignment - kBefore - 1, ' ');
+  header += '\n';
+  std::string bytes(kMagic, kMagicBytes);
+  bytes += {1, 0, static_cast<char>(header.size() & 255), static_cast<char>(header.size() >> 8)};
+  bytes += header;
+  for (const float value : matrix.values) {
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, &value, sizeof bits);
+    for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(bits >> shift & 255);
+  }
+  return bytes;
+}
+
 fs::path npy_labels_path(const fs::path& path) {
   fs::path labels = path;
   return labels.replace_extension(".labels.npy");

@@ -49,6 +49,18 @@ TEST_CASE("NPY arrays of every kind give the same numbers") {
   CHECK(data::read_npy(folder / "a.npy").bytes == Bytes{0, 1, 100, 7});
 }
 
+TEST_CASE("a matrix is written as an NPY file that is read back, its elements where NumPy wants them") {
+  const TemporaryFolder folder;
+  rule::Matrix matrix(3, 2);
+  matrix.values = {-1, 5, 0.5f, 1e30f, 1, -0.0f};
+  const std::string bytes = data::npy_of(matrix);
+  write_file(folder / "a.npy", Bytes(bytes.begin(), bytes.end()));
+  const auto array = data::read_npy(folder / "a.npy");
+  CHECK(array.shape == std::vector<std::int64_t>{3, 2});
+  CHECK(array.numbers == std::vector<double>{-1, 5, 0.5, static_cast<double>(1e30f), 1, 0});
+  CHECK((bytes.size() - 6 * sizeof(float)) % 64 == 0);
+}
+
 TEST_CASE("an NPY file is a dataset of vectors or images, with its labels beside") {
   const TemporaryFolder folder;
   SECTION("vectors, column by column") {

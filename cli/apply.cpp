@@ -1,0 +1,107 @@
+#include "cli/apply.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "cli/evaluate_tables.h"
+#include "common/data/npy.h"
+#include "common/rule/error.h"
+#include "common/store/atomic_file.h"
+#include "worker/apply.h"
+
+namespace outerloop::cli {
+namespace {
+
+constexpr std::int64_t kMostInputs = 65536;
+
+/// [examples, everything else].
+rule::Matrix matrix_of(const data::Array& array, const std::string& name) {
+  if (array.shape.size() < 2) throw InputError(name + ": has one axis; give an array [examples, inputs]");
+  const std::int64_t rows = array.shape.front();
+  const std::int64_t columns = data::count_elements(array.shape, name) / rows;
+  if (rows < 2 || columns > kMostInputs)
+    throw InputError(fmt::format("{}: {} examples of {} inputs; two examples at least, and at most {} inputs",
+                                 name, rows, columns, kMostInputs));
+  rule::Matrix x(rows, columns);
+  const auto to_float = [](auto value) { return static_cast<float>(value); };
+  if (array.is_bytes())
+    std::transform(array.bytes.begin(), array.bytes.end(), x.values.begin(), to_float);
+  else
+    std::transform(array.numbers.begin(), array.numbers.end(), x.values.begin(), to_float);
+  return x;
+}
+
+worker::InputScale scale_of(const std::string& name, std::size_t axes) {
+  if (name == "none") return worker::InputScale::none;
+  if (name == "array" || (name == "auto" && axes > 2)) return worker::InputScale::array;
+  return worker::InputScale::columns;
+}
+
+const char* scale_name(worker::InputScale scale) {
+  if (scale == worker::InputScale::none) return "as they are";
+  return scale == worker::InputScale::array ? "scaled together" : "scaled one by one";
+}
+
+}  // namespace
+
+CLI::App* add_apply(CLI::App& app, ApplyCommandOptions& options) {
+  auto* command = app.add_subcommand(
+      "apply", "Trains a base model by a rule on your own array, without labels, and writes its features.");
+  command->add_option("RULE", options.rule, "rule.h5, or a checkpoint")->required();
+  command->add_option("--input", options.input, "NPY array [examples, inputs]; more axes count as inputs")
+      ->required();
+  command->add_option("--output", options.output, "NPY array [examples, features] of float32")->required();
+  command->add_option("--layers", options.layers, "units of the hidden layers")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 100000))
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  command
+      ->add_option("--inner-steps", options.inner_steps,
+                   "inner steps; default: as the rule's configuration says")
+      ->check(CLI::Range(1, 100000000));
+  command
+      ->add_option("--minibatch", options.minibatch,
+                   "examples per step; default: as the rule's configuration says")
+      ->check(CLI::Range(2, 65536));
+  command->add_option("--seed", options.seed, "of initialisation and minibatches")->capture_default_str();
+  command
+      ->add_option(
+          "--scale", options.scale,
+          "how inputs come to lie in 0..1: columns (each by itself), array (all together), none; auto: "
+          "columns for [examples, inputs], array where there are more axes")
+      ->check(CLI::IsMember({"auto", "columns", "array", "none"}))
+      ->capture_default_str();
+  command->add_option("--theta", options.theta, "the running average of θ where there is one, or the last θ")
+      ->check(CLI::IsMember({"average", "last"}));
+  return command;
+}
+
+int apply(const ApplyCommandOptions& options) {
+  // 1. The rule and the array.
+  const auto rule = read_evaluated_rule(options.rule, options.theta == "average");
+  const auto array = data::read_npy(options.input);
+  auto x = matrix_of(array, options.input);
+  const auto scale = scale_of(options.scale, array.shape.size());
+  worker::scale_inputs(x, scale, options.input);
+
+  // 2. A base model trained on it, and its features.
+  worker::ApplyOptions how;
+  how.hidden = options.layers;
+  how.inner_steps = options.inner_steps > 0 ? options.inner_steps : rule.settings.evaluation_inner_steps();
+  how.minibatch = options.minibatch > 0 ? options.minibatch : rule.settings.config.tasks().minibatch();
+  how.seed = options.seed;
+  const auto features = worker::apply_rule(*rule.engines()(), rule.theta, x, how);
+
+  // 3. Written.
+  store::write_file_atomically(options.output, data::npy_of(features));
+  fmt::print("{}: {} examples of {} inputs, {}\n", options.input, x.rows, x.columns, scale_name(scale));
+  fmt::print("{}: {} features of each, after {} inner steps of {} (update {})\n", options.output,
+             features.columns, how.inner_steps, options.rule, rule.file.update);
+  std::fflush(stdout);
+  return 0;
+}
+
+}  // namespace outerloop::cli
