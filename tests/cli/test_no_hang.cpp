@@ -86,7 +86,10 @@ TEST_CASE("a rank that never gets through the start ends the job with a line tha
   for (int attempt = 0; attempt < 10 && err.find("the job ends") == std::string::npos; ++attempt) {
     const TemporaryFolder folder;
     const std::string run = folder / "run";
-    Process process(job(run, 3, {"updates=1000000", "watchdog_seconds=3"}), folder / "out", folder / "err");
+    // Without a cache the fonts are to be rendered, so the start takes longer.
+    Process process(
+        job(run, 3, {"updates=1000000", "watchdog_seconds=3", "tasks.cache_directory=" + (folder / "cache")}),
+        folder / "out", folder / "err");
     // The run directory is there: rank 0 has read the configuration, and the datasets and engines are next.
     REQUIRE(comes_true(60.0, [&] { return std::filesystem::exists(run + "/config.textproto"); }));
     const pid_t stopped = process_of_rank(run, 1);
