@@ -117,7 +117,7 @@ void check_evaluations(const std::map<std::int64_t, json>& evaluations, const js
 std::string disturb(const std::string& train, const std::string& run, int ranks, std::int64_t lines, int rank,
                     int signal) {
   std::vector<std::string> arguments = {OUTERLOOP_MPIRUN, "-n", std::to_string(ranks), OUTERLOOP_EXECUTABLE};
-  std::istringstream words(train + " --set deadline_seconds=2 --run-dir " + run);
+  std::istringstream words(train + " --set deadline_seconds=4 --run-dir " + run);
   for (std::string word; words >> word;) arguments.push_back(word);
   const TemporaryFolder folder;
   Process process(arguments, folder / "out", folder / "err");
