@@ -30,8 +30,8 @@ const DatasetKind& dataset_kind(const std::string& name);
 
 /// What a request reads, by its one name (canonical_path): its path, or where Debian puts the dataset; of
 /// hdf5 with ":/dataset" behind it. Empty for glyphs without a path, which come from the fonts that
-/// fontconfig knows, for composites and for two_moons. Throws InputError for an unknown dataset, and where one needs a path
-/// and has none.
+/// fontconfig knows, for composites and for two_moons. Throws InputError for an unknown dataset, and where
+/// one needs a path and has none.
 std::filesystem::path source_folder(const DatasetRequest& request);
 
 /// How a dataset is made from its files.
