@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "cli/evaluate_tables.h"
+#include "cli/rule_flags.h"
 #include "common/data/npy.h"
 #include "common/rule/error.h"
 #include "common/store/atomic_file.h"
@@ -49,7 +50,7 @@ const char* scale_name(worker::InputScale scale) {
 CLI::App* add_apply(CLI::App& app, ApplyCommandOptions& options) {
   auto* command = app.add_subcommand(
       "apply", "Trains a base model by a rule on your own array, without labels, and writes its features.");
-  command->add_option("RULE", options.rule, "rule.h5, or a checkpoint")->required();
+  add_rule(*command, options.rule);
   command->add_option("--input", options.input, "NPY array [examples, inputs]; more axes count as inputs")
       ->required();
   command->add_option("--output", options.output, "NPY array [examples, features] of float32")->required();
@@ -58,10 +59,7 @@ CLI::App* add_apply(CLI::App& app, ApplyCommandOptions& options) {
       ->check(CLI::Range(1, 100000))
       ->allow_extra_args(false)
       ->capture_default_str();
-  command
-      ->add_option("--inner-steps", options.inner_steps,
-                   "inner steps; default: as the rule's configuration says")
-      ->check(CLI::Range(1, 100000000));
+  add_inner_steps(*command, options.inner_steps);
   command
       ->add_option("--minibatch", options.minibatch,
                    "examples per step; default: as the rule's configuration says")
@@ -74,8 +72,7 @@ CLI::App* add_apply(CLI::App& app, ApplyCommandOptions& options) {
           "columns for [examples, inputs], array where there are more axes")
       ->check(CLI::IsMember({"auto", "columns", "array", "none"}))
       ->capture_default_str();
-  command->add_option("--theta", options.theta, "the running average of θ where there is one, or the last θ")
-      ->check(CLI::IsMember({"average", "last"}));
+  add_theta(*command, options.theta);
   return command;
 }
 

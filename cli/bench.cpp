@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/rule_flags.h"
+
 namespace outerloop::cli {
 namespace {
 
@@ -65,7 +67,7 @@ void add_unroll(CLI::App* bench, BenchUnrollOptions& options) {
 void add_estimators(CLI::App* bench, BenchEstimatorsOptions& options) {
   auto* command = bench->add_subcommand(
       "estimators", "Bias and noise of every gradient estimator against the horizon, on a rule's own tasks.");
-  command->add_option("RULE", options.rule, "rule.h5, or a checkpoint")->required();
+  add_rule(*command, options.rule);
   command
       ->add_option("--horizons", options.horizons,
                    "inner steps at which a truncation ends, rising multiples of --truncation")

@@ -94,14 +94,16 @@ Spread spread_of(const std::vector<Vector>& samples, double milliseconds) {
   return {squares / (n - 1.0), milliseconds};
 }
 
-/// The last truncation's gradient by every replicate, for each of the horizons (rising).
-std::vector<Spread> spreads(const Course& course, EstimatorKind kind, double deviation,
-                            const std::vector<std::int64_t>& horizons, std::int64_t k, int replicates) {
-  const rule::EstimatorOptions options{kind, deviation, 1, 0.0};
+/// The last truncation's gradient by every replicate, for each of the horizons (rising); `starts`: φ where it
+/// begins.
+std::vector<Spread> spreads(const Course& course, EstimatorKind kind, const BenchEstimatorsOptions& wanted,
+                            const std::vector<Vector>& starts) {
+  const auto& horizons = wanted.horizons;
+  const std::int64_t k = wanted.truncation;
+  const int replicates = wanted.replicates;
+  const rule::EstimatorOptions options{kind, wanted.deviation, 1, 0.0};
   std::vector<std::vector<Vector>> samples(horizons.size());
   std::vector<double> seconds(horizons.size());
-  std::vector<Vector> starts;
-  for (const auto horizon : horizons) starts.push_back(phi_before(course, horizon, k));
   for (int replicate = 0; replicate < replicates; ++replicate) {
     const rule::Random random(1, 0, static_cast<std::uint32_t>(replicate), rule::Purpose::perturbation);
     std::vector<rule::PerturbedPair> pairs;
@@ -149,16 +151,15 @@ struct Row {
 
 void add_task(const Course& course, const BenchEstimatorsOptions& options, std::vector<Row>& rows) {
   const std::int64_t k = options.truncation;
-  const auto evolution =
-      spreads(course, EstimatorKind::evolution, options.deviation, options.horizons, k, options.replicates);
-  const auto persistent = spreads(course, EstimatorKind::persistent_evolution, options.deviation,
-                                  options.horizons, k, options.replicates);
+  std::vector<Vector> starts;
+  for (const auto horizon : options.horizons) starts.push_back(phi_before(course, horizon, k));
+  const auto evolution = spreads(course, EstimatorKind::evolution, options, starts);
+  const auto persistent = spreads(course, EstimatorKind::persistent_evolution, options, starts);
   for (std::size_t h = 0; h < rows.size(); ++h) {
     Row& row = rows[h];
     const Vector whole = whole_gradient(course, row.horizon, k);
-    const Vector phi = phi_before(course, row.horizon, k);
     const auto start = std::chrono::steady_clock::now();
-    const Vector truncated = finished(course.engine.truncation(course.architecture, course.theta, phi,
+    const Vector truncated = finished(course.engine.truncation(course.architecture, course.theta, starts[h],
                                                                course.part(row.horizon - k, k)))
                                  .d_theta;
     const double share = 1.0 / options.tasks;
@@ -218,8 +219,7 @@ int bench_estimators(const BenchEstimatorsOptions& options) {
   // 3. The table
   fmt::print(
       "{} tasks, truncations of {} inner steps, deviation {:g}, {} replicates; noise: a pair's variance over "
-      "the "
-      "squared norm of what it estimates\n\n",
+      "the squared norm of what it estimates\n\n",
       options.tasks, options.truncation, options.deviation, options.replicates);
   fmt::print("{:>8}{:>13}{:>13}{:>9}{:>9}{:>13}{:>9}{:>13}{:>9}\n", "horizon", "whole norm", "truncated",
              "cosine", "ms", "ES noise", "ms", "PES noise", "ms");

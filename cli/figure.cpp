@@ -9,6 +9,7 @@
 #include "cli/figure_drawing.h"
 #include "cli/figure_parts.h"
 #include "cli/figure_study.h"
+#include "cli/rule_flags.h"
 #include "common/rule/error.h"
 #include "common/store/atomic_file.h"
 
@@ -25,7 +26,7 @@ CLI::App* add_figure(CLI::App& app, FigureOptions& options) {
     names += fmt::format("\n  {:<20}{} ({} draws)", kind.name, kind.says, kind.draws);
   command->footer(names);
   command->add_option("NAME", options.name, "which figure, see below")->required();
-  command->add_option("RULE", study.rule, "rule.h5, or a checkpoint")->required();
+  add_rule(*command, study.rule);
   command->add_option("--dataset", study.datasets, "NAME[:PATH]; default: those of the rule's configuration")
       ->allow_extra_args(false);
   command->add_option("--size", study.sizes, "side of the images; sizes takes several, e.g. 14,28")
@@ -33,10 +34,7 @@ CLI::App* add_figure(CLI::App& app, FigureOptions& options) {
       ->allow_extra_args(false);
   command->add_option("--labels", study.labels, "labelled examples per class")->check(CLI::Range(1, 100000));
   command->add_option("--draws", study.draws, "default: see below")->check(CLI::Range(2, 100000));
-  command
-      ->add_option("--inner-steps", study.inner_steps,
-                   "inner steps; default: as the rule's configuration says")
-      ->check(CLI::Range(1, 100000000));
+  add_inner_steps(*command, study.inner_steps);
   command
       ->add_option("--values", options.values,
                    "numbers of steps, units or hidden layers to compute, instead of the figure's own")
@@ -44,8 +42,7 @@ CLI::App* add_figure(CLI::App& app, FigureOptions& options) {
       ->check(CLI::Range(0, 100000000))
       ->allow_extra_args(false);
   command->add_option("--seed", study.seed, "of all draws");
-  command->add_option("--theta", study.theta, "the running average of θ where there is one, or the last θ")
-      ->check(CLI::IsMember({"average", "last"}));
+  add_theta(*command, study.theta);
   command->add_option("--threads", study.threads, "draws computed at once; default: one per core")
       ->check(CLI::Range(1, 1024));
   command->add_option("--out", options.out, "folder for the figure")->capture_default_str();

@@ -10,6 +10,7 @@
 #include "cli/figure.h"
 #include "cli/inspect.h"
 #include "cli/plot.h"
+#include "cli/rule_flags.h"
 #include "cli/version.h"
 #include "common/rule/error.h"
 
@@ -47,7 +48,7 @@ CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& options) {
   auto* command = app.add_subcommand(
       "evaluate",
       "Few-shot accuracy of base models that a rule has trained without labels, beside its baselines.");
-  command->add_option("RULE", options.rule, "rule.h5, or a checkpoint")->required();
+  add_rule(*command, options.rule);
   command
       ->add_option("--dataset", options.datasets, "NAME[:PATH]; default: those of the rule's configuration")
       ->allow_extra_args(false);
@@ -57,13 +58,9 @@ CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& options) {
   command->add_option("--labels", options.labels, "labelled examples per class")
       ->check(CLI::Range(1, 100000));
   command->add_option("--draws", options.draws, "draws in the table")->check(CLI::Range(2, 100000));
-  command
-      ->add_option("--inner-steps", options.inner_steps,
-                   "inner steps; default: as the rule's configuration says")
-      ->check(CLI::Range(1, 100000000));
+  add_inner_steps(*command, options.inner_steps);
   command->add_option("--seed", options.seed, "of all draws");
-  command->add_option("--theta", options.theta, "the running average of θ where there is one, or the last θ")
-      ->check(CLI::IsMember({"average", "last"}));
+  add_theta(*command, options.theta);
   command->add_option("--threads", options.threads, "draws computed at once; default: one per core")
       ->check(CLI::Range(1, 1024));
   command

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -14,6 +13,7 @@
 #include "cli/evaluation_setup.h"
 #include "cli/version.h"
 #include "common/data/overlap.h"
+#include "common/rule/checks.h"
 #include "common/rule/error.h"
 #include "common/rule/estimator.h"
 #include "common/rule/theta.h"
@@ -72,7 +72,7 @@ std::vector<double> initial_theta_from(const std::string& path, const store::Rul
         fmt::format("{}: its θ is laid out for another rule than the configuration's: {}; make rule {{ }} in "
                     "CONFIG the same (outerloop inspect shows it)",
                     path, first_difference(other.layout, wanted.layout)));
-  if (!std::all_of(other.theta.begin(), other.theta.end(), [](double value) { return std::isfinite(value); }))
+  if (!rule::all_finite(other.theta))
     throw InputError(path + ": its θ holds numbers that are not finite; start from another rule");
   return other.theta;
 }

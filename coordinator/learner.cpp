@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/rule/checks.h"
+
 namespace outerloop::coordinator {
 namespace {
 
@@ -92,8 +94,7 @@ void Learner::apply(const std::vector<double>& mean, const std::vector<GradientN
 void Learner::watch(UpdateRecord& record) {
   const double smooth = smooth_.mean();
   const auto& theta = state_.rule.theta;
-  const bool finite =
-      std::all_of(theta.begin(), theta.end(), [](double value) { return std::isfinite(value); });
+  const bool finite = rule::all_finite(theta);
   if (step_back_.diverged(finite, update(), smooth, count(kStepsBack))) {
     restore(*step_back_.safe_point());
     record.stepped_back_to = step_back_.safe_point()->update;

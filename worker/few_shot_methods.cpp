@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
+#include "common/rule/checks.h"
 #include "common/rule/error.h"
 #include "worker/baselines/contrastive.h"
 #include "worker/baselines/kmeans.h"
@@ -118,9 +118,8 @@ std::vector<std::vector<double>> MethodSet::train(const std::vector<double>& the
       const auto count = std::min(end - step, kUnrollChunk);
       phi = engine_.unroll(draws_.architecture(), theta, phi, draws_.minibatches(draw, step, count));
     }
-    const bool finite =
-        std::all_of(phi.begin(), phi.end(), [](double value) { return std::isfinite(value); });
-    if (!finite) throw Error("evaluate: φ is not finite after " + std::to_string(end) + " steps");
+    if (!rule::all_finite(phi))
+      throw Error("evaluate: φ is not finite after " + std::to_string(end) + " steps");
     result.push_back(phi);
   }
   return result;

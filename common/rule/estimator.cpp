@@ -1,8 +1,8 @@
 #include "common/rule/estimator.h"
 
-#include <algorithm>
 #include <cmath>
 
+#include "common/rule/checks.h"
 #include "common/rule/error.h"
 
 namespace outerloop::rule {
@@ -22,8 +22,7 @@ Walk walk(Engine& engine, const Architecture& architecture, const std::vector<do
   result.phi = phi;
   for (const StepData& step : steps) {
     result.phi = engine.unroll(architecture, theta, result.phi, {step.inner});
-    const auto finite = [](double value) { return std::isfinite(value); };
-    if (!std::all_of(result.phi.begin(), result.phi.end(), finite)) {
+    if (!all_finite(result.phi)) {
       result.outcome = Outcome::not_finite;
       return result;
     }

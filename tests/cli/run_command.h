@@ -53,6 +53,15 @@ inline Finished run_on_ranks(int ranks, const std::string& arguments) {
                    executable() + " " + arguments);
 }
 
+/// A folder with a run of the preset `smoke` in `run`, trained once in a test program.
+inline const TemporaryFolder& smoke_run() {
+  static const TemporaryFolder folder;
+  static const Finished finished = run_alone("train smoke --run-dir " + (folder / "run"));
+  INFO(finished.err);
+  REQUIRE(finished.exit_code == 0);
+  return folder;
+}
+
 /// How often `part` occurs in `text`.
 inline int occurrences(const std::string& text, const std::string& part) {
   int count = 0;

@@ -10,14 +10,6 @@ using namespace outerloop::tests;
 
 namespace {
 
-const TemporaryFolder& trained() {
-  static const TemporaryFolder folder;
-  static const Finished finished = run_alone("train smoke --run-dir " + (folder / "run"));
-  INFO(finished.err);
-  REQUIRE(finished.exit_code == 0);
-  return folder;
-}
-
 /// 60 examples of 5 inputs in different units.
 rule::Matrix example_array() {
   rule::Matrix x(60, 5);
@@ -33,12 +25,12 @@ void write(const std::string& path, const std::string& bytes) {
 }
 
 Finished apply(const std::string& input, const std::string& output, const std::string& flags = "") {
-  return run_alone("apply " + (trained() / "run/rule.h5") + " --input " + input + " --output " + output +
+  return run_alone("apply " + (smoke_run() / "run/rule.h5") + " --input " + input + " --output " + output +
                    " --inner-steps 4 " + flags);
 }
 
 data::Array applied(const std::string& input, const std::string& flags) {
-  const std::string output = trained() / "features.npy";
+  const std::string output = smoke_run() / "features.npy";
   const auto finished = apply(input, output, flags);
   INFO(finished.err);
   REQUIRE(finished.exit_code == 0);
@@ -49,7 +41,7 @@ data::Array applied(const std::string& input, const std::string& flags) {
 }  // namespace
 
 TEST_CASE("an array becomes features, the same for the same seed") {
-  const std::string input = trained() / "mine.npy";
+  const std::string input = smoke_run() / "mine.npy";
   write(input, data::npy_of(example_array()));
   const auto features = applied(input, "");
   CHECK(features.shape == std::vector<std::int64_t>{60, 8});
@@ -61,14 +53,14 @@ TEST_CASE("an array becomes features, the same for the same seed") {
   // Columns scaled one by one forget their units.
   auto other = example_array();
   for (std::int64_t i = 0; i < 60; ++i) other.row(i)[2] /= 1000.0f;
-  write(trained() / "other.npy", data::npy_of(other));
-  const auto same = applied(trained() / "other.npy", "");
+  write(smoke_run() / "other.npy", data::npy_of(other));
+  const auto same = applied(smoke_run() / "other.npy", "");
   for (std::size_t i = 0; i < same.numbers.size(); ++i)
     CHECK(same.numbers[i] == Approx(features.numbers[i]).margin(1e-3));
 }
 
 TEST_CASE("an array that does not fit is refused with one line, and nothing is written") {
-  const std::string output = trained() / "never.npy";
+  const std::string output = smoke_run() / "never.npy";
   const auto refuses = [&](const std::string& input, const std::string& said) {
     const auto finished = apply(input, output);
     INFO(finished.err);
@@ -80,12 +72,12 @@ TEST_CASE("an array that does not fit is refused with one line, and nothing is w
   refuses("/nowhere/x.npy", "/nowhere/x.npy");
   auto x = example_array();
   x.row(3)[1] = std::numeric_limits<float>::infinity();
-  write(trained() / "bad.npy", data::npy_of(x));
-  refuses(trained() / "bad.npy", "row 3, column 1");
+  write(smoke_run() / "bad.npy", data::npy_of(x));
+  refuses(smoke_run() / "bad.npy", "row 3, column 1");
   const auto whole = data::npy_of(example_array());
-  write(trained() / "cut.npy", whole.substr(0, whole.size() - 3));
-  refuses(trained() / "cut.npy", "cut.npy");
+  write(smoke_run() / "cut.npy", whole.substr(0, whole.size() - 3));
+  refuses(smoke_run() / "cut.npy", "cut.npy");
   rule::Matrix one(1, 5);
-  write(trained() / "one.npy", data::npy_of(one));
-  refuses(trained() / "one.npy", "two examples at least");
+  write(smoke_run() / "one.npy", data::npy_of(one));
+  refuses(smoke_run() / "one.npy", "two examples at least");
 }

@@ -7,15 +7,6 @@ using nlohmann::json;
 
 namespace {
 
-/// A folder with a run of the preset `smoke` in it, trained once.
-const TemporaryFolder& trained() {
-  static const TemporaryFolder folder;
-  static const Finished finished = run_alone("train smoke --run-dir " + (folder / "run"));
-  INFO(finished.err);
-  REQUIRE(finished.exit_code == 0);
-  return folder;
-}
-
 void refuses(const std::string& arguments, const std::string& said) {
   INFO(arguments);
   const auto finished = run_alone("evaluate " + arguments);
@@ -57,7 +48,7 @@ void check_table(const json& table, const std::vector<std::string>& methods) {
 TEST_CASE("evaluate prints and writes a table of every size, and plot draws it") {
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
     skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");
-  const TemporaryFolder& folder = trained();
+  const TemporaryFolder& folder = smoke_run();
   const auto finished =
       run_alone("evaluate " + (folder / "run/rule.h5") +
                 " --draws 2 --inner-steps 5 --size 8,10 --baselines untrained,pixels,pca,kmeans --json " +
@@ -88,7 +79,7 @@ TEST_CASE("evaluate prints and writes a table of every size, and plot draws it")
 TEST_CASE("evaluate has all baselines unless told otherwise") {
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
     skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");
-  const TemporaryFolder& folder = trained();
+  const TemporaryFolder& folder = smoke_run();
   const auto finished = run_alone("evaluate " + (folder / "run/rule.h5") +
                                       " --draws 2 --inner-steps 5 --size 8 --json " + (folder / "all.json"),
                                   400);
@@ -104,9 +95,9 @@ TEST_CASE("evaluate has all baselines unless told otherwise") {
 TEST_CASE("baselines and read-outs are chosen by name") {
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
     skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");
-  const std::string json_file = trained() / "chosen.json";
+  const std::string json_file = smoke_run() / "chosen.json";
   const auto methods = [&](const std::string& flags) {
-    const auto finished = run_alone("evaluate " + (trained() / "run/rule.h5") +
+    const auto finished = run_alone("evaluate " + (smoke_run() / "run/rule.h5") +
                                     " --draws 2 --inner-steps 2 --size 8 " + flags + " --json " + json_file);
     INFO(finished.err);
     REQUIRE(finished.exit_code == 0);
@@ -123,7 +114,7 @@ TEST_CASE("baselines and read-outs are chosen by name") {
 }
 
 TEST_CASE("what cannot be evaluated is refused with one line") {
-  const std::string rule = trained() / "run/rule.h5";
+  const std::string rule = smoke_run() / "run/rule.h5";
   refuses("/nowhere/rule.h5", "/nowhere/rule.h5");
   refuses(rule + " --dataset mnist:/nowhere", "/nowhere");
   refuses(rule + " --dataset no_such_data", "no_such_data");
@@ -133,6 +124,7 @@ TEST_CASE("what cannot be evaluated is refused with one line") {
   refuses(rule + " --baselines all,pca", "stand alone");
   refuses(rule + " --readouts svm", "svm");
   refuses(rule + " --labels 70000 --dataset fashion_mnist", "70000");
-  REQUIRE(run_alone("train supervised_sgd --set updates=1 --run-dir " + (trained() / "sgd")).exit_code == 0);
-  refuses((trained() / "sgd/rule.h5"), "supervised_sgd");
+  REQUIRE(run_alone("train supervised_sgd --set updates=1 --run-dir " + (smoke_run() / "sgd")).exit_code ==
+          0);
+  refuses((smoke_run() / "sgd/rule.h5"), "supervised_sgd");
 }

@@ -9,15 +9,10 @@ using nlohmann::json;
 
 namespace {
 
-/// A folder with a run of the preset `smoke` in it, trained once.
 const TemporaryFolder& trained() {
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
     skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");
-  static const TemporaryFolder folder;
-  static const Finished finished = run_alone("train smoke --run-dir " + (folder / "run"));
-  INFO(finished.err);
-  REQUIRE(finished.exit_code == 0);
-  return folder;
+  return smoke_run();
 }
 
 bool whole_png(const std::string& path) {

@@ -2,36 +2,16 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <limits>
-#include <new>
 
 #include "common/rule/error.h"
 #include "common/rule/fused/engine.h"
 #include "common/rule/fused/instruction_set.h"
 #include "common/rule/random.h"
 #include "tests/catch.h"
+#include "tests/rule/allocations.h"
 #include "tests/rule/fused/mixed.h"
 #include "tests/rule/problem.h"
-
-namespace {
-
-std::size_t allocations = 0;
-
-}  // namespace
-
-// Every allocation of this program is counted.
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* p = std::malloc(size ? size : 1)) return p;
-  throw std::bad_alloc();
-}
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  ++allocations;
-  return std::malloc(size ? size : 1);
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 namespace outerloop::tests {
 namespace {
@@ -217,9 +197,7 @@ TEST_CASE("after the first truncation inner steps allocate nothing") {
     const auto problem = make_problem(options, size);
     const auto engine = fused_engine(problem.rule, Precision::float32, "auto", budget_mib);
     run(*engine, problem);
-    const auto before = allocations;
-    run(*engine, problem);
-    return allocations - before;
+    return allocations_of([&] { run(*engine, problem); });
   };
   CHECK(count(30, 1024) == count(3, 1024));
   CHECK(count(30, 4) == count(3, 4));

@@ -1,7 +1,4 @@
 // engine.threads of the fused engine: time changes, bits do not.
-#include <atomic>
-#include <cstdlib>
-#include <new>
 #include <string>
 #include <vector>
 
@@ -10,28 +7,10 @@
 #include "common/rule/fused/instruction_set.h"
 #include "common/rule/random.h"
 #include "tests/catch.h"
+#include "tests/rule/allocations.h"
 #include "tests/rule/fused/mixed.h"
 #include "tests/rule/fused/numbers.h"
 #include "tests/rule/problem.h"
-
-namespace {
-
-std::atomic<std::size_t> allocations{0};
-
-}  // namespace
-
-// Every allocation of this program is counted, on whatever thread.
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* p = std::malloc(size ? size : 1)) return p;
-  throw std::bad_alloc();
-}
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  ++allocations;
-  return std::malloc(size ? size : 1);
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 namespace outerloop::tests {
 namespace {
@@ -195,9 +174,7 @@ TEST_CASE("after the first truncation inner steps allocate nothing on any thread
       engine->truncation(problem.architecture, problem.theta, problem.phi, problem.steps);
     };
     run();
-    const std::size_t before = allocations;
-    run();
-    return allocations - before;
+    return allocations_of(run);
   };
   CHECK(count(10, 1024) == count(3, 1024));
   CHECK(count(10, 1) == count(3, 1));

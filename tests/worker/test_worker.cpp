@@ -37,6 +37,15 @@ store::Checkpoint start_state(const tests::ToyEngine& engine) {
   return start;
 }
 
+/// What the worker says to an answer that carries so many zeros as θ.
+proto::WorkerMessage reply_to(const proto::CoordinatorMessage& answer, std::size_t floats, Worker& worker) {
+  const auto frame = worker.handle(net::encode({answer.SerializeAsString(), std::vector<float>(floats)}));
+  REQUIRE(frame.has_value());
+  proto::WorkerMessage message;
+  REQUIRE(message.ParseFromString(frame->header));
+  return message;
+}
+
 /// Runs until everyone has left; messages are delivered round robin.
 void run(Coordinator& coordinator, std::map<int, Worker>& workers) {
   std::deque<std::pair<int, std::string>> inbox;
@@ -105,9 +114,7 @@ TEST_CASE(
   Worker worker({engine, tasks, 1, 1, 1}, {0.0, "here", 1, 10.0, true});
   proto::WorkerMessage message;
   const auto hand = [&](const proto::CoordinatorMessage& answer, std::size_t floats) {
-    const auto frame = worker.handle(net::encode({answer.SerializeAsString(), std::vector<float>(floats)}));
-    REQUIRE(frame.has_value());
-    REQUIRE(message.ParseFromString(frame->header));
+    message = reply_to(answer, floats, worker);
   };
   proto::CoordinatorMessage first;
   for (const std::uint32_t stream : {4u, 7u}) first.add_assign()->set_stream(stream);
@@ -154,9 +161,7 @@ TEST_CASE("a stream that is asked back is sent as it stands, and not worked on a
   Worker worker({engine, tasks, 1, 1, 1}, {0.0, "here", 1, 10.0});
   proto::WorkerMessage message;
   const auto hand = [&](const proto::CoordinatorMessage& answer, std::size_t floats) {
-    const auto frame = worker.handle(net::encode({answer.SerializeAsString(), std::vector<float>(floats)}));
-    REQUIRE(frame.has_value());
-    REQUIRE(message.ParseFromString(frame->header));
+    message = reply_to(answer, floats, worker);
   };
   proto::CoordinatorMessage first;
   for (const std::uint32_t stream : {4u, 7u}) first.add_assign()->set_stream(stream);

@@ -1,0 +1,24 @@
+#pragma once
+// Flags that every command has that trains base models by a rule.
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+
+namespace outerloop::cli {
+
+inline void add_rule(CLI::App& command, std::string& rule) {
+  command.add_option("RULE", rule, "rule.h5, or a checkpoint")->required();
+}
+
+/// 0: as the rule's configuration says.
+inline void add_inner_steps(CLI::App& command, std::int64_t& inner_steps) {
+  command.add_option("--inner-steps", inner_steps, "inner steps; default: as the rule's configuration says")
+      ->check(CLI::Range(1, 100000000));
+}
+
+inline void add_theta(CLI::App& command, std::string& theta) {
+  command.add_option("--theta", theta, "the running average of θ where there is one, or the last θ")
+      ->check(CLI::IsMember({"average", "last"}));
+}
+
+}  // namespace outerloop::cli
