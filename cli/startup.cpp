@@ -249,7 +249,9 @@ Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options) {
   return plan;
 }
 
-Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool computes) {
+namespace {
+
+Workshop open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool computes) {
   Workshop workshop;
   const auto values = on_all_ranks(mpi, [&]() -> std::string {
     if (!computes) return "";
@@ -282,6 +284,17 @@ Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool comput
     return std::string();
   });
   return workshop;
+}
+
+}  // namespace
+
+Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool computes) {
+  try {
+    return open_on_all_ranks(mpi, plan, computes);
+  } catch (const Error&) {
+    if (mpi.rank() == 0 && !plan.resumed) coordinator::RunDirectory::remove_unstarted(plan.run_directory);
+    throw;
+  }
 }
 
 void pin_worker(const net::MpiSession& mpi, const config::Settings& settings, bool computes) {

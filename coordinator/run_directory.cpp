@@ -53,6 +53,14 @@ void RunDirectory::create(const std::string& path, const std::string& config_tex
   store::write_file_atomically(config_path(path), config_text);
 }
 
+void RunDirectory::remove_unstarted(const std::string& path) {
+  std::error_code ignored;
+  // A folder that holds something else stays: remove() takes empty ones alone.
+  if (!fs::remove(path + "/checkpoints", ignored)) return;
+  fs::remove(config_path(path), ignored);
+  fs::remove(path, ignored);
+}
+
 std::string RunDirectory::read_config(const std::string& path) {
   std::ifstream stream(config_path(path));
   if (!stream)

@@ -23,6 +23,9 @@ class RunDirectory : public Observer {
   /// Opens an existing run from checkpoint `start` on; metrics beyond it are cut.
   RunDirectory(std::string path, std::int64_t keep, std::int64_t log_every, std::int64_t start_update);
 
+  /// Undoes create() where the run cannot start after all: what create() made goes, anything else stays.
+  static void remove_unstarted(const std::string& path);
+
   /// The newest complete checkpoint of the run in `path`; false where there is none yet. `passed_over` gets a
   /// line for every newer one that was damaged.
   static bool read_latest(const std::string& path, store::Checkpoint& checkpoint,

@@ -27,6 +27,19 @@ store::Checkpoint checkpoint(std::int64_t update) {
 
 }  // namespace
 
+TEST_CASE("a run that could not start leaves no directory, one that has a checkpoint stays") {
+  const tests::TemporaryFolder folder;
+  const std::string path = folder / "run";
+  RunDirectory::create(path, "updates: 3\n");
+  RunDirectory::remove_unstarted(path);
+  CHECK_FALSE(fs::exists(path));
+  RunDirectory::create(path, "updates: 3\n");
+  RunDirectory(path, 2, 1, 0).on_checkpoint(checkpoint(0));
+  RunDirectory::remove_unstarted(path);
+  CHECK(RunDirectory::read_config(path) == "updates: 3\n");
+  CHECK(fs::exists(path + "/checkpoints/000000000.h5"));
+}
+
 TEST_CASE("a run directory is made once, and a resume finds configuration and newest checkpoint") {
   const tests::TemporaryFolder folder;
   const std::string path = folder / "run";
