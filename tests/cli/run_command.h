@@ -14,6 +14,14 @@
 
 namespace outerloop::tests {
 
+/// Under the address sanitizer a job takes several times as long to start: what is there to be found by it is
+/// found with fewer repetitions of the same.
+#ifdef __SANITIZE_ADDRESS__
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 inline std::string read_text(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
   std::ostringstream text;

@@ -14,7 +14,7 @@ using namespace outerloop::tests;
 
 namespace {
 
-constexpr int kQuick = 10;
+constexpr int kQuick = kSanitized ? 3 : 10;
 
 /// What happens in a folder.
 class FolderEvents {

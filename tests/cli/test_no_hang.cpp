@@ -24,6 +24,7 @@ TEST_CASE("one rank, more ranks than streams, more streams than ranks") {
     int ranks, streams, batch;
   } cases[] = {{1, 1, 1}, {1, 9, 4}, {5, 2, 2}, {2, 7, 4}, {3, 2, 4}};
   for (const auto& c : cases) {
+    if (kSanitized && c.ranks == 1) continue;
     const TemporaryFolder folder;
     const std::string run = folder / "run";
     INFO(c.ranks << " ranks, " << c.streams << " streams");
@@ -43,7 +44,7 @@ TEST_CASE("one rank, more ranks than streams, more streams than ranks") {
 TEST_CASE("a worker that stands still is lost after its deadline, and the others go on to the end") {
   const TemporaryFolder folder;
   const std::string run = folder / "run";
-  Process process(job(run, 3, {"updates=1000000", "seconds=12", "deadline_seconds=3"}), folder / "out",
+  Process process(job(run, 3, {"updates=1000000", "seconds=8", "deadline_seconds=3"}), folder / "out",
                   folder / "err");
   REQUIRE(comes_true(60.0, [&] { return lines_of_metrics(run) >= 3 || process.ended(); }));
   const pid_t stopped = process_of_rank(run, 2);
