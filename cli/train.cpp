@@ -14,6 +14,7 @@
 #include "cli/signals.h"
 #include "cli/startup.h"
 #include "cli/version.h"
+#include "common/net/peer_process.h"
 #include "common/net/watchdog.h"
 #include "common/rule/error.h"
 #include "coordinator/event_loop.h"
@@ -348,14 +349,15 @@ void end_worker(const std::string& line) {
 
 /// The other ranks. Returns the exit code.
 int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Settings& settings,
-            const Workshop& workshop) {
+            const Workshop& workshop, const net::PeerProcess& coordinator) {
   watchdog.set_expire(end_worker);
   net::MpiTransport mpi_transport(mpi);
   net::WatchedTransport transport(mpi_transport, watchdog, "rank 0");
   worker::Worker worker(stream_context(workshop, settings), worker_options(mpi, settings.config),
                         workshop.evaluator.get());
   try {
-    if (!worker::work(transport, worker, signal_received)) mpi.abandon();
+    const auto ended = [&] { return coordinator.ended(); };
+    if (!worker::work(transport, worker, signal_received, ended)) mpi.abandon();
   } catch (const Error&) {
     if (transport.timed_out()) end_all();  // without rank 0 there is no job
     throw;
@@ -383,11 +385,12 @@ int train(int argc, char** argv, const TrainOptions& options) {
   watchdog.watch("all ranks to open datasets and engine");
   const Workshop workshop = open_workshop(mpi, plan, computes);
   const auto hosts = mpi.gather_all(mpi.host());
+  const net::PeerProcess coordinator(mpi.gather_all(net::PeerProcess::here()).front());
 
   // 4. Rank 0 batches gradients and updates θ; the others unroll and send, until they are told to stop.
   try {
     if (mpi.rank() == 0) return coordinate(mpi, watchdog, plan, options, workshop, hosts);
-    return compute(mpi, watchdog, plan.settings, workshop);
+    return compute(mpi, watchdog, plan.settings, workshop, coordinator);
   } catch (...) {
     mpi.abandon();  // the others are not at their end: finalising would wait for them
     if (mpi.rank() == 0 && mpi.size() > 1) end_all();

@@ -16,6 +16,7 @@ constexpr double kShortestPause = 0.0005;  // seconds
 constexpr double kLongestPause = 0.02;     // while other workers are at the same update
 constexpr double kLongestPauseIdle = 0.2;  // without streams
 constexpr double kFlushSeconds = 10.0;
+constexpr double kLookSeconds = 0.5;  // between two looks at whether the coordinator's process is there
 
 proto::Gradient::Outcome to_message(rule::Outcome outcome) {
   switch (outcome) {
@@ -215,10 +216,23 @@ void Worker::report_streams(proto::WorkerMessage& message) {
 
 namespace {
 
-void converse(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested) {
+using Asked = std::function<bool()>;
+
+/// Nothing where the coordinator has ended, or does not answer within the deadline.
+std::optional<net::Received> next_answer(net::Transport& transport, double deadline, const Asked& ended) {
+  for (double waited = 0.0; waited < deadline; waited += kLookSeconds) {
+    const bool last = ended();  // looked at first: what it sent before its end can still be received
+    if (auto received = transport.receive(std::min(kLookSeconds, deadline - waited))) return received;
+    if (last) break;
+  }
+  return std::nullopt;
+}
+
+void converse(net::Transport& transport, Worker& worker, const Asked& stop_requested, const Asked& ended) {
   transport.send(kCoordinator, worker.hello());
   for (;;) {
-    const auto received = transport.receive(worker.options().deadline);
+    const auto received = next_answer(transport, worker.options().deadline, ended);
+    if (!received && ended()) throw Error("the coordinator's process has ended");
     if (!received)
       throw Error("the coordinator has not answered for " + std::to_string(worker.options().deadline) +
                   " s; its host or the network to it is gone");
@@ -232,10 +246,12 @@ void converse(net::Transport& transport, Worker& worker, const std::function<boo
 
 }  // namespace
 
-bool work(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested) {
+bool work(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested,
+          const std::function<bool()>& coordinator_ended) {
   try {
-    converse(transport, worker, stop_requested);
+    converse(transport, worker, stop_requested, coordinator_ended);
   } catch (const std::exception& error) {
+    if (coordinator_ended()) throw;
     transport.send(kCoordinator, worker.failure(error.what()));
     transport.flush(kFlushSeconds);
     throw;

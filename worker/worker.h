@@ -88,8 +88,10 @@ class Worker {
 };
 
 /// Talks to rank 0 until released. A failure is told to rank 0 before it is thrown on. `stop_requested` is
-/// looked at between truncations. Throws Error where the coordinator does not answer within the deadline.
-/// Returns whether MPI can be finalised.
-bool work(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested);
+/// looked at between truncations, `coordinator_ended` twice a second while an answer is waited for: true
+/// where its process is known to have ended. Throws Error then, and where the coordinator does not answer
+/// within the deadline. Returns whether MPI can be finalised.
+bool work(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested,
+          const std::function<bool()>& coordinator_ended);
 
 }  // namespace outerloop::worker

@@ -81,6 +81,22 @@ TEST_CASE("without rank 0 the workers say so after their deadline, and the job e
   CHECK(run_alone("train --resume --run-dir " + run + " --set updates=8").exit_code == 0);
 }
 
+TEST_CASE("when rank 0 is killed its workers on the same host end at once, whatever their deadline") {
+  const TemporaryFolder folder;
+  const std::string run = folder / "run";
+  Process process(job(run, 3, {"updates=1000000", "deadline_seconds=600"}), folder / "out", folder / "err");
+  REQUIRE(comes_true(60.0, [&] { return lines_of_metrics(run) >= 3 || process.ended(); }));
+  const pid_t killed = process_of_rank(run, 0);
+  REQUIRE(killed > 0);
+  REQUIRE(kill(killed, SIGKILL) == 0);
+  const bool ended = process.wait(100.0);  // mpirun gives the others time to end
+  INFO(read_text(folder / "err"));
+  REQUIRE(ended);
+  CHECK(occurrences(read_text(folder / "err"), "the coordinator's process has ended") >= 1);
+  CHECK(process_of_rank(run, 1) < 0);
+  CHECK(process_of_rank(run, 2) < 0);
+}
+
 TEST_CASE("a rank that never gets through the start ends the job with a line that says who waits for what") {
   // A start takes tenths of a second: the rank may be through before the signal reaches it, so try anew.
   std::string err;

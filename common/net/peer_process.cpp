@@ -1,0 +1,46 @@
+#include "common/net/peer_process.h"
+
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace outerloop::net {
+namespace {
+
+/// Processes with the same text can see each other by number; empty where that is not known.
+std::string process_space() {
+  std::ifstream stream("/proc/sys/kernel/random/boot_id");
+  std::string boot;
+  stream >> boot;
+  std::error_code error;
+  const auto space = std::filesystem::read_symlink("/proc/self/ns/pid", error);
+  return boot.empty() || error ? "" : boot + " " + space.string();
+}
+
+}  // namespace
+
+std::string PeerProcess::here() { return process_space() + " " + std::to_string(getpid()); }
+
+PeerProcess::PeerProcess(const std::string& where) {
+  const std::size_t space = where.rfind(' ');
+  if (space == std::string::npos || space == 0 || where.substr(0, space) != process_space()) return;
+#ifdef SYS_pidfd_open
+  descriptor_ = static_cast<int>(syscall(SYS_pidfd_open, std::atoi(where.c_str() + space + 1), 0));
+#endif
+}
+
+PeerProcess::~PeerProcess() {
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
+bool PeerProcess::ended() const {
+  if (descriptor_ < 0) return false;
+  pollfd ready{descriptor_, POLLIN, 0};
+  return poll(&ready, 1, 0) == 1 && (ready.revents & POLLIN) != 0;
+}
+
+}  // namespace outerloop::net

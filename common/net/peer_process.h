@@ -1,0 +1,29 @@
+#pragma once
+// Notices that another process of this host has ended, at once and for certain: by a descriptor that the
+// kernel gives of it (Linux's pidfd_open), which no later process of the same number can be mistaken for.
+#include <string>
+
+namespace outerloop::net {
+
+class PeerProcess {
+ public:
+  /// Where this process is, for others to watch it by: the boot of its host, its process namespace, its
+  /// number.
+  static std::string here();
+
+  /// `where` is another process's here(); it lives at this moment. One that cannot be seen from here, on
+  /// another host or in another container, never counts as ended.
+  explicit PeerProcess(const std::string& where);
+  ~PeerProcess();
+  PeerProcess(const PeerProcess&) = delete;
+  PeerProcess& operator=(const PeerProcess&) = delete;
+
+  bool watched() const { return descriptor_ >= 0; }
+  /// It has ended, whether or not its parent has taken notice.
+  bool ended() const;
+
+ private:
+  int descriptor_ = -1;
+};
+
+}  // namespace outerloop::net

@@ -1,0 +1,40 @@
+// Another process's end, noticed without its parent's help.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "common/net/peer_process.h"
+#include "tests/catch.h"
+
+using outerloop::net::PeerProcess;
+
+TEST_CASE("a process counts as ended once it is killed, before its parent has taken notice") {
+  const std::string here = PeerProcess::here();
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0)
+    for (;;) pause();
+  const PeerProcess peer(here.substr(0, here.rfind(' ') + 1) + std::to_string(child));
+  CHECK(peer.watched());
+  CHECK_FALSE(peer.ended());
+  REQUIRE(kill(child, SIGKILL) == 0);
+  for (int i = 0; i < 1000 && !peer.ended(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  CHECK(peer.ended());
+  REQUIRE(waitpid(child, nullptr, 0) == child);
+  CHECK(peer.ended());
+}
+
+TEST_CASE("a process of another host, or none, is not watched and never ends") {
+  const std::string here = PeerProcess::here();
+  for (const std::string& where : {"x" + here, std::string(), std::string("1"), std::string(" 1")}) {
+    const PeerProcess peer(where);
+    CHECK_FALSE(peer.watched());
+    CHECK_FALSE(peer.ended());
+  }
+  const PeerProcess self(here);
+  CHECK(self.watched());
+  CHECK_FALSE(self.ended());
+}
