@@ -11,6 +11,16 @@ namespace {
 constexpr std::int64_t kMaxInput = 65535;
 constexpr std::int64_t kMaxOutput = 4096;
 
+/// To half the width and height, which every start does to tens of thousands of images: the mean of four.
+void halve(const GreyView& input, std::uint8_t* output) {
+  for (std::int64_t y = 0; y < input.height; y += 2) {
+    const std::uint8_t* upper = input.pixels + y * input.stride;
+    const std::uint8_t* lower = upper + input.stride;
+    for (std::int64_t x = 0; x < input.width; x += 2)
+      *output++ = static_cast<std::uint8_t>((upper[x] + upper[x + 1] + lower[x] + lower[x + 1] + 2) / 4);
+  }
+}
+
 }  // namespace
 
 AreaResize::AreaResize(std::int64_t width, std::int64_t height) : width_(width), height_(height) {
@@ -58,6 +68,7 @@ void AreaResize::operator()(const GreyView& input, std::uint8_t* output) {
   OUTERLOOP_CHECK(
       input.width >= 1 && input.width <= kMaxInput && input.height >= 1 && input.height <= kMaxInput,
       std::to_string(input.width) + " x " + std::to_string(input.height));
+  if (input.width == 2 * width_ && input.height == 2 * height_) return halve(input, output);
   if (input.width != input_width_ || input.height != input_height_) {
     columns_ = spans(input.width, width_);
     rows_ = spans(input.height, height_);
