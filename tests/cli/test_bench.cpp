@@ -104,6 +104,8 @@ TEST_CASE("bench unroll measures every length") {
   REQUIRE(result.at("rows").size() == 2);
   CHECK(result.at("rows")[0].at("k") == 1);
   CHECK(result.at("rows")[1].at("k") == 3);
+  CHECK(result.at("fresh_architecture_ms").is_number());
+  CHECK(occurrences(run.out, "A base model that the engine has not seen costs") == 1);
   for (const auto& row : result.at("rows")) {
     CHECK(row.at("ms_per_inner_step").get<double>() > 0.0);
     CHECK(row.at("peak_bytes").get<std::int64_t>() > 0);
