@@ -31,7 +31,7 @@ std::int64_t draw_joins(std::uint64_t seed) {
 void draw_learning(std::uint64_t seed, Scenario& s) {
   Dice dice(seed ^ 0x1ea2);
   auto& o = s.options;
-  if (dice.happens(0.4)) {
+  if (dice.happens(0.5)) {
     o.adam.learning_rate = dice.uniform(0.5, 3.0);
     o.step_back.tolerance = dice.uniform(0.002, 0.15);
     o.step_back.every_updates = dice.log_uniform(1, 4);
