@@ -37,8 +37,11 @@ struct Finished {
   std::string err;
 };
 
+/// How long a command may take unless told otherwise.
+inline constexpr int kSeconds = kSanitized ? 480 : 120;
+
 /// Runs a shell command line; at most `seconds`.
-inline Finished run_shell(const std::string& command, int seconds = 120) {
+inline Finished run_shell(const std::string& command, int seconds = kSeconds) {
   const TemporaryFolder folder;
   const std::string line = "timeout -k 10 " + std::to_string(seconds) + " sh -c '" + command + "' > " +
                            (folder / "out") + " 2> " + (folder / "err") + " < /dev/null";
@@ -50,7 +53,7 @@ inline Finished run_shell(const std::string& command, int seconds = 120) {
 inline std::string executable() { return std::string("\"") + OUTERLOOP_EXECUTABLE + "\""; }
 
 /// `outerloop ARGUMENTS` alone; at most `seconds`.
-inline Finished run_alone(const std::string& arguments, int seconds = 120) {
+inline Finished run_alone(const std::string& arguments, int seconds = kSeconds) {
   return run_shell(executable() + " " + arguments, seconds);
 }
 

@@ -49,19 +49,26 @@ TEST_CASE("evaluate prints and writes a table of every size, and plot draws it")
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
     skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");
   const TemporaryFolder& folder = smoke_run();
-  const auto finished =
-      run_alone("evaluate " + (folder / "run/rule.h5") +
-                " --draws 2 --inner-steps 5 --size 8,10 --baselines untrained,pixels,pca,kmeans --json " +
-                (folder / "run/evaluation.json"));
+  // 60,000 images and 256 centroids: minutes under the address sanitizer, where test_baselines has k-means.
+  std::vector<std::string> baselines = {"untrained", "pixels", "pca"};
+  if (!kSanitized) baselines.push_back("kmeans");
+  std::string chosen;
+  for (const auto& baseline : baselines) chosen += (chosen.empty() ? "" : ",") + baseline;
+  const auto finished = run_alone("evaluate " + (folder / "run/rule.h5") +
+                                  " --draws 2 --inner-steps 5 --size 8,10 --baselines " + chosen +
+                                  " --json " + (folder / "run/evaluation.json"));
   INFO(finished.err);
   REQUIRE(finished.exit_code == 0);
   const json result = read_json(folder / "run/evaluation.json");
   CHECK(result.at("update") == 20);
   REQUIRE(result.at("tables").size() == 2);
+  std::vector<std::string> methods = baselines;
+  methods.insert(methods.begin(), "rule");
+  methods.insert(methods.begin() + 2, "random");
   for (const auto& table : result.at("tables")) {
-    check_table(table, {"rule", "untrained", "random", "pixels", "pca", "kmeans"});
+    check_table(table, methods);
     // Pixels, components and centroids are well above a network that nothing has trained.
-    for (const std::size_t method : {3, 4, 5})
+    for (std::size_t method = 3; method < methods.size(); ++method)
       CHECK(table.at("rows")[method * kReadouts.size()].at("minus_random").get<double>() > 0.0);
   }
   CHECK(result.at("tables")[1].at("size") == 10);
