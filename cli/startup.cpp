@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 
 #include "cli/cores.h"
@@ -154,35 +155,76 @@ std::map<std::string, std::string> open_datasets(const Plan& plan, Workshop& wor
   return hashes;
 }
 
-/// Gradients per second of this rank: truncations of tasks as they will come. What a task costs once, at its
-/// beginning, is left out, since a task has many truncations.
-double measure_rate(const Workshop& workshop, const Plan& plan, int rank) {
-  constexpr std::uint32_t kWarmUp = 2, kFewest = 8, kMost = 64;
-  constexpr double kLong = 0.5, kLongest = 5.0;  // seconds
-  const auto& config = plan.settings.config;
-  const std::int64_t length = (config.unroll().min_steps() + config.unroll().max_steps()) / 2;
-  const auto theta = rule::initial_theta(workshop.engine->theta_layout(), config.seed());
-  const auto stream = static_cast<std::uint32_t>(rank);
-  const net::SteadyClock clock;
-  double seconds = 0.0;
-  std::uint32_t measured = 0;
-  for (std::uint32_t i = 0; measured < kMost && seconds < (measured < kFewest ? kLongest : kLong); ++i) {
+/// What the time of a truncation goes by, apart from its length.
+double work_of(const data::Task& task) {
+  const auto& units = task.architecture.units;
+  return static_cast<double>(std::accumulate(units.begin(), units.end(), std::int64_t{0}));
+}
+
+struct TypicalTask {
+  std::uint32_t number = 0;       ///< of this rank's tasks
+  double inner_steps = 0.0;       ///< of a mean task
+  double truncation_steps = 0.0;  ///< of a mean truncation
+  double work = 0.0;              ///< of a mean inner step
+};
+
+/// The one among many tasks, as they will come, whose work is nearest to their mean.
+TypicalTask typical_task(const Workshop& workshop, const Plan& plan, std::uint32_t stream) {
+  constexpr std::uint32_t kTasks = 256;
+  const auto& unroll = plan.settings.config.unroll();
+  const double length = 0.5 * static_cast<double>(unroll.min_steps() + unroll.max_steps());
+  TypicalTask typical;
+  std::vector<double> work;
+  for (std::uint32_t i = 0; i < kTasks; ++i) {
     const auto task = workshop.tasks->sample(stream, i);
-    const auto layout = rule::phi_layout(plan.settings.rule, task.architecture);
-    const auto phi = rule::initial_phi(layout, config.seed(), stream, i);
+    work.push_back(work_of(task));
+    typical.work += work.back() / kTasks;
+    typical.inner_steps += static_cast<double>(task.inner_steps) / kTasks;
+    typical.truncation_steps += std::min(length, static_cast<double>(task.inner_steps)) / kTasks;
+  }
+  for (std::uint32_t i = 1; i < kTasks; ++i)
+    if (std::abs(work[i] - typical.work) < std::abs(work[typical.number] - typical.work)) typical.number = i;
+  return typical;
+}
+
+/// Gradients per second of this rank. The run waits for it, so it is had from a few truncations of one and of
+/// three inner steps of a typical task: what a truncation costs grows with its steps along a line.
+double measure_rate(const Workshop& workshop, const Plan& plan, int rank) {
+  constexpr int kFewest = 2;
+  constexpr double kLong = 0.1, kLongest = 5.0;  // seconds
+  const auto seed = plan.settings.config.seed();
+  const auto stream = static_cast<std::uint32_t>(rank);
+  const TypicalTask typical = typical_task(workshop, plan, stream);
+  const auto theta = rule::initial_theta(workshop.engine->theta_layout(), seed);
+  const net::SteadyClock clock;
+  const double beginning = clock.now();
+  const auto task = workshop.tasks->sample(stream, typical.number);
+  const auto layout = rule::phi_layout(plan.settings.rule, task.architecture);
+  const auto phi = rule::initial_phi(layout, seed, stream, typical.number);
+  const double once = clock.now() - beginning;
+  const auto truncation = [&](std::int64_t length) {
     const double start = clock.now();
     std::vector<rule::StepData> steps;
-    for (std::int64_t step = 0; step < std::min(length, task.inner_steps); ++step)
-      steps.push_back(workshop.tasks->step_data(task, step));
+    for (std::int64_t step = 0; step < length; ++step) steps.push_back(workshop.tasks->step_data(task, step));
     std::vector<rule::PerturbedPair> pairs;
     rule::estimate(*workshop.engine, plan.settings.estimator,
-                   rule::Random(config.seed(), stream, i, rule::Purpose::perturbation), 0, task.architecture,
-                   theta, phi, steps, pairs);
-    if (i < kWarmUp) continue;
-    seconds += clock.now() - start;
-    ++measured;
+                   rule::Random(seed, stream, typical.number, rule::Purpose::perturbation), 0,
+                   task.architecture, theta, phi, steps, pairs);
+    return clock.now() - start;
+  };
+  truncation(3);  // the engine makes room
+  double one = 0.0, three = 0.0;
+  int pairs = 0;
+  for (; one + three < (pairs < kFewest ? kLongest : kLong); ++pairs) {
+    one += truncation(1);
+    three += truncation(3);
   }
-  return measured / std::max(seconds, 1e-9);
+  one /= pairs;
+  three /= pairs;
+  const double step = std::max(three - one, 0.0) / 2.0;
+  const double seconds = one + (typical.truncation_steps - 1.0) * step;
+  const double share = typical.truncation_steps / typical.inner_steps;  // of a task's beginning
+  return 1.0 / (seconds * typical.work / work_of(task) + once * share);
 }
 
 /// Deterministic mode: all ranks compute the same bits, and those that the run began with.

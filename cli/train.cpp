@@ -95,7 +95,15 @@ std::string how_long(const proto::Config& config, const store::Checkpoint& start
   return fmt::format("{:.0f} updates, about {}", updates_left, duration(updates_left / rate));
 }
 
-void print_start(const Plan& plan, const Workshop& workshop, std::int64_t workers) {
+/// Where one process does all, it computes nothing while it writes a checkpoint.
+double rate_with_checkpoints(double gradients_per_second, const proto::Config& config,
+                             double checkpoint_seconds) {
+  if (config.checkpoint().every_updates() <= 0) return gradients_per_second;
+  const auto gradients = static_cast<double>(config.checkpoint().every_updates() * config.batch());
+  return gradients / (gradients / gradients_per_second + checkpoint_seconds);
+}
+
+void print_start(const Plan& plan, const Workshop& workshop, double rate, std::int64_t workers) {
   const auto& config = plan.settings.config;
   std::string datasets;
   for (const auto& dataset : plan.settings.training)
@@ -106,8 +114,8 @@ void print_start(const Plan& plan, const Workshop& workshop, std::int64_t worker
   };
   fmt::print("Meta-training {}\n", plan.settings.rule.name);
   const auto update = plan.start.rule.update;
-  row("how long", how_long(config, plan.start, workshop.gradients_per_second) +
-                      (update > 0 ? fmt::format(", from update {} on", update) : ""));
+  row("how long",
+      how_long(config, plan.start, rate) + (update > 0 ? fmt::format(", from update {} on", update) : ""));
   row("run directory", plan.run_directory);
   row("workers",
       fmt::format("{} ({} streams, {} gradients per update)", workers, config.streams(), config.batch()));
@@ -256,7 +264,7 @@ void serve_alone(Coordinator& coordinator, worker::Worker& worker, const net::Cl
 }
 
 json environment_of(const net::MpiSession& mpi, const std::vector<std::string>& hosts,
-                    const std::string& engine, const config::Settings& settings) {
+                    const Workshop& workshop, double rate, const config::Settings& settings) {
   return {{"version", version()},
           {"git_revision", git_revision()},
           {"mpi", net::MpiSession::library_version()},
@@ -264,7 +272,8 @@ json environment_of(const net::MpiSession& mpi, const std::vector<std::string>& 
           {"hosts", hosts},
           {"ranks", mpi.size()},
           {"device", settings.engine.device},
-          {"engine", engine},
+          {"engine", workshop.engine_description},
+          {"estimated_gradients_per_second", rate},
           {"started", coordinator::utc_now()}};
 }
 
@@ -284,17 +293,22 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   const std::int64_t workers = std::max(1, mpi.size() - 1);
   RunDirectory run(plan.run_directory, config.checkpoint().keep(), config.log().every_updates(),
                    plan.start.rule.update);
-  run.write_environment(environment_of(mpi, hosts, workshop.engine_description, plan.settings));
   check_datasets(plan, workshop.dataset_sha256, run);
   if (!workshop.warning.empty()) run.on_warning(workshop.warning);
   plan.start.dataset_sha256 = workshop.dataset_sha256;
   plan.start.rule.git_revision = git_revision();
   plan.start.rule.engine = workshop.engine_description;
   plan.start.rule.instruction_set = workshop.instruction_set;
-  print_start(plan, workshop, workers);
-  if (plan.start.rule.update == 0) run.on_checkpoint(plan.start);
-
   const net::SteadyClock clock;
+  double rate = workshop.gradients_per_second;
+  if (plan.start.rule.update == 0) {
+    const double began = clock.now();
+    run.on_checkpoint(plan.start);
+    if (mpi.size() == 1) rate = rate_with_checkpoints(rate, config, clock.now() - began);
+  }
+  run.write_environment(environment_of(mpi, hosts, workshop, rate, plan.settings));
+  print_start(plan, workshop, rate, workers);
+
   std::vector<int> ranks(static_cast<std::size_t>(workers));
   std::iota(ranks.begin(), ranks.end(), mpi.size() == 1 ? 0 : 1);
   Coordinator coordinator(coordinator_options(plan, workers), plan.start, ranks, run, clock.now());

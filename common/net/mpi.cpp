@@ -48,7 +48,14 @@ int checked_count(std::size_t bytes) {
 
 }  // namespace
 
-MpiSession::MpiSession(int* argc, char*** argv) {
+bool MpiSession::launched() {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"})
+    if (std::getenv(name) != nullptr) return true;
+  return false;
+}
+
+MpiSession::MpiSession(int* argc, char*** argv) : initialized_(launched()) {
+  if (!initialized_) return;
   int provided = 0;
   check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
@@ -63,7 +70,7 @@ MpiSession::MpiSession(int* argc, char*** argv) {
 }
 
 MpiSession::~MpiSession() {
-  if (abandoned_) return;
+  if (abandoned_ || !initialized_) return;
   // Finalising waits for all ranks: one that dies just now must not keep the others for ever.
   std::signal(SIGALRM, [](int) { std::_Exit(1); });
   alarm(kFinalizeSeconds);
@@ -72,7 +79,11 @@ MpiSession::~MpiSession() {
 }
 
 std::string MpiSession::host() const {
-  char name[MPI_MAX_PROCESSOR_NAME];
+  char name[MPI_MAX_PROCESSOR_NAME] = {};
+  if (!initialized_) {
+    gethostname(name, sizeof name - 1);
+    return name;
+  }
   int length = 0;
   check(MPI_Get_processor_name(name, &length), "MPI_Get_processor_name");
   return std::string(name, static_cast<std::size_t>(length));
@@ -87,6 +98,7 @@ std::string MpiSession::library_version() {
 }
 
 std::string MpiSession::broadcast(const std::string& text) const {
+  if (!initialized_) return text;
   int length = checked_count(text.size());
   MPI_Request request = MPI_REQUEST_NULL;
   check(MPI_Ibcast(&length, 1, MPI_INT, 0, MPI_COMM_WORLD, &request), "MPI_Ibcast");
@@ -98,6 +110,7 @@ std::string MpiSession::broadcast(const std::string& text) const {
 }
 
 std::vector<std::string> MpiSession::gather_all(const std::string& text) const {
+  if (!initialized_) return {text};
   const int length = checked_count(text.size());
   std::vector<int> lengths(static_cast<std::size_t>(size_));
   MPI_Request request = MPI_REQUEST_NULL;
@@ -144,7 +157,9 @@ struct MpiTransport::Transfer {
   }
 };
 
-MpiTransport::MpiTransport(const MpiSession& session) : session_(session) {}
+MpiTransport::MpiTransport(const MpiSession& session) : session_(session) {
+  OUTERLOOP_CHECK(MpiSession::launched(), "a transport without MPI");
+}
 
 // Requests to ranks that died never complete: MPI still owns their buffers, so they are left behind for good.
 MpiTransport::~MpiTransport() {

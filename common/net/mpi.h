@@ -9,7 +9,8 @@
 
 namespace outerloop::net {
 
-/// MPI_Init and MPI_Finalize. One per process.
+/// MPI_Init and MPI_Finalize. One per process. A process that no launcher (mpirun, srun) started is alone: it
+/// is rank 0 of 1 without MPI, which would take a third of a second and a daemon to find that out.
 class MpiSession {
  public:
   /// Throws Error with MPI's own text.
@@ -33,6 +34,9 @@ class MpiSession {
   /// Start-up: every rank gets all ranks' texts, by rank. Waits for all ranks.
   std::vector<std::string> gather_all(const std::string& text) const;
 
+  /// Whether a launcher started this process, by the environment that Open MPI's, PMIx's and PMI's leave.
+  static bool launched();
+
   /// After a rank was lost: the destructor no longer finalises, since MPI_Finalize could wait for ever.
   void abandon() { abandoned_ = true; }
 
@@ -45,9 +49,10 @@ class MpiSession {
   int local_rank_ = 0;
   int local_size_ = 1;
   bool abandoned_ = false;
+  bool initialized_ = false;
 };
 
-/// Frames over MPI_COMM_WORLD.
+/// Frames over MPI_COMM_WORLD. Needs a session that a launcher started.
 class MpiTransport : public Transport {
  public:
   explicit MpiTransport(const MpiSession& session);

@@ -179,6 +179,28 @@ TEST_CASE("what cannot run ends every rank with one line and exit 2") {
   }
 }
 
+TEST_CASE("a process that no launcher started does without MPI") {
+  const TemporaryFolder folder;
+  const auto finished = run_shell("OMPI_MCA_pml=none_such OMPI_MCA_btl=none_such " + executable() +
+                                  " train smoke --set updates=2 --run-dir " + (folder / "run"));
+  INFO(finished.err);
+  CHECK(finished.exit_code == 0);
+  CHECK(read_json(folder / "run/environment.json").at("hosts").size() == 1);
+}
+
+TEST_CASE("the estimate at the start is near what the run then does") {
+  const TemporaryFolder folder;
+  const std::string run = folder / "run";
+  REQUIRE(run_alone("train smoke --set evaluation.every_updates=0 --set updates=500 --run-dir " + run)
+              .exit_code == 0);
+  const double estimate =
+      read_json(run + "/environment.json").at("estimated_gradients_per_second").get<double>();
+  const double measured = read_json(run + "/result.json").at("gradients_per_second").get<double>();
+  INFO("estimated " << estimate << ", measured " << measured);
+  // Other processes come and go between the two; undisturbed they are within 30 %.
+  CHECK((estimate > measured / 3.0 && estimate < measured * 3.0));
+}
+
 TEST_CASE("a signal to any rank leads to a checkpoint, a line that says how to resume, and exit 0") {
   for (const int ranks : {1, 3}) {
     const TemporaryFolder folder;
