@@ -179,6 +179,53 @@ TEST_CASE("what cannot run ends every rank with one line and exit 2") {
   }
 }
 
+/// Reviews, half of them good; each word speaks for what the score says, or says nothing.
+void write_reviews(const std::string& path) {
+  const std::vector<std::string> good = {"great", "moving", "witty"}, bad = {"dull", "poor", "clumsy"},
+                                 plain = {"the", "film", "plot", "scene", "music", "end"};
+  std::ofstream table(path);
+  for (int i = 0; i < 200; ++i) {
+    const auto& telling = i % 2 == 0 ? good : bad;
+    table << (i % 2 == 0 ? 7 + i % 4 : 1 + i % 4) << '\t';
+    for (int word = 0; word < 12; ++word)
+      table << (word % 3 == 0 ? telling[static_cast<std::size_t>((i + word) % 3)]
+                              : plain[static_cast<std::size_t>((i * 7 + word * 5) % 6)])
+            << ' ';
+    table << '\n';
+  }
+}
+
+TEST_CASE("texts with two classes train a rule by their scores, and are evaluated by their classes") {
+  const TemporaryFolder folder;
+  write_reviews(folder / "reviews.tsv");
+  write_reviews(folder / "others.tsv");
+  const std::string run = folder / "run";
+  std::ofstream(folder / "text.textproto")
+      << "updates: 6 batch: 4\n"
+         "rule { hidden_channels: 4 top_channels: 4 delta_channels: 3 readout_channels: 2 hidden_blocks: 0 "
+         "top_layers: 1 output_units: 8 }\n"
+         "unroll { min_steps: 2 max_steps: 3 }\n"
+         "tasks { dataset { name: \"reviews\" path: \""
+      << (folder / "reviews.tsv")
+      << "\" } size: 8 labelled_per_class: 5 minibatch: 16 max_hidden_layers: 1 min_width: 8 max_width: 12 "
+         "min_inner_steps: 4 max_inner_steps: 8 cache_directory: \""
+      << (folder / "cache") << "\" }\n";
+  const auto trained = run_alone("train " + (folder / "text.textproto") + " --run-dir " + run);
+  INFO(trained.err);
+  REQUIRE(trained.exit_code == 0);
+  // With two classes alone the objective would have no gradient.
+  for (const auto& line : metrics_of(run))
+    if (line.contains("gradient_norm")) CHECK(line.at("gradient_norm").get<double>() > 0.0);
+  const auto evaluated =
+      run_alone("evaluate " + run + "/rule.h5 --dataset reviews:" + (folder / "others.tsv") +
+                " --labels 10 --draws 2 --inner-steps 4 --baselines pixels --readouts ridge --json " +
+                (folder / "evaluation.json"));
+  INFO(evaluated.err);
+  REQUIRE(evaluated.exit_code == 0);
+  for (const auto& row : read_json(folder / "evaluation.json").at("tables")[0].at("rows"))
+    if (row.at("method") == "pixels") CHECK(row.at("accuracy").get<double>() > 0.9);
+}
+
 TEST_CASE("a process that no launcher started does without MPI") {
   const TemporaryFolder folder;
   const auto finished = run_shell("OMPI_MCA_pml=none_such OMPI_MCA_btl=none_such " + executable() +
