@@ -222,7 +222,8 @@ TEST_CASE("texts with two classes train a rule by their scores, and are evaluate
                 (folder / "evaluation.json"));
   INFO(evaluated.err);
   REQUIRE(evaluated.exit_code == 0);
-  for (const auto& row : read_json(folder / "evaluation.json").at("tables")[0].at("rows"))
+  const json evaluation = read_json(folder / "evaluation.json");
+  for (const auto& row : evaluation.at("tables")[0].at("rows"))
     if (row.at("method") == "pixels") CHECK(row.at("accuracy").get<double>() > 0.9);
 }
 
