@@ -1,0 +1,146 @@
+# What the batch scripts beside this file share. Sourced by bash inside a job, never run by itself.
+
+say() { printf '%s %s: %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${SLURM_JOB_NAME:-outerloop}" "$*"; }
+
+# die STATUS MESSAGE
+die() {
+  say "$2"
+  exit "$1"
+}
+
+# Slurm runs a copy of the script, so its place says nothing: OUTERLOOP_HOME does, or the folder of `sbatch`.
+find_program() {
+  home=${OUTERLOOP_HOME:-${SLURM_SUBMIT_DIR:-$PWD}}
+  program=${OUTERLOOP_PROGRAM:-$home/build/release/outerloop}
+  [ -x "$home/scripts/mpirun" ] ||
+    die 2 "$home holds no scripts/mpirun: call sbatch in Outerloop's folder, or set OUTERLOOP_HOME"
+  [ -x "$program" ] || die 2 "$program is missing: build it, or set OUTERLOOP_PROGRAM"
+}
+
+say_where() {
+  say "job ${SLURM_JOB_ID:-none} on ${SLURM_JOB_NODELIST:-this host}, SLURM_RESTART_COUNT ${SLURM_RESTART_COUNT:-0}," \
+    "${SLURM_NTASKS:-1} ranks of ${SLURM_CPUS_PER_TASK:-1} cores"
+}
+
+# set_of_user KEY ARGUMENTS...: whether --set KEY=… is among them.
+set_of_user() {
+  local key=$1 argument
+  shift
+  for argument in "$@"; do
+    [[ $argument != "$key="* && $argument != "--set=$key="* ]] || return 0
+  done
+  return 1
+}
+
+# What a run that goes on may still be told; of the rest its folder has a copy.
+keep_resumable() {
+  resumable=()
+  local assignment
+  while [ $# -gt 0 ]; do
+    assignment=
+    case $1 in
+      --set) assignment=${2:-} && shift ;;
+      --set=*) assignment=${1#--set=} ;;
+      --json) resumable+=("$1" "${2:-}") && shift ;;
+      --json=*) resumable+=("$1") ;;
+    esac
+    case ${assignment%%=*} in
+      updates | seconds | device | engine.threads | log.every_updates) resumable+=(--set "$assignment") ;;
+    esac
+    shift || break
+  done
+}
+
+# The newest checkpoint's number, or nothing: what a start must get beyond to be worth another one.
+newest_checkpoint() { basename "$(readlink "$1/checkpoints/latest" 2>/dev/null)" .h5; }
+
+# Tells one result.json from the next: each is a file of its own.
+result_of() { stat -c '%i %y' "$1/result.json" 2>/dev/null; }
+
+# stop_reason RUN_DIR: what result.json says, or `none` where this start wrote none.
+stop_reason() {
+  local reason=
+  [ "$(result_of "$1")" = "$old_result" ] || reason=$(sed -n 's/^ *"stop_reason": *"\([a-z]*\)".*/\1/p' "$1/result.json")
+  echo "${reason:-none}"
+}
+
+# start_ranks ARGUMENTS...: mpirun in the background; its process in $launcher.
+# Recovery is on in scripts/mpirun. Its srun must not end the other nodes' daemons when one has died.
+start_ranks() {
+  export OMPI_MCA_plm_slurm_args="${OMPI_MCA_plm_slurm_args:---kill-on-bad-exit=0 --no-kill}"
+  set -m
+  "$home/scripts/mpirun" -n "${SLURM_NTASKS:-1}" "$program" "$@" </dev/null &
+  launcher=$!
+  set +m
+}
+
+# Waits for mpirun, which may hang at its end once a node has gone: a minute after result.json is there it is told to go.
+wait_for_ranks() {
+  local directory=$1 waited=0
+  while kill -0 "$launcher" 2>/dev/null; do
+    sleep 1 &
+    wait $! || true
+    [ "$(result_of "$directory")" != "$old_result" ] || continue
+    waited=$((waited + 1))
+    [ "$waited" -ne "${OUTERLOOP_END_SECONDS:-60}" ] || kill -TERM "$launcher" 2>/dev/null || true
+    [ "$waited" -ne $((${OUTERLOOP_END_SECONDS:-60} + 30)) ] || kill -KILL -- "-$launcher" 2>/dev/null || true
+  done
+  wait "$launcher" && status=0 || status=$?
+}
+
+# train RUN_DIR CONFIG ARGUMENTS...: one start of a run, from its beginning or from its newest checkpoint; then the
+# end of the job, or another start.
+train() {
+  local directory=$1 config=$2 before signal reason
+  shift 2
+  local arguments=("$@")
+  [ "${SLURM_CPUS_PER_TASK:-1}" -le 1 ] || set_of_user engine.threads "$@" ||
+    arguments+=(--set "engine.threads=$SLURM_CPUS_PER_TASK")
+  if [ -e "$directory/config.textproto" ]; then
+    [ "${SLURM_RESTART_COUNT:-0}" -eq 0 ] || { keep_resumable "${arguments[@]}" && arguments=("${resumable[@]}"); }
+    arguments=(--resume "${arguments[@]}")
+  else
+    arguments=("$config" "${arguments[@]}")
+  fi
+  before=$(newest_checkpoint "$directory")
+  old_result=$(result_of "$directory")
+  say_where
+  say "starting: outerloop train --run-dir $directory ${arguments[*]}${before:+ (from checkpoint $before)}"
+
+  # USR1 says that the time is up, TERM that somebody cancels: both end the ranks with a checkpoint.
+  signal=
+  trap 'signal=USR1; kill -USR1 "$launcher" 2>/dev/null || true' USR1
+  trap 'signal=${signal:-TERM}; kill -TERM "$launcher" 2>/dev/null || true' TERM INT
+  start_ranks train --run-dir "$directory" "${arguments[@]}"
+  wait_for_ranks "$directory"
+  reason=$(stop_reason "$directory")
+  say "ended: stop_reason $reason, mpirun's exit status $status, checkpoint $(newest_checkpoint "$directory")"
+  go_on_or_end "$directory" "$reason" "$signal" "$before"
+}
+
+# The run's own word decides: a run whose time was up, or that lost too much, starts again, as long as it gets further.
+go_on_or_end() {
+  local directory=$1 reason=$2 signal=$3 before=$4
+  case $reason:$signal in
+    updates:* | seconds:*) exit 0 ;;
+    signal:USR1) requeue "the time is up" ;;
+    signal:*) die 0 "stopped by somebody; to go on, submit it again" ;;
+    diverged:* | disk:*) die 1 "$reason: another start would not help" ;;
+  esac
+  [ "$status" -ne 2 ] || die 2 "the line above says what is wrong with the arguments"
+  [ "$(newest_checkpoint "$directory")" != "$before" ] ||
+    die 1 "no checkpoint was written in this start, so another one would not get further"
+  requeue "the run was cut short"
+}
+
+# A job that is being cancelled would come back to life. Slurm ends this script while it puts the job back.
+requeue() {
+  local state
+  state=$(squeue --noheader --jobs "$SLURM_JOB_ID" --format=%T 2>/dev/null)
+  [ "$state" = RUNNING ] || die 1 "$1, but the job is ${state:-gone}: not put back"
+  say "$1: back into the queue"
+  trap '' TERM
+  scontrol requeue "$SLURM_JOB_ID" || die 1 "scontrol requeue failed; to go on, submit it again"
+  sleep 60
+  die 1 "still here a minute after scontrol requeue"
+}

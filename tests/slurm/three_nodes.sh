@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# scripts/slurm/train.sbatch over nodes that die: a run goes on without a node of its workers; one whose first node dies
+# is put back by Slurm and goes on elsewhere. Both end at the bits of an unbroken run.
+# Arguments: the folder of the sources, the program.
+set -uo pipefail
+sources=$1
+program=$2
+source "$(dirname "$0")/slurm.sh"
+
+# In namespaces of its own: all that is started here ends with it, and no packet leaves it.
+if [ -z "${OUTERLOOP_SLURM_INSIDE:-}" ]; then
+  can_start_slurm
+  command -v ip >/dev/null || skip "no ip here (apt-get install iproute2)"
+  unshare --net --uts --mount --ipc --pid --fork true 2>/dev/null || skip "this machine allows no namespaces"
+  OUTERLOOP_SLURM_INSIDE=yes exec setpriv --pdeathsig KILL \
+    unshare --net --uts --mount --ipc --pid --fork --mount-proc --kill-child bash "$0" "$@"
+fi
+
+can_start_slurm
+folder=$(mktemp -d /var/tmp/outerloop-slurm-XXXXXX)
+trap stop_slurm EXIT
+export OUTERLOOP_HOME=$sources OUTERLOOP_PROGRAM=$program
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1
+export OUTERLOOP_END_SECONDS=5
+start_slurm_of_three
+
+train=$sources/scripts/slurm/train.sbatch
+small=(smoke --set mode=deterministic --set batch=4 --set streams=4 --set updates=100 --set deadline_seconds=5)
+"$sources/scripts/mpirun" -n 1 "$program" train "${small[@]}" --run-dir "$folder/unbroken" >/dev/null || fail "unbroken"
+bits=$(result "$folder/unbroken" theta_sha256)
+
+echo "1. a node of workers dies in a job with --no-kill: the run goes on with the others"
+job=$(submit --no-kill --nodes=3 --ntasks-per-node=1 --output="$folder/worker.log" "$train" "$folder/worker" "${small[@]}" \
+  --set checkpoint.every_updates=5)
+until_true 60 "training" has_checkpoint "$folder/worker" 5
+first=$(batch_node "$job")
+[ "$first" = 1 ] || fail "the script runs on n$first"
+kill_node 3
+wait_for_end "$job" 180 COMPLETED
+[ "$(result "$folder/worker" workers_lost)" = 1 ] || fail "$(result "$folder/worker" workers_lost) workers were lost"
+[ "$(result "$folder/worker" theta_sha256)" = "$bits" ] || fail "other bits of θ"
+! has_lines 2 'starting:' "$folder/worker.log" || fail "it was started twice"
+
+echo "2. the node that the script runs on dies: Slurm puts the job back, and it goes on where it stood"
+until_true 30 "n3's end" is_down n3
+start_node 3
+until_true 30 "three nodes again" nodes_are_idle 3
+job=$(submit --nodes=2 --ntasks-per-node=1 --output="$folder/first.log" "$train" "$folder/first" "${small[@]}" \
+  --set checkpoint.every_updates=5)
+until_true 60 "training" has_checkpoint "$folder/first" 5
+kill_node "$(batch_node "$job")"
+until_true 90 "the second start" has_lines 2 'starting:' "$folder/first.log"
+wait_for_end "$job" 180 COMPLETED
+grep -q 'SLURM_RESTART_COUNT 1' "$folder/first.log" || fail "the log does not tell the second start"
+grep -q 'starting: .*--resume' "$folder/first.log" || fail "it was not resumed"
+[ "$(result "$folder/first" theta_sha256)" = "$bits" ] || fail "other bits of θ"
+echo passed
