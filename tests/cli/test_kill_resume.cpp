@@ -4,8 +4,13 @@
 #include <poll.h>
 #include <sys/inotify.h>
 
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <random>
+#include <stdexcept>
+#include <thread>
 
 #include "tests/catch.h"
 #include "tests/cli/process.h"

@@ -1,6 +1,8 @@
 // SIGTERM, SIGINT, SIGUSR1, SIGUSR2 and SIGHUP, each to rank 0, to a worker and to scripts/mpirun: a complete
 // checkpoint, a line that says how to go on, exit 0 from every rank, within ten seconds.
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "tests/catch.h"

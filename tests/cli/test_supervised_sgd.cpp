@@ -1,6 +1,7 @@
 // The second rule, through the same engine interface, coordinator and files: from a learning rate of 1e-6
 // meta-training must find one at which the inner loss after a task's steps is at least five times lower.
 #include <cmath>
+#include <cstdio>
 
 #include "common/config/settings.h"
 #include "common/data/task.h"

@@ -1,6 +1,8 @@
 // Glyphs of the fonts that are installed: an executable of its own, since it skips where there are none.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <functional>
 #include <map>
 #include <set>
 

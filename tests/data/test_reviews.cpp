@@ -1,4 +1,5 @@
 // Texts: words, IMDB's folders, tables of score and text.
+#include <algorithm>
 #include <cmath>
 #include <map>
 

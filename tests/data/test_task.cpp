@@ -1,6 +1,7 @@
 // The task distribution.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <set>

@@ -1,6 +1,7 @@
 // main of a fuzz target where no fuzzer is linked in: runs every file of the folders named, whole, cut and
 // with bits flipped, so that every build and every compiler goes through what was once found.
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>

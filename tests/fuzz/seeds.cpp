@@ -1,6 +1,7 @@
 // Writes the seeds of the fuzz targets into the folder named: small, one for each thing that is parsed.
 #include <zlib.h>
 
+#include <cstdio>
 #include <filesystem>
 
 #include "coordinator/coordinator.h"

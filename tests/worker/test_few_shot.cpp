@@ -1,4 +1,6 @@
 // The few-shot table: same draws for every method, paired differences, λ chosen on other draws.
+#include <cmath>
+
 #include "common/rule/error.h"
 #include "common/rule/random.h"
 #include "tests/catch.h"

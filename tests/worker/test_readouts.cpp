@@ -1,4 +1,5 @@
 // Read-outs on data with a known answer, and where their optimum can be checked.
+#include <algorithm>
 #include <cmath>
 
 #include "common/rule/error.h"

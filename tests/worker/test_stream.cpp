@@ -1,5 +1,6 @@
 // Streams: tasks follow one another, and a stream goes on from its state as if nothing had happened.
 #include <algorithm>
+#include <cmath>
 
 #include "common/rule/error.h"
 #include "tests/catch.h"

@@ -1,6 +1,7 @@
 #include "worker/baselines/contrastive.h"
 
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "common/rule/error.h"

@@ -1,5 +1,6 @@
 #include "worker/baselines/distances.h"
 
+#include <algorithm>
 #include <numeric>
 #include <string>
 

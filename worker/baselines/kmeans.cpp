@@ -1,5 +1,6 @@
 #include "worker/baselines/kmeans.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <string>

@@ -1,6 +1,7 @@
 #include "worker/baselines/pca.h"
 
 #include <Eigen/Eigenvalues>
+#include <algorithm>
 #include <cmath>
 #include <string>
 

@@ -1,5 +1,7 @@
 #include "common/rule/fused/signals.h"
 
+#include <cmath>
+
 #include "common/rule/fused/kernel_table.h"
 #include "common/rule/fused/targets.h"
 

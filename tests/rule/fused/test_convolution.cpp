@@ -1,4 +1,5 @@
 // The convolution passes against loops that say what they mean, in float64.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <vector>

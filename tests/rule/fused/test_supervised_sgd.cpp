@@ -1,5 +1,6 @@
 // supervised_sgd in the fused engine: its loss against a plain version, its gradient, Hessian and
 // meta-gradient against central differences.
+#include <algorithm>
 #include <cmath>
 
 #include "common/rule/fused/cross_entropy.h"
