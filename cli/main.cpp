@@ -7,6 +7,7 @@
 #include "cli/bench.h"
 #include "cli/commands.h"
 #include "cli/data.h"
+#include "cli/export.h"
 #include "cli/figure.h"
 #include "cli/inspect.h"
 #include "cli/plot.h"
@@ -92,12 +93,14 @@ int main(int argc, char** argv) {
   ApplyCommandOptions apply_options;
   BenchOptions bench_options;
   DataOptions data_options;
+  ExportOptions export_options;
   std::vector<std::string> inspect_files;
   std::string inspect_json, plot_input, plot_out = "figures";
   const auto* train_command = add_train(app, train_options);
   const auto* evaluate_command = add_evaluate(app, evaluate_options);
   const auto* figure_command = add_figure(app, figure_options);
   const auto* apply_command = add_apply(app, apply_options);
+  const auto* export_command = add_export(app, export_options);
   auto* inspect_command = app.add_subcommand("inspect", "Says what a file is, verifies it, compares two.");
   inspect_command->add_option("FILE", inspect_files, "one or two HDF5 files")->required()->expected(1, 2);
   inspect_command->add_option("--json", inspect_json, "write what is printed to this file as JSON");
@@ -129,6 +132,7 @@ int main(int argc, char** argv) {
     if (evaluate_command->parsed()) return evaluate(evaluate_options);
     if (figure_command->parsed()) return figure(figure_options);
     if (apply_command->parsed()) return apply(apply_options);
+    if (export_command->parsed()) return export_rule(export_options);
     if (inspect_command->parsed()) return inspect(inspect_files, inspect_json);
     if (plot_command->parsed()) return plot(plot_input, plot_out);
     if (bench_command->parsed()) return bench(*bench_command, bench_options);

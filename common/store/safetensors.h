@@ -1,0 +1,19 @@
+#pragma once
+// θ as safetensors, for programs that know neither HDF5 nor Outerloop: eight bytes N (little-endian), N bytes
+// of JSON that say where each tensor is, then the tensors' bytes. https://github.com/huggingface/safetensors,
+// format as of 0.4.
+#include <string>
+#include <vector>
+
+#include "common/store/files.h"
+
+namespace outerloop::store {
+
+/// The bytes of a file with one float32 tensor, row-major, per tensor of the rule's layout, in its order and
+/// under its name. `theta` [rule.layout.size()] is θ or its average, `which` ("last", "average") says so. The
+/// metadata hold `format` (outerloop), `rule`, `update`, `theta`, `config`, `created`, `git_revision` and
+/// each tensor's axes as `axes.NAME`; all texts. Values are rounded to float32, as in rule.h5. Throws Error
+/// where sizes do not fit.
+std::string safetensors_of(const RuleFile& rule, const std::vector<double>& theta, const std::string& which);
+
+}  // namespace outerloop::store

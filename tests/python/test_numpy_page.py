@@ -1,0 +1,60 @@
+"""docs/numpy.md as it stands there: its step against the golden files, and its example.
+
+Arguments: the folder of the sources. Exit status 77: numpy or h5py is missing.
+"""
+import contextlib
+import io
+import os
+import re
+import sys
+
+try:
+    import h5py
+    import numpy as np
+except ImportError as error:
+    print(f"skipped: {error} (apt-get install python3-numpy python3-h5py)")
+    sys.exit(77)
+
+TOLERANCE = 1e-9  # largest difference over largest entry, as for the engines in float64
+
+root = sys.argv[1]
+os.chdir(root)
+page = open("docs/numpy.md", encoding="utf-8").read()
+functions, example = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+names = {}
+exec(compile(functions, "docs/numpy.md", "exec"), names)
+
+
+def read_phi(group):
+    return [{name: group[layer][name][()] for name in "WbV"} for layer in sorted(group, key=int)]
+
+
+def check(file):
+    """All inner steps of one golden file; the largest relative difference."""
+    theta = {name: values[()] for name, values in file["theta"].items()}
+    phi = read_phi(file["phi"])
+    worst = 0.0
+    for t, x in enumerate(file["input/x"][()], start=1):
+        phi = names["step"](theta, phi, x, float(file["config"].attrs["inner_step_size"]))
+        after = file[f"expected/phi_after/{t}"]
+        for ours, layer in zip(phi, sorted(after, key=int)):
+            for name, expected in after[layer].items():
+                worst = max(worst, np.abs(ours[name] - expected[()]).max() / np.abs(expected[()]).max())
+    return worst
+
+
+checked = 0
+for name in ("small_a", "small_b", "option_separate_backward"):
+    with h5py.File(f"tests/golden/{name}.h5") as file:
+        worst = check(file)
+    print(f"{name}: {worst:.1e}")
+    assert worst < TOLERANCE, f"{name} differs by {worst}"
+    checked += 1
+assert checked == 3
+
+printed = io.StringIO()
+with contextlib.redirect_stdout(printed):
+    exec(compile(example, "docs/numpy.md, the example", "exec"), names)
+print(printed.getvalue().strip())
+assert printed.getvalue().strip() == "(500, 32) True", "the example's line is another"
+assert names["features"].std() > 0.01, "the features are all the same"
