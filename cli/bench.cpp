@@ -64,6 +64,28 @@ void add_unroll(CLI::App* bench, BenchUnrollOptions& options) {
   add_common(command, options);
 }
 
+void add_coordinator(CLI::App* bench, BenchCoordinatorOptions& options) {
+  auto* command = bench->add_subcommand(
+      "coordinator",
+      "The coordinator against the bare exchange of the same bytes. Under mpirun rank 0 coordinates and the "
+      "others send; alone it starts mpirun with two ranks.");
+  command->add_option("--workers", options.workers, "simulated workers, over all ranks but rank 0")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{100000}))
+      ->capture_default_str();
+  command->add_option("--floats", options.floats, "numbers of θ")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{100000000}))
+      ->capture_default_str();
+  command->add_option("--batch", options.batch, "gradients per update; default: half the workers")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1000000}));
+  command->add_option("--seconds", options.seconds, "of every measurement")
+      ->check(CLI::Range(0.01, 3600.0))
+      ->capture_default_str();
+  command->add_option("--repetitions", options.repetitions, "of every measurement; the median counts")
+      ->check(CLI::Range(1, kMostRepetitions))
+      ->capture_default_str();
+  command->add_option("--json", options.json, "write the table to this file as JSON");
+}
+
 void add_estimators(CLI::App* bench, BenchEstimatorsOptions& options) {
   auto* command = bench->add_subcommand(
       "estimators", "Bias and noise of every gradient estimator against the horizon, on a rule's own tasks.");
@@ -94,9 +116,11 @@ void add_estimators(CLI::App* bench, BenchEstimatorsOptions& options) {
 }  // namespace
 
 CLI::App* add_bench(CLI::App& app, BenchOptions& options) {
-  auto* command = app.add_subcommand("bench", "Measures engines and gradient estimators on this machine.");
+  auto* command =
+      app.add_subcommand("bench", "Measures engines, the coordinator and gradient estimators here.");
   command->require_subcommand(1);
   add_engine(command, options.engine);
+  add_coordinator(command, options.coordinator);
   add_unroll(command, options.unroll);
   add_estimators(command, options.estimators);
   return command;
@@ -104,6 +128,7 @@ CLI::App* add_bench(CLI::App& app, BenchOptions& options) {
 
 int bench(const CLI::App& command, const BenchOptions& options) {
   if (command.got_subcommand("engine")) return bench_engine(options.engine);
+  if (command.got_subcommand("coordinator")) return bench_coordinator(options.coordinator);
   if (command.got_subcommand("unroll")) return bench_unroll(options.unroll);
   return bench_estimators(options.estimators);
 }

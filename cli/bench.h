@@ -1,5 +1,6 @@
 #pragma once
-// outerloop bench: how fast the engines are on this machine, and how much memory they take. docs/bench.md.
+// outerloop bench: how fast engines and coordinator are on this machine, and how much memory they take.
+// docs/bench.md.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -42,8 +43,18 @@ struct BenchEstimatorsOptions {
   std::string json;
 };
 
+struct BenchCoordinatorOptions {
+  std::int64_t workers = 512;    ///< simulated, over all ranks but 0
+  std::int64_t floats = 115000;  ///< numbers of θ
+  std::int64_t batch = 0;        ///< gradients per update; 0: half the workers
+  double seconds = 1.5;          ///< of each measurement
+  int repetitions = 7;
+  std::string json;
+};
+
 struct BenchOptions {
   BenchEngineOptions engine;
+  BenchCoordinatorOptions coordinator;
   BenchUnrollOptions unroll;
   BenchEstimatorsOptions estimators;
 };
@@ -55,6 +66,7 @@ CLI::App* add_bench(CLI::App& app, BenchOptions& options);
 int bench(const CLI::App& command, const BenchOptions& options);
 
 int bench_engine(const BenchEngineOptions& options);
+int bench_coordinator(const BenchCoordinatorOptions& options);
 int bench_unroll(const BenchUnrollOptions& options);
 int bench_estimators(const BenchEstimatorsOptions& options);
 

@@ -12,10 +12,6 @@ namespace {
 
 constexpr double kHour = 3600.0;
 
-bool all_finite(const std::vector<float>& values) {
-  return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
-}
-
 CoordinatorOptions checked(CoordinatorOptions options) {
   if (!options.deterministic) return options;
   OUTERLOOP_CHECK_EQ(options.batch, options.streams);
@@ -54,7 +50,7 @@ Coordinator::Coordinator(CoordinatorOptions options, store::Checkpoint start, co
     : options_(checked(options)),
       observer_(observer),
       learner_(options.adam, options.average_decay, options.step_back, start),
-      batch_(start.rule.theta.size()),
+      batch_(start.rule.theta.size(), options.reject_norm),
       order_(options.streams),
       collection_(options.streams, start.streams),
       membership_(workers, collection_.states(), now),
@@ -80,11 +76,11 @@ Coordinator::Coordinator(CoordinatorOptions options, store::Checkpoint start, co
   if (options_.updates > 0 && update() >= options_.updates) request_stop(StopReason::updates);
 }
 
-bool Coordinator::read(int from, const std::string& bytes, net::Frame& frame,
+bool Coordinator::read(int from, const std::string& bytes, net::FrameView& frame,
                        proto::WorkerMessage& message) const {
   try {
-    frame = net::decode(bytes);
-    if (message.ParseFromString(frame.header)) return true;
+    frame = net::view(bytes);
+    if (message.ParseFromArray(frame.header.data(), static_cast<int>(frame.header.size()))) return true;
     throw InputError("it is no worker's message");
   } catch (const InputError& error) {
     observer_.on_warning(fmt::format("a message from rank {} is ignored: {}", from, error.what()));
@@ -94,7 +90,7 @@ bool Coordinator::read(int from, const std::string& bytes, net::Frame& frame,
 
 std::vector<Answer> Coordinator::handle(int from, const std::string& bytes, double now) {
   now_ = now;
-  net::Frame frame;
+  net::FrameView frame;
   proto::WorkerMessage message;
   if (!read(from, bytes, frame, message)) return {};
   Member* member = membership_.find(from);
@@ -115,7 +111,7 @@ std::vector<Answer> Coordinator::handle(int from, const std::string& bytes, doub
         on_hello(from, *member, message.hello(), now);
         break;
       case proto::WorkerMessage::kGradient:
-        on_gradient(from, message, std::move(frame.floats), now);
+        on_gradient(from, message, frame.floats, now);
         break;
       case proto::WorkerMessage::kEvaluated:
         on_evaluated(from, message.evaluated());
@@ -156,8 +152,8 @@ void Coordinator::on_hello(int from, Member& member, const proto::Hello& hello, 
     membership_.even_out();
 }
 
-std::string Coordinator::refusal(const proto::WorkerMessage& message,
-                                 const std::vector<float>& floats) const {
+/// What can be said without a look at the numbers.
+Refusal Coordinator::refusal(const proto::WorkerMessage& message, std::size_t floats) const {
   const proto::Gradient& gradient = message.gradient();
   if (message.segment() != segment_ || gradient.theta_version() > update() ||
       update() - gradient.theta_version() > options_.staleness_bound)
@@ -166,30 +162,30 @@ std::string Coordinator::refusal(const proto::WorkerMessage& message,
   if (options_.deterministic && known && order_.has(gradient.stream())) return "duplicate";
   if (gradient.outcome() == proto::Gradient::dead_features) return "dead_features";
   if (gradient.outcome() != proto::Gradient::finished) return "not_finite";
-  if (floats.size() != learner_.parameters() || !known) return "layout";
-  if (!std::isfinite(gradient.norm()) || !std::isfinite(gradient.meta_objective()) || !all_finite(floats))
-    return "not_finite";
-  if (gradient.norm() > options_.reject_norm) return "norm";
-  return "";
+  if (floats != learner_.parameters() || !known) return "layout";
+  if (!std::isfinite(gradient.norm()) || !std::isfinite(gradient.meta_objective())) return "not_finite";
+  return gradient.norm() > options_.reject_norm ? "norm" : "";
 }
 
-void Coordinator::on_gradient(int from, const proto::WorkerMessage& message, std::vector<float> floats,
+/// Takes the numbers into the batch, unless they are such that they may not.
+Refusal Coordinator::accept(int from, const proto::Gradient& gradient, net::FloatView floats) {
+  GradientNote note{from, gradient.meta_objective(), gradient.norm(), update() - gradient.theta_version(),
+                    gradient.dataset()};
+  if (options_.deterministic) return order_.put(gradient.stream(), floats, std::move(note), batch_);
+  return batch_.add(floats, std::move(note));
+}
+
+void Coordinator::on_gradient(int from, const proto::WorkerMessage& message, net::FloatView floats,
                               double now) {
   const proto::Gradient& gradient = message.gradient();
   if (gradient.stream() < options_.streams && message.segment() == segment_)
     membership_.note_task(gradient.stream(), gradient.task());
   if (stopping()) return;
-  const std::string cause = refusal(message, floats);
-  if (!cause.empty()) {
-    refuse(from, gradient, cause);
-  } else {
-    GradientNote note{from, gradient.meta_objective(), gradient.norm(), update() - gradient.theta_version(),
-                      gradient.dataset()};
-    if (options_.deterministic)
-      order_.put(gradient.stream(), std::move(floats), std::move(note), batch_);
-    else
-      batch_.add(floats, std::move(note));
-  }
+  enter(Part::sum);
+  Refusal cause = refusal(message, floats.size());
+  if (cause.empty()) cause = accept(from, gradient, floats);
+  if (!cause.empty()) refuse(from, gradient, cause);
+  enter(Part::rest);
   if (options_.deterministic ? order_.complete() : batch_.size() == options_.batch) apply_batch(now);
 }
 
@@ -204,6 +200,7 @@ void Coordinator::refuse(int from, const proto::Gradient& gradient, const std::s
 }
 
 void Coordinator::apply_batch(double now) {
+  enter(Part::adam);
   UpdateRecord record;
   const auto notes = batch_.notes();
   const auto mean = batch_.take(options_.batch, options_.batch_norm_clip, record.batch);
@@ -212,6 +209,7 @@ void Coordinator::apply_batch(double now) {
   skipped_.clear();
   record.seconds = seconds(now);
   learner_.apply(mean, notes, record);
+  enter(Part::rest);
   record.gradients_per_second =
       static_cast<double>(record.gradients - start_gradients_) / std::max(now - start_, 1e-9);
   observer_.on_update(record);

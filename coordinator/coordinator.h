@@ -14,6 +14,7 @@
 #include "coordinator/learner.h"
 #include "coordinator/membership.h"
 #include "coordinator/messages.h"
+#include "coordinator/profile.h"
 #include "coordinator/stream_collection.h"
 #include "outerloop/messages.pb.h"
 
@@ -38,6 +39,7 @@ struct CoordinatorOptions {
   double deadline = 300.0;            ///< seconds of silence after which a worker counts as lost
   EvaluationOptions evaluation;
   std::optional<BestRule> best;  ///< of what this run has evaluated before
+  Profiler* profiler = nullptr;  ///< outlives the coordinator
 };
 
 /// 2·⌈workers / batch⌉: where gradients come in turn, one is ⌈workers / batch⌉ updates behind.
@@ -104,6 +106,10 @@ class Coordinator {
   const Membership& membership() const { return membership_; }
   const Evaluations& evaluations() const { return evaluations_; }
   const std::optional<BestRule>& best() const { return best_; }
+  /// Tells the profiler, where there is one.
+  void enter(Part part) const {
+    if (options_.profiler != nullptr) options_.profiler->enter(part);
+  }
   std::uint32_t segment() const { return segment_; }
 
   /// Everything a resumed run needs. In deterministic mode it is exact only when a checkpoint is complete, or
@@ -111,10 +117,11 @@ class Coordinator {
   store::Checkpoint snapshot() const;
 
  private:
-  bool read(int from, const std::string& bytes, net::Frame& frame, proto::WorkerMessage& message) const;
+  bool read(int from, const std::string& bytes, net::FrameView& frame, proto::WorkerMessage& message) const;
   void on_hello(int from, Member& member, const proto::Hello& hello, double now);
-  void on_gradient(int from, const proto::WorkerMessage& message, std::vector<float> floats, double now);
-  std::string refusal(const proto::WorkerMessage& message, const std::vector<float>& floats) const;
+  void on_gradient(int from, const proto::WorkerMessage& message, net::FloatView floats, double now);
+  Refusal refusal(const proto::WorkerMessage& message, std::size_t floats) const;
+  Refusal accept(int from, const proto::Gradient& gradient, net::FloatView floats);
   void refuse(int from, const proto::Gradient& gradient, const std::string& cause);
   void apply_batch(double now);
   void keep_streams(int from, const proto::WorkerMessage& message);

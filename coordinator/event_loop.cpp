@@ -12,11 +12,17 @@ void serve(net::Transport& transport, const net::Clock& clock, Coordinator& coor
            const LoopHooks& hooks) {
   double next_round = clock.now();
   while (!coordinator.finished()) {
-    const auto received = transport.receive(kRoundSeconds);
+    coordinator.enter(Part::receive);
+    auto received = transport.receive(kRoundSeconds);
+    coordinator.enter(Part::rest);
     const double now = clock.now();
-    if (received)
-      for (const auto& answer : coordinator.handle(received->from, received->bytes, now))
-        transport.send(answer.to, answer.frame);
+    if (received) {
+      const auto answers = coordinator.handle(received->from, received->bytes, now);
+      coordinator.enter(Part::send);
+      for (const auto& answer : answers) transport.send(answer.to, answer.frame);
+      transport.recycle(std::move(received->bytes));
+      coordinator.enter(Part::rest);
+    }
     if (now < next_round) continue;
     next_round = now + kRoundSeconds;
     if (hooks.stop_requested()) coordinator.request_stop(StopReason::signal);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "common/rule/error.h"
 
@@ -22,6 +23,7 @@ BatchSummary summarise(const std::vector<GradientNote>& notes) {
     summary.gradient_norm_of[note.dataset] += note.norm;
     ++of_dataset[note.dataset];
     ++summary.gradients_of[note.worker];
+    ++summary.gradients_by_staleness[note.staleness];
   }
   for (const auto& [dataset, gradients] : of_dataset) {
     summary.meta_objective_of[dataset] /= static_cast<double>(gradients);
@@ -35,30 +37,74 @@ BatchSummary summarise(const std::vector<GradientNote>& notes) {
   return summary;
 }
 
-}  // namespace
+// Sums of squares in as many lanes: a sum in one would keep the processor
+// waiting for each addition.
+constexpr std::size_t kLanes = 16;
 
-void GradientBatch::add(const std::vector<float>& gradient, GradientNote note) {
-  OUTERLOOP_CHECK_EQ(gradient.size(), sum_.size());
-  double squares = 0.0;
-  for (std::size_t i = 0; i < sum_.size(); ++i) {
-    const auto value = static_cast<double>(gradient[i]);
-    sum_[i] += value;
-    squares += value * value;
-  }
-  notes_.push_back(std::move(note));
-  if (!(squares > 0.0)) return;
-  const double length = std::sqrt(squares);
-  for (std::size_t i = 0; i < sum_.size(); ++i) directions_[i] += static_cast<double>(gradient[i]) / length;
-  ++directed_;
+double total(const double (&lanes)[kLanes]) {
+  return std::accumulate(std::begin(lanes), std::end(lanes), 0.0);
 }
 
-/// Of unit vectors u: |Σu|² = n + n (n − 1) · mean cosine.
-double GradientBatch::mean_cosine() const {
+}  // namespace
+
+/// What is not finite shows in the sum of squares: those of float32 cannot
+/// overflow float64.
+Refusal GradientBatch::judge(double squares) const {
+  constexpr double kRounding = 1.0 + 1e-5;  // between a norm as it is told and that of its float32 numbers
+  if (!std::isfinite(squares)) return "not_finite";
+  return std::sqrt(squares) > most_norm_ * kRounding ? "norm" : "";
+}
+
+/// The new sum goes to a place of its own, so that a refused gradient changes
+/// no bit.
+Refusal GradientBatch::add(net::FloatView gradient, GradientNote note) {
+  OUTERLOOP_CHECK_EQ(gradient.size(), sum_.size());
+  const std::size_t size = sum_.size(), whole = size - size % kLanes;
+  const double* __restrict sum = sum_.data();
+  double* __restrict next = next_sum_.data();
+  double lanes[kLanes] = {};
+  for (std::size_t i = 0; i < whole; i += kLanes)
+    for (std::size_t j = 0; j < kLanes; ++j) {
+      const auto value = static_cast<double>(gradient[i + j]);
+      next[i + j] = sum[i + j] + value;
+      lanes[j] += value * value;
+    }
+  for (std::size_t i = whole; i < size; ++i) {
+    const auto value = static_cast<double>(gradient[i]);
+    next[i] = sum[i] + value;
+    lanes[0] += value * value;
+  }
+  const double squares = total(lanes);
+  Refusal refusal = judge(squares);
+  if (!refusal.empty()) return refusal;
+  sum_.swap(next_sum_);
+  notes_.push_back(std::move(note));
+  squares_ += squares;
+  norms_ += std::sqrt(squares);
+  if (squares > 0.0) ++directed_;
+  return {};
+}
+
+Refusal GradientBatch::refusal(net::FloatView gradient) const {
+  double lanes[kLanes] = {};
+  const std::size_t size = gradient.size(), whole = size - size % kLanes;
+  for (std::size_t i = 0; i < whole; i += kLanes)
+    for (std::size_t j = 0; j < kLanes; ++j) {
+      const auto value = static_cast<double>(gradient[i + j]);
+      lanes[j] += value * value;
+    }
+  for (std::size_t i = whole; i < size; ++i) {
+    const auto value = static_cast<double>(gradient[i]);
+    lanes[0] += value * value;
+  }
+  return judge(total(lanes));
+}
+
+/// |Σg|² = Σ|g|² + Σ over pairs of |a| |b| cos(a, b), each pair twice; (Σ|g|)²
+/// = Σ|g|² + Σ over pairs of |a| |b|.
+double GradientBatch::mean_cosine(double squares_of_sum) const {
   if (directed_ < 2) return std::numeric_limits<double>::quiet_NaN();
-  double squares = 0.0;
-  for (const double value : directions_) squares += value * value;
-  const auto n = static_cast<double>(directed_);
-  return (squares - n) / (n * (n - 1.0));
+  return (squares_of_sum - squares_) / (norms_ * norms_ - squares_);
 }
 
 std::vector<double> GradientBatch::take(std::int64_t divisor, double clip, BatchSummary& summary) {
@@ -71,7 +117,8 @@ std::vector<double> GradientBatch::take(std::int64_t divisor, double clip, Batch
     squares += mean[i] * mean[i];
   }
   summary.gradient_norm = std::sqrt(squares);
-  summary.gradient_cosine = mean_cosine();
+  const auto count = static_cast<double>(divisor);
+  summary.gradient_cosine = mean_cosine(squares * count * count);
   if (clip > 0.0 && summary.gradient_norm > clip)
     for (auto& value : mean) value *= clip / summary.gradient_norm;
   clear();
@@ -80,14 +127,23 @@ std::vector<double> GradientBatch::take(std::int64_t divisor, double clip, Batch
 
 void GradientBatch::clear() {
   std::fill(sum_.begin(), sum_.end(), 0.0);
-  std::fill(directions_.begin(), directions_.end(), 0.0);
+  norms_ = squares_ = 0.0;
   directed_ = 0;
   notes_.clear();
 }
 
-void StreamOrder::put(std::uint32_t stream, std::vector<float> gradient, GradientNote note,
-                      GradientBatch& batch) {
-  keep(stream, Early{std::move(gradient), std::move(note)}, batch);
+Refusal StreamOrder::put(std::uint32_t stream, net::FloatView gradient, GradientNote note,
+                         GradientBatch& batch) {
+  if (stream != next_) {
+    Refusal refusal = batch.refusal(gradient);
+    if (refusal.empty()) keep(stream, Early{gradient.copy(), std::move(note)}, batch);
+    return refusal;
+  }
+  Refusal refusal = batch.add(gradient, std::move(note));
+  if (!refusal.empty()) return refusal;
+  ++next_;
+  add_waiting(batch);
+  return refusal;
 }
 
 void StreamOrder::skip(std::uint32_t stream, GradientBatch& batch) { keep(stream, std::nullopt, batch); }
@@ -95,6 +151,11 @@ void StreamOrder::skip(std::uint32_t stream, GradientBatch& batch) { keep(stream
 void StreamOrder::keep(std::uint32_t stream, std::optional<Early> early, GradientBatch& batch) {
   OUTERLOOP_CHECK(stream < streams_ && !has(stream), "stream " + std::to_string(stream));
   early_.emplace(stream, std::move(early));
+  add_waiting(batch);
+}
+
+/// Those whose turn has come.
+void StreamOrder::add_waiting(GradientBatch& batch) {
   for (auto first = early_.begin(); first != early_.end() && first->first == next_; ++next_) {
     if (first->second) batch.add(first->second->gradient, std::move(first->second->note));
     first = early_.erase(first);

@@ -1,10 +1,13 @@
 #pragma once
 // Gathers the gradients of one update: as they come, or in the order of their streams.
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "common/net/transport.h"
 
 namespace outerloop::coordinator {
 
@@ -14,10 +17,13 @@ struct BatchSummary {
   double meta_objective = 0.0;
   double worker_gradient_norm = 0.0;  ///< of the norms before any clipping
   double gradient_norm = 0.0;         ///< of the mean gradient, before clip.batch_norm
-  /// Mean cosine between two of its gradients: do tasks agree on where θ should go? NaN for fewer than two.
+  /// Mean cosine between two of its gradients as they came, weighted by the
+  /// product of their norms: do tasks agree on where θ should go? NaN for fewer
+  /// than two that are not zero.
   double gradient_cosine = 0.0;
   double staleness_mean = 0.0;  ///< updates by which θ had moved on
   std::int64_t staleness_max = 0;
+  std::map<std::int64_t, std::int64_t> gradients_by_staleness;
   std::int64_t unique_workers = 0;
   std::map<std::string, double> meta_objective_of;  ///< by dataset
   std::map<std::string, double> gradient_norm_of;   ///< by dataset: mean of the norms before any clipping
@@ -33,26 +39,40 @@ struct GradientNote {
   std::string dataset;
 };
 
+/// Why a gradient may not enter a batch; empty: it may.
+using Refusal = std::string;
+
 class GradientBatch {
  public:
-  /// `parameters`: those of θ.
-  explicit GradientBatch(std::size_t parameters) : sum_(parameters), directions_(parameters) {}
+  /// `parameters`: those of θ. A gradient whose norm as it came exceeds
+  /// `most_norm` is refused.
+  explicit GradientBatch(std::size_t parameters, double most_norm = std::numeric_limits<double>::infinity())
+      : most_norm_(most_norm), sum_(parameters), next_sum_(parameters) {}
 
   std::int64_t size() const { return static_cast<std::int64_t>(notes_.size()); }
   const std::vector<GradientNote>& notes() const { return notes_; }
-  /// Adds a gradient of as many numbers as θ has parameters.
-  void add(const std::vector<float>& gradient, GradientNote note);
 
-  /// The sum over `divisor`, scaled down to the norm `clip` (0: not), and its summary; empties the batch.
+  /// Adds a gradient of as many numbers as θ has parameters, in one pass over
+  /// its bytes. Refused as "not_finite" or "norm", it leaves no trace.
+  Refusal add(net::FloatView gradient, GradientNote note);
+  /// What add() would say.
+  Refusal refusal(net::FloatView gradient) const;
+
+  /// The sum over `divisor`, scaled down to the norm `clip` (0: not), and its
+  /// summary; empties the batch.
   std::vector<double> take(std::int64_t divisor, double clip, BatchSummary& summary);
   void clear();
 
  private:
-  double mean_cosine() const;
+  Refusal judge(double squares) const;
+  double mean_cosine(double squares_of_sum) const;
 
+  double most_norm_;
   std::vector<double> sum_;
-  std::vector<double> directions_;  ///< sum of the gradients at unit length
-  std::int64_t directed_ = 0;       ///< gradients in it: those that are not zero
+  std::vector<double> next_sum_;  ///< where the sum with the next gradient comes to stand
+  double norms_ = 0.0;            ///< sum of the gradients' norms as they came
+  double squares_ = 0.0;          ///< sum of their squares
+  std::int64_t directed_ = 0;     ///< gradients that are not zero
   std::vector<GradientNote> notes_;
 };
 
@@ -67,7 +87,8 @@ class StreamOrder {
   std::int64_t size() const { return next_ + static_cast<std::int64_t>(early_.size()); }
   bool complete() const { return next_ == streams_; }
 
-  void put(std::uint32_t stream, std::vector<float> gradient, GradientNote note, GradientBatch& batch);
+  /// Puts nothing where the batch would refuse the gradient, and says why.
+  Refusal put(std::uint32_t stream, net::FloatView gradient, GradientNote note, GradientBatch& batch);
   /// A refused gradient: counts as zero.
   void skip(std::uint32_t stream, GradientBatch& batch);
   void clear();
@@ -78,6 +99,7 @@ class StreamOrder {
     GradientNote note;
   };
   void keep(std::uint32_t stream, std::optional<Early> early, GradientBatch& batch);
+  void add_waiting(GradientBatch& batch);
 
   std::int64_t streams_;
   std::int64_t next_ = 0;  ///< all streams before it are in the batch

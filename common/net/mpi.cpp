@@ -16,6 +16,7 @@ namespace outerloop::net {
 namespace {
 
 constexpr int kTag = 1;
+constexpr std::size_t kLargeFrame = 1 << 16;  // bytes
 constexpr unsigned kFinalizeSeconds = 30;
 constexpr unsigned kAbortSeconds = 10;
 // A waiting rank looks again after 20 µs, then ever later: it must not take the core from a rank that
@@ -163,24 +164,47 @@ MpiTransport::MpiTransport(const MpiSession& session) : session_(session) {
 
 // Requests to ranks that died never complete: MPI still owns their buffers, so they are left behind for good.
 MpiTransport::~MpiTransport() {
-  for (auto* transfers : {&sending_, &receiving_})
-    for (auto& transfer : *transfers) static_cast<void>(transfer.release());
+  for (auto& [peer, transfers] : sending_)
+    for (auto& transfer : transfers) static_cast<void>(transfer.release());
+  for (auto& transfer : receiving_) static_cast<void>(transfer.release());
 }
 
 void MpiTransport::send(int to, const Frame& frame) {
   auto sending = std::make_unique<Transfer>();
   sending->peer = to;
-  sending->bytes = encode(frame);
+  sending->bytes = spare(frame.floats.size() * sizeof(float));
+  encode(frame, sending->bytes);
   check(MPI_Isend(sending->bytes.data(), checked_count(sending->bytes.size()), MPI_BYTE, to, kTag,
                   MPI_COMM_WORLD, &sending->request),
         "MPI_Isend");
-  sending_.push_back(std::move(sending));
+  sending_[to].push_back(std::move(sending));
   progress();
 }
 
+/// Frames to one rank leave in turn: where the oldest has not, the others need
+/// not be looked at.
 void MpiTransport::progress() {
-  for (auto it = sending_.begin(); it != sending_.end();)
-    it = (*it)->done() ? sending_.erase(it) : std::next(it);
+  for (auto it = sending_.begin(); it != sending_.end();) {
+    auto& transfers = it->second;
+    while (!transfers.empty() && transfers.front()->done()) {
+      recycle(std::move(transfers.front()->bytes));
+      transfers.pop_front();
+    }
+    it = transfers.empty() ? sending_.erase(it) : std::next(it);
+  }
+}
+
+void MpiTransport::recycle(std::string bytes) {
+  constexpr std::size_t kMost = 4;  // frames
+  if (bytes.capacity() >= kLargeFrame && spare_.size() < kMost) spare_.push_back(std::move(bytes));
+}
+
+/// Memory for a frame of about `size` bytes: for large ones the system would have to clear new pages.
+std::string MpiTransport::spare(std::size_t size) {
+  if (size < kLargeFrame || spare_.empty() || spare_.back().capacity() > 2 * size) return {};
+  std::string bytes = std::move(spare_.back());
+  spare_.pop_back();
+  return bytes;
 }
 
 /// Begins to receive the next frame that has been announced, if there is one.
@@ -194,6 +218,7 @@ void MpiTransport::accept() {
   check(MPI_Get_count(&status, MPI_BYTE, &length), "MPI_Get_count");
   auto receiving = std::make_unique<Transfer>();
   receiving->peer = status.MPI_SOURCE;
+  receiving->bytes = spare(static_cast<std::size_t>(length));
   receiving->bytes.resize(static_cast<std::size_t>(length));
   check(MPI_Imrecv(receiving->bytes.data(), length, MPI_BYTE, &message, &receiving->request), "MPI_Imrecv");
   receiving_.push_back(std::move(receiving));

@@ -1,6 +1,7 @@
 #pragma once
 // The only room that knows MPI. Collectives run at start-up alone; afterwards everything is point to point.
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -62,17 +63,20 @@ class MpiTransport : public Transport {
   void send(int to, const Frame& frame) override;
   std::optional<Received> receive(double timeout) override;
   bool flush(double timeout) override;
+  void recycle(std::string bytes) override;
 
  private:
   struct Transfer;
   using Transfers = std::list<std::unique_ptr<Transfer>>;
   void progress();
   void accept();
+  std::string spare(std::size_t size);
   std::optional<Received> poll();
 
   const MpiSession& session_;
-  Transfers sending_;
-  Transfers receiving_;  ///< in the order of their beginning
+  std::map<int, Transfers> sending_;  ///< by receiver, in the order of their beginning
+  Transfers receiving_;               ///< likewise
+  std::vector<std::string> spare_;    ///< memory for frames to come
 };
 
 }  // namespace outerloop::net

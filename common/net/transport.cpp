@@ -13,21 +13,26 @@ constexpr std::size_t kPreamble = sizeof kMagic + sizeof(std::uint32_t) + sizeof
 
 }  // namespace
 
-std::string encode(const Frame& frame) {
+void encode(const Frame& frame, std::string& bytes) {
   const auto header_bytes = static_cast<std::uint32_t>(frame.header.size());
   const auto float_count = static_cast<std::uint64_t>(frame.floats.size());
   const std::size_t float_bytes = frame.floats.size() * sizeof(float);
-  std::string bytes(kPreamble + frame.header.size() + float_bytes, '\0');
-  char* to = bytes.data();
-  std::memcpy(to, kMagic, sizeof kMagic);
-  std::memcpy(to + 4, &header_bytes, sizeof header_bytes);
-  std::memcpy(to + 8, &float_count, sizeof float_count);
-  std::memcpy(to + kPreamble, frame.header.data(), frame.header.size());
-  if (float_bytes > 0) std::memcpy(to + kPreamble + frame.header.size(), frame.floats.data(), float_bytes);
+  bytes.clear();
+  bytes.reserve(kPreamble + frame.header.size() + float_bytes);
+  bytes.append(kMagic, sizeof kMagic);
+  bytes.append(reinterpret_cast<const char*>(&header_bytes), sizeof header_bytes);
+  bytes.append(reinterpret_cast<const char*>(&float_count), sizeof float_count);
+  bytes.append(frame.header);
+  bytes.append(reinterpret_cast<const char*>(frame.floats.data()), float_bytes);
+}
+
+std::string encode(const Frame& frame) {
+  std::string bytes;
+  encode(frame, bytes);
   return bytes;
 }
 
-Frame decode(const std::string& bytes) {
+FrameView view(const std::string& bytes) {
   if (bytes.size() < kPreamble)
     throw InputError("a message of " + std::to_string(bytes.size()) + " bytes is shorter than its preamble");
   if (std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0)
@@ -42,12 +47,19 @@ Frame decode(const std::string& bytes) {
       (body - header_bytes) % sizeof(float) != 0)
     throw InputError("a message of " + std::to_string(bytes.size()) + " bytes claims a header of " +
                      std::to_string(header_bytes) + " bytes and " + std::to_string(float_count) + " floats");
-  Frame frame;
-  frame.header.assign(bytes, kPreamble, header_bytes);
-  frame.floats.resize(static_cast<std::size_t>(float_count));
-  if (float_count > 0)
-    std::memcpy(frame.floats.data(), bytes.data() + kPreamble + header_bytes, float_count * sizeof(float));
-  return frame;
+  return {{bytes.data() + kPreamble, header_bytes},
+          {bytes.data() + kPreamble + header_bytes, static_cast<std::size_t>(float_count)}};
+}
+
+Frame decode(const std::string& bytes) {
+  const FrameView frame = view(bytes);
+  return {std::string(frame.header), frame.floats.copy()};
+}
+
+std::vector<float> FloatView::copy() const {
+  std::vector<float> floats(count_);
+  if (count_ > 0) std::memcpy(floats.data(), bytes_, count_ * sizeof(float));
+  return floats;
 }
 
 double SteadyClock::now() const {

@@ -1,8 +1,10 @@
 #pragma once
 // Frames between ranks. Transport and clock are interfaces, so that one process can simulate a whole job.
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace outerloop::net {
@@ -13,16 +15,51 @@ struct Frame {
   std::vector<float> floats;
 };
 
-/// Most bytes a frame may have; larger ones are refused before anything is allocated for them.
+/// float32 where it lies in a frame's bytes, at any alignment. What it looks at
+/// outlives it.
+class FloatView {
+ public:
+  FloatView() = default;
+  FloatView(const char* bytes, std::size_t count) : bytes_(bytes), count_(count) {}
+  FloatView(const std::vector<float>& floats)
+      : FloatView(reinterpret_cast<const char*>(floats.data()), floats.size()) {}
+
+  std::size_t size() const { return count_; }
+  float operator[](std::size_t i) const {
+    float value;
+    std::memcpy(&value, bytes_ + i * sizeof(float), sizeof value);
+    return value;
+  }
+  std::vector<float> copy() const;
+
+ private:
+  const char* bytes_ = nullptr;
+  std::size_t count_ = 0;
+};
+
+/// A frame in the bytes that it came in.
+struct FrameView {
+  std::string_view header;
+  FloatView floats;
+};
+
+/// Most bytes a frame may have; larger ones are refused before anything is
+/// allocated for them.
 inline constexpr std::int64_t kMaximumFrameBytes = std::int64_t{1} << 30;
 
 /// Little-endian bytes: magic "OLF1", header length (uint32), number of floats (uint64), header, floats.
 std::string encode(const Frame& frame);
+/// The same into memory that is there already.
+void encode(const Frame& frame, std::string& bytes);
 
 /// Throws InputError that says what is wrong: short, wrong magic, lengths that do not add up.
 Frame decode(const std::string& bytes);
 
-/// Bytes as they came: whoever handles them decodes, and refuses what cannot be.
+/// The same without a copy: `bytes` outlives the view.
+FrameView view(const std::string& bytes);
+
+/// Bytes as they came: whoever handles them decodes, and refuses what cannot
+/// be.
 struct Received {
   int from = 0;
   std::string bytes;
@@ -43,6 +80,10 @@ class Transport {
 
   /// Waits until everything queued has left, at most `timeout` seconds. Returns whether it has.
   virtual bool flush(double timeout) = 0;
+
+  /// Bytes that were received and are done with: their memory may serve the
+  /// next frame.
+  virtual void recycle(std::string /*bytes*/) {}
 };
 
 /// Seconds since some fixed moment.

@@ -140,12 +140,46 @@ TEST_CASE("bench estimators measures bias and noise at every horizon") {
     CHECK(run_alone("bench estimators " + rule + wrong).exit_code == 2);
 }
 
+TEST_CASE("bench coordinator feeds the real coordinator, beside the bare exchange") {
+  const TemporaryFolder folder;
+  const std::string options = "bench coordinator --workers 12 --floats 3000 --batch 5 --seconds 0.2 --json ";
+  // Alone it starts mpirun with two ranks by itself.
+  for (const int ranks : {1, 3}) {
+    const std::string file = folder / std::to_string(ranks);
+    const auto run = run_on_ranks(ranks, options + file + " --repetitions 2");
+    INFO(run.err);
+    REQUIRE(run.exit_code == 0);
+    CHECK(occurrences(run.out, "ratio to bare MPI") == 1);
+    const json result = read_json(file);
+    CHECK(result.at("ranks") == std::max(2, ranks));
+    CHECK(result.at("workers") == 12);
+    CHECK(result.at("floats") == 3000);
+    CHECK(result.at("batch") == 5);
+    const double rate = result.at("gradients_per_second");
+    CHECK(rate > 10.0);
+    CHECK(result.at("bytes_per_second").get<double>() > 4.0 * 3000 * rate);
+    CHECK(result.at("ratio_to_bare_mpi").get<double>() > 0.0);
+    CHECK(result.at("peak_bytes").get<std::int64_t>() >= 0);
+    // Gradients are not lost: each is in the histogram, and a dozen workers are two or three batches of five.
+    std::int64_t counted = 0;
+    for (const auto& [updates, gradients] : result.at("staleness").items()) {
+      CHECK(std::stoi(updates) <= 6);  // the bound
+      counted += gradients.get<std::int64_t>();
+    }
+    CHECK(counted == result.at("gradients"));
+    CHECK(counted % 5 == 0);
+    for (const char* part : {"receive", "sum", "adam", "send", "rest"})
+      CHECK(result.at("seconds").at(part).get<double>() > 0.0);
+  }
+}
+
 TEST_CASE("bench refuses what it does not know with one line") {
   for (const std::string arguments :
        {"bench", "bench speed", "bench engine --sizes huge", "bench engine --sizes laptop --engines fast",
         "bench engine --engines reference:float16", "bench engine --engines reference:mixed",
-        "bench engine --repetitions 0", "bench engine --instruction-set mmx", "bench unroll --lengths 0",
-        "bench unroll --size tiny", "bench unroll --engine fast"}) {
+        "bench engine --repetitions 0", "bench coordinator --workers 0", "bench coordinator --floats -1",
+        "bench engine --instruction-set mmx", "bench unroll --lengths 0", "bench unroll --size tiny",
+        "bench unroll --engine fast"}) {
     const auto run = run_alone(arguments);
     INFO(arguments << ": " << run.err);
     CHECK(run.exit_code == 2);

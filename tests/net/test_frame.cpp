@@ -1,4 +1,5 @@
 // The wire's framing: what is written reads back, and what is no frame is refused.
+#include <cmath>
 #include <cstring>
 
 #include "common/net/transport.h"
@@ -16,6 +17,14 @@ TEST_CASE("frames read back") {
     REQUIRE(again.floats.size() == floats);
     CHECK(
         (floats == 0 || std::memcmp(again.floats.data(), frame.floats.data(), floats * sizeof(float)) == 0));
+    // Without a copy, and into memory that held something else.
+    std::string bytes(7, 'x');
+    net::encode(frame, bytes);
+    CHECK(bytes == net::encode(frame));
+    const auto seen = net::view(bytes);
+    CHECK(seen.header == frame.header);
+    REQUIRE(seen.floats.size() == floats);
+    if (floats > 0) CHECK((seen.floats[0] == frame.floats[0] && std::signbit(seen.floats[floats - 1])));
   }
 }
 

@@ -1,0 +1,18 @@
+#pragma once
+// Where the coordinator's time goes: it says what it turns to, whoever wants to know holds the clock.
+
+namespace outerloop::coordinator {
+
+/// receive: waiting for the next frame included. sum: check, norm and sum of a gradient. adam: everything
+/// that makes an update of a batch. rest: messages read and written, and what no other part names.
+enum class Part { receive, sum, adam, send, rest };
+inline constexpr int kParts = 5;
+
+class Profiler {
+ public:
+  virtual ~Profiler() = default;
+  /// Work on `part` begins, and that on the part before ends.
+  virtual void enter(Part part) = 0;
+};
+
+}  // namespace outerloop::coordinator
