@@ -172,6 +172,19 @@ json workers_of(const Coordinator& coordinator) {
   return workers;
 }
 
+/// What died where, since this start.
+json lost_of(const Coordinator& coordinator) {
+  json lost = json::array();
+  for (const auto& loss : coordinator.losses())
+    lost.push_back({{"worker", loss.worker},
+                    {"host", loss.host},
+                    {"process", loss.pid},
+                    {"reason", loss.reason},
+                    {"update", loss.update},
+                    {"seconds", loss.seconds}});
+  return lost;
+}
+
 std::string by_cause(const json& refused) {
   std::string text;
   for (const auto& [cause, count] : refused.items())
@@ -191,6 +204,7 @@ json result_of(const Coordinator& coordinator, const store::Checkpoint& last, St
       {"meta_objective_last", tenth_of(last, false)},
       {"refused", coordinator.refused()},
       {"workers_lost", coordinator.workers_lost()},
+      {"lost", lost_of(coordinator)},
       {"workers", workers_of(coordinator)},
       {"theta_sha256", theta_sha256}};
   if (const auto& best = coordinator.best()) {
@@ -214,6 +228,10 @@ void print_result(const json& result, const std::string& run_directory, StopReas
                                     result.at("meta_objective_last").get<double>()));
   row("refused gradients", by_cause(result.at("refused")));
   row("workers lost", fmt::format("{}", result.at("workers_lost").get<std::int64_t>()));
+  for (const auto& loss : result.at("lost"))
+    row("", fmt::format("worker {} on {} (process {}) at update {}: {}", loss.at("worker").get<int>(),
+                        loss.at("host").get<std::string>(), loss.at("process").get<std::int64_t>(),
+                        loss.at("update").get<std::int64_t>(), loss.at("reason").get<std::string>()));
   for (const auto& [worker, part] : result.at("workers").items())
     row(fmt::format("worker {}", worker).c_str(),
         fmt::format("{} gradients ({:.1f} %), refused: {}", part.at("gradients").get<std::int64_t>(),
@@ -288,7 +306,8 @@ void check_datasets(const Plan& plan, const std::map<std::string, std::string>& 
 
 /// Rank 0: everything but computing. Returns the exit code.
 int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const TrainOptions& options,
-               const Workshop& workshop, const std::vector<std::string>& hosts) {
+               const Workshop& workshop, const std::vector<std::string>& hosts,
+               const std::vector<std::string>& places) {
   const auto& config = plan.settings.config;
   const std::int64_t workers = std::max(1, mpi.size() - 1);
   RunDirectory run(plan.run_directory, config.checkpoint().keep(), config.log().every_updates(),
@@ -313,8 +332,11 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   std::iota(ranks.begin(), ranks.end(), mpi.size() == 1 ? 0 : 1);
   Coordinator coordinator(coordinator_options(plan, workers), plan.start, ranks, run, clock.now());
   std::optional<Progress> progress(std::in_place);
+  net::PeerProcesses processes(places);
   const coordinator::LoopHooks hooks{signal_received, [&] {
                                        run.retry(clock.now());
+                                       for (const int worker : processes.ended(clock.now()))
+                                         coordinator.process_ended(worker, clock.now());
                                        watchdog.watch("its own computing");
                                        progress->show(progress_line(coordinator, run, config, clock.now()));
                                      }};
@@ -399,11 +421,12 @@ int train(int argc, char** argv, const TrainOptions& options) {
   watchdog.watch("all ranks to open datasets and engine");
   const Workshop workshop = open_workshop(mpi, plan, computes);
   const auto hosts = mpi.gather_all(mpi.host());
-  const net::PeerProcess coordinator(mpi.gather_all(net::PeerProcess::here()).front());
+  const auto places = mpi.gather_all(net::PeerProcess::here());
+  const net::PeerProcess coordinator(places.front());
 
   // 4. Rank 0 batches gradients and updates θ; the others unroll and send, until they are told to stop.
   try {
-    if (mpi.rank() == 0) return coordinate(mpi, watchdog, plan, options, workshop, hosts);
+    if (mpi.rank() == 0) return coordinate(mpi, watchdog, plan, options, workshop, hosts, places);
     return compute(mpi, watchdog, plan.settings, workshop, coordinator);
   } catch (...) {
     mpi.abandon();  // the others are not at their end: finalising would wait for them

@@ -293,6 +293,7 @@ void Coordinator::on_evaluated(int from, const proto::Evaluated& evaluated) {
 
 void Coordinator::lose(int worker, const std::string& why, double now) {
   const Member& member = *membership_.find(worker);
+  losses_.push_back({worker, member.host, member.pid, why, update(), seconds(now)});
   observer_.on_warning(
       fmt::format("worker {} on {} (process {}) is lost: {}", worker, member.host, member.pid, why));
   evaluations_.take_back(worker);
@@ -308,6 +309,10 @@ void Coordinator::lose(int worker, const std::string& why, double now) {
   else if (!options_.deterministic)
     collection_.keep(worker, orphans);
   collection_.forget(worker);
+  if (recent > options_.max_failures && !stopping())
+    observer_.on_warning(
+        fmt::format("{} workers were lost within an hour, and max_failures = {}: the run ends", recent,
+                    options_.max_failures));
   if (recent > options_.max_failures || membership_.active() == 0) request_stop(StopReason::failures);
   finish_collection();
 }
@@ -347,6 +352,12 @@ void Coordinator::tick(double now) {
   for (const int worker : membership_.silent(now, options_.deadline))
     lose(worker, fmt::format("silent for {:.0f} s", options_.deadline), now);
   if (options_.seconds > 0.0 && seconds(now) >= options_.seconds) request_stop(StopReason::seconds);
+}
+
+void Coordinator::process_ended(int worker, double now) {
+  now_ = now;
+  const Member* member = membership_.find(worker);
+  if (member != nullptr && member->active()) lose(worker, "its process has ended", now);
 }
 
 void Coordinator::request_stop(StopReason reason) {

@@ -49,6 +49,16 @@ std::int64_t default_staleness_bound(std::int64_t workers, std::int64_t batch);
 enum class StopReason { none, updates, seconds, signal, failures, disk, diverged };
 const char* stop_reason_name(StopReason reason);
 
+/// A worker that was lost.
+struct Loss {
+  int worker = 0;
+  std::string host;
+  std::int64_t pid = 0;
+  std::string reason;
+  std::int64_t update = 0;  ///< that the run was at
+  double seconds = 0.0;     ///< of meta-training, over resumes
+};
+
 /// What the coordinator tells its surroundings.
 class Observer {
  public:
@@ -82,6 +92,10 @@ class Coordinator {
   /// To be called at least once a second: deadlines, the time limit.
   void tick(double now);
 
+  /// The process of `worker` has ended, and what it sent before has been handled: unless it has said
+  /// farewell, it is lost, without waiting for its deadline.
+  void process_ended(int worker, double now);
+
   /// Every worker is told to stop with its next answer; in deterministic mode only after each has said where
   /// its streams stood at the present θ, and at a limit of updates or seconds only after the last θ has been
   /// evaluated. Any other reason abandons what is being evaluated.
@@ -101,6 +115,7 @@ class Coordinator {
   std::int64_t gradients() const { return learner_.count("gradients"); }  ///< applied, over resumes
   std::int64_t pending() const { return options_.deterministic ? order_.size() : batch_.size(); }
   std::int64_t workers_lost() const { return membership_.lost(); }
+  const std::vector<Loss>& losses() const { return losses_; }  ///< since this start, in their order
   std::map<std::string, std::int64_t> refused() const { return learner_.refused(); }
   const std::map<int, Tally>& tallies() const { return learner_.tallies(); }
   const Membership& membership() const { return membership_; }
@@ -158,6 +173,7 @@ class Coordinator {
   std::uint32_t segment_ = 0;
   Learner::Mark mark_;  ///< the last checkpoint, for a rollback
   std::vector<double> failure_times_;
+  std::vector<Loss> losses_;
   StopReason wanted_stop_ = StopReason::none;  ///< waits for streams or evaluations
   StopReason stop_reason_ = StopReason::none;
 };

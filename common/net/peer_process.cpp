@@ -43,4 +43,23 @@ bool PeerProcess::ended() const {
   return poll(&ready, 1, 0) == 1 && (ready.revents & POLLIN) != 0;
 }
 
+PeerProcesses::PeerProcesses(const std::vector<std::string>& places) {
+  for (std::size_t rank = 1; rank < places.size(); ++rank) {
+    watched_.emplace_back(static_cast<int>(rank), places[rank]);
+    if (!watched_.back().process.watched()) watched_.pop_back();
+  }
+}
+
+std::vector<int> PeerProcesses::ended(double now) {
+  constexpr double kSeconds = 1.0;
+  std::vector<int> ranks;
+  for (auto it = watched_.begin(); it != watched_.end();) {
+    if (!it->ended_at && it->process.ended()) it->ended_at = now;
+    const bool over = it->ended_at && now - *it->ended_at >= kSeconds;
+    if (over) ranks.push_back(it->rank);
+    it = over ? watched_.erase(it) : std::next(it);
+  }
+  return ranks;
+}
+
 }  // namespace outerloop::net

@@ -1,7 +1,10 @@
 #pragma once
 // Notices that another process of this host has ended, at once and for certain: by a descriptor that the
 // kernel gives of it (Linux's pidfd_open), which no later process of the same number can be mistaken for.
+#include <list>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace outerloop::net {
 
@@ -24,6 +27,26 @@ class PeerProcess {
 
  private:
   int descriptor_ = -1;
+};
+
+/// Those of a job's ranks that can be watched from here.
+class PeerProcesses {
+ public:
+  /// `places` has every rank's here(), by rank. Rank 0, which watches, is left out.
+  explicit PeerProcesses(const std::vector<std::string>& places);
+
+  /// Ranks whose processes have been seen as ended for a second, each told once: what they had sent before
+  /// has been received by now, where messages are received all the time. `now` in seconds.
+  std::vector<int> ended(double now);
+
+ private:
+  struct Watched {
+    Watched(int r, const std::string& where) : rank(r), process(where) {}
+    int rank;
+    PeerProcess process;
+    std::optional<double> ended_at;
+  };
+  std::list<Watched> watched_;
 };
 
 }  // namespace outerloop::net

@@ -364,6 +364,48 @@ TEST_CASE("the default staleness bound is twice the updates that a round of all 
   CHECK(coordinator::default_staleness_bound(512, 256) == 4);
 }
 
+TEST_CASE(
+    "a worker whose process has ended is lost at once, unless it had said farewell; losses are listed") {
+  auto o = options();
+  o.max_failures = 1;
+  Fixture f(o);
+  f.one(1, hello());
+  f.one(2, hello());
+  f.coordinator.process_ended(3, 1.0);  // a stranger
+  CHECK(f.coordinator.losses().empty());
+  f.coordinator.process_ended(2, 2.0);
+  f.coordinator.process_ended(2, 2.5);
+  REQUIRE(f.coordinator.losses().size() == 1);
+  CHECK(f.coordinator.losses()[0].worker == 2);
+  CHECK(f.coordinator.losses()[0].reason == "its process has ended");
+  CHECK(f.coordinator.losses()[0].seconds == Approx(2.0));
+  CHECK(f.coordinator.stop_reason() == StopReason::none);
+  // What it sends later is refused, not applied.
+  CHECK(read(f.one(2, gradient_bytes(0))).command() == proto::CoordinatorMessage::refused);
+  CHECK(f.coordinator.pending() == 0);
+  proto::WorkerMessage farewell;
+  farewell.set_farewell(true);
+  f.coordinator.request_stop(StopReason::signal);
+  CHECK(f.coordinator.handle(1, bytes_of(farewell), 3.0).empty());
+  f.coordinator.process_ended(1, 4.0);
+  CHECK(f.coordinator.workers_lost() == 1);
+}
+
+TEST_CASE("losses count for an hour: those before it leave room for others") {
+  auto o = options();
+  o.max_failures = 1;
+  o.deadline = 1e6;
+  Fixture f(o, {1, 2, 3, 4});
+  f.coordinator.process_ended(1, 10.0);
+  f.coordinator.process_ended(2, 3700.0);
+  CHECK(f.coordinator.stop_reason() == StopReason::none);
+  f.coordinator.process_ended(3, 3800.0);
+  CHECK(f.coordinator.stop_reason() == StopReason::failures);
+  CHECK(f.coordinator.losses().size() == 3);
+  CHECK(f.recorder.warnings.back() ==
+        "2 workers were lost within an hour, and max_failures = 1: the run ends");
+}
+
 TEST_CASE("more losses than the budget, or the loss of everyone, end the run") {
   auto o = options();
   o.max_failures = 0;

@@ -10,6 +10,7 @@
 #include "tests/catch.h"
 
 using outerloop::net::PeerProcess;
+using outerloop::net::PeerProcesses;
 
 TEST_CASE("a process counts as ended once it is killed, before its parent has taken notice") {
   const std::string here = PeerProcess::here();
@@ -25,6 +26,23 @@ TEST_CASE("a process counts as ended once it is killed, before its parent has ta
   CHECK(peer.ended());
   REQUIRE(waitpid(child, nullptr, 0) == child);
   CHECK(peer.ended());
+}
+
+TEST_CASE("ranks whose processes have ended are told once, a second after it was seen") {
+  const std::string here = PeerProcess::here();
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0)
+    for (;;) pause();
+  const std::string other = here.substr(0, here.rfind(' ') + 1) + std::to_string(child);
+  PeerProcesses ranks({here, here, "x" + other, other});
+  CHECK(ranks.ended(0.0).empty());
+  REQUIRE(kill(child, SIGKILL) == 0);
+  REQUIRE(waitpid(child, nullptr, 0) == child);
+  CHECK(ranks.ended(10.0).empty());
+  CHECK(ranks.ended(10.5).empty());
+  CHECK(ranks.ended(11.0) == std::vector<int>{3});
+  CHECK(ranks.ended(20.0).empty());
 }
 
 TEST_CASE("a process of another host, or none, is not watched and never ends") {

@@ -188,6 +188,15 @@ void Job::kill(int number, bool with_message) {
   say(fmt::format("worker {} dies{}", number, with_message ? " with its message" : ""));
   worker.alive = false;
   if (with_message && worker.flying) *worker.flying = false;
+  // Half of them are on the coordinator's host: the end of their process is seen once their messages are
+  // there.
+  if (number % 2 == 0)
+    agenda_.at(agenda_.now() + scenario_.slowest_message, [this, number] {
+      const auto segment = coordinator_->segment();
+      coordinator_->process_ended(number, agenda_.now());
+      report_.rollbacks += coordinator_->segment() - segment;
+      ledger_->check();
+    });
   if (dice_.happens(scenario_.replaced))
     agenda_.at(agenda_.now() + dice_.uniform(0.0, 1.0), [this] {
       say(fmt::format("worker {} joins", next_worker_));

@@ -1,0 +1,151 @@
+// Workers that die, stand still and come back, and the budget of failures: real processes.
+#include <map>
+
+#include "tests/catch.h"
+#include "tests/cli/process.h"
+
+using namespace outerloop::tests;
+
+namespace {
+
+std::vector<std::string> job(const std::string& run, int ranks, const std::vector<std::string>& settings) {
+  std::vector<std::string> arguments = {OUTERLOOP_MPIRUN,     "-n",    std::to_string(ranks),
+                                        OUTERLOOP_EXECUTABLE, "train", "smoke",
+                                        "--run-dir",          run};
+  for (const auto& setting : settings) {
+    arguments.push_back("--set");
+    arguments.push_back(setting);
+  }
+  return arguments;
+}
+
+/// The process of that rank once the run has made three updates.
+pid_t training_rank(const std::string& run, int rank, Process& process) {
+  REQUIRE(comes_true(90.0, [&] { return lines_of_metrics(run) >= 3 || process.ended(); }));
+  const pid_t found = process_of_rank(run, rank);
+  REQUIRE(found > 0);
+  return found;
+}
+
+bool said(const TemporaryFolder& folder, const std::string& line, int times = 1) {
+  return occurrences(read_text(folder / "err"), line) >= times;
+}
+
+/// Gradients of each worker in all lines of metrics.jsonl; every line must have `batch`.
+std::map<std::string, std::int64_t> gradients_of(const std::string& run, std::int64_t batch) {
+  std::map<std::string, std::int64_t> sums;
+  std::istringstream text(read_text(run + "/metrics.jsonl"));
+  for (std::string line; std::getline(text, line);) {
+    const auto entry = nlohmann::json::parse(line);
+    if (entry.contains("event")) continue;
+    std::int64_t of_update = 0;
+    for (const auto& [worker, gradients] : entry.at("gradients_of").items()) {
+      sums[worker] += gradients.get<std::int64_t>();
+      of_update += gradients.get<std::int64_t>();
+    }
+    CHECK(of_update == batch);
+  }
+  return sums;
+}
+
+}  // namespace
+
+TEST_CASE("beyond max_failures the run ends with a checkpoint and the list of what died where") {
+  const TemporaryFolder folder;
+  const std::string run = folder / "run";
+  Process process(job(run, 4, {"updates=1000000", "max_failures=1", "deadline_seconds=600"}), folder / "out",
+                  folder / "err");
+  // No deadline is waited for: rank 0 sees the end of processes on its own host.
+  std::map<int, pid_t> killed;
+  for (const int rank : {2, 3}) {
+    killed[rank] = training_rank(run, rank, process);
+    REQUIRE(kill(killed[rank], rank == 2 ? SIGKILL : SIGSEGV) == 0);
+    REQUIRE(comes_true(10.0, [&] { return said(folder, "is lost: its process has ended", rank - 1); }));
+  }
+  REQUIRE(process.wait(100.0));
+  INFO(read_text(folder / "err"));
+  CHECK(said(folder, "2 workers were lost within an hour, and max_failures = 1: the run ends"));
+  const auto result = read_json(run + "/result.json");
+  CHECK(result.at("stop_reason") == "failures");
+  CHECK(result.at("workers_lost") == 2);
+  REQUIRE(result.at("lost").size() == 2);
+  for (const auto& loss : result.at("lost")) {
+    CHECK(killed.at(loss.at("worker")) == loss.at("process"));
+    CHECK_FALSE(loss.at("host").get<std::string>().empty());
+    CHECK(loss.at("reason") == "its process has ended");
+    const std::string line = "(process " + std::to_string(loss.at("process").get<int>()) + ") at update ";
+    CHECK(occurrences(read_text(folder / "out"), line) == 1);
+  }
+  // The last update is in a checkpoint, and the run goes on from there.
+  const auto updates = result.at("updates").get<std::int64_t>();
+  CHECK(run_alone("inspect " + run + "/checkpoints/latest --json " + (folder / "i.json")).exit_code == 0);
+  CHECK(read_json(folder / "i.json").at("update") == updates);
+  const std::string more = std::to_string(updates + 2);
+  CHECK(run_alone("train --resume --run-dir " + run + " --set updates=" + more).exit_code == 0);
+}
+
+TEST_CASE("the exit code of rank 0 is 1 where a run ends by its failures") {
+  const TemporaryFolder folder;
+  const std::string run = folder / "run", code = folder / "code";
+  // mpirun's own exit code says nothing where recovery is on: a shell around rank 0 notes that rank's.
+  auto arguments = job(run, 1, {"updates=1000000", "max_failures=0", "deadline_seconds=600"});
+  const std::vector<std::string> rank(arguments.begin() + 3, arguments.end());
+  arguments.insert(arguments.begin() + 3, {"sh", "-c", "\"$@\"; echo $? > " + code, "sh"});
+  arguments.insert(arguments.end(), {":", "-n", "1"});
+  arguments.insert(arguments.end(), rank.begin(), rank.end());
+  Process process(arguments, folder / "out", folder / "err");
+  REQUIRE(kill(training_rank(run, 1, process), SIGKILL) == 0);
+  REQUIRE(process.wait(100.0));
+  INFO(read_text(folder / "err"));
+  CHECK(read_text(code) == "1\n");
+  CHECK(read_json(run + "/result.json").at("stop_reason") == "failures");
+}
+
+TEST_CASE("a worker that stood still beyond its deadline comes back: it is refused, and ends") {
+  const TemporaryFolder folder;
+  const std::string run = folder / "run";
+  Process process(job(run, 3, {"updates=1000000", "seconds=12", "deadline_seconds=2", "batch=3"}),
+                  folder / "out", folder / "err");
+  const pid_t stopped = training_rank(run, 2, process);
+  REQUIRE(kill(stopped, SIGSTOP) == 0);
+  const bool lost = comes_true(30.0, [&] { return said(folder, "silent for 2 s"); });
+  const auto before = gradients_of(run, 3);
+  REQUIRE(kill(stopped, SIGCONT) == 0);
+  REQUIRE(lost);
+  // Its gradient, which may have lain in MPI's hands all the while, comes now: and it leaves.
+  CHECK(comes_true(20.0, [&] { return process_of_rank(run, 2) < 0; }));
+  REQUIRE(process.wait(100.0));
+  INFO(read_text(folder / "err"));
+  const auto after = gradients_of(run, 3);
+  CHECK(after.at("2") == before.at("2"));
+  CHECK(after.at("1") > before.at("1"));
+  const auto result = read_json(run + "/result.json");
+  CHECK(result.at("stop_reason") == "seconds");
+  CHECK(result.at("workers_lost") == 1);
+  CHECK(result.at("gradients") == 3 * result.at("updates").get<std::int64_t>());
+}
+
+TEST_CASE("a second worker dies while the run recovers from the first: the same bits all the same") {
+  const std::vector<std::string> settings = {"mode=deterministic", "batch=6", "checkpoint.every_updates=5",
+                                             "deadline_seconds=600",
+                                             kSanitized ? "updates=60" : "updates=120"};
+  const TemporaryFolder folder;
+  std::string line = "train smoke --run-dir " + (folder / "whole");
+  for (const auto& setting : settings) line += " --set " + setting;
+  REQUIRE(run_alone(line).exit_code == 0);
+  const std::string run = folder / "run";
+  Process process(job(run, 4, settings), folder / "out", folder / "err");
+  const pid_t first = training_rank(run, 1, process), second = process_of_rank(run, 3);
+  REQUIRE(second > 0);
+  REQUIRE(kill(first, SIGKILL) == 0);
+  // At the moment of the rollback, when streams are dealt out anew.
+  REQUIRE(comes_true(30.0, [&] { return said(folder, "back to the checkpoint of update"); }));
+  REQUIRE(kill(second, SIGKILL) == 0);
+  REQUIRE(process.wait(200.0));
+  INFO(read_text(folder / "err"));
+  CHECK(said(folder, "back to the checkpoint of update", 2));
+  const auto result = read_json(run + "/result.json"), whole = read_json(folder / "whole/result.json");
+  CHECK(result.at("stop_reason") == "updates");
+  CHECK(result.at("workers_lost") == 2);
+  CHECK(result.at("theta_sha256") == whole.at("theta_sha256"));
+}
