@@ -11,6 +11,7 @@ struct TrainOptions {
   std::string config;         ///< preset or file; empty: laptop
   std::string run_directory;  ///< empty: runs/<config>
   bool resume = false;
+  bool respawn = false;                ///< a new worker for each that is lost
   std::string init_theta;              ///< a rule.h5 to start from
   std::vector<std::string> overrides;  ///< key=value
   std::string json;                    ///< also write result.json here

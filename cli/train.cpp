@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/evaluation_setup.h"
 #include "cli/progress.h"
+#include "cli/replacement.h"
 #include "cli/signals.h"
 #include "cli/startup.h"
 #include "cli/version.h"
@@ -78,8 +79,12 @@ worker::StreamContext stream_context(const Workshop& workshop, const config::Set
 }
 
 worker::WorkerOptions worker_options(const net::MpiSession& mpi, const proto::Config& config) {
-  return {config.clip().gradient_norm(), mpi.host(), getpid(), config.deadline_seconds(),
-          config.mode() == proto::Config::deterministic};
+  return {config.clip().gradient_norm(),
+          mpi.host(),
+          getpid(),
+          config.deadline_seconds(),
+          config.mode() == proto::Config::deterministic,
+          net::PeerProcess::here()};
 }
 
 /// e.g. "3:00, about 350 updates"; the shorter of both limits decides.
@@ -330,13 +335,17 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
 
   std::vector<int> ranks(static_cast<std::size_t>(workers));
   std::iota(ranks.begin(), ranks.end(), mpi.size() == 1 ? 0 : 1);
-  Coordinator coordinator(coordinator_options(plan, workers), plan.start, ranks, run, clock.now());
+  auto coordinator_settings = coordinator_options(plan, workers);
+  coordinator_settings.replaces = options.respawn;
+  Coordinator coordinator(coordinator_settings, plan.start, ranks, run, clock.now());
   std::optional<Progress> progress(std::in_place);
   net::PeerProcesses processes(places);
+  std::optional<Replacements> replacements;
   const coordinator::LoopHooks hooks{signal_received, [&] {
                                        run.retry(clock.now());
                                        for (const int worker : processes.ended(clock.now()))
                                          coordinator.process_ended(worker, clock.now());
+                                       if (replacements) replacements->replace(coordinator, clock.now());
                                        watchdog.watch("its own computing");
                                        progress->show(progress_line(coordinator, run, config, clock.now()));
                                      }};
@@ -349,6 +358,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   }
   net::MpiTransport mpi_transport(mpi);
   net::WatchedTransport transport(mpi_transport, watchdog, "the workers");
+  if (options.respawn) replacements.emplace(mpi_transport, watchdog, processes, run, plan);
   coordinator::serve(transport, clock, coordinator, hooks);
   progress.reset();
   watchdog.watch("the file system to take the last checkpoint");
@@ -401,6 +411,17 @@ int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Setting
   return 0;
 }
 
+/// A process that rank 0 has started in a lost worker's place.
+int replace_worker(net::MpiSession& mpi, net::Watchdog& watchdog) {
+  watchdog.watch("rank 0 to say what is to be done");
+  const Briefing briefing = receive_briefing(mpi);
+  watchdog.set_deadline(briefing.plan.settings.config.watchdog_seconds());
+  watchdog.watch("datasets and engine to open");
+  const Workshop workshop = open_workshop(mpi, briefing.plan, true);
+  check_same_datasets(briefing.plan, workshop.dataset_sha256);
+  return compute(mpi, watchdog, briefing.plan.settings, workshop, net::PeerProcess(briefing.coordinator));
+}
+
 }  // namespace
 
 int train(int argc, char** argv, const TrainOptions& options) {
@@ -409,6 +430,13 @@ int train(int argc, char** argv, const TrainOptions& options) {
   net::Watchdog watchdog(net::this_rank(), kStartSeconds, end_job);
   watchdog.watch("all ranks to start");
   net::MpiSession mpi(&argc, &argv);
+  if (mpi.spawned()) {
+    mpi.abandon();  // finalising would wait for the lost
+    return replace_worker(mpi, watchdog);
+  }
+  if (options.respawn && mpi.size() == 1)
+    throw InputError(
+        "--respawn: one process has no workers to lose; start the run with scripts/mpirun -n 2 or more");
   const bool computes = mpi.rank() > 0 || mpi.size() == 1;
 
   // 2. Rank 0 reads configuration and checkpoint; all ranks agree.

@@ -134,6 +134,8 @@ std::vector<Answer> Coordinator::handle(int from, const std::string& bytes, doub
 void Coordinator::on_hello(int from, Member& member, const proto::Hello& hello, double now) {
   member.host = hello.host();
   member.pid = hello.pid();
+  member.process = hello.process();
+  expected_.erase(from);
   auto& rule = learner_.rule();
   if (rule.engine.empty()) {
     rule.engine = hello.engine();
@@ -143,11 +145,14 @@ void Coordinator::on_hello(int from, Member& member, const proto::Hello& hello, 
     return lose(from, "it is of another version of the program; start all ranks with the same one", now);
   const bool same = rule.engine == hello.engine() && rule.instruction_set == hello.instruction_set();
   if (options_.deterministic && !same)
-    lose(from,
-         fmt::format("it computes with {} ({}), the others with {} ({}), and mode = deterministic needs the "
-                     "same bits everywhere; set engine.instruction_set to what all hosts have",
-                     hello.engine(), hello.instruction_set(), rule.engine, rule.instruction_set),
-         now);
+    return lose(
+        from,
+        fmt::format("it computes with {} ({}), the others with {} ({}), and mode = deterministic needs the "
+                    "same bits everywhere; set engine.instruction_set to what all hosts have",
+                    hello.engine(), hello.instruction_set(), rule.engine, rule.instruction_set),
+        now);
+  if (membership_.busy().empty() && !stopping())
+    membership_.deal(collection_.states());  // all others are lost
   else if (!options_.deterministic)
     membership_.even_out();
 }
@@ -313,7 +318,8 @@ void Coordinator::lose(int worker, const std::string& why, double now) {
     observer_.on_warning(
         fmt::format("{} workers were lost within an hour, and max_failures = {}: the run ends", recent,
                     options_.max_failures));
-  if (recent > options_.max_failures || membership_.active() == 0) request_stop(StopReason::failures);
+  if (recent > options_.max_failures) request_stop(StopReason::failures);
+  if (!options_.replaces) stop_without_workers();
   finish_collection();
 }
 
@@ -351,7 +357,29 @@ void Coordinator::tick(double now) {
   now_ = now;
   for (const int worker : membership_.silent(now, options_.deadline))
     lose(worker, fmt::format("silent for {:.0f} s", options_.deadline), now);
+  for (auto it = expected_.begin(); it != expected_.end();) {
+    if (now - it->second <= options_.deadline) {
+      ++it;
+      continue;
+    }
+    observer_.on_warning(
+        fmt::format("worker {}, started in a lost one's place, has not said hello for {:.0f} s", it->first,
+                    options_.deadline));
+    it = expected_.erase(it);
+    stop_without_workers();
+  }
   if (options_.seconds > 0.0 && seconds(now) >= options_.seconds) request_stop(StopReason::seconds);
+}
+
+void Coordinator::stop_without_workers() {
+  if (membership_.active() == 0 && expected_.empty()) request_stop(StopReason::failures);
+}
+
+void Coordinator::expect(int worker, double now) { expected_[worker] = now; }
+
+void Coordinator::no_replacement() {
+  options_.replaces = false;
+  stop_without_workers();
 }
 
 void Coordinator::process_ended(int worker, double now) {

@@ -37,6 +37,8 @@ struct CoordinatorOptions {
   std::int64_t checkpoint_every = 0;  ///< updates; 0: only at the end
   std::int64_t max_failures = 16;     ///< per hour
   double deadline = 300.0;            ///< seconds of silence after which a worker counts as lost
+  /// The caller replaces lost workers, by expect(): without any the run goes on as long as one is expected.
+  bool replaces = false;
   EvaluationOptions evaluation;
   std::optional<BestRule> best;  ///< of what this run has evaluated before
   Profiler* profiler = nullptr;  ///< outlives the coordinator
@@ -96,6 +98,11 @@ class Coordinator {
   /// farewell, it is lost, without waiting for its deadline.
   void process_ended(int worker, double now);
 
+  /// A worker of this number has been started in a lost one's place, and will say hello before its deadline.
+  void expect(int worker, double now);
+  /// None could be started.
+  void no_replacement();
+
   /// Every worker is told to stop with its next answer; in deterministic mode only after each has said where
   /// its streams stood at the present θ, and at a limit of updates or seconds only after the last θ has been
   /// evaluated. Any other reason abandons what is being evaluated.
@@ -149,6 +156,7 @@ class Coordinator {
   void settle_stop();
   void lose(int worker, const std::string& why, double now);
   void roll_back(double now);
+  void stop_without_workers();
   void deal_anew(const std::vector<store::StreamState>& states);
   Answer answer(int to, Member& member);
   void add_piece(const EvaluationPiece& piece, Member& member, proto::CoordinatorMessage& message,
@@ -174,6 +182,7 @@ class Coordinator {
   Learner::Mark mark_;  ///< the last checkpoint, for a rollback
   std::vector<double> failure_times_;
   std::vector<Loss> losses_;
+  std::map<int, double> expected_;             ///< workers that have not said hello yet, since when
   StopReason wanted_stop_ = StopReason::none;  ///< waits for streams or evaluations
   StopReason stop_reason_ = StopReason::none;
 };

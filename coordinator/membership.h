@@ -14,6 +14,7 @@ namespace outerloop::coordinator {
 struct Member {
   std::string host;
   std::int64_t pid = 0;
+  std::string process;      ///< where those on its host can watch it by
   double last_heard = 0.0;  ///< seconds on the coordinator's clock
   bool lost = false;
   bool farewell = false;                      ///< has left in good order

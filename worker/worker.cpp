@@ -50,6 +50,7 @@ net::Frame Worker::hello() const {
   hello.set_protocol(coordinator::kProtocol);
   hello.set_host(options_.host);
   hello.set_pid(options_.pid);
+  hello.set_process(options_.process);
   hello.set_engine(context_.engine.description());
   hello.set_instruction_set(context_.engine.instruction_set());
   return frame(std::move(message), {});

@@ -19,6 +19,7 @@ struct WorkerOptions {
   std::int64_t pid = 0;
   double deadline = 300.0;     ///< seconds without an answer after which the coordinator counts as dead
   bool deterministic = false;  ///< one truncation of every stream with each θ, then wait for the next
+  std::string process{};       ///< net::PeerProcess::here()
 };
 
 class Worker {

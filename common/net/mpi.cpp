@@ -62,6 +62,9 @@ MpiSession::MpiSession(int* argc, char*** argv) : initialized_(launched()) {
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
   check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
+  MPI_Comm parent = MPI_COMM_NULL;
+  check(MPI_Comm_get_parent(&parent), "MPI_Comm_get_parent");
+  spawned_ = parent != MPI_COMM_NULL;
   MPI_Comm node = MPI_COMM_NULL;
   check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node),
         "MPI_Comm_split_type");
@@ -158,8 +161,42 @@ struct MpiTransport::Transfer {
   }
 };
 
+/// How a number is reached.
+struct MpiTransport::Peer {
+  int number = 0;
+  MPI_Comm communicator = MPI_COMM_WORLD;
+  int rank = 0;
+};
+
 MpiTransport::MpiTransport(const MpiSession& session) : session_(session) {
   OUTERLOOP_CHECK(MpiSession::launched(), "a transport without MPI");
+  if (!session.spawned()) return;
+  auto parent = std::make_unique<Peer>();
+  check(MPI_Comm_get_parent(&parent->communicator), "MPI_Comm_get_parent");
+  MPI_Comm_set_errhandler(parent->communicator, MPI_ERRORS_RETURN);
+  spawned_.push_back(std::move(parent));
+}
+
+int MpiTransport::spawn(const std::string& program, const std::vector<std::string>& arguments) {
+  std::vector<std::string> words = arguments;
+  std::vector<char*> line;
+  for (auto& word : words) line.push_back(word.data());
+  line.push_back(nullptr);
+  auto peer = std::make_unique<Peer>();
+  peer->number = size() + static_cast<int>(spawned_.size());
+  MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
+  check(MPI_Comm_spawn(program.c_str(), line.data(), 1, MPI_INFO_NULL, 0, MPI_COMM_SELF, &peer->communicator,
+                       MPI_ERRCODES_IGNORE),
+        "MPI_Comm_spawn");
+  MPI_Comm_set_errhandler(peer->communicator, MPI_ERRORS_RETURN);
+  spawned_.push_back(std::move(peer));
+  return spawned_.back()->number;
+}
+
+const MpiTransport::Peer& MpiTransport::peer(int number) const {
+  for (const auto& peer : spawned_)
+    if (peer->number == number) return *peer;
+  throw Error("no process of number " + std::to_string(number));
 }
 
 // Requests to ranks that died never complete: MPI still owns their buffers, so they are left behind for good.
@@ -174,8 +211,10 @@ void MpiTransport::send(int to, const Frame& frame) {
   sending->peer = to;
   sending->bytes = spare(frame.floats.size() * sizeof(float));
   encode(frame, sending->bytes);
-  check(MPI_Isend(sending->bytes.data(), checked_count(sending->bytes.size()), MPI_BYTE, to, kTag,
-                  MPI_COMM_WORLD, &sending->request),
+  const bool in_world = !session_.spawned() && to < size();
+  const Peer receiver = in_world ? Peer{to, MPI_COMM_WORLD, to} : peer(to);
+  check(MPI_Isend(sending->bytes.data(), checked_count(sending->bytes.size()), MPI_BYTE, receiver.rank, kTag,
+                  receiver.communicator, &sending->request),
         "MPI_Isend");
   sending_[to].push_back(std::move(sending));
   progress();
@@ -207,17 +246,22 @@ std::string MpiTransport::spare(std::size_t size) {
   return bytes;
 }
 
-/// Begins to receive the next frame that has been announced, if there is one.
+/// Begins to receive the next frames that have been announced.
 void MpiTransport::accept() {
+  if (!session_.spawned()) accept_from({-1, MPI_COMM_WORLD, MPI_ANY_SOURCE});
+  for (const auto& peer : spawned_) accept_from(*peer);
+}
+
+void MpiTransport::accept_from(const Peer& peer) {
   int announced = 0;
   MPI_Status status;
   MPI_Message message = MPI_MESSAGE_NULL;
-  check(MPI_Improbe(MPI_ANY_SOURCE, kTag, MPI_COMM_WORLD, &announced, &message, &status), "MPI_Improbe");
+  check(MPI_Improbe(peer.rank, kTag, peer.communicator, &announced, &message, &status), "MPI_Improbe");
   if (!announced) return;
   int length = 0;
   check(MPI_Get_count(&status, MPI_BYTE, &length), "MPI_Get_count");
   auto receiving = std::make_unique<Transfer>();
-  receiving->peer = status.MPI_SOURCE;
+  receiving->peer = peer.number < 0 ? status.MPI_SOURCE : peer.number;
   receiving->bytes = spare(static_cast<std::size_t>(length));
   receiving->bytes.resize(static_cast<std::size_t>(length));
   check(MPI_Imrecv(receiving->bytes.data(), length, MPI_BYTE, &message, &receiving->request), "MPI_Imrecv");

@@ -28,6 +28,8 @@ class MpiSession {
   int local_size() const { return local_size_; }
   std::string host() const;
   static std::string library_version();
+  /// Whether another process of the job started this one (MpiTransport::spawn); its ranks are its own then.
+  bool spawned() const { return spawned_; }
 
   /// Start-up: every rank gets rank 0's text. Waits for all ranks.
   std::string broadcast(const std::string& text) const;
@@ -51,9 +53,11 @@ class MpiSession {
   int local_size_ = 1;
   bool abandoned_ = false;
   bool initialized_ = false;
+  bool spawned_ = false;
 };
 
-/// Frames over MPI_COMM_WORLD. Needs a session that a launcher started.
+/// Frames over MPI_COMM_WORLD, and to processes that were spawned. In such a process number 0 is the one that
+/// started it. Needs a session that a launcher started.
 class MpiTransport : public Transport {
  public:
   explicit MpiTransport(const MpiSession& session);
@@ -65,8 +69,15 @@ class MpiTransport : public Transport {
   bool flush(double timeout) override;
   void recycle(std::string bytes) override;
 
+  /// Starts `program` as one more process of this job and returns its number, from size() on. Waits until it
+  /// has begun MPI. Throws Error where MPI cannot.
+  int spawn(const std::string& program, const std::vector<std::string>& arguments);
+
  private:
   struct Transfer;
+  struct Peer;
+  const Peer& peer(int number) const;
+  void accept_from(const Peer& peer);
   using Transfers = std::list<std::unique_ptr<Transfer>>;
   void progress();
   void accept();
@@ -74,9 +85,10 @@ class MpiTransport : public Transport {
   std::optional<Received> poll();
 
   const MpiSession& session_;
-  std::map<int, Transfers> sending_;  ///< by receiver, in the order of their beginning
-  Transfers receiving_;               ///< likewise
-  std::vector<std::string> spare_;    ///< memory for frames to come
+  std::vector<std::unique_ptr<Peer>> spawned_;  ///< with a communicator of their own
+  std::map<int, Transfers> sending_;            ///< by receiver, in the order of their beginning
+  Transfers receiving_;                         ///< likewise
+  std::vector<std::string> spare_;              ///< memory for frames to come
 };
 
 }  // namespace outerloop::net

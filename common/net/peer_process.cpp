@@ -44,10 +44,13 @@ bool PeerProcess::ended() const {
 }
 
 PeerProcesses::PeerProcesses(const std::vector<std::string>& places) {
-  for (std::size_t rank = 1; rank < places.size(); ++rank) {
-    watched_.emplace_back(static_cast<int>(rank), places[rank]);
-    if (!watched_.back().process.watched()) watched_.pop_back();
-  }
+  for (std::size_t rank = 1; rank < places.size(); ++rank) watch(static_cast<int>(rank), places[rank]);
+}
+
+void PeerProcesses::watch(int rank, const std::string& where) {
+  if (!known_.insert(rank).second) return;
+  watched_.emplace_back(rank, where);
+  if (!watched_.back().process.watched()) watched_.pop_back();
 }
 
 std::vector<int> PeerProcesses::ended(double now) {

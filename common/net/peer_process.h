@@ -3,6 +3,7 @@
 // kernel gives of it (Linux's pidfd_open), which no later process of the same number can be mistaken for.
 #include <list>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,9 @@ class PeerProcesses {
   /// `places` has every rank's here(), by rank. Rank 0, which watches, is left out.
   explicit PeerProcesses(const std::vector<std::string>& places);
 
+  /// Also watches the process `where`, of number `rank`, unless that one is known already.
+  void watch(int rank, const std::string& where);
+
   /// Ranks whose processes have been seen as ended for a second, each told once: what they had sent before
   /// has been received by now, where messages are received all the time. `now` in seconds.
   std::vector<int> ended(double now);
@@ -47,6 +51,7 @@ class PeerProcesses {
     std::optional<double> ended_at;
   };
   std::list<Watched> watched_;
+  std::set<int> known_;
 };
 
 }  // namespace outerloop::net

@@ -125,6 +125,45 @@ TEST_CASE("a worker that stood still beyond its deadline comes back: it is refus
   CHECK(result.at("gradients") == 3 * result.at("updates").get<std::int64_t>());
 }
 
+TEST_CASE("with --respawn a lost worker is replaced within ten seconds, also where it was the only one") {
+  const std::vector<std::string> settings = {"mode=deterministic", "batch=6", "checkpoint.every_updates=5",
+                                             "deadline_seconds=600",
+                                             kSanitized ? "updates=60" : "updates=120"};
+  const TemporaryFolder folder;
+  std::string line = "train smoke --run-dir " + (folder / "whole");
+  for (const auto& setting : settings) line += " --set " + setting;
+  REQUIRE(run_alone(line).exit_code == 0);
+  const auto whole = read_json(folder / "whole/result.json");
+  for (const int ranks : {2, 3}) {
+    const std::string run = folder / std::to_string(ranks), err = folder / (std::to_string(ranks) + ".err");
+    auto arguments = job(run, ranks, settings);
+    arguments.emplace_back("--respawn");
+    Process process(arguments, folder / "out", err);
+    REQUIRE(kill(training_rank(run, 1, process), SIGKILL) == 0);
+    const double killed = seconds_now();
+    const std::string number = std::to_string(ranks);
+    // It works once an update has a gradient of its own.
+    const std::string share = "\"" + number + "\":";
+    REQUIRE(comes_true(100.0, [&] {
+      return process.ended() || read_text(run + "/metrics.jsonl").find(share) != std::string::npos;
+    }));
+    const double replaced = seconds_now() - killed;
+    REQUIRE(process.wait(200.0));
+    INFO(read_text(err));
+    CHECK(replaced < (kSanitized ? 40.0 : 10.0));
+    CHECK(occurrences(read_text(err), "worker " + number + " is started in the place of worker 1") == 1);
+    const auto result = read_json(run + "/result.json");
+    CHECK(result.at("stop_reason") == "updates");
+    CHECK(result.at("workers_lost") == 1);
+    CHECK(result.at("workers").at(number).at("gradients") > 0);
+    CHECK(result.at("theta_sha256") == whole.at("theta_sha256"));
+  }
+  const auto alone = run_alone("train smoke --respawn --run-dir " + (folder / "alone"));
+  CHECK(alone.exit_code == 2);
+  CHECK(occurrences(alone.err, "--respawn: one process has no workers to lose") == 1);
+  CHECK_FALSE(std::filesystem::exists(folder / "alone"));
+}
+
 TEST_CASE("a second worker dies while the run recovers from the first: the same bits all the same") {
   const std::vector<std::string> settings = {"mode=deterministic", "batch=6", "checkpoint.every_updates=5",
                                              "deadline_seconds=600",

@@ -406,6 +406,34 @@ TEST_CASE("losses count for an hour: those before it leave room for others") {
         "2 workers were lost within an hour, and max_failures = 1: the run ends");
 }
 
+TEST_CASE(
+    "where lost workers are replaced, the run outlasts the loss of everyone, as long as one is expected") {
+  auto o = options();
+  o.replaces = true;
+  o.deadline = 10.0;
+  Fixture f(o, {1});
+  f.one(1, hello());
+  f.coordinator.process_ended(1, 1.0);
+  CHECK(f.coordinator.stop_reason() == StopReason::none);
+  f.coordinator.expect(2, 1.0);
+  const auto answer = read(f.one(2, hello()));
+  CHECK(answer.assign_size() == static_cast<int>(o.streams));
+  for (const auto& stream : answer.assign()) CHECK(stream.task() == 1);  // each begins its next task
+  f.coordinator.process_ended(2, 2.0);
+  f.coordinator.expect(3, 2.0);
+  f.coordinator.tick(11.0);
+  CHECK(f.coordinator.stop_reason() == StopReason::none);
+  f.coordinator.tick(13.0);  // it does not come
+  CHECK(f.coordinator.stop_reason() == StopReason::failures);
+
+  Fixture none(o, {1});
+  none.one(1, hello());
+  none.coordinator.process_ended(1, 1.0);
+  none.coordinator.no_replacement();
+  CHECK(none.coordinator.stop_reason() == StopReason::failures);
+  CHECK(none.coordinator.finished());
+}
+
 TEST_CASE("more losses than the budget, or the loss of everyone, end the run") {
   auto o = options();
   o.max_failures = 0;

@@ -42,7 +42,9 @@ TEST_CASE("ranks whose processes have ended are told once, a second after it was
   CHECK(ranks.ended(10.0).empty());
   CHECK(ranks.ended(10.5).empty());
   CHECK(ranks.ended(11.0) == std::vector<int>{3});
+  ranks.watch(3, other);  // known already
   CHECK(ranks.ended(20.0).empty());
+  CHECK(ranks.ended(22.0).empty());
 }
 
 TEST_CASE("a process of another host, or none, is not watched and never ends") {
