@@ -92,6 +92,7 @@ void Learner::apply(const std::vector<double>& mean, const std::vector<GradientN
 
 /// Before the running means go into the history: a resumed run takes them from there.
 void Learner::watch(UpdateRecord& record) {
+  if (!smooth_.known()) return;  // updates without one good gradient say nothing of θ
   const double smooth = smooth_.mean();
   const auto& theta = state_.rule.theta;
   const bool finite = rule::all_finite(theta);

@@ -37,6 +37,19 @@ void SmoothedObjective::return_to(const History& history, std::int64_t update) {
   }
 }
 
+std::size_t SmoothedObjective::first_known(const History& history) {
+  const auto all = history.find(kColumn);
+  std::size_t first = all == history.end() ? 0 : all->second.size();
+  const std::string prefix = kColumn + ".";
+  for (const auto& [name, column] : history) {
+    if (name.compare(0, prefix.size(), prefix) != 0) continue;
+    const auto seen =
+        std::find_if(column.begin(), column.end(), [](double mean) { return !std::isnan(mean); });
+    first = std::min(first, static_cast<std::size_t>(seen - column.begin()));
+  }
+  return first;
+}
+
 void SmoothedObjective::count_into(std::map<std::string, std::int64_t>& counters) const {
   for (const auto& [dataset, mean] : of_dataset_) counters[kCounter + dataset] = mean.count;
 }

@@ -24,6 +24,12 @@ class SmoothedObjective {
   /// Mean over the datasets seen so far, each counted alike; 0 before the first.
   double mean() const;
 
+  /// Whether a dataset has been seen.
+  bool known() const { return !of_dataset_.empty(); }
+
+  /// The first row of these columns at which a dataset had been seen; their length where there is none.
+  static std::size_t first_known(const History& history);
+
   /// The means are again what they were after `update`, one of the column "update"; their weights stay.
   void return_to(const History& history, std::int64_t update);
 

@@ -4,13 +4,15 @@
 #include <cmath>
 #include <limits>
 
+#include "coordinator/smoothed_objective.h"
+
 namespace outerloop::coordinator {
 
 StepBack::StepBack(const StepBackOptions& options, const store::Checkpoint& start)
     : options_(options), safe_(start.safe_point), lowest_(std::numeric_limits<double>::infinity()) {
   const auto updates = start.history.find("update"), smooth = start.history.find("meta_objective_smooth");
   if (updates == start.history.end() || smooth == start.history.end()) return;
-  for (std::size_t i = 0; i < smooth->second.size(); ++i)
+  for (std::size_t i = SmoothedObjective::first_known(start.history); i < smooth->second.size(); ++i)
     if (updates->second[i] >= static_cast<double>(options_.every_updates))
       lowest_ = std::min(lowest_, smooth->second[i]);
 }

@@ -91,6 +91,20 @@ TEST_CASE("a run that diverges steps back to where it was good, with half the le
   CHECK(learner.count(coordinator::kStepsBack) == 2);
 }
 
+TEST_CASE("updates before the first good gradient are neither safe nor low") {
+  StepBackOptions options = step_back_options();
+  options.every_updates = 1;
+  Learner learner(adam_options(), 0.9, options, beginning());
+  UpdateRecord nothing;
+  for (int i = 0; i < 3; ++i) learner.apply({0.0, 0.0}, {}, nothing);
+  Learner resumed(adam_options(), 0.9, options, learner.snapshot());
+  for (Learner* each : {&learner, &resumed}) {
+    CHECK_FALSE(apply(*each, 12.0).stepped_back_to);
+    CHECK_FALSE(apply(*each, 12.0).stepped_back_to);
+    CHECK(apply(*each, 40.0).stepped_back_to.value_or(0) == 5);
+  }
+}
+
 TEST_CASE("a θ that is not finite is stepped back from at once") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   Learner learner(adam_options(), 0.9, step_back_options(), beginning());

@@ -28,6 +28,9 @@ PlainStepBack::PlainStepBack(const coordinator::StepBackOptions& options, const 
   if (const auto found = start.history.find("meta_objective_smooth"); found != start.history.end())
     smooth_ = found->second;
   if (!smooth_.empty()) mean_ = smooth_.back();
+  if (const auto found = start.history.find("meta_objective_smooth.toy"); found != start.history.end())
+    for (std::size_t i = found->second.size(); i-- > 0;)
+      if (!std::isnan(found->second[i])) first_ = static_cast<std::int64_t>(i) + 1;
 }
 
 double PlainStepBack::factor() const {
@@ -40,9 +43,14 @@ void PlainStepBack::add(double meta_objective) {
 }
 
 std::optional<store::SafePoint> PlainStepBack::after(const store::SafePoint& now) {
+  if (count_ == 0) {
+    smooth_.push_back(mean_);
+    return std::nullopt;
+  }
+  if (first_ == 0) first_ = now.update;
   const auto every = options_.every_updates;
   double lowest = std::numeric_limits<double>::infinity();
-  for (std::int64_t update = every; update < now.update; ++update)
+  for (std::int64_t update = std::max(every, first_); update < now.update; ++update)
     lowest = std::min(lowest, smooth_.at(static_cast<std::size_t>(update) - 1));
   const bool sound = finite(now.theta);
   const bool high = mean_ > (1.0 + options_.tolerance) * lowest;

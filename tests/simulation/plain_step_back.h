@@ -29,6 +29,7 @@ class PlainStepBack {
   std::vector<double> smooth_;  ///< the running mean after each update, from the first on
   double mean_ = 0.0;
   std::int64_t count_ = 0;  ///< gradients in it
+  std::int64_t first_ = 0;  ///< update that brought the first gradient; 0: none has
   std::int64_t steps_ = 0;
   std::optional<store::SafePoint> safe_;
 };
