@@ -7,6 +7,7 @@
 #include "cli/bench.h"
 #include "cli/commands.h"
 #include "cli/data.h"
+#include "cli/doctor.h"
 #include "cli/export.h"
 #include "cli/figure.h"
 #include "cli/inspect.h"
@@ -95,6 +96,7 @@ int main(int argc, char** argv) {
   BenchOptions bench_options;
   DataOptions data_options;
   ExportOptions export_options;
+  DoctorOptions doctor_options;
   std::vector<std::string> inspect_files;
   std::string inspect_json, plot_input, plot_out = "figures";
   const auto* train_command = add_train(app, train_options);
@@ -112,6 +114,11 @@ int main(int argc, char** argv) {
   plot_command->add_option("--out", plot_out, "folder for the figures")->capture_default_str();
   auto* bench_command = add_bench(app, bench_options);
   auto* data_command = add_data(app, data_options);
+  auto* doctor_command =
+      app.add_subcommand("doctor", "Says what is right and wrong for a run on this machine.");
+  doctor_command->add_option("--dir", doctor_options.folder, "where run directories would be")
+      ->capture_default_str();
+  doctor_command->add_option("--json", doctor_options.json, "write what is printed to this file as JSON");
   auto commands = app.get_subcommands({});
   for (auto* group : {bench_command, data_command})
     for (auto* below : group->get_subcommands({})) commands.push_back(below);
@@ -138,6 +145,7 @@ int main(int argc, char** argv) {
     if (plot_command->parsed()) return plot(plot_input, plot_out);
     if (bench_command->parsed()) return bench(*bench_command, bench_options);
     if (data_command->parsed()) return data(*data_command, data_options);
+    if (doctor_command->parsed()) return doctor(doctor_options);
   } catch (const outerloop::Error& error) {
     if (error.what()[0] != '\0') std::fprintf(stderr, "outerloop: %s\n", error.what());
     return error.exit_code();
