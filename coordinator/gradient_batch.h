@@ -23,7 +23,7 @@ struct BatchSummary {
   double gradient_cosine = 0.0;
   double staleness_mean = 0.0;  ///< updates by which θ had moved on
   std::int64_t staleness_max = 0;
-  std::map<std::int64_t, std::int64_t> gradients_by_staleness;
+  std::map<std::int64_t, std::int64_t> gradients_by_staleness{};
   std::int64_t unique_workers = 0;
   std::map<std::string, double> meta_objective_of;  ///< by dataset
   std::map<std::string, double> gradient_norm_of;   ///< by dataset: mean of the norms before any clipping

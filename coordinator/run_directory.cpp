@@ -10,7 +10,9 @@
 #include <fstream>
 #include <sstream>
 
+#include "common/config/settings.h"
 #include "common/rule/error.h"
+#include "coordinator/filters.h"
 
 namespace outerloop::coordinator {
 namespace {
@@ -77,7 +79,10 @@ RunDirectory::RunDirectory(std::string path, std::int64_t keep, std::int64_t log
       keep_(keep),
       log_every_(log_every),
       checkpoints_(path_ + "/checkpoints"),
-      metrics_(path_ + "/metrics.jsonl", start_update) {}
+      metrics_(path_ + "/metrics.jsonl", start_update),
+      events_(path_, start_update) {
+  events_.text(start_update, "config", read_config(path_));
+}
 
 bool RunDirectory::read_latest(const std::string& path, store::Checkpoint& checkpoint,
                                std::vector<std::string>& passed_over) {
@@ -112,6 +117,8 @@ void RunDirectory::write_result(const nlohmann::json& result) const {
 
 void RunDirectory::on_update(const UpdateRecord& record) {
   newest_ = record;
+  for (const auto& [staleness, gradients] : record.batch.gradients_by_staleness)
+    staleness_[staleness] += gradients;
   if (record.update % log_every_ != 0 && !record.stepped_back_to) return;
   const BatchSummary& batch = record.batch;
   nlohmann::json line = {{"update", record.update},
@@ -139,6 +146,7 @@ void RunDirectory::on_update(const UpdateRecord& record) {
 void RunDirectory::write_metrics(const nlohmann::json& line) {
   try {
     metrics_.write(line);
+    events_.scalars(line);
     metrics_failed_ = false;
   } catch (const Error& error) {
     if (!metrics_failed_)
@@ -175,6 +183,7 @@ std::string RunDirectory::write_unwritten() {
   try {
     theta_sha256_ = checkpoints_.write(checkpoint, keep_);
     store::write_rule(path_ + "/rule.h5", checkpoint.rule);
+    write_histograms(checkpoint);
     write_metrics({{"event", "checkpoint"},
                    {"update", checkpoint.rule.update},
                    {"seconds", checkpoint.seconds},
@@ -184,6 +193,25 @@ std::string RunDirectory::write_unwritten() {
   }
   unwritten_.reset();
   return "";
+}
+
+void RunDirectory::write_histograms(const store::Checkpoint& checkpoint) {
+  const auto& rule = checkpoint.rule;
+  try {
+    events_.tensors(rule.update, "theta", rule.layout, rule.theta);
+    events_.counts(rule.update, "staleness", staleness_);
+    staleness_.clear();
+    const auto settings = config::settings_from_text(read_config(path_), path_, {});
+    for (const auto& stream : checkpoint.streams)
+      if (const auto picture = filters_of(stream, settings)) {
+        events_.picture(rule.update, "filters", picture->height, picture->width, picture->pixels);
+        break;  // one base model tells enough
+      }
+  } catch (const Error& error) {
+    if (!metrics_failed_)
+      on_warning(fmt::format("what TensorBoard shows is not written, training goes on: {}", error.what()));
+    metrics_failed_ = true;
+  }
 }
 
 void RunDirectory::on_evaluation(const EvaluationRecord& record) {
@@ -219,6 +247,7 @@ void RunDirectory::write_best() {
 void RunDirectory::on_rollback(std::int64_t update) {
   try {
     metrics_ = store::MetricsLog(path_ + "/metrics.jsonl", update);
+    events_.restart(update);
   } catch (const Error& error) {
     on_warning(fmt::format("metrics beyond update {} are not cut: {}", update, error.what()));
   }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/store/events.h"
 #include "common/store/files.h"
 #include "common/store/metrics.h"
 #include "coordinator/coordinator.h"
@@ -64,6 +65,8 @@ class RunDirectory : public Observer {
  private:
   /// A disk that refuses is warned of once: training goes on.
   void write_metrics(const nlohmann::json& line);
+  /// θ, the staleness since the checkpoint before, and what the streams' base models see, for TensorBoard.
+  void write_histograms(const store::Checkpoint& checkpoint);
   /// Returns why the disk refuses, or nothing.
   std::string write_unwritten();
   void write_best();
@@ -73,6 +76,8 @@ class RunDirectory : public Observer {
   std::int64_t log_every_;
   store::CheckpointFolder checkpoints_;
   store::MetricsLog metrics_;
+  store::EventLog events_;
+  std::map<std::int64_t, std::int64_t> staleness_;  ///< gradients by it, since the checkpoint before
   UpdateRecord newest_;
   std::string theta_sha256_;
   std::optional<store::Checkpoint> unwritten_;  ///< the newest, where the disk has refused it
