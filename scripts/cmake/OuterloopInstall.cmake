@@ -12,6 +12,10 @@ foreach(room common coordinator worker)
 endforeach()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/configs ${PROJECT_SOURCE_DIR}/rules
         DESTINATION ${CMAKE_INSTALL_DATADIR}/outerloop)
+install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/mpirun DESTINATION ${CMAKE_INSTALL_DATADIR}/outerloop/scripts)
+install(FILES ${PROJECT_SOURCE_DIR}/scripts/lib.sh DESTINATION ${CMAKE_INSTALL_DATADIR}/outerloop/scripts)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/scripts/slurm DESTINATION ${CMAKE_INSTALL_DATADIR}/outerloop/scripts
+        USE_SOURCE_PERMISSIONS)
 
 set(package_directory ${CMAKE_INSTALL_LIBDIR}/cmake/outerloop)
 install(EXPORT outerloop-targets NAMESPACE outerloop:: DESTINATION ${package_directory})

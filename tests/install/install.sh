@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# What `cmake --install` leaves: a program that finds its presets, a package that another project builds with, a man
+# page for every command, completion. Arguments: sources, build folder, cmake.
+set -euo pipefail
+sources=$1
+build=$2
+cmake=$3
+fail() {
+  echo "FAILED: $*"
+  exit 1
+}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+prefix=$folder/prefix
+"$cmake" --install "$build" --prefix "$prefix" >"$folder/install.log" || fail "$(tail -n 5 "$folder/install.log")"
+# Away from the sources, so that nothing of them is found by accident.
+cd "$folder"
+
+echo "1. the installed program"
+"$prefix/bin/outerloop" train smoke --set updates=2 --run-dir run >/dev/null || fail "it does not train"
+"$prefix/bin/outerloop" inspect run/rule.h5 >inspected && grep -q neuron_local inspected || fail "it does not inspect"
+"$prefix/share/outerloop/scripts/mpirun" -n 2 "$prefix/bin/outerloop" train smoke --set updates=2 --run-dir two \
+  >/dev/null || fail "its launcher does not start it"
+
+echo "2. another project"
+"$cmake" -S "$sources/tests/install/consumer" -B consumer -D CMAKE_PREFIX_PATH="$prefix" \
+  -D CMAKE_BUILD_TYPE=Release >consumer.log 2>&1 || fail "$(tail -n 20 consumer.log)"
+"$cmake" --build consumer >>consumer.log 2>&1 || fail "$(tail -n 20 consumer.log)"
+./consumer/consumer "$prefix/share/outerloop/rules/composites-46-minutes.h5" | tee printed
+grep -qx '32 features of 200 examples' printed || fail "it printed something else"
+
+echo "3. completion"
+commands=$("$prefix/bin/outerloop" --help | awk '/^[A-Z][a-z]*:$/ {on = /^Subcommands/; next} on && /^  [a-z]/ {print $1}')
+[ "$(wc -w <<<"$commands")" -ge 9 ] || fail "--help lists other commands: $commands"
+# shellcheck disable=SC1091
+source "$prefix/share/bash-completion/completions/outerloop"
+complete_line() {
+  COMP_WORDS=("$prefix/bin/outerloop" "$@")
+  COMP_CWORD=$#
+  COMPREPLY=()
+  _outerloop
+  printf '%s ' "${COMPREPLY[@]}"
+}
+[ "$(complete_line tr)" = 'train ' ] || fail "tr is completed to '$(complete_line tr)'"
+[ "$(complete_line train --res)" = '--resume ' ] || fail "train --res is completed to '$(complete_line train --res)'"
+[ "$(complete_line bench un)" = 'unroll ' ] || fail "bench un is completed to '$(complete_line bench un)'"
+[ "$(complete_line evaluate --dr)" = '--draws ' ] || fail "evaluate --dr is completed to '$(complete_line evaluate --dr)'"
+
+echo "4. man pages"
+if ! command -v help2man >/dev/null; then
+  echo "no help2man here: there are none"
+else
+  for command in $commands; do
+    page=$prefix/share/man/man1/outerloop-$command.1
+    [ -s "$page" ] || fail "outerloop $command has no man page"
+    grep -q 'SH OPTIONS' "$page" || fail "$page tells no options"
+  done
+  grep -q -e 'init\\-theta' "$prefix/share/man/man1/outerloop-train.1" || fail "train's page lacks a flag"
+fi
+echo passed
