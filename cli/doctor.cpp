@@ -174,7 +174,7 @@ Finding slurm_finding(const Machine& machine) {
     return {"Slurm", true, fmt::format("inside job {}: its ranks and cores are Slurm's", machine.slurm_job),
             ""};
   if (machine.slurm)
-    return {"Slurm", true, "here: sbatch scripts/slurm/train.sbatch RUN_DIR CONFIG (docs/cluster.md)", ""};
+    return {"Slurm", true, "here: sbatch scripts/slurm/train.sbatch RUN_DIR CONFIG (docs/slurm.md)", ""};
   return {"Slurm", true, "not here, and not needed", ""};
 }
 
