@@ -12,6 +12,8 @@ struct TrainOptions {
   std::string run_directory;  ///< empty: runs/<config>
   bool resume = false;
   bool respawn = false;                ///< a new worker for each that is lost
+  bool joinable = false;               ///< others may join
+  std::string join;                    ///< a run directory whose run to join
   std::string init_theta;              ///< a rule.h5 to start from
   std::vector<std::string> overrides;  ///< key=value
   std::string json;                    ///< also write result.json here

@@ -40,6 +40,8 @@ CLI::App* add_train(CLI::App& app, TrainOptions& options) {
       ->default_str("runs/<config>");
   command->add_flag("--resume", options.resume, "go on from the last complete checkpoint of --run-dir");
   command->add_flag("--respawn", options.respawn, "start a new worker in the place of each that is lost");
+  command->add_flag("--joinable", options.joinable, "let workers of another mpirun join (Open MPI 4)");
+  command->add_option("--join", options.join, "RUN_DIR: work for the run in there, which is --joinable");
   command->add_option("--init-theta", options.init_theta, "start from this rule instead of a random one");
   command->add_option("--set", options.overrides, "key=value, overrides CONFIG; e.g. --set updates=100")
       ->allow_extra_args(false);

@@ -1,11 +1,16 @@
 #include "cli/replacement.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "common/rule/error.h"
+#include "common/store/atomic_file.h"
 
 namespace outerloop::cli {
 namespace {
@@ -20,17 +25,23 @@ std::string this_program() {
   return path;
 }
 
-}  // namespace
-
-Replacements::Replacements(net::MpiTransport& transport, net::Watchdog& watchdog,
-                           net::PeerProcesses& processes, coordinator::Observer& observer, const Plan& plan)
-    : transport_(transport), watchdog_(watchdog), processes_(processes), observer_(observer) {
+std::string briefing_of(const Plan& plan) {
   const json briefing = {{"settings", plan.settings.text()},
                          {"run_directory", plan.run_directory},
                          {"datasets", plan.start.dataset_sha256},
                          {"coordinator", net::PeerProcess::here()}};
-  briefing_ = briefing.dump();
+  return briefing.dump();
 }
+
+std::string join_path(const std::string& directory) { return directory + "/join.json"; }
+/// There from when a newcomer knocks until it has been let in; whoever makes it is the next.
+std::string knock_path(const std::string& directory) { return directory + "/join.tmp"; }
+
+}  // namespace
+
+Replacements::Replacements(net::MpiTransport& transport, net::Watchdog& watchdog,
+                           coordinator::Observer& observer, const Plan& plan)
+    : transport_(transport), watchdog_(watchdog), observer_(observer), briefing_(briefing_of(plan)) {}
 
 /// Its arguments are for whoever lists processes: what it does it is told.
 int Replacements::start() {
@@ -41,8 +52,6 @@ int Replacements::start() {
 }
 
 void Replacements::replace(coordinator::Coordinator& coordinator, double now) {
-  for (const auto& [number, member] : coordinator.membership().members())
-    if (member.active() && !member.process.empty()) processes_.watch(number, member.process);
   for (; possible_ && replaced_ < coordinator.losses().size() && !coordinator.stopping(); ++replaced_) {
     const int lost = coordinator.losses()[replaced_].worker;
     try {
@@ -59,10 +68,65 @@ void Replacements::replace(coordinator::Coordinator& coordinator, double now) {
   }
 }
 
-Briefing receive_briefing(const net::MpiSession& mpi) {
-  net::MpiTransport transport(mpi);
+Door::Door(net::MpiTransport& transport, net::Watchdog& watchdog, coordinator::Observer& observer,
+           const Plan& plan)
+    : transport_(transport),
+      watchdog_(watchdog),
+      observer_(observer),
+      directory_(plan.run_directory),
+      briefing_(briefing_of(plan)) {
+  std::string why;
+  if (!net::MpiSession::can_connect(why)) throw InputError("--joinable: " + why);
+  port_ = net::MpiTransport::open_port();
+  unlink(knock_path(directory_).c_str());
+  const json join = {{"port", port_},
+                     {"server", std::getenv("OMPI_MCA_pmix_server_uri")},
+                     {"mpi", net::MpiSession::library_version()}};
+  store::write_file_atomically(join_path(directory_), join.dump(2) + "\n");
+}
+
+Door::~Door() {
+  unlink(join_path(directory_).c_str());
+  unlink(knock_path(directory_).c_str());
+}
+
+/// The newcomer connects as soon as it has knocked, so that MPI, which cannot be told to give up, waits for
+/// milliseconds.
+void Door::look() {
+  if (access(knock_path(directory_).c_str(), F_OK) != 0) return;
+  watchdog_.watch("a worker that wants to join");
+  const int number = transport_.accept_one(port_);
+  unlink(knock_path(directory_).c_str());  // only now may the next one knock: MPI takes one at a time
+  transport_.send(number, {briefing_, {}});
+  observer_.on_warning(fmt::format("worker {} joins", number));
+}
+
+std::unique_ptr<net::MpiTransport> knock(const net::MpiSession& mpi, const std::string& directory) {
+  constexpr double kSeconds = 60.0;
+  std::string why;
+  if (!net::MpiSession::can_connect(why)) throw InputError("--join: " + why);
+  std::ifstream stream(join_path(directory));
+  const json join = json::parse(stream, nullptr, false);
+  if (join.is_discarded() || !join.contains("port"))
+    throw InputError(join_path(directory) +
+                     ": cannot be read; no run goes on there, or it was not started with --joinable");
+  const net::SteadyClock clock;
+  const double start = clock.now();
+  for (;;) {
+    const int file = open(knock_path(directory).c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+    if (file >= 0) {
+      close(file);
+      return std::make_unique<net::MpiTransport>(mpi, join.at("port").get<std::string>());
+    }
+    if (clock.now() - start > kSeconds)
+      throw Error(fmt::format("{}: the run lets nobody in; is it still there?", directory));
+    usleep(20000);
+  }
+}
+
+Briefing receive_briefing(net::Transport& transport) {
   const auto received = transport.receive(kBriefingSeconds);
-  if (!received) throw Error("rank 0 has started this process, but does not say what for");
+  if (!received) throw Error("rank 0 does not say what is to be done");
   const json told = json::parse(net::decode(received->bytes).header);
   Briefing briefing;
   briefing.plan.resumed = true;

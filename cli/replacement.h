@@ -1,7 +1,9 @@
 #pragma once
-// train --respawn: a new process in the place of each worker that is lost.
+// Workers that come while a run goes on: --respawn starts one in the place of each that is lost, --joinable
+// lets in those of another mpirun (--join).
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "cli/startup.h"
@@ -15,11 +17,11 @@ namespace outerloop::cli {
 /// Rank 0's part. References outlive it.
 class Replacements {
  public:
-  Replacements(net::MpiTransport& transport, net::Watchdog& watchdog, net::PeerProcesses& processes,
-               coordinator::Observer& observer, const Plan& plan);
+  Replacements(net::MpiTransport& transport, net::Watchdog& watchdog, coordinator::Observer& observer,
+               const Plan& plan);
 
-  /// To be called now and then: starts a process for each loss that has none yet, and watches those that have
-  /// said hello. Where MPI cannot start one, says so, and the run goes on with the workers that it has.
+  /// To be called now and then: starts a process for each loss that has none yet. Where MPI cannot start one,
+  /// says so, and the run goes on with the workers that it has.
   void replace(coordinator::Coordinator& coordinator, double now);
 
  private:
@@ -27,21 +29,45 @@ class Replacements {
 
   net::MpiTransport& transport_;
   net::Watchdog& watchdog_;
-  net::PeerProcesses& processes_;
   coordinator::Observer& observer_;
   std::string briefing_;
   std::size_t replaced_ = 0;
   bool possible_ = true;
 };
 
-/// What a started process is told before it can say hello.
+/// Rank 0's part of --joinable. References outlive it.
+class Door {
+ public:
+  /// Writes join.json. Throws InputError where MPI cannot connect.
+  Door(net::MpiTransport& transport, net::Watchdog& watchdog, coordinator::Observer& observer,
+       const Plan& plan);
+  ~Door();
+  Door(const Door&) = delete;
+  Door& operator=(const Door&) = delete;
+
+  /// To be called now and then: lets in whoever knocks.
+  void look();
+
+ private:
+  net::MpiTransport& transport_;
+  net::Watchdog& watchdog_;
+  coordinator::Observer& observer_;
+  std::string directory_;
+  std::string port_;
+  std::string briefing_;
+};
+
+/// The newcomer's part: knocks at the run in `directory`. Throws InputError where there is none to join.
+std::unique_ptr<net::MpiTransport> knock(const net::MpiSession& mpi, const std::string& directory);
+
+/// What a newcomer is told before it can say hello.
 struct Briefing {
   Plan plan;                ///< settings, run directory, dataset hashes
   std::string coordinator;  ///< rank 0's PeerProcess::here()
 };
 
-/// The started process's part. Throws Error where nothing comes.
-Briefing receive_briefing(const net::MpiSession& mpi);
+/// Throws Error where nothing comes.
+Briefing receive_briefing(net::Transport& transport);
 
 /// Deterministic mode: throws InputError where a dataset differs from the one that the run began with.
 void check_same_datasets(const Plan& plan, const std::map<std::string, std::string>& here);

@@ -341,11 +341,16 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   std::optional<Progress> progress(std::in_place);
   net::PeerProcesses processes(places);
   std::optional<Replacements> replacements;
+  std::optional<Door> door;
   const coordinator::LoopHooks hooks{signal_received, [&] {
                                        run.retry(clock.now());
                                        for (const int worker : processes.ended(clock.now()))
                                          coordinator.process_ended(worker, clock.now());
+                                       for (const auto& [number, member] : coordinator.membership().members())
+                                         if (member.active() && !member.process.empty())
+                                           processes.watch(number, member.process);
                                        if (replacements) replacements->replace(coordinator, clock.now());
+                                       if (door && !coordinator.stopping()) door->look();
                                        watchdog.watch("its own computing");
                                        progress->show(progress_line(coordinator, run, config, clock.now()));
                                      }};
@@ -358,7 +363,8 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   }
   net::MpiTransport mpi_transport(mpi);
   net::WatchedTransport transport(mpi_transport, watchdog, "the workers");
-  if (options.respawn) replacements.emplace(mpi_transport, watchdog, processes, run, plan);
+  if (options.respawn) replacements.emplace(mpi_transport, watchdog, run, plan);
+  if (options.joinable) door.emplace(mpi_transport, watchdog, run, plan);
   coordinator::serve(transport, clock, coordinator, hooks);
   progress.reset();
   watchdog.watch("the file system to take the last checkpoint");
@@ -395,9 +401,8 @@ void end_worker(const std::string& line) {
 
 /// The other ranks. Returns the exit code.
 int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Settings& settings,
-            const Workshop& workshop, const net::PeerProcess& coordinator) {
+            const Workshop& workshop, const net::PeerProcess& coordinator, net::MpiTransport& mpi_transport) {
   watchdog.set_expire(end_worker);
-  net::MpiTransport mpi_transport(mpi);
   net::WatchedTransport transport(mpi_transport, watchdog, "rank 0");
   worker::Worker worker(stream_context(workshop, settings), worker_options(mpi, settings.config),
                         workshop.evaluator.get());
@@ -411,15 +416,33 @@ int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Setting
   return 0;
 }
 
-/// A process that rank 0 has started in a lost worker's place.
-int replace_worker(net::MpiSession& mpi, net::Watchdog& watchdog) {
+/// A worker that comes while the run goes on: rank 0 has started it (--respawn), or it joins (--join).
+int work_late(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOptions& options) {
+  mpi.abandon();  // finalising would wait for those that are lost
+  watchdog.watch("the run to let it in");
+  const auto transport = mpi.spawned() ? std::make_unique<net::MpiTransport>(mpi) : knock(mpi, options.join);
   watchdog.watch("rank 0 to say what is to be done");
-  const Briefing briefing = receive_briefing(mpi);
+  const Briefing briefing = receive_briefing(*transport);
   watchdog.set_deadline(briefing.plan.settings.config.watchdog_seconds());
   watchdog.watch("datasets and engine to open");
   const Workshop workshop = open_workshop(mpi, briefing.plan, true);
   check_same_datasets(briefing.plan, workshop.dataset_sha256);
-  return compute(mpi, watchdog, briefing.plan.settings, workshop, net::PeerProcess(briefing.coordinator));
+  return compute(mpi, watchdog, briefing.plan.settings, workshop, net::PeerProcess(briefing.coordinator),
+                 *transport);
+}
+
+/// What does not go together is said before anything else happens.
+void check_flags(const TrainOptions& options, const net::MpiSession& mpi) {
+  if (!options.join.empty() && (!options.config.empty() || !options.overrides.empty() || options.resume))
+    throw InputError(
+        "--join takes everything from the run that is joined; leave CONFIG, --set and --resume out");
+  for (const auto& [given, flag] :
+       {std::pair(options.respawn, "--respawn"), std::pair(options.joinable, "--joinable")})
+    if (given && mpi.size() == 1)
+      throw InputError(
+          fmt::format("{}: one process does everything itself; start the run with "
+                      "scripts/mpirun -n 2 or more",
+                      flag));
 }
 
 }  // namespace
@@ -430,13 +453,9 @@ int train(int argc, char** argv, const TrainOptions& options) {
   net::Watchdog watchdog(net::this_rank(), kStartSeconds, end_job);
   watchdog.watch("all ranks to start");
   net::MpiSession mpi(&argc, &argv);
-  if (mpi.spawned()) {
-    mpi.abandon();  // finalising would wait for the lost
-    return replace_worker(mpi, watchdog);
-  }
-  if (options.respawn && mpi.size() == 1)
-    throw InputError(
-        "--respawn: one process has no workers to lose; start the run with scripts/mpirun -n 2 or more");
+  if (mpi.spawned()) return work_late(mpi, watchdog, options);
+  check_flags(options, mpi);
+  if (!options.join.empty()) return work_late(mpi, watchdog, options);
   const bool computes = mpi.rank() > 0 || mpi.size() == 1;
 
   // 2. Rank 0 reads configuration and checkpoint; all ranks agree.
@@ -455,7 +474,8 @@ int train(int argc, char** argv, const TrainOptions& options) {
   // 4. Rank 0 batches gradients and updates θ; the others unroll and send, until they are told to stop.
   try {
     if (mpi.rank() == 0) return coordinate(mpi, watchdog, plan, options, workshop, hosts, places);
-    return compute(mpi, watchdog, plan.settings, workshop, coordinator);
+    net::MpiTransport transport(mpi);
+    return compute(mpi, watchdog, plan.settings, workshop, coordinator, transport);
   } catch (...) {
     mpi.abandon();  // the others are not at their end: finalising would wait for them
     if (mpi.rank() == 0 && mpi.size() > 1) end_all();

@@ -53,6 +53,7 @@ Coordinator::Coordinator(CoordinatorOptions options, store::Checkpoint start, co
       batch_(start.rule.theta.size(), options.reject_norm),
       order_(options.streams),
       collection_(options.streams, start.streams),
+      first_workers_(workers.size()),
       membership_(workers, collection_.states(), now),
       evaluations_(options.evaluation),
       best_(options.best),
@@ -468,7 +469,7 @@ std::vector<Answer> Coordinator::release() const {
     if (!member.farewell) continue;
     proto::CoordinatorMessage message;
     message.set_command(proto::CoordinatorMessage::released);
-    message.set_finalize(membership_.lost() == 0);
+    message.set_finalize(may_finalize());
     answers.push_back({number, {message.SerializeAsString(), {}}});
   }
   return answers;

@@ -126,6 +126,10 @@ class Coordinator {
   std::map<std::string, std::int64_t> refused() const { return learner_.refused(); }
   const std::map<int, Tally>& tallies() const { return learner_.tallies(); }
   const Membership& membership() const { return membership_; }
+  /// Whether MPI_Finalize would come to an end on all ranks: nobody was lost, and nobody has joined.
+  bool may_finalize() const {
+    return membership_.lost() == 0 && membership_.members().size() == first_workers_;
+  }
   const Evaluations& evaluations() const { return evaluations_; }
   const std::optional<BestRule>& best() const { return best_; }
   /// Tells the profiler, where there is one.
@@ -169,6 +173,7 @@ class Coordinator {
   StreamOrder order_;                                 ///< deterministic mode alone
   std::vector<std::pair<int, std::string>> skipped_;  ///< workers and causes; counted when their update is
   StreamCollection collection_;
+  std::size_t first_workers_;  ///< how many there were at the start
   Membership membership_;
   Evaluations evaluations_;
   std::optional<BestRule> best_;

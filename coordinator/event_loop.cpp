@@ -33,7 +33,7 @@ void serve(net::Transport& transport, const net::Clock& clock, Coordinator& coor
 
 bool release_workers(net::Transport& transport, const Coordinator& coordinator) {
   for (const auto& answer : coordinator.release()) transport.send(answer.to, answer.frame);
-  return transport.flush(kFlushSeconds) && coordinator.membership().lost() == 0;
+  return transport.flush(kFlushSeconds) && coordinator.may_finalize();
 }
 
 }  // namespace outerloop::coordinator

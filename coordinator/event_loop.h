@@ -16,7 +16,8 @@ struct LoopHooks {
 void serve(net::Transport& transport, const net::Clock& clock, Coordinator& coordinator,
            const LoopHooks& hooks);
 
-/// Lets the workers go that said farewell. Returns whether MPI can be finalised: nobody was lost.
+/// Lets the workers go that said farewell. Returns whether MPI can be finalised: nobody was lost, or has
+/// joined.
 bool release_workers(net::Transport& transport, const Coordinator& coordinator);
 
 }  // namespace outerloop::coordinator

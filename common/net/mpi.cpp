@@ -101,6 +101,17 @@ std::string MpiSession::library_version() {
   return whole.substr(0, whole.find_first_of(",\n"));
 }
 
+bool MpiSession::can_connect(std::string& why) {
+  int length = 0;
+  char text[MPI_MAX_LIBRARY_VERSION_STRING];
+  check(MPI_Get_library_version(text, &length), "MPI_Get_library_version");
+  if (std::string(text).rfind("Open MPI v4.", 0) != 0)
+    why = library_version() + " does not connect processes of different launches; Open MPI 4 does";
+  else if (std::getenv("OMPI_MCA_pmix_server_uri") == nullptr)
+    why = "there is no ompi-server; start it with scripts/mpirun";
+  return why.empty();
+}
+
 std::string MpiSession::broadcast(const std::string& text) const {
   if (!initialized_) return text;
   int length = checked_count(text.size());
@@ -168,13 +179,42 @@ struct MpiTransport::Peer {
   int rank = 0;
 };
 
-MpiTransport::MpiTransport(const MpiSession& session) : session_(session) {
+MpiTransport::MpiTransport(const MpiSession& session) : session_(session), in_world_(!session.spawned()) {
   OUTERLOOP_CHECK(MpiSession::launched(), "a transport without MPI");
-  if (!session.spawned()) return;
-  auto parent = std::make_unique<Peer>();
-  check(MPI_Comm_get_parent(&parent->communicator), "MPI_Comm_get_parent");
-  MPI_Comm_set_errhandler(parent->communicator, MPI_ERRORS_RETURN);
-  spawned_.push_back(std::move(parent));
+  if (in_world_) return;
+  peers_.push_back(std::make_unique<Peer>());
+  check(MPI_Comm_get_parent(&peers_.back()->communicator), "MPI_Comm_get_parent");
+  MPI_Comm_set_errhandler(peers_.back()->communicator, MPI_ERRORS_RETURN);
+}
+
+MpiTransport::MpiTransport(const MpiSession& session, const std::string& port)
+    : session_(session), in_world_(false) {
+  peers_.push_back(std::make_unique<Peer>());
+  MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
+  check(MPI_Comm_connect(port.c_str(), MPI_INFO_NULL, 0, MPI_COMM_SELF, &peers_.back()->communicator),
+        "MPI_Comm_connect");
+  MPI_Comm_set_errhandler(peers_.back()->communicator, MPI_ERRORS_RETURN);
+}
+
+std::string MpiTransport::open_port() {
+  MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
+  char port[MPI_MAX_PORT_NAME] = {};
+  check(MPI_Open_port(MPI_INFO_NULL, port), "MPI_Open_port");
+  return port;
+}
+
+int MpiTransport::accept_one(const std::string& port) {
+  auto peer = std::make_unique<Peer>();
+  check(MPI_Comm_accept(port.c_str(), MPI_INFO_NULL, 0, MPI_COMM_SELF, &peer->communicator),
+        "MPI_Comm_accept");
+  return add_peer(std::move(peer));
+}
+
+int MpiTransport::add_peer(std::unique_ptr<Peer> peer) {
+  peer->number = size() + static_cast<int>(peers_.size());
+  MPI_Comm_set_errhandler(peer->communicator, MPI_ERRORS_RETURN);
+  peers_.push_back(std::move(peer));
+  return peers_.back()->number;
 }
 
 int MpiTransport::spawn(const std::string& program, const std::vector<std::string>& arguments) {
@@ -183,18 +223,15 @@ int MpiTransport::spawn(const std::string& program, const std::vector<std::strin
   for (auto& word : words) line.push_back(word.data());
   line.push_back(nullptr);
   auto peer = std::make_unique<Peer>();
-  peer->number = size() + static_cast<int>(spawned_.size());
   MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
   check(MPI_Comm_spawn(program.c_str(), line.data(), 1, MPI_INFO_NULL, 0, MPI_COMM_SELF, &peer->communicator,
                        MPI_ERRCODES_IGNORE),
         "MPI_Comm_spawn");
-  MPI_Comm_set_errhandler(peer->communicator, MPI_ERRORS_RETURN);
-  spawned_.push_back(std::move(peer));
-  return spawned_.back()->number;
+  return add_peer(std::move(peer));
 }
 
 const MpiTransport::Peer& MpiTransport::peer(int number) const {
-  for (const auto& peer : spawned_)
+  for (const auto& peer : peers_)
     if (peer->number == number) return *peer;
   throw Error("no process of number " + std::to_string(number));
 }
@@ -211,7 +248,7 @@ void MpiTransport::send(int to, const Frame& frame) {
   sending->peer = to;
   sending->bytes = spare(frame.floats.size() * sizeof(float));
   encode(frame, sending->bytes);
-  const bool in_world = !session_.spawned() && to < size();
+  const bool in_world = in_world_ && to < size();
   const Peer receiver = in_world ? Peer{to, MPI_COMM_WORLD, to} : peer(to);
   check(MPI_Isend(sending->bytes.data(), checked_count(sending->bytes.size()), MPI_BYTE, receiver.rank, kTag,
                   receiver.communicator, &sending->request),
@@ -248,8 +285,8 @@ std::string MpiTransport::spare(std::size_t size) {
 
 /// Begins to receive the next frames that have been announced.
 void MpiTransport::accept() {
-  if (!session_.spawned()) accept_from({-1, MPI_COMM_WORLD, MPI_ANY_SOURCE});
-  for (const auto& peer : spawned_) accept_from(*peer);
+  if (in_world_) accept_from({-1, MPI_COMM_WORLD, MPI_ANY_SOURCE});
+  for (const auto& peer : peers_) accept_from(*peer);
 }
 
 void MpiTransport::accept_from(const Peer& peer) {

@@ -28,6 +28,9 @@ class MpiSession {
   int local_size() const { return local_size_; }
   std::string host() const;
   static std::string library_version();
+  /// Whether processes of different launches can connect to each other, here and as this one was launched;
+  /// else `why` says what is missing.
+  static bool can_connect(std::string& why);
   /// Whether another process of the job started this one (MpiTransport::spawn); its ranks are its own then.
   bool spawned() const { return spawned_; }
 
@@ -61,6 +64,9 @@ class MpiSession {
 class MpiTransport : public Transport {
  public:
   explicit MpiTransport(const MpiSession& session);
+  /// To the process of another launch that `port` is of, as number 0, which must be in accept_one() or come
+  /// to it. Throws Error.
+  MpiTransport(const MpiSession& session, const std::string& port);
   ~MpiTransport() override;
   int rank() const override { return session_.rank(); }
   int size() const override { return session_.size(); }
@@ -73,10 +79,16 @@ class MpiTransport : public Transport {
   /// has begun MPI. Throws Error where MPI cannot.
   int spawn(const std::string& program, const std::vector<std::string>& arguments);
 
+  /// Where processes of other launches can connect to. Throws Error where MPI cannot.
+  static std::string open_port();
+  /// Waits until one does, and returns its number, from size() on.
+  int accept_one(const std::string& port);
+
  private:
   struct Transfer;
   struct Peer;
   const Peer& peer(int number) const;
+  int add_peer(std::unique_ptr<Peer> peer);
   void accept_from(const Peer& peer);
   using Transfers = std::list<std::unique_ptr<Transfer>>;
   void progress();
@@ -85,10 +97,11 @@ class MpiTransport : public Transport {
   std::optional<Received> poll();
 
   const MpiSession& session_;
-  std::vector<std::unique_ptr<Peer>> spawned_;  ///< with a communicator of their own
-  std::map<int, Transfers> sending_;            ///< by receiver, in the order of their beginning
-  Transfers receiving_;                         ///< likewise
-  std::vector<std::string> spare_;              ///< memory for frames to come
+  bool in_world_ = true;                      ///< speaks to the ranks of MPI_COMM_WORLD
+  std::vector<std::unique_ptr<Peer>> peers_;  ///< with a communicator of their own
+  std::map<int, Transfers> sending_;          ///< by receiver, in the order of their beginning
+  Transfers receiving_;                       ///< likewise
+  std::vector<std::string> spare_;            ///< memory for frames to come
 };
 
 }  // namespace outerloop::net

@@ -160,8 +160,41 @@ TEST_CASE("with --respawn a lost worker is replaced within ten seconds, also whe
   }
   const auto alone = run_alone("train smoke --respawn --run-dir " + (folder / "alone"));
   CHECK(alone.exit_code == 2);
-  CHECK(occurrences(alone.err, "--respawn: one process has no workers to lose") == 1);
+  CHECK(occurrences(alone.err, "--respawn: one process does everything itself") == 1);
   CHECK_FALSE(std::filesystem::exists(folder / "alone"));
+}
+
+TEST_CASE("workers of another mpirun join a run that goes on, and the bits stay the same") {
+  if (run_shell("command -v ompi-server && mpirun --version | grep -q \\(Open.MPI\\).4").exit_code != 0) {
+    std::printf("skipped: only Open MPI 4 with its ompi-server connects processes of different launches\n");
+    return;
+  }
+  const std::vector<std::string> settings = {"mode=deterministic", "batch=6", "checkpoint.every_updates=5",
+                                             kSanitized ? "updates=100" : "updates=250"};
+  const TemporaryFolder folder;
+  std::string line = "train smoke --run-dir " + (folder / "whole");
+  for (const auto& setting : settings) line += " --set " + setting;
+  REQUIRE(run_alone(line).exit_code == 0);
+  const std::string run = folder / "run";
+  auto arguments = job(run, 2, settings);
+  arguments.emplace_back("--joinable");
+  Process process(arguments, folder / "out", folder / "err");
+  training_rank(run, 1, process);
+  Process joiners({OUTERLOOP_MPIRUN, "-n", "2", OUTERLOOP_EXECUTABLE, "train", "--join", run},
+                  folder / "out2", folder / "err2");
+  const bool ended = process.wait(200.0);
+  INFO(read_text(folder / "err") << read_text(folder / "err2"));
+  REQUIRE(ended);
+  CHECK(joiners.wait(60.0));
+  const auto result = read_json(run + "/result.json");
+  CHECK(result.at("stop_reason") == "updates");
+  CHECK(result.at("workers_lost") == 0);
+  for (const std::string number : {"2", "3"}) CHECK(result.at("workers").at(number).at("gradients") > 0);
+  CHECK(result.at("theta_sha256") == read_json(folder / "whole/result.json").at("theta_sha256"));
+  CHECK_FALSE(std::filesystem::exists(run + "/join.json"));
+  // Now there is nothing to join, and it is said.
+  const auto late = run_on_ranks(2, "train --join " + run);
+  CHECK(occurrences(late.err, "join.json: cannot be read") + occurrences(late.err, "no ompi-server") >= 1);
 }
 
 TEST_CASE("a second worker dies while the run recovers from the first: the same bits all the same") {

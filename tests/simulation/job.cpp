@@ -134,7 +134,7 @@ void Job::release_all() {
   for (const auto& answer : coordinator_->release()) {
     auto& worker = *workers_.at(answer.to);
     if (worker.machine.handle(net::encode(answer.frame)) ||
-        worker.machine.may_finalize() != (coordinator_->workers_lost() == 0))
+        worker.machine.may_finalize() != coordinator_->may_finalize())
       throw Violation(fmt::format("worker {} is not let go as it should be", answer.to));
   }
 }
