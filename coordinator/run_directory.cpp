@@ -12,6 +12,7 @@
 
 #include "common/config/settings.h"
 #include "common/rule/error.h"
+#include "common/store/atomic_file.h"
 #include "coordinator/filters.h"
 
 namespace outerloop::coordinator {
@@ -81,6 +82,7 @@ RunDirectory::RunDirectory(std::string path, std::int64_t keep, std::int64_t log
       checkpoints_(path_ + "/checkpoints"),
       metrics_(path_ + "/metrics.jsonl", start_update),
       events_(path_, start_update) {
+  store::remove_leftovers(path_);
   events_.text(start_update, "config", read_config(path_));
 }
 

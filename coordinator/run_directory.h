@@ -21,7 +21,8 @@ class RunDirectory : public Observer {
   /// The resolved configuration of an existing run. Throws InputError where there is none.
   static std::string read_config(const std::string& path);
 
-  /// Opens an existing run from checkpoint `start` on; metrics beyond it are cut.
+  /// Opens an existing run from checkpoint `start` on; metrics beyond it are cut, and what a start that was
+  /// killed left half-written is removed.
   RunDirectory(std::string path, std::int64_t keep, std::int64_t log_every, std::int64_t start_update);
 
   /// Undoes create() where the run cannot start after all: what create() made goes, anything else stays.

@@ -63,6 +63,19 @@ TEST_CASE("a run directory is made once, and a resume finds configuration and ne
   CHECK_FALSE(fs::exists(path + "/checkpoints/000000000.h5"));  // keep = 2
 }
 
+TEST_CASE("a resume removes what a start that was killed left half-written, and nothing else") {
+  const tests::TemporaryFolder folder;
+  const std::string path = folder / "run";
+  RunDirectory::create(path, "updates: 3\n");
+  RunDirectory(path, 2, 1, 0).on_checkpoint(checkpoint(0));
+  for (const char* name : {"/rule.h5.123.0.tmp", "/metrics.jsonl.123.0.tmp", "/notes.txt"})
+    std::ofstream(path + name) << "x";
+  const RunDirectory resumed(path, 2, 1, 0);
+  CHECK_FALSE(fs::exists(path + "/rule.h5.123.0.tmp"));
+  CHECK_FALSE(fs::exists(path + "/metrics.jsonl.123.0.tmp"));
+  for (const char* name : {"/notes.txt", "/rule.h5", "/config.textproto"}) CHECK(fs::exists(path + name));
+}
+
 TEST_CASE("a disk that refuses is warned of, and the run goes on") {
   const tests::TemporaryFolder folder;
   const std::string path = folder / "run";
