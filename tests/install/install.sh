@@ -42,7 +42,7 @@ complete_line() {
   printf '%s ' "${COMPREPLY[@]}"
 }
 [ "$(complete_line tr)" = 'train ' ] || fail "tr is completed to '$(complete_line tr)'"
-[ "$(complete_line train --res)" = '--resume ' ] || fail "train --res is completed to '$(complete_line train --res)'"
+[ "$(complete_line train --resu)" = '--resume ' ] || fail "train --resu is completed to '$(complete_line train --resu)'"
 [ "$(complete_line bench un)" = 'unroll ' ] || fail "bench un is completed to '$(complete_line bench un)'"
 [ "$(complete_line evaluate --dr)" = '--draws ' ] || fail "evaluate --dr is completed to '$(complete_line evaluate --dr)'"
 
