@@ -19,6 +19,7 @@
 #include "cli/bench_senders.h"
 #include "cli/cores.h"
 #include "common/net/bare_exchange.h"
+#include "common/net/peer_process.h"
 #include "common/net/watchdog.h"
 #include "common/rule/error.h"
 #include "common/store/atomic_file.h"
@@ -246,19 +247,13 @@ json result_of(const Measured& measured, const Setup& setup, const Cycle& all, i
           {"staleness", staleness}};
 }
 
-bool under_launcher() {
-  return std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr || std::getenv("PMIX_RANK") != nullptr;
-}
-
 /// Becomes mpirun, with this program and these options on two ranks.
 [[noreturn]] void launch(const BenchCoordinatorOptions& options) {
-  char self[4096] = {};
-  if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) throw Error("/proc/self/exe cannot be read");
   std::vector<std::string> line = {"mpirun", "-n", "2", "--oversubscribe"};
   if (geteuid() == 0) line.emplace_back("--allow-run-as-root");
   line.insert(line.end(),
-              {self, "bench", "coordinator", "--workers", std::to_string(options.workers), "--floats",
-               std::to_string(options.floats), "--seconds", fmt::format("{}", options.seconds),
+              {net::this_program(), "bench", "coordinator", "--workers", std::to_string(options.workers),
+               "--floats", std::to_string(options.floats), "--seconds", fmt::format("{}", options.seconds),
                "--repetitions", std::to_string(options.repetitions)});
   if (options.batch > 0) line.insert(line.end(), {"--batch", std::to_string(options.batch)});
   if (!options.json.empty()) line.insert(line.end(), {"--json", options.json});
@@ -276,7 +271,7 @@ bool under_launcher() {
 
 int bench_coordinator(const BenchCoordinatorOptions& options) {
   // 1. Two ranks at least
-  if (!under_launcher()) launch(options);
+  if (!net::MpiSession::launched()) launch(options);
   net::Watchdog watchdog(net::this_rank(), kLongestPause, [](const std::string& line) {
     std::fprintf(stderr, "outerloop: %s; the job ends\n", line.c_str());
     net::MpiSession::abort(1);

@@ -37,10 +37,10 @@ Row measure(const EngineName& engine, const BenchSize& size, std::int64_t k, int
   return row;
 }
 
-double milliseconds_of(rule::Engine& engine, const BenchSize& size, const BenchProblem& problem) {
+double seconds_of(rule::Engine& engine, const BenchSize& size, const BenchProblem& problem) {
   const auto start = std::chrono::steady_clock::now();
   engine.truncation(size.architecture, problem.theta, problem.phi, problem.steps);
-  return 1e3 * std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 /// What a truncation costs on a base model that the engine has not seen yet, beyond the same one again:
@@ -51,19 +51,18 @@ double fresh_architecture(const EngineName& name, BenchSize size, const rule::En
   constexpr std::int64_t kSteps = 2;
   const auto engine = open_engine(name, size.rule, options);
   warm_up(*engine);
-  milliseconds_of(*engine, size, bench_problem(size, kSteps));  // the largest, for which memory is taken
-  std::vector<double> differences;
+  seconds_of(*engine, size, bench_problem(size, kSteps));  // the largest, for which memory is taken
+  Seconds differences;
   for (int i = 0; i < kBaseModels; ++i) {
     auto& units = size.architecture.units;
     for (std::size_t layer = 1; layer + 1 < units.size(); ++layer) --units[layer];
     const auto problem = bench_problem(size, kSteps);
-    const double first = milliseconds_of(*engine, size, problem);
+    const double first = seconds_of(*engine, size, problem);
     double again = std::numeric_limits<double>::infinity();
-    for (int j = 0; j < kAgain; ++j) again = std::min(again, milliseconds_of(*engine, size, problem));
-    differences.push_back(first - again);
+    for (int j = 0; j < kAgain; ++j) again = std::min(again, seconds_of(*engine, size, problem));
+    differences.values.push_back(first - again);
   }
-  std::nth_element(differences.begin(), differences.begin() + kBaseModels / 2, differences.end());
-  return differences[kBaseModels / 2];
+  return 1e3 * differences.median();
 }
 
 }  // namespace

@@ -19,12 +19,6 @@ using nlohmann::json;
 
 constexpr double kBriefingSeconds = 60.0;
 
-std::string this_program() {
-  char path[4096] = {};
-  if (readlink("/proc/self/exe", path, sizeof path - 1) < 0) throw Error("/proc/self/exe cannot be read");
-  return path;
-}
-
 std::string briefing_of(const Plan& plan) {
   const json briefing = {{"settings", plan.settings.text()},
                          {"run_directory", plan.run_directory},
@@ -46,7 +40,7 @@ Replacements::Replacements(net::MpiTransport& transport, net::Watchdog& watchdog
 /// Its arguments are for whoever lists processes: what it does it is told.
 int Replacements::start() {
   watchdog_.watch("MPI to start a worker");
-  const int number = transport_.spawn(this_program(), {"train", "--respawn"});
+  const int number = transport_.spawn(net::this_program(), {"train", "--respawn"});
   transport_.send(number, {briefing_, {}});
   return number;
 }
@@ -136,18 +130,6 @@ Briefing receive_briefing(net::Transport& transport) {
   briefing.plan.start.dataset_sha256 = told.at("datasets").get<std::map<std::string, std::string>>();
   briefing.coordinator = told.at("coordinator").get<std::string>();
   return briefing;
-}
-
-void check_same_datasets(const Plan& plan, const std::map<std::string, std::string>& here) {
-  if (plan.settings.config.mode() != proto::Config::deterministic) return;
-  for (const auto& [name, hash] : plan.start.dataset_sha256) {
-    const auto found = here.find(name);
-    if (found == here.end() || found->second != hash)
-      throw InputError(
-          fmt::format("{}: mode = deterministic, and dataset {} differs from the one that the "
-                      "run began with; bring that one back",
-                      plan.run_directory, name));
-  }
 }
 
 }  // namespace outerloop::cli

@@ -69,7 +69,4 @@ struct Briefing {
 /// Throws Error where nothing comes.
 Briefing receive_briefing(net::Transport& transport);
 
-/// Deterministic mode: throws InputError where a dataset differs from the one that the run began with.
-void check_same_datasets(const Plan& plan, const std::map<std::string, std::string>& here);
-
 }  // namespace outerloop::cli

@@ -227,6 +227,29 @@ double measure_rate(const Workshop& workshop, const Plan& plan, int rank) {
   return 1.0 / (seconds * typical.work / work_of(task) + once * share);
 }
 
+}  // namespace
+
+std::vector<std::string> changed_datasets(const Plan& plan, const std::map<std::string, std::string>& here) {
+  std::vector<std::string> changed;
+  for (const auto& [name, hash] : plan.start.dataset_sha256) {
+    const auto found = here.find(name);
+    if (found == here.end() || found->second != hash) changed.push_back(name);
+  }
+  return changed;
+}
+
+void check_same_datasets(const Plan& plan, const std::map<std::string, std::string>& here) {
+  if (plan.settings.config.mode() != proto::Config::deterministic) return;
+  const auto changed = changed_datasets(plan, here);
+  if (!changed.empty())
+    throw InputError(
+        fmt::format("{}: mode = deterministic, and dataset {} differs from the one that the "
+                    "run began with; bring that one back",
+                    plan.run_directory, changed.front()));
+}
+
+namespace {
+
 /// Deterministic mode: all ranks compute the same bits, and those that the run began with.
 void check_same_bits(const Plan& plan, const Workshop& workshop, const std::set<std::string>& engines) {
   if (engines.size() > 1)
@@ -240,14 +263,7 @@ void check_same_bits(const Plan& plan, const Workshop& workshop, const std::set<
         fmt::format("{}: mode = deterministic, and the run began with the instruction set {}, but here it is "
                     "{}; go on where that one exists",
                     plan.run_directory, before, workshop.instruction_set));
-  for (const auto& [name, hash] : plan.start.dataset_sha256) {
-    const auto found = workshop.dataset_sha256.find(name);
-    if (found == workshop.dataset_sha256.end() || found->second != hash)
-      throw InputError(
-          fmt::format("{}: mode = deterministic, and dataset {} differs from the one that the "
-                      "run began with; bring that one back",
-                      plan.run_directory, name));
-  }
+  check_same_datasets(plan, workshop.dataset_sha256);
 }
 
 }  // namespace

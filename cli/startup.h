@@ -52,6 +52,12 @@ struct Workshop {
 /// not compute has what is known of the others, but no engine and no tasks.
 Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool computes);
 
+/// Names of the datasets that the run began with and that are missing `here`, or differ.
+std::vector<std::string> changed_datasets(const Plan& plan, const std::map<std::string, std::string>& here);
+
+/// Deterministic mode: throws InputError where a dataset differs from the one that the run began with.
+void check_same_datasets(const Plan& plan, const std::map<std::string, std::string>& here);
+
 /// Pins this process to engine.threads cores of its own where the workers of this host fill all that it may
 /// use. Before the engine is made, whose threads inherit it. OUTERLOOP_PIN=0 switches it off.
 void pin_worker(const net::MpiSession& mpi, const config::Settings& settings, bool computes);

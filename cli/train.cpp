@@ -301,12 +301,9 @@ json environment_of(const net::MpiSession& mpi, const std::vector<std::string>& 
 }
 
 void check_datasets(const Plan& plan, const std::map<std::string, std::string>& now, RunDirectory& run) {
-  for (const auto& [name, hash] : plan.start.dataset_sha256) {
-    const auto found = now.find(name);
-    if (found == now.end() || found->second != hash)
-      run.on_warning("dataset " + name +
-                     " differs from the one this run began with; it goes on with the new one");
-  }
+  for (const auto& name : changed_datasets(plan, now))
+    run.on_warning("dataset " + name +
+                   " differs from the one this run began with; it goes on with the new one");
 }
 
 /// Rank 0: everything but computing. Returns the exit code.

@@ -305,9 +305,8 @@ void Coordinator::lose(int worker, const std::string& why, double now) {
   evaluations_.take_back(worker);
   const auto orphans = membership_.lose(worker);
   learner_.count_lost_worker();
-  failure_times_.push_back(now);
-  const auto recent = std::count_if(failure_times_.begin(), failure_times_.end(),
-                                    [&](double time) { return now - time <= kHour; });
+  const auto recent = std::count_if(losses_.begin(), losses_.end(),
+                                    [&](const Loss& loss) { return seconds(now) - loss.seconds <= kHour; });
   // Where only an evaluation is still waited for, all streams are known at the last θ already.
   const bool final_streams = wanted_stop_ != StopReason::none && !collection_.under_way();
   if (options_.deterministic && !orphans.empty() && stop_reason_ == StopReason::none && !final_streams)

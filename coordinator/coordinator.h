@@ -185,7 +185,6 @@ class Coordinator {
   std::int64_t collected_at_ = 0;  ///< update that the newest collection began at
   std::uint32_t segment_ = 0;
   Learner::Mark mark_;  ///< the last checkpoint, for a rollback
-  std::vector<double> failure_times_;
   std::vector<Loss> losses_;
   std::map<int, double> expected_;             ///< workers that have not said hello yet, since when
   StopReason wanted_stop_ = StopReason::none;  ///< waits for streams or evaluations

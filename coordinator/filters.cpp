@@ -2,29 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
+#include "common/data/task.h"
 #include "common/rule/phi.h"
-#include "common/rule/random.h"
 
 namespace outerloop::coordinator {
 namespace {
 
 constexpr std::int64_t kPerRow = 8;
-
-/// pixel[permutation[i]] is the base model's input i; as TaskDistribution draws it (common/data/task.cpp).
-std::vector<std::int32_t> permutation_of(const store::StreamState& stream, std::int32_t inputs,
-                                         const proto::Config& config) {
-  using rule::Purpose;
-  const auto random = [&](Purpose purpose) {
-    return rule::Random(config.seed(), stream.stream, stream.task, purpose);
-  };
-  if (random(Purpose::augmentation).uniform(3) < config.tasks().permute_probability())
-    return random(Purpose::task_permutation).permutation(inputs);
-  std::vector<std::int32_t> none(static_cast<std::size_t>(inputs));
-  std::iota(none.begin(), none.end(), 0);
-  return none;
-}
 
 /// Scaled in place to [0, 1].
 void scale(std::vector<double>& values) {
@@ -42,7 +27,9 @@ std::optional<Picture> filters_of(const store::StreamState& stream, const config
   if (side < 2 || side * side != inputs) return std::nullopt;
   const auto layout = rule::phi_layout(settings.rule, {stream.units, {}});
   const double* weights = stream.phi.data() + layout.at("1/W").offset;
-  const auto permutation = permutation_of(stream, static_cast<std::int32_t>(inputs), settings.config);
+  const auto permutation = data::task_permutation(settings.config.seed(), stream.stream, stream.task,
+                                                  static_cast<std::int32_t>(inputs),
+                                                  settings.config.tasks().permute_probability());
 
   const std::int64_t shown = std::min(units, kPerRow * kPerRow), columns = std::min(shown, kPerRow);
   const std::int64_t rows = (shown + columns - 1) / columns;

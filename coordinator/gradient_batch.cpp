@@ -37,11 +37,26 @@ BatchSummary summarise(const std::vector<GradientNote>& notes) {
   return summary;
 }
 
-// Sums of squares in as many lanes: a sum in one would keep the processor
-// waiting for each addition.
+// Sums of squares in as many lanes: a sum in one would keep the processor waiting for each addition.
 constexpr std::size_t kLanes = 16;
 
-double total(const double (&lanes)[kLanes]) {
+/// The sum of the squares of a gradient's numbers; `each(i, number)` is called for every one of them on the
+/// way.
+template <class Each>
+double sum_of_squares(net::FloatView gradient, const Each& each) {
+  const std::size_t size = gradient.size(), whole = size - size % kLanes;
+  double lanes[kLanes] = {};
+  for (std::size_t i = 0; i < whole; i += kLanes)
+    for (std::size_t j = 0; j < kLanes; ++j) {
+      const auto value = static_cast<double>(gradient[i + j]);
+      each(i + j, value);
+      lanes[j] += value * value;
+    }
+  for (std::size_t i = whole; i < size; ++i) {
+    const auto value = static_cast<double>(gradient[i]);
+    each(i, value);
+    lanes[0] += value * value;
+  }
   return std::accumulate(std::begin(lanes), std::end(lanes), 0.0);
 }
 
@@ -55,26 +70,13 @@ Refusal GradientBatch::judge(double squares) const {
   return std::sqrt(squares) > most_norm_ * kRounding ? "norm" : "";
 }
 
-/// The new sum goes to a place of its own, so that a refused gradient changes
-/// no bit.
+/// The new sum goes to a place of its own, so that a refused gradient changes no bit.
 Refusal GradientBatch::add(net::FloatView gradient, GradientNote note) {
   OUTERLOOP_CHECK_EQ(gradient.size(), sum_.size());
-  const std::size_t size = sum_.size(), whole = size - size % kLanes;
   const double* __restrict sum = sum_.data();
   double* __restrict next = next_sum_.data();
-  double lanes[kLanes] = {};
-  for (std::size_t i = 0; i < whole; i += kLanes)
-    for (std::size_t j = 0; j < kLanes; ++j) {
-      const auto value = static_cast<double>(gradient[i + j]);
-      next[i + j] = sum[i + j] + value;
-      lanes[j] += value * value;
-    }
-  for (std::size_t i = whole; i < size; ++i) {
-    const auto value = static_cast<double>(gradient[i]);
-    next[i] = sum[i] + value;
-    lanes[0] += value * value;
-  }
-  const double squares = total(lanes);
+  const double squares =
+      sum_of_squares(gradient, [=](std::size_t i, double value) { next[i] = sum[i] + value; });
   Refusal refusal = judge(squares);
   if (!refusal.empty()) return refusal;
   sum_.swap(next_sum_);
@@ -86,18 +88,7 @@ Refusal GradientBatch::add(net::FloatView gradient, GradientNote note) {
 }
 
 Refusal GradientBatch::refusal(net::FloatView gradient) const {
-  double lanes[kLanes] = {};
-  const std::size_t size = gradient.size(), whole = size - size % kLanes;
-  for (std::size_t i = 0; i < whole; i += kLanes)
-    for (std::size_t j = 0; j < kLanes; ++j) {
-      const auto value = static_cast<double>(gradient[i + j]);
-      lanes[j] += value * value;
-    }
-  for (std::size_t i = whole; i < size; ++i) {
-    const auto value = static_cast<double>(gradient[i]);
-    lanes[0] += value * value;
-  }
-  return judge(total(lanes));
+  return judge(sum_of_squares(gradient, [](std::size_t, double) {}));
 }
 
 /// |Σg|² = Σ|g|² + Σ over pairs of |a| |b| cos(a, b), each pair twice; (Σ|g|)²

@@ -10,7 +10,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "common/config/settings.h"
 #include "common/rule/error.h"
 #include "common/store/atomic_file.h"
 #include "coordinator/filters.h"
@@ -203,9 +202,9 @@ void RunDirectory::write_histograms(const store::Checkpoint& checkpoint) {
     events_.tensors(rule.update, "theta", rule.layout, rule.theta);
     events_.counts(rule.update, "staleness", staleness_);
     staleness_.clear();
-    const auto settings = config::settings_from_text(read_config(path_), path_, {});
+    if (!settings_) settings_ = config::settings_from_text(read_config(path_), path_, {});
     for (const auto& stream : checkpoint.streams)
-      if (const auto picture = filters_of(stream, settings)) {
+      if (const auto picture = filters_of(stream, *settings_)) {
         events_.picture(rule.update, "filters", picture->height, picture->width, picture->pixels);
         break;  // one base model tells enough
       }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/config/settings.h"
 #include "common/store/events.h"
 #include "common/store/files.h"
 #include "common/store/metrics.h"
@@ -78,6 +79,7 @@ class RunDirectory : public Observer {
   store::CheckpointFolder checkpoints_;
   store::MetricsLog metrics_;
   store::EventLog events_;
+  std::optional<config::Settings> settings_;        ///< of the run, once a picture has needed them
   std::map<std::int64_t, std::int64_t> staleness_;  ///< gradients by it, since the checkpoint before
   UpdateRecord newest_;
   std::string theta_sha256_;

@@ -85,6 +85,15 @@ std::pair<std::size_t, std::int32_t> example_at(const Dataset& dataset, const Ta
 
 }  // namespace
 
+std::vector<std::int32_t> task_permutation(std::uint64_t seed, std::uint32_t stream, std::uint32_t index,
+                                           std::int32_t inputs, double probability) {
+  if (Random(seed, stream, index, Purpose::augmentation).uniform(3) < probability)
+    return Random(seed, stream, index, Purpose::task_permutation).permutation(inputs);
+  std::vector<std::int32_t> none(static_cast<std::size_t>(inputs));
+  std::iota(none.begin(), none.end(), 0);
+  return none;
+}
+
 TaskDistribution::TaskDistribution(TaskOptions options, std::vector<WeightedDataset> datasets,
                                    std::uint64_t seed)
     : options_(options), datasets_(std::move(datasets)), seed_(seed) {
@@ -140,13 +149,9 @@ Task TaskDistribution::sample(std::uint32_t stream, std::uint32_t index) const {
   task.gain = std::exp(augmentation.uniform(1, -options_.gain_jitter, options_.gain_jitter));
   task.augmented =
       options_.augmentation.enabled() && augmentation.uniform(2) < options_.augmentation.probability;
-  const auto inputs = static_cast<std::int32_t>(task.architecture.inputs());
-  if (augmentation.uniform(3) < options_.permute_probability) {
-    task.permutation = random(Purpose::task_permutation).permutation(inputs);
-  } else {
-    task.permutation.resize(static_cast<std::size_t>(inputs));
-    std::iota(task.permutation.begin(), task.permutation.end(), 0);
-  }
+  task.permutation =
+      task_permutation(seed_, stream, index, static_cast<std::int32_t>(task.architecture.inputs()),
+                       options_.permute_probability);
   return task;
 }
 

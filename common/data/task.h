@@ -57,6 +57,11 @@ struct Task {
   bool augmented = false;  ///< every example by coefficients of its own
 };
 
+/// x[i] = pixel[permutation[i]] of task `index` of stream `stream`: with `probability` one of its own
+/// (task_permutation), else pixels as they are (augmentation, element 3, decides).
+std::vector<std::int32_t> task_permutation(std::uint64_t seed, std::uint32_t stream, std::uint32_t index,
+                                           std::int32_t inputs, double probability);
+
 class TaskDistribution {
  public:
   /// Throws InputError, naming option or dataset, its value and what is allowed: an option out of range

@@ -3,7 +3,6 @@
 #include <mpi.h>
 
 #include <algorithm>
-#include <chrono>
 
 #include "common/rule/error.h"
 
@@ -15,10 +14,6 @@ constexpr std::size_t kSmallAnswer = 32;  // bytes, as a coordinator's answer wi
 constexpr char kGoOn = 0, kStop = 1;      // first byte of an answer
 
 void check(int code, const char* call) { OUTERLOOP_CHECK(code == MPI_SUCCESS, call); }
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 int as_count(std::size_t bytes) { return static_cast<int>(bytes); }
 
@@ -52,6 +47,7 @@ double BareExchange::receive(double seconds) {
   std::vector<std::int64_t> newest(static_cast<std::size_t>(session_.size()), -1);
   std::vector<MPI_Request> large(static_cast<std::size_t>(session_.size()), MPI_REQUEST_NULL);
   const std::int64_t warm_up = 2 * sizes_.senders;
+  const SteadyClock clock;
   double begin = 0.0, end = 0.0;
   std::int64_t counted = 0;
   // After the end each sender has one more message under way, and is told to stop.
@@ -62,9 +58,9 @@ double BareExchange::receive(double seconds) {
           "MPI_Recv");
     const int from = status.MPI_SOURCE;
     const auto at = static_cast<std::size_t>(from);
-    if (received == warm_up) begin = seconds_now();
+    if (received == warm_up) begin = clock.now();
     if (received > warm_up && end == 0.0) {
-      const double now = seconds_now();
+      const double now = clock.now();
       if (now - begin >= seconds) {
         end = now;
         counted = received - warm_up;

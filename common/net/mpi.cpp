@@ -102,11 +102,9 @@ std::string MpiSession::library_version() {
 }
 
 bool MpiSession::can_connect(std::string& why) {
-  int length = 0;
-  char text[MPI_MAX_LIBRARY_VERSION_STRING];
-  check(MPI_Get_library_version(text, &length), "MPI_Get_library_version");
-  if (std::string(text).rfind("Open MPI v4.", 0) != 0)
-    why = library_version() + " does not connect processes of different launches; Open MPI 4 does";
+  const std::string version = library_version();
+  if (version.rfind("Open MPI v4.", 0) != 0)
+    why = version + " does not connect processes of different launches; Open MPI 4 does";
   else if (std::getenv("OMPI_MCA_pmix_server_uri") == nullptr)
     why = "there is no ompi-server; start it with scripts/mpirun";
   return why.empty();

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/rule/error.h"
+
 namespace outerloop::net {
 namespace {
 
@@ -22,6 +24,13 @@ std::string process_space() {
 }
 
 }  // namespace
+
+std::string this_program() {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) throw Error("/proc/self/exe cannot be read");
+  return path.string();
+}
 
 std::string PeerProcess::here() { return process_space() + " " + std::to_string(getpid()); }
 

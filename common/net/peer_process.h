@@ -9,6 +9,9 @@
 
 namespace outerloop::net {
 
+/// The executable of this process. Throws Error where /proc does not say.
+std::string this_program();
+
 class PeerProcess {
  public:
   /// Where this process is, for others to watch it by: the boot of its host, its process namespace, its

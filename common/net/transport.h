@@ -15,8 +15,7 @@ struct Frame {
   std::vector<float> floats;
 };
 
-/// float32 where it lies in a frame's bytes, at any alignment. What it looks at
-/// outlives it.
+/// float32 where it lies in a frame's bytes, at any alignment. What it looks at outlives it.
 class FloatView {
  public:
   FloatView() = default;
@@ -43,8 +42,7 @@ struct FrameView {
   FloatView floats;
 };
 
-/// Most bytes a frame may have; larger ones are refused before anything is
-/// allocated for them.
+/// Most bytes a frame may have; larger ones are refused before anything is allocated for them.
 inline constexpr std::int64_t kMaximumFrameBytes = std::int64_t{1} << 30;
 
 /// Little-endian bytes: magic "OLF1", header length (uint32), number of floats (uint64), header, floats.
@@ -58,8 +56,7 @@ Frame decode(const std::string& bytes);
 /// The same without a copy: `bytes` outlives the view.
 FrameView view(const std::string& bytes);
 
-/// Bytes as they came: whoever handles them decodes, and refuses what cannot
-/// be.
+/// Bytes as they came: whoever handles them decodes, and refuses what cannot be.
 struct Received {
   int from = 0;
   std::string bytes;
@@ -81,8 +78,7 @@ class Transport {
   /// Waits until everything queued has left, at most `timeout` seconds. Returns whether it has.
   virtual bool flush(double timeout) = 0;
 
-  /// Bytes that were received and are done with: their memory may serve the
-  /// next frame.
+  /// Bytes that were received and are done with: their memory may serve the next frame.
   virtual void recycle(std::string /*bytes*/) {}
 };
 

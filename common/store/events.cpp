@@ -15,6 +15,7 @@
 
 #include "common/rule/error.h"
 #include "common/store/grey_png.h"
+#include "common/store/little_endian.h"
 #include "outerloop/events.pb.h"
 
 namespace outerloop::store {
@@ -36,13 +37,6 @@ std::string new_path(const std::string& folder) {
   gethostname(host, sizeof host - 1);
   return folder + "/events.out.tfevents." + std::to_string(static_cast<std::int64_t>(wall_time())) + "." +
          host + "." + std::to_string(getpid()) + "." + std::to_string(made++);
-}
-
-template <class Integer>
-std::string little_endian(Integer value) {
-  std::string bytes;
-  for (std::size_t i = 0; i < sizeof value; ++i) bytes += static_cast<char>(value >> (8 * i) & 0xff);
-  return bytes;
 }
 
 events::Event event_at(std::int64_t update) {

@@ -6,6 +6,7 @@
 
 #include "common/rule/error.h"
 #include "common/store/document.h"
+#include "common/store/little_endian.h"
 
 namespace outerloop::store {
 namespace {
@@ -21,12 +22,6 @@ ordered_json metadata_of(const RuleFile& rule, const std::string& which) {
       {"config", rule.config}};
   for (const auto& tensor : rule.layout.tensors()) metadata["axes." + tensor.name] = tensor.axes;
   return metadata;
-}
-
-std::string little_endian(std::uint64_t value) {
-  std::string bytes;
-  for (int i = 0; i < 8; ++i) bytes += static_cast<char>(value >> (8 * i) & 0xff);
-  return bytes;
 }
 
 }  // namespace
@@ -47,7 +42,7 @@ std::string safetensors_of(const RuleFile& rule, const std::vector<double>& thet
   // A configuration may hold bytes of a path that are no UTF-8.
   std::string text = header.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
   text.append((kAlignment - text.size() % kAlignment) % kAlignment, ' ');
-  return little_endian(text.size()) + text + data;
+  return little_endian(static_cast<std::uint64_t>(text.size())) + text + data;
 }
 
 }  // namespace outerloop::store

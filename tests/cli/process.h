@@ -103,4 +103,25 @@ inline std::int64_t lines_of_metrics(const std::string& run) {
   return occurrences(read_text(run + "/metrics.jsonl"), "\n");
 }
 
+/// The command line of a job of the preset `smoke` on so many ranks.
+inline std::vector<std::string> job(const std::string& run, int ranks,
+                                    const std::vector<std::string>& settings) {
+  std::vector<std::string> arguments = {OUTERLOOP_MPIRUN,     "-n",    std::to_string(ranks),
+                                        OUTERLOOP_EXECUTABLE, "train", "smoke",
+                                        "--run-dir",          run};
+  for (const auto& setting : settings) {
+    arguments.push_back("--set");
+    arguments.push_back(setting);
+  }
+  return arguments;
+}
+
+/// The process of that rank once the run has made three updates.
+inline pid_t training_rank(const std::string& run, int rank, Process& process) {
+  REQUIRE(comes_true(60.0, [&] { return lines_of_metrics(run) >= 3 || process.ended(); }));
+  const pid_t found = process_of_rank(run, rank);
+  REQUIRE(found > 0);
+  return found;
+}
+
 }  // namespace outerloop::tests

@@ -8,25 +8,6 @@ using namespace outerloop::tests;
 
 namespace {
 
-std::vector<std::string> job(const std::string& run, int ranks, const std::vector<std::string>& settings) {
-  std::vector<std::string> arguments = {OUTERLOOP_MPIRUN,     "-n",    std::to_string(ranks),
-                                        OUTERLOOP_EXECUTABLE, "train", "smoke",
-                                        "--run-dir",          run};
-  for (const auto& setting : settings) {
-    arguments.push_back("--set");
-    arguments.push_back(setting);
-  }
-  return arguments;
-}
-
-/// The process of that rank once the run has made three updates.
-pid_t training_rank(const std::string& run, int rank, Process& process) {
-  REQUIRE(comes_true(90.0, [&] { return lines_of_metrics(run) >= 3 || process.ended(); }));
-  const pid_t found = process_of_rank(run, rank);
-  REQUIRE(found > 0);
-  return found;
-}
-
 bool said(const TemporaryFolder& folder, const std::string& line, int times = 1) {
   return occurrences(read_text(folder / "err"), line) >= times;
 }
@@ -46,6 +27,15 @@ std::map<std::string, std::int64_t> gradients_of(const std::string& run, std::in
     CHECK(of_update == batch);
   }
   return sums;
+}
+
+/// θ's checksum at the end of the same run in one process, to which nothing happens.
+std::string unbroken_bits(const std::vector<std::string>& settings) {
+  const TemporaryFolder folder;
+  std::string line = "train smoke --run-dir " + (folder / "whole");
+  for (const auto& setting : settings) line += " --set " + setting;
+  REQUIRE(run_alone(line).exit_code == 0);
+  return read_json(folder / "whole/result.json").at("theta_sha256");
 }
 
 }  // namespace
@@ -130,10 +120,7 @@ TEST_CASE("with --respawn a lost worker is replaced within ten seconds, also whe
                                              "deadline_seconds=600",
                                              kSanitized ? "updates=60" : "updates=120"};
   const TemporaryFolder folder;
-  std::string line = "train smoke --run-dir " + (folder / "whole");
-  for (const auto& setting : settings) line += " --set " + setting;
-  REQUIRE(run_alone(line).exit_code == 0);
-  const auto whole = read_json(folder / "whole/result.json");
+  const std::string whole = unbroken_bits(settings);
   for (const int ranks : {2, 3}) {
     const std::string run = folder / std::to_string(ranks), err = folder / (std::to_string(ranks) + ".err");
     auto arguments = job(run, ranks, settings);
@@ -156,7 +143,7 @@ TEST_CASE("with --respawn a lost worker is replaced within ten seconds, also whe
     CHECK(result.at("stop_reason") == "updates");
     CHECK(result.at("workers_lost") == 1);
     CHECK(result.at("workers").at(number).at("gradients") > 0);
-    CHECK(result.at("theta_sha256") == whole.at("theta_sha256"));
+    CHECK(result.at("theta_sha256") == whole);
   }
   const auto alone = run_alone("train smoke --respawn --run-dir " + (folder / "alone"));
   CHECK(alone.exit_code == 2);
@@ -172,9 +159,6 @@ TEST_CASE("workers of another mpirun join a run that goes on, and the bits stay 
   const std::vector<std::string> settings = {"mode=deterministic", "batch=6", "checkpoint.every_updates=5",
                                              kSanitized ? "updates=100" : "updates=250"};
   const TemporaryFolder folder;
-  std::string line = "train smoke --run-dir " + (folder / "whole");
-  for (const auto& setting : settings) line += " --set " + setting;
-  REQUIRE(run_alone(line).exit_code == 0);
   const std::string run = folder / "run";
   auto arguments = job(run, 2, settings);
   arguments.emplace_back("--joinable");
@@ -190,7 +174,7 @@ TEST_CASE("workers of another mpirun join a run that goes on, and the bits stay 
   CHECK(result.at("stop_reason") == "updates");
   CHECK(result.at("workers_lost") == 0);
   for (const std::string number : {"2", "3"}) CHECK(result.at("workers").at(number).at("gradients") > 0);
-  CHECK(result.at("theta_sha256") == read_json(folder / "whole/result.json").at("theta_sha256"));
+  CHECK(result.at("theta_sha256") == unbroken_bits(settings));
   CHECK_FALSE(std::filesystem::exists(run + "/join.json"));
   // Now there is nothing to join, and it is said.
   const auto late = run_on_ranks(2, "train --join " + run);
@@ -202,9 +186,6 @@ TEST_CASE("a second worker dies while the run recovers from the first: the same 
                                              "deadline_seconds=600",
                                              kSanitized ? "updates=60" : "updates=120"};
   const TemporaryFolder folder;
-  std::string line = "train smoke --run-dir " + (folder / "whole");
-  for (const auto& setting : settings) line += " --set " + setting;
-  REQUIRE(run_alone(line).exit_code == 0);
   const std::string run = folder / "run";
   Process process(job(run, 4, settings), folder / "out", folder / "err");
   const pid_t first = training_rank(run, 1, process), second = process_of_rank(run, 3);
@@ -216,8 +197,8 @@ TEST_CASE("a second worker dies while the run recovers from the first: the same 
   REQUIRE(process.wait(200.0));
   INFO(read_text(folder / "err"));
   CHECK(said(folder, "back to the checkpoint of update", 2));
-  const auto result = read_json(run + "/result.json"), whole = read_json(folder / "whole/result.json");
+  const auto result = read_json(run + "/result.json");
   CHECK(result.at("stop_reason") == "updates");
   CHECK(result.at("workers_lost") == 2);
-  CHECK(result.at("theta_sha256") == whole.at("theta_sha256"));
+  CHECK(result.at("theta_sha256") == unbroken_bits(settings));
 }

@@ -4,21 +4,6 @@
 
 using namespace outerloop::tests;
 
-namespace {
-
-std::vector<std::string> job(const std::string& run, int ranks, const std::vector<std::string>& settings) {
-  std::vector<std::string> arguments = {OUTERLOOP_MPIRUN,     "-n",    std::to_string(ranks),
-                                        OUTERLOOP_EXECUTABLE, "train", "smoke",
-                                        "--run-dir",          run};
-  for (const auto& setting : settings) {
-    arguments.push_back("--set");
-    arguments.push_back(setting);
-  }
-  return arguments;
-}
-
-}  // namespace
-
 TEST_CASE("one rank, more ranks than streams, more streams than ranks") {
   const struct {
     int ranks, streams, batch;
@@ -46,9 +31,7 @@ TEST_CASE("a worker that stands still is lost after its deadline, and the others
   const std::string run = folder / "run";
   Process process(job(run, 3, {"updates=1000000", "seconds=8", "deadline_seconds=3"}), folder / "out",
                   folder / "err");
-  REQUIRE(comes_true(60.0, [&] { return lines_of_metrics(run) >= 3 || process.ended(); }));
-  const pid_t stopped = process_of_rank(run, 2);
-  REQUIRE(stopped > 0);
+  const pid_t stopped = training_rank(run, 2, process);
   REQUIRE(kill(stopped, SIGSTOP) == 0);
   const bool released = comes_true(60.0, [&] { return std::filesystem::exists(run + "/result.json"); });
   kill(stopped, SIGKILL);  // or mpirun would wait for it
@@ -67,9 +50,7 @@ TEST_CASE("without rank 0 the workers say so after their deadline, and the job e
   const TemporaryFolder folder;
   const std::string run = folder / "run";
   Process process(job(run, 3, {"updates=1000000", "deadline_seconds=3"}), folder / "out", folder / "err");
-  REQUIRE(comes_true(60.0, [&] { return lines_of_metrics(run) >= 3 || process.ended(); }));
-  const pid_t stopped = process_of_rank(run, 0);
-  REQUIRE(stopped > 0);
+  const pid_t stopped = training_rank(run, 0, process);
   REQUIRE(kill(stopped, SIGSTOP) == 0);
   const bool ended = process.wait(60.0);
   kill(stopped, SIGKILL);
@@ -85,9 +66,7 @@ TEST_CASE("when rank 0 is killed its workers on the same host end at once, whate
   const TemporaryFolder folder;
   const std::string run = folder / "run";
   Process process(job(run, 3, {"updates=1000000", "deadline_seconds=600"}), folder / "out", folder / "err");
-  REQUIRE(comes_true(60.0, [&] { return lines_of_metrics(run) >= 3 || process.ended(); }));
-  const pid_t killed = process_of_rank(run, 0);
-  REQUIRE(killed > 0);
+  const pid_t killed = training_rank(run, 0, process);
   REQUIRE(kill(killed, SIGKILL) == 0);
   const bool ended = process.wait(100.0);  // mpirun gives the others time to end
   INFO(read_text(folder / "err"));

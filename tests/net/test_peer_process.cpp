@@ -12,13 +12,27 @@
 using outerloop::net::PeerProcess;
 using outerloop::net::PeerProcesses;
 
-TEST_CASE("a process counts as ended once it is killed, before its parent has taken notice") {
-  const std::string here = PeerProcess::here();
+namespace {
+
+pid_t sleeping_child() {
   const pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0)
     for (;;) pause();
-  const PeerProcess peer(here.substr(0, here.rfind(' ') + 1) + std::to_string(child));
+  return child;
+}
+
+/// Its here(), told from outside.
+std::string place_of(pid_t process) {
+  const std::string here = PeerProcess::here();
+  return here.substr(0, here.rfind(' ') + 1) + std::to_string(process);
+}
+
+}  // namespace
+
+TEST_CASE("a process counts as ended once it is killed, before its parent has taken notice") {
+  const pid_t child = sleeping_child();
+  const PeerProcess peer(place_of(child));
   CHECK(peer.watched());
   CHECK_FALSE(peer.ended());
   REQUIRE(kill(child, SIGKILL) == 0);
@@ -29,12 +43,8 @@ TEST_CASE("a process counts as ended once it is killed, before its parent has ta
 }
 
 TEST_CASE("ranks whose processes have ended are told once, a second after it was seen") {
-  const std::string here = PeerProcess::here();
-  const pid_t child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0)
-    for (;;) pause();
-  const std::string other = here.substr(0, here.rfind(' ') + 1) + std::to_string(child);
+  const pid_t child = sleeping_child();
+  const std::string here = PeerProcess::here(), other = place_of(child);
   PeerProcesses ranks({here, here, "x" + other, other});
   CHECK(ranks.ended(0.0).empty());
   REQUIRE(kill(child, SIGKILL) == 0);
