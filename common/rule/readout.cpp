@@ -102,11 +102,16 @@ RidgeClassifier::RidgeClassifier(const Matrix& train, const std::vector<std::int
 }
 
 std::vector<std::int32_t> RidgeClassifier::predict(const Matrix& test) const {
-  const std::int64_t columns = static_cast<std::int64_t>(weights_.size()) / classes_ - 1;
+  return linear_predictions("ridge classifier", weights_, classes_, test);
+}
+
+std::vector<std::int32_t> linear_predictions(const char* read_out, const std::vector<double>& weights,
+                                             std::int64_t classes, const Matrix& test) {
+  const std::int64_t columns = static_cast<std::int64_t>(weights.size()) / classes - 1;
   if (test.columns != columns)
-    throw Error("ridge classifier: examples of " + std::to_string(test.columns) + " features, fitted on " +
-                std::to_string(columns));
-  const Eigen::Map<const RowMajorXd> stored(weights_.data(), columns + 1, classes_);
+    throw Error(std::string(read_out) + ": examples of " + std::to_string(test.columns) +
+                " features, fitted on " + std::to_string(columns));
+  const Eigen::Map<const RowMajorXd> stored(weights.data(), columns + 1, classes);
   constexpr std::int64_t kChunk = 4096;
   std::vector<std::int32_t> predicted(static_cast<std::size_t>(test.rows));
   for (std::int64_t first = 0; first < test.rows; first += kChunk) {

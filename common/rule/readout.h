@@ -36,6 +36,12 @@ class RidgeClassifier {
   std::vector<double> weights_;  ///< [features + 1, classes], the bias last; acts on raw features
 };
 
+/// argmax over classes of x w + bias for every row x of `test` [examples, features]; `weights` is [features +
+/// 1, classes] row-major, the bias last. Throws Error that names the read-out where `test` has another number
+/// of features.
+std::vector<std::int32_t> linear_predictions(const char* read_out, const std::vector<double>& weights,
+                                             std::int64_t classes, const Matrix& test);
+
 /// Fraction of equal entries.
 double accuracy(const std::vector<std::int32_t>& predicted, const std::vector<std::int32_t>& labels);
 

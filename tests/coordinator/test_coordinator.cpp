@@ -7,25 +7,16 @@
 #include "common/rule/error.h"
 #include "coordinator/coordinator.h"
 #include "tests/catch.h"
+#include "tests/coordinator/recorder.h"
 
 using namespace outerloop;
 using coordinator::Coordinator;
 using coordinator::StopReason;
+using tests::Recorder;
 
 namespace {
 
 constexpr std::size_t kParameters = 3;
-
-struct Recorder : coordinator::Observer {
-  void on_update(const coordinator::UpdateRecord& record) override { updates.push_back(record); }
-  void on_checkpoint(const store::Checkpoint& checkpoint) override { checkpoints.push_back(checkpoint); }
-  void on_rollback(std::int64_t update) override { rollbacks.push_back(update); }
-  void on_warning(const std::string& line) override { warnings.push_back(line); }
-  std::vector<coordinator::UpdateRecord> updates;
-  std::vector<store::Checkpoint> checkpoints;
-  std::vector<std::int64_t> rollbacks;
-  std::vector<std::string> warnings;
-};
 
 store::Checkpoint start_state() {
   store::Checkpoint start;

@@ -9,6 +9,7 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/run_directory.h"
 #include "tests/catch.h"
+#include "tests/coordinator/recorder.h"
 #include "tests/temporary_folder.h"
 
 using namespace outerloop;
@@ -17,6 +18,7 @@ using coordinator::EvaluationPiece;
 using coordinator::EvaluationRole;
 using coordinator::Evaluations;
 using coordinator::StopReason;
+using tests::Recorder;
 
 namespace {
 
@@ -36,14 +38,6 @@ store::Checkpoint start_state(std::int64_t update = 0) {
 }
 
 store::RuleFile rule_of(std::int64_t update) { return start_state(update).rule; }
-
-struct Recorder : coordinator::Observer {
-  void on_update(const coordinator::UpdateRecord&) override {}
-  void on_checkpoint(const store::Checkpoint&) override {}
-  void on_evaluation(const coordinator::EvaluationRecord& record) override { evaluations.push_back(record); }
-  void on_warning(const std::string&) override {}
-  std::vector<coordinator::EvaluationRecord> evaluations;
-};
 
 /// Worker 1, and 2 where it is wanted, by hand.
 struct Fixture {

@@ -6,28 +6,19 @@
 #include "common/rule/error.h"
 #include "coordinator/coordinator.h"
 #include "tests/catch.h"
+#include "tests/coordinator/recorder.h"
 #include "tests/worker/toy_engine.h"
 #include "worker/worker.h"
 
 using namespace outerloop;
 using coordinator::Coordinator;
 using coordinator::StopReason;
+using tests::Recorder;
 using worker::Worker;
 
 namespace {
 
 constexpr std::int64_t kParameters = 5;
-
-struct Silent : coordinator::Observer {
-  void on_update(const coordinator::UpdateRecord& record) override { last = record; }
-  void on_checkpoint(const store::Checkpoint& checkpoint) override { checkpoints.push_back(checkpoint); }
-  void on_rollback(std::int64_t update) override { rollbacks.push_back(update); }
-  void on_warning(const std::string& line) override { warnings.push_back(line); }
-  coordinator::UpdateRecord last;
-  std::vector<store::Checkpoint> checkpoints;
-  std::vector<std::int64_t> rollbacks;
-  std::vector<std::string> warnings;
-};
 
 store::Checkpoint start_state(const tests::ToyEngine& engine) {
   store::Checkpoint start;
@@ -45,6 +36,26 @@ proto::WorkerMessage reply_to(const proto::CoordinatorMessage& answer, std::size
   REQUIRE(message.ParseFromString(frame->header));
   return message;
 }
+
+/// A worker that has streams 4 and 7 and has given its first gradient, of stream 4.
+struct TwoStreams {
+  explicit TwoStreams(bool deterministic)
+      : worker({engine, tasks, 1, 1, 1}, {0.0, "here", 1, 10.0, deterministic}) {
+    proto::CoordinatorMessage first;
+    for (const std::uint32_t stream : {4u, 7u}) first.add_assign()->set_stream(stream);
+    hand(first, kParameters);
+    CHECK(message.gradient().stream() == 4);
+  }
+
+  void hand(const proto::CoordinatorMessage& answer, std::size_t floats) {
+    message = reply_to(answer, floats, worker);
+  }
+
+  tests::ToyEngine engine{kParameters};
+  data::TaskDistribution tasks = tests::toy_tasks(1);
+  Worker worker;
+  proto::WorkerMessage message;  ///< its last
+};
 
 /// Runs until everyone has left; messages are delivered round robin.
 void run(Coordinator& coordinator, std::map<int, Worker>& workers) {
@@ -84,7 +95,7 @@ TEST_CASE("a job finds the minimum of a known meta-objective, with fewer or more
     options.staleness_bound = 8;
     options.adam.learning_rate = 0.05;
     options.checkpoint_every = 50;
-    Silent observer;
+    Recorder observer;
     std::vector<int> numbers;
     std::map<int, Worker> workers;
     for (int i = 1; i <= worker_count; ++i) {
@@ -109,86 +120,66 @@ TEST_CASE("a job finds the minimum of a known meta-objective, with fewer or more
 
 TEST_CASE(
     "deterministic: one truncation of every stream with each θ, and streams as they stood when it was new") {
-  tests::ToyEngine engine(kParameters);
-  const auto tasks = tests::toy_tasks(1);
-  Worker worker({engine, tasks, 1, 1, 1}, {0.0, "here", 1, 10.0, true});
-  proto::WorkerMessage message;
-  const auto hand = [&](const proto::CoordinatorMessage& answer, std::size_t floats) {
-    message = reply_to(answer, floats, worker);
-  };
-  proto::CoordinatorMessage first;
-  for (const std::uint32_t stream : {4u, 7u}) first.add_assign()->set_stream(stream);
-  hand(first, kParameters);
-  CHECK(message.gradient().stream() == 4);
+  TwoStreams job(true);
   proto::CoordinatorMessage go_on;
-  hand(go_on, 0);
-  CHECK(message.gradient().stream() == 7);
-  hand(go_on, 0);
-  CHECK(message.waiting());
-  CHECK(worker.pause() > 0.0);
+  job.hand(go_on, 0);
+  CHECK(job.message.gradient().stream() == 7);
+  job.hand(go_on, 0);
+  CHECK(job.message.waiting());
+  CHECK(job.worker.pause() > 0.0);
 
   proto::CoordinatorMessage asked;
   asked.set_send_streams(true);
-  hand(asked, 0);
-  REQUIRE(message.streams_size() == 2);
-  CHECK(message.streams(0).step() == 0);  // at θ 0 no step had been taken
+  job.hand(asked, 0);
+  REQUIRE(job.message.streams_size() == 2);
+  CHECK(job.message.streams(0).step() == 0);  // at θ 0 no step had been taken
   asked.set_theta_version(1);
   asked.add_restart(7);
-  hand(asked, kParameters);
-  CHECK(message.gradient().stream() == 4);
-  CHECK(message.gradient().theta_version() == 1);
-  CHECK(message.gradient().step() == 1);
-  REQUIRE(message.streams_size() == 2);
-  CHECK(message.streams(0).step() == 1);
-  CHECK(message.streams(1).task() == 1);  // began its next task, as it was told to
-  CHECK(message.streams(1).step() == 0);
+  job.hand(asked, kParameters);
+  CHECK(job.message.gradient().stream() == 4);
+  CHECK(job.message.gradient().theta_version() == 1);
+  CHECK(job.message.gradient().step() == 1);
+  REQUIRE(job.message.streams_size() == 2);
+  CHECK(job.message.streams(0).step() == 1);
+  CHECK(job.message.streams(1).task() == 1);  // began its next task, as it was told to
+  CHECK(job.message.streams(1).step() == 0);
 
   proto::CoordinatorMessage rollback;
   rollback.set_segment(1);
   rollback.add_assign()->set_stream(7);
-  hand(rollback, kParameters);
-  CHECK(message.segment() == 1);
-  CHECK(message.gradient().stream() == 7);
-  CHECK(message.gradient().task() == 0);
+  job.hand(rollback, kParameters);
+  CHECK(job.message.segment() == 1);
+  CHECK(job.message.gradient().stream() == 7);
+  CHECK(job.message.gradient().task() == 0);
   go_on.set_segment(1);
-  hand(go_on, 0);
-  CHECK(message.waiting());  // stream 4 is another's now
+  job.hand(go_on, 0);
+  CHECK(job.message.waiting());  // stream 4 is another's now
 }
 
 TEST_CASE("a stream that is asked back is sent as it stands, and not worked on any more") {
-  tests::ToyEngine engine(kParameters);
-  const auto tasks = tests::toy_tasks(1);
-  Worker worker({engine, tasks, 1, 1, 1}, {0.0, "here", 1, 10.0});
-  proto::WorkerMessage message;
-  const auto hand = [&](const proto::CoordinatorMessage& answer, std::size_t floats) {
-    message = reply_to(answer, floats, worker);
-  };
-  proto::CoordinatorMessage first;
-  for (const std::uint32_t stream : {4u, 7u}) first.add_assign()->set_stream(stream);
-  hand(first, kParameters);
-  CHECK(message.gradient().stream() == 4);
+  TwoStreams job(false);
   proto::CoordinatorMessage asked;
   for (const std::uint32_t stream : {4u, 99u}) asked.add_give_up(stream);
-  hand(asked, 0);
-  REQUIRE(message.given_up_size() == 1);
-  CHECK(message.given_up(0).stream() == 4);
-  CHECK(message.given_up(0).step() == 1);
-  CHECK(message.given_up(0).phi_size() > 0);
+  job.hand(asked, 0);
+  REQUIRE(job.message.given_up_size() == 1);
+  CHECK(job.message.given_up(0).stream() == 4);
+  CHECK(job.message.given_up(0).step() == 1);
+  CHECK(job.message.given_up(0).phi_size() > 0);
   const proto::CoordinatorMessage go_on;
   for (int i = 0; i < 3; ++i) {
-    CHECK(message.gradient().stream() == 7);
-    hand(go_on, 0);
-    CHECK(message.given_up_size() == 0);
+    CHECK(job.message.gradient().stream() == 7);
+    job.hand(go_on, 0);
+    CHECK(job.message.given_up_size() == 0);
   }
   proto::CoordinatorMessage last;
   last.add_give_up(7);
-  hand(last, 0);
-  CHECK(message.waiting());
-  CHECK(message.given_up_size() == 1);
+  job.hand(last, 0);
+  CHECK(job.message.waiting());
+  CHECK(job.message.given_up_size() == 1);
   proto::CoordinatorMessage stop;
   stop.set_command(proto::CoordinatorMessage::stop);
-  hand(stop, 0);
-  CHECK(message.streams_size() == 0);
+  job.hand(stop, 0);
+  CHECK(job.message.streams_size() == 0);
 }
 
 TEST_CASE("gradients are clipped on the worker, and their norm before clipping is reported") {

@@ -73,24 +73,20 @@ std::vector<TrainedEncoder> train_contrastive(const EncoderStart& start, const r
   network.initialise(random);
   set_encoder(start.rule, start.architecture, start.phi, start.architecture.layers(), network);
   Adam adam(network.parameters().size(), options.learning_rate);
-  std::vector<TrainedEncoder> result;
-  RunningLoss loss;
-  for (std::int64_t step = 0; result.size() < steps.size();) {
+  const auto one_step = [&](std::int64_t step) {
     const auto x = minibatch(unlabelled, options.minibatch, random, step);
     const auto views =
         two_views(x, options, random, kFreeElements + static_cast<std::uint32_t>(step * x.size()));
     Rows<float> dz;
-    const auto value = static_cast<double>(nt_xent(network.forward(views), options.temperature, dz));
-    if (!std::isfinite(value))
-      throw Error("masked contrastive: the loss is not finite after " + std::to_string(step) + " steps");
-    loss.add(value);
+    const float loss = nt_xent(network.forward(views), options.temperature, dz);
     network.backward(dz, false);
     adam.step(network.parameters(), network.gradient());
-    if (++step != steps[result.size()]) continue;
-    result.push_back(
-        {step, loss.mean(), start.architecture, encoder_phi(start.rule, start.architecture, network), {}});
-  }
-  return result;
+    return loss;
+  };
+  return train_encoder("masked contrastive", steps, one_step, [&] {
+    return TrainedEncoder{
+        0, 0.0, start.architecture, encoder_phi(start.rule, start.architecture, network), {}};
+  });
 }
 
 }  // namespace outerloop::baselines

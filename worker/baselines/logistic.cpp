@@ -104,22 +104,7 @@ LogisticClassifier::LogisticClassifier(const rule::Matrix& train, const std::vec
 }
 
 std::vector<std::int32_t> LogisticClassifier::predict(const rule::Matrix& test) const {
-  const std::int64_t columns = static_cast<std::int64_t>(weights_.size()) / classes_ - 1;
-  if (test.columns != columns)
-    throw Error("logistic read-out: examples of " + std::to_string(test.columns) + " features, fitted on " +
-                std::to_string(columns));
-  const Eigen::Map<const Rows<double>> stored(weights_.data(), columns + 1, classes_);
-  std::vector<std::int32_t> predicted(static_cast<std::size_t>(test.rows));
-  for_each_chunk(test.rows, [&](std::int64_t first, std::int64_t count) {
-    const MatrixXd x = ConstRows(test.row(first), count, columns).cast<double>();
-    const MatrixXd scores = (x * stored.topRows(columns)).rowwise() + stored.row(columns);
-    for (std::int64_t i = 0; i < count; ++i) {
-      Eigen::Index best = 0;
-      scores.row(i).maxCoeff(&best);
-      predicted[static_cast<std::size_t>(first + i)] = static_cast<std::int32_t>(best);
-    }
-  });
-  return predicted;
+  return rule::linear_predictions("logistic read-out", weights_, classes_, test);
 }
 
 }  // namespace outerloop::baselines

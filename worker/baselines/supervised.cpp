@@ -40,21 +40,17 @@ std::vector<TrainedEncoder> train_supervised(const EncoderStart& start, const ru
   set_encoder(start.rule, start.architecture, start.phi, start.architecture.layers(), network);
   Adam adam(network.parameters().size(), learning_rate);
   const Rows<float> examples = rows_of(x);
-  std::vector<TrainedEncoder> result;
-  RunningLoss loss;
-  for (std::int64_t step = 0; result.size() < steps.size();) {
+  const auto one_step = [&](std::int64_t) {
     Rows<float> d_scores;
-    const auto value = static_cast<double>(cross_entropy(network.forward(examples), labels, d_scores));
-    if (!std::isfinite(value))
-      throw Error("supervised: the loss is not finite after " + std::to_string(step) + " steps");
-    loss.add(value);
+    const float loss = cross_entropy(network.forward(examples), labels, d_scores);
     network.backward(d_scores, false);
     adam.step(network.parameters(), network.gradient());
-    if (++step != steps[result.size()]) continue;
-    result.push_back(
-        {step, loss.mean(), start.architecture, encoder_phi(start.rule, start.architecture, network), {}});
-  }
-  return result;
+    return loss;
+  };
+  return train_encoder("supervised", steps, one_step, [&] {
+    return TrainedEncoder{
+        0, 0.0, start.architecture, encoder_phi(start.rule, start.architecture, network), {}};
+  });
 }
 
 }  // namespace outerloop::baselines

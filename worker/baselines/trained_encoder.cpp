@@ -1,10 +1,33 @@
 #include "worker/baselines/trained_encoder.h"
 
+#include <cmath>
 #include <numeric>
 
+#include "common/rule/error.h"
 #include "worker/baselines/eigen.h"
 
 namespace outerloop::baselines {
+namespace {
+
+/// The mean of the last 100 values added.
+class RunningLoss {
+ public:
+  void add(double loss) {
+    if (last_.size() < kKept) last_.push_back(loss);
+    last_[next_] = loss;
+    next_ = (next_ + 1) % kKept;
+  }
+  double mean() const {
+    return std::accumulate(last_.begin(), last_.end(), 0.0) / static_cast<double>(last_.size());
+  }
+
+ private:
+  static constexpr std::size_t kKept = 100;
+  std::vector<double> last_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace
 
 std::vector<rule::Matrix> TrainedEncoder::features(const rule::RuleOptions& rule,
                                                    const rule::Matrix& unlabelled,
@@ -25,16 +48,22 @@ std::vector<rule::Matrix> TrainedEncoder::features(const rule::RuleOptions& rule
   return result;
 }
 
-void RunningLoss::add(double loss) {
-  constexpr std::size_t kKept = 100;
-  if (last_.size() < kKept) last_.push_back(loss);
-  last_[next_] = loss;
-  next_ = (next_ + 1) % kKept;
-}
-
-double RunningLoss::mean() const {
-  if (last_.empty()) return 0.0;
-  return std::accumulate(last_.begin(), last_.end(), 0.0) / static_cast<double>(last_.size());
+std::vector<TrainedEncoder> train_encoder(const std::string& method, const std::vector<std::int64_t>& steps,
+                                          const std::function<double(std::int64_t)>& one_step,
+                                          const std::function<TrainedEncoder()>& snapshot) {
+  std::vector<TrainedEncoder> result;
+  RunningLoss loss;
+  for (std::int64_t step = 0; result.size() < steps.size();) {
+    const double value = one_step(step);
+    if (!std::isfinite(value))
+      throw Error(method + ": the loss is not finite after " + std::to_string(step) + " steps");
+    loss.add(value);
+    if (++step != steps[result.size()]) continue;
+    result.push_back(snapshot());
+    result.back().steps = step;
+    result.back().loss = loss.mean();
+  }
+  return result;
 }
 
 }  // namespace outerloop::baselines

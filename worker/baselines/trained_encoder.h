@@ -1,6 +1,8 @@
 #pragma once
 // What the baselines that train a network share: where they start, and what they leave.
 #include <cstdint>
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "common/rule/base_model.h"
@@ -29,15 +31,10 @@ struct TrainedEncoder {
                                      const std::vector<const rule::Matrix*>& x) const;
 };
 
-/// The mean of the last 100 values added.
-class RunningLoss {
- public:
-  void add(double loss);
-  double mean() const;
-
- private:
-  std::vector<double> last_;
-  std::size_t next_ = 0;
-};
+/// Trains: calls `one_step(step)`, which returns its loss, from step 0 on, and keeps what `snapshot()` gives
+/// after each number of `steps`, which rise. Throws Error that names the method where a loss is not finite.
+std::vector<TrainedEncoder> train_encoder(const std::string& method, const std::vector<std::int64_t>& steps,
+                                          const std::function<double(std::int64_t)>& one_step,
+                                          const std::function<TrainedEncoder()>& snapshot);
 
 }  // namespace outerloop::baselines

@@ -92,24 +92,16 @@ std::vector<TrainedEncoder> train_vae(const EncoderStart& start, const rule::Mat
   decoder.initialise({random.bits(kDecoderSeed), 0, 0, rule::Purpose::evaluation});
   Adam encoder_adam(encoder.parameters().size(), options.learning_rate);
   Adam decoder_adam(decoder.parameters().size(), options.learning_rate);
-  std::vector<TrainedEncoder> result;
-  RunningLoss loss;
-  for (std::int64_t step = 0; result.size() < steps.size();) {
+  const auto one_step = [&](std::int64_t step) {
     const auto x = minibatch(unlabelled, options.minibatch, random, step);
     const auto first = static_cast<std::uint32_t>(step * options.minibatch * latents);
     const auto noise = normal_rows(options.minibatch, latents, random, kFreeElements + first);
-    const auto value = static_cast<double>(vae_loss(encoder, decoder, x, noise));
-    if (!std::isfinite(value))
-      throw Error("vae: the loss is not finite after " + std::to_string(step) + " steps");
-    loss.add(value);
+    const float loss = vae_loss(encoder, decoder, x, noise);
     encoder_adam.step(encoder.parameters(), encoder.gradient());
     decoder_adam.step(decoder.parameters(), decoder.gradient());
-    if (++step != steps[result.size()]) continue;
-    result.push_back(snapshot(start, encoder));
-    result.back().steps = step;
-    result.back().loss = loss.mean();
-  }
-  return result;
+    return loss;
+  };
+  return train_encoder("vae", steps, one_step, [&] { return snapshot(start, encoder); });
 }
 
 }  // namespace outerloop::baselines
