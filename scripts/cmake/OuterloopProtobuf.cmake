@@ -1,0 +1,31 @@
+# outerloop_check_protobuf(TORCH OURS)
+# A process holds one protobuf: a second one of another version, in a library that is loaded later, is bound to the first
+# one's symbols and crashes at its first message. TORCH, LibTorch's libtorch_cpu.so, must therefore link OURS, the
+# libprotobuf that this program links, or keep its own to itself. Ends the configuration elsewhere.
+function(outerloop_check_protobuf torch ours)
+  find_program(OUTERLOOP_NM nm)
+  find_program(OUTERLOOP_READELF readelf)
+  if(NOT OUTERLOOP_NM OR NOT OUTERLOOP_READELF)
+    message(STATUS "no nm and readelf: whether LibTorch's protobuf clashes with ours is not checked")
+    return()
+  endif()
+  set(remedy "both in one process crash. Take another LibTorch (libtorch-dev, or one that CMAKE_PREFIX_PATH names), or "
+             "configure with -DOUTERLOOP_REFERENCE=OFF")
+
+  # Every copy of the library has this function; generated code, of which LibTorch has some too, has not.
+  execute_process(COMMAND ${OUTERLOOP_NM} -D --defined-only ${torch} COMMAND grep -c 8protobuf8internal13VerifyVersion
+                  OUTPUT_VARIABLE copies ERROR_VARIABLE ignored)
+  if(copies GREATER 0)
+    message(FATAL_ERROR "${torch} shows a protobuf of its own beside ours, ${ours}: " ${remedy})
+  endif()
+
+  execute_process(COMMAND ${OUTERLOOP_READELF} -d ${ours} OUTPUT_VARIABLE about_ours ERROR_VARIABLE ignored)
+  execute_process(COMMAND ${OUTERLOOP_READELF} -d ${torch} OUTPUT_VARIABLE about_torch ERROR_VARIABLE ignored)
+  string(REGEX MATCH "SONAME[^[]*\\[([^]]*)\\]" found "${about_ours}")
+  set(our_name ${CMAKE_MATCH_1})
+  string(REGEX MATCH "NEEDED[^[]*\\[(libprotobuf(-lite)?\\.so[^]]*)\\]" found "${about_torch}")
+  set(torch_name ${CMAKE_MATCH_1})
+  if(our_name AND torch_name AND NOT our_name STREQUAL torch_name)
+    message(FATAL_ERROR "${torch} links ${torch_name}, and we link ${our_name}: " ${remedy})
+  endif()
+endfunction()
