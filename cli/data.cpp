@@ -33,7 +33,7 @@ void write_json(const std::string& path, const json& datasets) {
 json describe(const DatasetKind& kind) {
   json entry = {{"name", kind.name}, {"content", kind.content}, {"layout", kind.layout},
                 {"path", ""},        {"found", false},          {"message", kind.remedy}};
-  if (kind.needs_path) return entry;
+  if (kind.needs_path()) return entry;
   try {
     const DatasetRequest request{kind.name, "", 14, {}, {}};
     entry["files"] = data::find_source(request).files.size();
@@ -104,7 +104,7 @@ std::vector<DatasetRequest> requests(const DataOptions& options) {
   for (const std::string& text : options.datasets) result.push_back(data::parse_request(text));
   if (result.empty())
     for (const DatasetKind& kind : data::dataset_kinds())
-      if (!kind.needs_path) result.push_back({kind.name, "", 14, {}, {}});
+      if (!kind.needs_path()) result.push_back({kind.name, "", 14, {}, {}});
   for (DatasetRequest& request : result) request.size = options.size;
   return result;
 }
@@ -142,7 +142,7 @@ int data_list(const DataOptions& options) {
       fmt::print("{:<14}   found{}{}{}\n", "", path.empty() ? "" : " in ", path,
                  entry.at("files") == 0 ? "" : fmt::format(", {} files", entry.at("files").get<int>()));
     else
-      fmt::print("{:<14}   {}: {}\n", "", kind.needs_path ? "needs a path" : "not found",
+      fmt::print("{:<14}   {}: {}\n", "", kind.needs_path() ? "needs a path" : "not found",
                  entry.at("message").get<std::string>());
     datasets.push_back(entry);
   }

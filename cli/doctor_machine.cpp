@@ -105,7 +105,7 @@ std::string reference_on(const std::string& device, std::string& problem) {
 std::vector<DatasetState> datasets() {
   std::vector<DatasetState> states;
   for (const auto& kind : data::dataset_kinds()) {
-    if (kind.needs_path) continue;
+    if (kind.needs_path()) continue;
     DatasetState state{kind.name, ""};
     try {
       data::find_source({kind.name, "", 14, {}, {}});

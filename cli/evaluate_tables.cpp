@@ -9,6 +9,7 @@
 
 #include "cli/progress.h"
 #include "common/rule/error.h"
+#include "common/rule/rules.h"
 
 namespace outerloop::cli {
 namespace {
@@ -54,9 +55,9 @@ worker::EngineFactory EvaluatedRule::engines() const {
 EvaluatedRule read_evaluated_rule(const std::string& path, bool average) {
   EvaluatedRule rule;
   rule.file = store::read_rule(path);
-  if (rule.file.rule != "neuron_local")
-    throw InputError(path + ": few-shot evaluation needs a rule without labels; this is " + rule.file.rule);
   rule.settings = config::settings_from_text(rule.file.config, path + ": /config", {});
+  if (rule::rule_kind(rule.settings.rule.name).supervised)
+    throw InputError(path + ": few-shot evaluation needs a rule without labels; this is " + rule.file.rule);
   rule.averaged = average && !rule.file.theta_average.empty();
   rule.theta = rule.averaged ? rule.file.theta_average : rule.file.theta;
   rule.untrained = rule::initial_theta(rule.file.layout, rule.settings.config.seed());

@@ -8,6 +8,7 @@
 #include "common/rule/phi.h"
 #include "common/rule/random.h"
 #include "common/rule/readout.h"
+#include "common/rule/rules.h"
 
 namespace outerloop::worker {
 namespace {
@@ -116,7 +117,7 @@ bool Evaluator::train(const std::vector<double>& theta, const data::TaskDistribu
 double Evaluator::accuracy(const data::TaskDistribution& tasks, const data::Task& task,
                            const std::vector<double>& phi) const {
   const auto& rule = engine_.rule();
-  if (rule.name != "neuron_local") return std::numeric_limits<double>::quiet_NaN();
+  if (rule::rule_kind(rule.name).supervised) return std::numeric_limits<double>::quiet_NaN();
   rule::Matrix unlabelled;
   std::int64_t step = options_.inner_steps;
   while (unlabelled.rows < options_.statistics_examples)

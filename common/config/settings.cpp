@@ -11,6 +11,7 @@
 
 #include "common/config/schema.h"
 #include "common/rule/error.h"
+#include "common/rule/rules.h"
 
 namespace outerloop::config {
 namespace {
@@ -28,6 +29,10 @@ rule::RuleOptions rule_options(const proto::Config& config) {
                      from.ridge(),           from.separate_backward_readouts()};
   to.supervised_sgd = {from.initial_learning_rate(), from.initial_momentum()};
   return to;
+}
+
+bool supervised(const proto::Config& config) {
+  return rule::rule_kind(proto::Rule::Name_Name(config.rule().name())).supervised;
 }
 
 rule::EngineOptions engine_options(const proto::Config& config) {
@@ -77,7 +82,7 @@ data::TaskOptions task_options(const proto::Config& config) {
   to.minibatch = from.minibatch();
   to.hidden_layers = {from.min_hidden_layers(), from.max_hidden_layers()};
   to.width = {from.min_width(), from.max_width()};
-  to.output_units = config.rule().name() == proto::Rule::supervised_sgd ? 0 : config.rule().output_units();
+  to.output_units = supervised(config) ? 0 : config.rule().output_units();
   to.inner_steps = {from.min_inner_steps(), from.max_inner_steps()};
   to.inner_steps_uniform = from.inner_steps_distribution() == proto::uniform;
   to.random_offset = from.random_offset();
@@ -119,10 +124,10 @@ void check_contradictions(const proto::Config& c, const std::string& origin) {
   check_pair(origin, "tasks.min_inner_steps", tasks.min_inner_steps(), "tasks.max_inner_steps",
              tasks.max_inner_steps());
   check_pair(origin, "tasks.min_size", tasks.min_size(), "tasks.size", tasks.size());
-  if (tasks.augmentation().target_scale() > 0 && c.rule().name() == proto::Rule::supervised_sgd)
+  if (tasks.augmentation().target_scale() > 0 && supervised(c))
     throw InputError(origin +
-                     ": tasks.augmentation.target_scale is for the rule neuron_local: supervised_sgd's "
-                     "meta-objective knows classes alone; leave it out");
+                     ": tasks.augmentation.target_scale is for rules without labels: the meta-objective of " +
+                     proto::Rule::Name_Name(c.rule().name()) + " knows classes alone; leave it out");
   check_pair(origin, "unroll.min_steps", c.unroll().min_steps(), "unroll.max_steps", c.unroll().max_steps());
   if (c.unroll().curriculum_updates() > 0)
     check_pair(origin, "unroll.curriculum_steps", c.unroll().curriculum_steps(), "tasks.max_inner_steps",

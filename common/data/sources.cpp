@@ -28,7 +28,7 @@ namespace {
 
 constexpr std::int64_t kMaxPixels = std::int64_t{1} << 34;
 
-Source find_glyphs(const fs::path& folder) {
+Source find_glyphs(const DatasetRequest&, const fs::path& folder) {
   const std::vector<FontFace> faces = find_fonts(folder);
   const std::string where = folder.empty() ? "that fontconfig knows" : "in " + folder.string();
   if (faces.empty())
@@ -65,7 +65,7 @@ std::vector<fs::path> pictures_in(const fs::path& folder, const DatasetKind& kin
   return files;
 }
 
-Source find_crops(const fs::path& folder) {
+Source find_crops(const DatasetRequest&, const fs::path& folder) {
   Source source;
   source.recipe = crops_recipe();
   source.files = pictures_in(folder, dataset_kind("crops"));
@@ -83,8 +83,9 @@ Source find_crops(const fs::path& folder) {
 }
 
 /// Of the fonts and photographs that glyphs and crops read by default.
-Source find_composites() {
-  const Source glyphs = find_glyphs({}), crops = find_crops(canonical_path(kBackgroundsFolder));
+Source find_composites(const DatasetRequest& request, const fs::path&) {
+  const Source glyphs = find_glyphs(request, {});
+  const Source crops = find_crops(request, canonical_path(kBackgroundsFolder));
   Source source;
   source.recipe = composites_recipe() + ", " + glyphs.recipe + ", " + crops.recipe;
   source.files = glyphs.files;
@@ -97,9 +98,9 @@ Source find_composites() {
   return source;
 }
 
-Source find_folder(const fs::path& folder, std::int64_t size) {
+Source find_folder(const DatasetRequest& request, const fs::path& folder) {
   Source source;
-  source.side = std::max(kFolderSide, size);
+  source.side = std::max(kFolderSide, request.size);
   source.recipe = jpeg_version() + ", " + png_version() + ", " + webp_version() + ", middle squares";
   source.files = pictures_in(folder, dataset_kind("folder"));
   source.keep_made = source.keep_resized = true;
@@ -109,10 +110,10 @@ Source find_folder(const fs::path& folder, std::int64_t size) {
   return source;
 }
 
-Source find_imdb(const fs::path& folder, Part part) {
+Source find_imdb(const DatasetRequest& request, const fs::path& folder) {
   Source source;
   source.recipe = "bags of " + std::to_string(kVocabulary) + " words, " + std::to_string(kMostCounted);
-  const std::vector<fs::path> wanted = imdb_files(folder, part);
+  const std::vector<fs::path> wanted = imdb_files(folder, request.part);
   // The words are those of the training part, whichever part is asked for.
   const std::vector<fs::path> training = imdb_files(folder, Part::train);
   source.files = training;
@@ -124,7 +125,7 @@ Source find_imdb(const fs::path& folder, Part part) {
   return source;
 }
 
-Source find_reviews(const fs::path& file) {
+Source find_reviews(const DatasetRequest&, const fs::path& file) {
   Source source;
   source.recipe = "bags of " + std::to_string(kVocabulary) + " words, " + std::to_string(kMostCounted);
   source.files = {file};
@@ -136,7 +137,7 @@ Source find_reviews(const fs::path& file) {
   return source;
 }
 
-Source find_npy(const fs::path& file) {
+Source find_npy(const DatasetRequest&, const fs::path& file) {
   Source source;
   source.files = {file};
   source.make = [file] {
@@ -149,7 +150,7 @@ Source find_npy(const fs::path& file) {
   return source;
 }
 
-Source find_hdf5(const fs::path& path) {
+Source find_hdf5(const DatasetRequest&, const fs::path& path) {
   const Hdf5Path parsed = parse_hdf5_path(path.string());
   Source source;
   source.files = {parsed.file};
@@ -160,17 +161,26 @@ Source find_hdf5(const fs::path& path) {
   return source;
 }
 
-Source find_batches(const std::string& name, const fs::path& folder, Part part) {
+Source find_cifar(const DatasetRequest& request, const fs::path& folder) {
   Source source;
   source.keep_resized = true;
-  if (name == "cifar10") {
-    source.side = kCifarSide;
-    source.files = cifar_files(folder, part);
-    source.make = [files = source.files] { return read_cifar(files); };
-  } else {
-    source.files = mnist_files(name, folder, part);
-    source.make = [name, files = source.files] { return read_mnist(name, files); };
-  }
+  source.side = kCifarSide;
+  source.files = cifar_files(folder, request.part);
+  source.make = [files = source.files] { return read_cifar(files); };
+  return source;
+}
+
+Source find_mnist(const DatasetRequest& request, const fs::path& folder) {
+  Source source;
+  source.keep_resized = true;
+  source.files = mnist_files(request.name, folder, request.part);
+  source.make = [name = request.name, files = source.files] { return read_mnist(name, files); };
+  return source;
+}
+
+Source find_two_moons(const DatasetRequest& request, const fs::path&) {
+  Source source;
+  source.make = [part = request.part] { return make_two_moons(part); };
   return source;
 }
 
@@ -205,33 +215,38 @@ WorkingSet resized(const WorkingSet& set, const DatasetRequest& request) {
 }  // namespace
 
 const std::vector<DatasetKind>& dataset_kinds() {
+  using Path = DatasetKind::Path;
   static const std::vector<DatasetKind> kinds{
       {"fashion_mnist", "garments", kFashionMnistFolder, "a folder in MNIST's layout",
-       "apt-get install dataset-fashion-mnist, or give the folder that holds it", false, true},
+       "apt-get install dataset-fashion-mnist, or give the folder that holds it", Path::optional, true,
+       find_mnist},
       {"mnist", "digits, or your own images", "", "a folder in MNIST's layout",
-       "give the folder that holds its four *-idx?-ubyte[.gz] files", true, true},
+       "give the folder that holds its four *-idx?-ubyte[.gz] files", Path::required, true, find_mnist},
       {"cifar10", "photographs of 10 things", "", "the folder cifar-10-batches-bin",
-       "give the folder that holds CIFAR-10's binary version, data_batch_1.bin and so on", true, true},
+       "give the folder that holds CIFAR-10's binary version, data_batch_1.bin and so on", Path::required,
+       true, find_cifar},
       {"glyphs", "letters of the fonts of this machine", "", "a folder of .ttf and .otf files",
-       "apt-get install fonts-dejavu fonts-liberation fonts-freefont-ttf, or give a folder of fonts", false,
-       false},
+       "apt-get install fonts-dejavu fonts-liberation fonts-freefont-ttf, or give a folder of fonts",
+       Path::optional, false, find_glyphs},
       {"crops", "crops of photographs, a class = a picture", kBackgroundsFolder, "a folder of pictures",
-       "apt-get install mate-backgrounds gnome-backgrounds, or give a folder of photographs", false, false},
+       "apt-get install mate-backgrounds gnome-backgrounds, or give a folder of photographs", Path::optional,
+       false, find_crops},
       {"composites", "shapes of letters, filled with photographs, before others", "",
-       "nothing: the defaults of glyphs and crops", "apt-get install what glyphs and crops need", false,
-       false},
+       "nothing: the defaults of glyphs and crops", "apt-get install what glyphs and crops need",
+       Path::refused, false, find_composites},
       {"folder", "pictures in a folder per class", "", "a folder of folders of pictures",
-       "give a folder that holds CLASS/*.jpg, *.png or *.webp", true, false},
+       "give a folder that holds CLASS/*.jpg, *.png or *.webp", Path::required, false, find_folder},
       {"imdb", "film reviews as bags of words", "", "the folder aclImdb",
-       "give the folder aclImdb, which holds train/pos, train/neg, test/pos and test/neg", true, true},
+       "give the folder aclImdb, which holds train/pos, train/neg, test/pos and test/neg", Path::required,
+       true, find_imdb},
       {"reviews", "scored texts as bags of words", "", "a file of score, tab, text",
-       "give a file with score, tab and text in every line", true, false},
-      {"two_moons", "two half moons in the plane", "", "nothing: it is computed", "it needs nothing", false,
-       true},
+       "give a file with score, tab and text in every line", Path::required, false, find_reviews},
+      {"two_moons", "two half moons in the plane", "", "nothing: it is computed", "it needs nothing",
+       Path::refused, true, find_two_moons},
       {"npy", "your own array", "", "FILE.npy, its labels in FILE.labels.npy",
-       "give FILE.npy, as numpy.save writes it", true, false},
+       "give FILE.npy, as numpy.save writes it", Path::required, false, find_npy},
       {"hdf5", "your own array", "", "FILE.h5:/dataset, its labels in /dataset_labels",
-       "give FILE.h5:/dataset", true, false}};
+       "give FILE.h5:/dataset", Path::required, false, find_hdf5}};
   return kinds;
 }
 
@@ -246,12 +261,9 @@ const DatasetKind& dataset_kind(const std::string& name) {
 
 fs::path source_folder(const DatasetRequest& request) {
   const DatasetKind& kind = dataset_kind(request.name);
-  if (request.path.empty() && kind.needs_path) throw InputError(request.name + ": no path: " + kind.remedy);
-  if (request.name == "two_moons" || request.name == "composites") {
-    if (!request.path.empty())
-      throw InputError(request.name + ": path " + request.path + ": it is computed: leave it out");
-    return {};
-  }
+  if (request.path.empty() && kind.needs_path()) throw InputError(request.name + ": no path: " + kind.remedy);
+  if (!request.path.empty() && kind.path == DatasetKind::Path::refused)
+    throw InputError(request.name + ": path " + request.path + ": it is computed: leave it out");
   if (request.name == "hdf5") {
     const Hdf5Path path = parse_hdf5_path(request.path);
     return canonical_path(path.file).string() + ":" + path.dataset;
@@ -263,31 +275,11 @@ fs::path source_folder(const DatasetRequest& request) {
 }
 
 Source find_source(const DatasetRequest& request) {
+  const DatasetKind& kind = dataset_kind(request.name);
   const fs::path path = source_folder(request);
-  const std::string& name = request.name;
-  Source source;
-  if (name == "glyphs")
-    source = find_glyphs(path);
-  else if (name == "crops")
-    source = find_crops(path);
-  else if (name == "composites")
-    source = find_composites();
-  else if (name == "folder")
-    source = find_folder(path, request.size);
-  else if (name == "imdb")
-    source = find_imdb(path, request.part);
-  else if (name == "reviews")
-    source = find_reviews(path);
-  else if (name == "two_moons")
-    source.make = [part = request.part] { return make_two_moons(part); };
-  else if (name == "npy")
-    source = find_npy(path);
-  else if (name == "hdf5")
-    source = find_hdf5(path);
-  else
-    source = find_batches(name, path, request.part);
-  source.cache_name = name + "-" + hex(stable_hash(path.string()));
-  if (dataset_kind(name).parts && request.part != Part::all)
+  Source source = kind.find(request, path);
+  source.cache_name = request.name + "-" + hex(stable_hash(path.string()));
+  if (kind.parts && request.part != Part::all)
     source.cache_name += request.part == Part::train ? "-train" : "-test";
   return source;
 }

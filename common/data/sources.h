@@ -11,29 +11,6 @@
 
 namespace outerloop::data {
 
-/// What there is to know of a dataset before it is opened.
-struct DatasetKind {
-  const char* name;
-  const char* content;       ///< what it is, a few words
-  const char* default_path;  ///< where Debian puts it; "": none, or a folder is not needed
-  const char* layout;        ///< what PATH is
-  const char* remedy;        ///< how to bring it
-  bool needs_path;           ///< there is nothing without a path
-  bool parts;                ///< it comes in a train and a test part
-};
-
-/// Every dataset that DatasetRequest::name takes.
-const std::vector<DatasetKind>& dataset_kinds();
-
-/// Throws InputError that lists the known ones.
-const DatasetKind& dataset_kind(const std::string& name);
-
-/// What a request reads, by its one name (canonical_path): its path, or where Debian puts the dataset; of
-/// hdf5 with ":/dataset" behind it. Empty for glyphs without a path, which come from the fonts that
-/// fontconfig knows, for composites and for two_moons. Throws InputError for an unknown dataset, and where
-/// one needs a path and has none.
-std::filesystem::path source_folder(const DatasetRequest& request);
-
 /// How a dataset is made from its files.
 struct Source {
   std::string cache_name;                    ///< the same for the same dataset, folder and part
@@ -44,6 +21,33 @@ struct Source {
   std::int64_t side = 0;                     ///< of the images that `make` gives, where that is known
   std::function<WorkingSet()> make;
 };
+
+/// What there is to know of a dataset before it is opened.
+struct DatasetKind {
+  const char* name;
+  const char* content;       ///< what it is, a few words
+  const char* default_path;  ///< where Debian puts it; "": none, or a folder is not needed
+  const char* layout;        ///< what PATH is
+  const char* remedy;        ///< how to bring it
+  enum class Path { required, optional, refused } path;  ///< refused: it is computed
+  bool parts;                                            ///< it comes in a train and a test part
+  /// The files of a request, whose path is the second argument (source_folder), or how it is computed.
+  Source (*find)(const DatasetRequest& request, const std::filesystem::path& path);
+
+  bool needs_path() const { return path == Path::required; }
+};
+
+/// Every dataset that DatasetRequest::name takes; docs/extending.md adds one.
+const std::vector<DatasetKind>& dataset_kinds();
+
+/// Throws InputError that lists the known ones.
+const DatasetKind& dataset_kind(const std::string& name);
+
+/// What a request reads, by its one name (canonical_path): its path, or where Debian puts the dataset; of
+/// hdf5 with ":/dataset" behind it. Empty for glyphs without a path, which come from the fonts that
+/// fontconfig knows, and for datasets that are computed. Throws InputError for an unknown dataset, and where
+/// one needs a path and has none, or takes none and has one.
+std::filesystem::path source_folder(const DatasetRequest& request);
 
 /// Finds the files. Throws InputError that names dataset and folder and says how to bring what is missing.
 Source find_source(const DatasetRequest& request);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/rule/error.h"
+#include "common/rule/rules.h"
 
 namespace outerloop::rule {
 namespace {
@@ -18,9 +19,10 @@ constexpr std::int64_t kChunkNumbers = 1 << 20;  ///< activations per chunk and 
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-/// Layers that end in batch norm and the non-linearity: all of them, but for supervised_sgd's linear output.
+/// Layers that end in batch norm and the non-linearity: all of them, but for a supervised rule's linear
+/// output.
 std::int64_t normalised_layers(const RuleOptions& rule, const Architecture& architecture) {
-  return rule.name == "supervised_sgd" ? architecture.layers() - 1 : architecture.layers();
+  return rule_kind(rule.name).supervised ? architecture.layers() - 1 : architecture.layers();
 }
 
 float apply(Nonlinearity kind, float z) {

@@ -21,7 +21,7 @@ struct Matrix {
 };
 
 /// Batch norm's mean and standard deviation of every normalised layer's pre-activation x^{l-1} W^l, frozen.
-/// Every layer is normalised, but for supervised_sgd's last one, which is linear.
+/// Every layer is normalised, but for a supervised rule's last one, which is linear.
 struct FrozenStatistics {
   std::vector<std::vector<double>> mean;                ///< [normalised layers][N_l]
   std::vector<std::vector<double>> standard_deviation;  ///< [normalised layers][N_l]: sqrt(variance + 1e-6)
@@ -33,8 +33,8 @@ struct FrozenStatistics {
 FrozenStatistics frozen_statistics(const RuleOptions& rule, const Architecture& architecture,
                                    const std::vector<double>& phi, const Matrix& inputs);
 
-/// The features of every row of `inputs` with the given statistics: neuron_local's x^L [examples, N_L];
-/// supervised_sgd's x^{L-1} [examples, N_{L-1}], the last layer below the class scores.
+/// The features of every row of `inputs` with the given statistics: x^L [examples, N_L]; of a
+/// supervised rule x^{L-1} [examples, N_{L-1}], the last layer below the class scores.
 /// Non-linearities: leaky_relu has slope 0.2 below zero, elu alpha 1, swish is z sigmoid(z), step is 1 above
 /// zero. Throws Error where sizes do not fit.
 Matrix features(const RuleOptions& rule, const Architecture& architecture, const std::vector<double>& phi,

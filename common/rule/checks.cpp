@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/rule/error.h"
+#include "common/rule/rules.h"
 
 namespace outerloop::rule {
 namespace {
@@ -45,7 +46,7 @@ void check_batch(const Architecture& architecture, const Batch& batch, const Nam
   check_table(name, ": y", batch.y, batch.examples, batch.targets);
 }
 
-/// Labels of supervised_sgd: a class is an output.
+/// Labels of a supervised rule: a class is an output.
 void check_classes(const Architecture& architecture, const Batch& batch, const Name& name) {
   check_batch(architecture, batch, name, true);
   if (batch.targets > architecture.outputs())
@@ -56,7 +57,7 @@ void check_classes(const Architecture& architecture, const Batch& batch, const N
 }  // namespace
 
 void check_rule(const RuleOptions& rule) {
-  if (rule.name != "neuron_local") return;
+  if (rule_kind(rule.name).supervised) return;
   const auto& s = rule.neuron_local;
   const std::pair<const char*, std::int64_t> from_one[] = {{"hidden_channels", s.hidden_channels},
                                                            {"top_channels", s.top_channels},
@@ -92,7 +93,7 @@ void check_state(const RuleOptions& rule, const Layout& theta_layout, const Arch
     if (units < 1 || units > kMostUnits)
       fail("the base model " + architecture.description() + " has a layer of " + std::to_string(units) +
            " units");
-  if (rule.name == "neuron_local" && architecture.outputs() != rule.neuron_local.output_units)
+  if (!rule_kind(rule.name).supervised && architecture.outputs() != rule.neuron_local.output_units)
     fail("the base model " + architecture.description() + " has " + std::to_string(architecture.outputs()) +
          " outputs, but θ fixes output_units = " + std::to_string(rule.neuron_local.output_units));
   check_count("θ", theta.size(), theta_layout.size());
@@ -101,7 +102,7 @@ void check_state(const RuleOptions& rule, const Layout& theta_layout, const Arch
 
 void check_inner(const RuleOptions& rule, const Architecture& architecture, const Batch& inner,
                  const std::string& what) {
-  if (rule.name == "supervised_sgd")
+  if (rule_kind(rule.name).supervised)
     check_classes(architecture, inner, {what, ""});
   else
     check_batch(architecture, inner, {what, ""}, false);
@@ -109,7 +110,7 @@ void check_inner(const RuleOptions& rule, const Architecture& architecture, cons
 
 void check_labelled(const RuleOptions& rule, const Architecture& architecture, const StepData& step,
                     const std::string& what) {
-  if (rule.name == "supervised_sgd") {
+  if (rule_kind(rule.name).supervised) {
     check_classes(architecture, step.b, {what, ", labelled minibatch b"});
     return;
   }

@@ -18,7 +18,7 @@ void check_state(const RuleOptions& rule, const Layout& theta_layout, const Arch
                  const std::vector<double>& theta, const std::vector<double>& phi);
 
 /// Throws Error unless the minibatch of an inner step, called `what` in the message, fits the architecture
-/// and its numbers are all there: its x, and for supervised_sgd its labels.
+/// and its numbers are all there: its x, and for a supervised rule its labels.
 void check_inner(const RuleOptions& rule, const Architecture& architecture, const Batch& inner,
                  const std::string& what);
 

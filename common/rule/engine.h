@@ -38,9 +38,9 @@ struct Batch {
 /// What one inner step of a truncation needs: the minibatch the rule sees, and the two labelled minibatches
 /// of the meta-objective that judges φ after the step.
 struct StepData {
-  Batch inner;  ///< neuron_local ignores its y; supervised_sgd trains on it
-  Batch a;      ///< neuron_local: fits the ridge regression. supervised_sgd: unused, may be empty
-  Batch b;      ///< neuron_local: is predicted. supervised_sgd: its cross-entropy is the meta-objective
+  Batch inner;  ///< its y is for supervised rules alone
+  Batch a;      ///< fits the ridge regression; supervised rules: unused, may be empty
+  Batch b;      ///< is predicted; supervised rules: its cross-entropy is the meta-objective
 };
 
 enum class Outcome {

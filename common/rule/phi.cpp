@@ -12,10 +12,11 @@ std::string Architecture::description() const {
   return text;
 }
 
-Layout phi_layout(const RuleOptions& rule, const Architecture& architecture) {
+namespace {
+
+Layout layout_of(const Architecture& architecture, bool sgd) {
   // Metz et al. draw W and V small, since batch norm takes out their scale; for SGD He et al.'s scale is
   // kept.
-  const bool sgd = rule.name == "supervised_sgd";
   std::vector<TensorSpec> specs;
   for (std::int64_t l = 1; l <= architecture.layers(); ++l) {
     const std::int64_t below = architecture.units[static_cast<std::size_t>(l - 1)];
@@ -35,6 +36,16 @@ Layout phi_layout(const RuleOptions& rule, const Architecture& architecture) {
     }
   }
   return Layout(std::move(specs));
+}
+
+}  // namespace
+
+Layout neuron_local_phi(const RuleOptions&, const Architecture& architecture) {
+  return layout_of(architecture, false);
+}
+
+Layout supervised_sgd_phi(const RuleOptions&, const Architecture& architecture) {
+  return layout_of(architecture, true);
 }
 
 std::vector<double> initial_phi(const Layout& layout, std::uint64_t seed, std::uint32_t stream,

@@ -31,6 +31,10 @@ struct Architecture {
 /// supervised_sgd: "l/W", "l/b" and their momentum buffers "l/momentum_W", "l/momentum_b".
 Layout phi_layout(const RuleOptions& rule, const Architecture& architecture);
 
+/// The same of each rule (rules.h).
+Layout neuron_local_phi(const RuleOptions& rule, const Architecture& architecture);
+Layout supervised_sgd_phi(const RuleOptions& rule, const Architecture& architecture);
+
 /// φ before the first inner step, drawn from (seed, stream, task).
 std::vector<double> initial_phi(const Layout& layout, std::uint64_t seed, std::uint32_t stream,
                                 std::uint32_t task);

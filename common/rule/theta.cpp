@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "common/rule/error.h"
 #include "common/rule/random.h"
 
 namespace outerloop::rule {
@@ -58,7 +57,10 @@ void add_readouts(SpecList& list, const std::string& prefix, const NeuronLocalSi
   list.zeros(prefix + "merge.b", 1, "one", false);
 }
 
-Layout neuron_local_layout(const NeuronLocalSize& s) {
+}  // namespace
+
+Layout neuron_local_theta(const RuleOptions& rule) {
+  const NeuronLocalSize& s = rule.neuron_local;
   SpecList list;
   list.convolution("top.in", 5, 1, s.top_channels, "channel", true);
   for (const char* i : {"0", "1"})
@@ -81,7 +83,8 @@ Layout neuron_local_layout(const NeuronLocalSize& s) {
   return Layout(list.take());
 }
 
-Layout supervised_sgd_layout(const SupervisedSgdOptions& options) {
+Layout supervised_sgd_theta(const RuleOptions& rule) {
+  const SupervisedSgdOptions& options = rule.supervised_sgd;
   SpecList list;
   const double logit = std::log(options.initial_momentum / (1.0 - options.initial_momentum));
   for (const char* kind : {"hidden", "output"}) {
@@ -92,17 +95,9 @@ Layout supervised_sgd_layout(const SupervisedSgdOptions& options) {
   return Layout(list.take());
 }
 
-}  // namespace
-
 const char* const kWeightChangeTerms[12] = {
     "0_order",       "1_order",        "decorr_x", "hebb",           "large_decay",    "lin_lower_symm",
     "lin_upper_psd", "lin_upper_symm", "rbf",      "sqr_lower_symm", "sqr_upper_symm", "w_base"};
-
-Layout theta_layout(const RuleOptions& rule) {
-  if (rule.name == "neuron_local") return neuron_local_layout(rule.neuron_local);
-  if (rule.name == "supervised_sgd") return supervised_sgd_layout(rule.supervised_sgd);
-  throw InputError("rule.name: unknown rule '" + rule.name + "'; there are neuron_local and supervised_sgd");
-}
 
 std::vector<double> initial_theta(const Layout& layout, std::uint64_t seed) {
   const Random random(seed, 0, 0, Purpose::theta);

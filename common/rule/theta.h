@@ -31,13 +31,17 @@ struct SupervisedSgdOptions {
 
 /// Which update rule, with its sizes.
 struct RuleOptions {
-  std::string name = "neuron_local";  ///< neuron_local | supervised_sgd
+  std::string name = "neuron_local";  ///< of rule_kinds() (rules.h)
   NeuronLocalSize neuron_local;
   SupervisedSgdOptions supervised_sgd;
 };
 
 /// θ's tensors in the order of the golden files' name table. Throws InputError for an unknown rule name.
 Layout theta_layout(const RuleOptions& rule);
+
+/// The same of each rule (rules.h).
+Layout neuron_local_theta(const RuleOptions& rule);
+Layout supervised_sgd_theta(const RuleOptions& rule);
 
 /// θ before meta-training.
 std::vector<double> initial_theta(const Layout& layout, std::uint64_t seed);

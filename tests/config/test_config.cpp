@@ -146,7 +146,7 @@ TEST_CASE("augmentation is off unless asked for, and every key of it arrives") {
   CHECK(options.noise == 0.15);
   CHECK(options.target_scale == 0.25);
   CHECK(contains(refusal(kMinimal, {"tasks.augmentation.target_scale=0.2", "rule.name=supervised_sgd"}),
-                 "tasks.augmentation.target_scale is for the rule neuron_local"));
+                 "tasks.augmentation.target_scale is for rules without labels"));
   CHECK(contains(refusal(kMinimal, {"tasks.augmentation.rotation=200"}),
                  "tasks.augmentation.rotation = 200 is out of range; allowed is 0 to 180"));
   CHECK(contains(refusal(kMinimal, {"tasks.augmentation.turn=2"}), "nearest known key"));

@@ -1,10 +1,10 @@
 #include "common/rule/fused/engine.h"
 
 #include <array>
-#include <cmath>
 
 #include "common/rule/checks.h"
 #include "common/rule/error.h"
+#include "common/rule/fused/checked_engine.h"
 #include "common/rule/fused/supervised_sgd.h"
 #include "common/rule/fused/threads.h"
 #include "common/rule/fused/truncation.h"
@@ -12,72 +12,14 @@
 namespace outerloop::rule::fused {
 namespace {
 
-/// What both rules have in common: options, layout, checks at the door.
-class CheckedEngine : public FusedEngine {
- public:
-  CheckedEngine(const RuleOptions& rule, InstructionSet set, std::string precision, int threads)
-      : rule_(rule),
-        theta_layout_(rule::theta_layout(rule)),
-        instruction_set_(instruction_set_name(set)),
-        precision_(std::move(precision)),
-        threads_(threads) {}
-
-  const RuleOptions& rule() const override { return rule_; }
-  const Layout& theta_layout() const override { return theta_layout_; }
-  std::string instruction_set() const override { return instruction_set_; }
-  std::string description() const override {
-    return "fused " + precision_ + " cpu, " + std::to_string(threads_) +
-           (threads_ == 1 ? " thread, " : " threads, ") + instruction_set_;
-  }
-
-  TruncationResult truncation(const Architecture& architecture, const std::vector<double>& theta,
-                              const std::vector<double>& phi, const std::vector<StepData>& steps) override {
-    check_state(rule_, theta_layout_, architecture, theta, phi);
-    check_steps(rule_, architecture, steps);
-    return checked_truncation(architecture, theta, phi, steps);
-  }
-
-  std::vector<double> unroll(const Architecture& architecture, const std::vector<double>& theta,
-                             const std::vector<double>& phi, const std::vector<Batch>& minibatches) override {
-    check_state(rule_, theta_layout_, architecture, theta, phi);
-    for (std::size_t i = 0; i < minibatches.size(); ++i)
-      check_inner(rule_, architecture, minibatches[i], minibatch_name(i));
-    return checked_unroll(architecture, theta, phi, minibatches);
-  }
-
-  double meta_objective(const Architecture& architecture, const std::vector<double>& theta,
-                        const std::vector<double>& phi, const StepData& step) override {
-    check_state(rule_, theta_layout_, architecture, theta, phi);
-    check_labelled(rule_, architecture, step, "meta-objective");
-    return checked_meta_objective(architecture, theta, phi, step);
-  }
-
- protected:
-  virtual TruncationResult checked_truncation(const Architecture& architecture,
-                                              const std::vector<double>& theta,
-                                              const std::vector<double>& phi,
-                                              const std::vector<StepData>& steps) = 0;
-  virtual std::vector<double> checked_unroll(const Architecture& architecture,
-                                             const std::vector<double>& theta, const std::vector<double>& phi,
-                                             const std::vector<Batch>& minibatches) = 0;
-  virtual double checked_meta_objective(const Architecture& architecture, const std::vector<double>& theta,
-                                        const std::vector<double>& phi, const StepData& step) = 0;
-
- private:
-  RuleOptions rule_;
-  Layout theta_layout_;
-  std::string instruction_set_, precision_;
-  int threads_;
-};
-
 template <class Real>
 class NeuronLocalEngine final : public CheckedEngine {
  public:
-  NeuronLocalEngine(const RuleOptions& rule, InstructionSet set, const std::string& precision, bool mixed,
-                    std::int64_t budget, int threads)
-      : CheckedEngine(rule, set, precision, threads),
-        pool_(threads),
-        truncation_(rule.neuron_local, theta_layout(), set, mixed, budget, pool_) {}
+  NeuronLocalEngine(const EngineSetup& setup, std::int64_t budget)
+      : CheckedEngine(setup, setup.options.threads),
+        pool_(setup.options.threads),
+        truncation_(setup.rule.neuron_local, theta_layout(), setup.instruction_set,
+                    setup.options.precision == Precision::mixed, budget, pool_) {}
 
   std::int64_t arena_bytes() const override { return truncation_.arena_bytes(); }
   void set_profiler(Profiler* profiler) override { truncation_.set_profiler(profiler); }
@@ -107,11 +49,9 @@ template <class Real>
 class SgdEngine final : public CheckedEngine {
  public:
   /// It is too small to share out: one thread computes, whatever engine.threads says.
-  SgdEngine(const RuleOptions& rule, InstructionSet set, const std::string& precision)
-      : CheckedEngine(rule, set, precision, 1) {}
+  explicit SgdEngine(const EngineSetup& setup) : CheckedEngine(setup, 1) {}
 
   std::int64_t arena_bytes() const override { return bytes_; }
-  void set_profiler(Profiler*) override {}  // its time is not taken apart
 
  protected:
   /// A labelled minibatch as the rule reads it; outputs beyond the task's classes are zero.
@@ -194,18 +134,37 @@ class SgdEngine final : public CheckedEngine {
   std::int64_t bytes_ = 0;
 };
 
-template <class Real>
-std::unique_ptr<FusedEngine> make(const RuleOptions& rule, const EngineOptions& options, InstructionSet set,
-                                  const std::string& precision) {
-  const bool mixed = options.precision == Precision::mixed;
-  if (rule.name == "supervised_sgd") {
-    if (mixed)
-      throw InputError(
-          "engine.precision: mixed exists for the neuron_local rule only; use float32 with supervised_sgd");
-    return std::make_unique<SgdEngine<Real>>(rule, set, precision);
-  }
-  return std::make_unique<NeuronLocalEngine<Real>>(
-      rule, set, precision, mixed, options.memory_budget_mib * (std::int64_t{1} << 20), options.threads);
+template <template <class> class OfReal, class... Arguments>
+std::unique_ptr<FusedEngine> in_precision(Precision precision, const Arguments&... arguments) {
+  if (precision == Precision::float64) return std::make_unique<OfReal<double>>(arguments...);
+  return std::make_unique<OfReal<float>>(arguments...);
+}
+
+std::unique_ptr<FusedEngine> make_neuron_local(const EngineSetup& setup) {
+  const EngineOptions& options = setup.options;
+  return in_precision<NeuronLocalEngine>(options.precision, setup,
+                                         options.memory_budget_mib * (std::int64_t{1} << 20));
+}
+
+std::unique_ptr<FusedEngine> make_supervised_sgd(const EngineSetup& setup) {
+  return in_precision<SgdEngine>(setup.options.precision, setup);
+}
+
+/// Who computes a rule.
+struct Maker {
+  const char* rule;
+  bool mixed;  ///< it knows mixed precision
+  std::unique_ptr<FusedEngine> (*make)(const EngineSetup& setup);
+};
+constexpr Maker kMakers[] = {
+    {"neuron_local", true, make_neuron_local},
+    {"supervised_sgd", false, make_supervised_sgd},
+};
+
+const Maker& maker_of(const RuleOptions& rule) {
+  for (const Maker& maker : kMakers)
+    if (rule.name == maker.rule) return maker;
+  throw InputError("engine.kind: fused does not know the rule " + rule.name + "; take reference");
 }
 
 }  // namespace
@@ -216,16 +175,11 @@ std::unique_ptr<FusedEngine> make_fused_engine(const RuleOptions& rule, const En
   if (options.device != "cpu")
     throw InputError("device: '" + options.device +
                      "' needs engine.kind: reference; fused runs on the cpu alone");
-  const InstructionSet set = find_instruction_set(options.instruction_set);
-  switch (options.precision) {
-    case Precision::float32:
-      return make<float>(rule, options, set, "float32");
-    case Precision::float64:
-      return make<double>(rule, options, set, "float64");
-    case Precision::mixed:
-      return make<float>(rule, options, set, "mixed");
-  }
-  throw InputError("engine.precision: unknown");
+  const Maker& maker = maker_of(rule);
+  if (options.precision == Precision::mixed && !maker.mixed)
+    throw InputError("engine.precision: mixed exists for the neuron_local rule only; use float32 with " +
+                     rule.name);
+  return maker.make({rule, options, find_instruction_set(options.instruction_set)});
 }
 
 }  // namespace outerloop::rule::fused

@@ -1,5 +1,5 @@
 #pragma once
-// The fused engine: both rules, float32 and float64, on one instruction set of the CPU. docs/fused-engine.md.
+// The fused engine: the rules, float32 and float64, on one instruction set of the CPU. docs/fused-engine.md.
 #include <memory>
 
 #include "common/rule/engine.h"

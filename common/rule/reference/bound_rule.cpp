@@ -1,5 +1,6 @@
 #include "common/rule/reference/bound_rule.h"
 
+#include "common/rule/error.h"
 #include "common/rule/reference/neuron_local.h"
 #include "common/rule/reference/supervised_sgd.h"
 #include "common/rule/reference/transfer.h"
@@ -94,7 +95,9 @@ std::unique_ptr<BoundRule> bind_rule(const RuleOptions& rule, const Layout& thet
                                      bool differentiable) {
   if (rule.name == "supervised_sgd")
     return std::make_unique<BoundSupervisedSgd>(architecture, theta, differentiable);
-  return std::make_unique<BoundNeuronLocal>(rule, theta_layout, architecture, theta);
+  if (rule.name == "neuron_local")
+    return std::make_unique<BoundNeuronLocal>(rule, theta_layout, architecture, theta);
+  throw InputError("engine.kind: reference does not know the rule " + rule.name + "; take fused");
 }
 
 }  // namespace outerloop::rule::reference

@@ -1,0 +1,148 @@
+// The rule and the dataset of docs/extending.md, in tables that its edits were applied to.
+#include <cmath>
+#include <set>
+
+#include "common/data/dataset.h"
+#include "common/data/gratings.h"
+#include "common/rule/error.h"
+#include "common/rule/fused/oja.h"
+#include "common/rule/random.h"
+#include "common/rule/rules.h"
+#include "tests/catch.h"
+#include "tests/rule/problem.h"
+
+namespace outerloop::tests {
+namespace {
+
+rule::RuleOptions oja() {
+  rule::RuleOptions options;
+  options.name = "oja";
+  return options;
+}
+
+/// Three layers; coefficients that are nowhere zero.
+Problem oja_problem() {
+  auto problem = make_problem(oja(), ProblemSize{});
+  problem.theta = {std::log(0.1), 0.9, -0.7, -0.2, 0.3};
+  return problem;
+}
+
+double mean_objective(rule::Engine& engine, const Problem& problem, const std::vector<double>& theta) {
+  auto phi = problem.phi;
+  double sum = 0.0;
+  for (const auto& step : problem.steps) {
+    phi = engine.unroll(problem.architecture, theta, phi, {step.inner});
+    sum += engine.meta_objective(problem.architecture, theta, phi, step);
+  }
+  return sum / static_cast<double>(problem.steps.size());
+}
+
+TEST_CASE("the rule's gradient by central differences") {
+  const auto problem = oja_problem();
+  const auto engine = fused_engine(problem.rule);
+  const auto result = engine->truncation(problem.architecture, problem.theta, problem.phi, problem.steps);
+  REQUIRE(result.outcome == rule::Outcome::finished);
+  CHECK(result.mean_meta_objective == Approx(mean_objective(*engine, problem, problem.theta)).epsilon(1e-12));
+  for (std::size_t i = 0; i < problem.theta.size(); ++i) {
+    constexpr double kStep = 1e-6;
+    auto above = problem.theta, below = problem.theta;
+    above[i] += kStep;
+    below[i] -= kStep;
+    const double slope =
+        (mean_objective(*engine, problem, above) - mean_objective(*engine, problem, below)) / (2 * kStep);
+    INFO("number " << i << " of θ");
+    CHECK(std::abs(result.d_theta[i]) > 1e-6);
+    CHECK(result.d_theta[i] == Approx(slope).epsilon(1e-5));
+  }
+}
+
+/// The same W and b, with a V that the meta-objective does not look at.
+std::vector<double> with_v(const Problem& problem, const rule::RuleOptions& neuron_local) {
+  const auto from = rule::phi_layout(problem.rule, problem.architecture);
+  const auto to = rule::phi_layout(neuron_local, problem.architecture);
+  std::vector<double> phi(static_cast<std::size_t>(to.size()), 0.5);
+  for (const auto& tensor : from.tensors())
+    for (std::int64_t i = 0; i < tensor.size(); ++i)
+      phi[static_cast<std::size_t>(to.at(tensor.name).offset + i)] =
+          problem.phi[static_cast<std::size_t>(tensor.offset + i)];
+  return phi;
+}
+
+TEST_CASE("the rule's meta-objective is that of neuron_local") {
+  const auto problem = oja_problem();
+  const auto other = make_problem(small_neuron_local(), ProblemSize{});
+  const double expected =
+      fused_engine(other.rule)
+          ->meta_objective(problem.architecture, other.theta, with_v(problem, other.rule), problem.steps[0]);
+  CHECK(fused_engine(problem.rule)
+            ->meta_objective(problem.architecture, problem.theta, problem.phi, problem.steps[0]) ==
+        Approx(expected).epsilon(1e-9));
+}
+
+TEST_CASE("Oja's rule finds the direction of most variance") {
+  // Two inputs that go together with one that is noise; one linear unit above them is what Oja looked at.
+  auto problem = oja_problem();
+  REQUIRE(rule::rule_kind("oja").supervised == false);
+  problem.theta = {std::log(0.05), 1.0, -1.0, 0.0, 0.0};
+  problem.architecture.units = {3, 1};
+  problem.rule.neuron_local.output_units = 1;
+  std::vector<rule::Batch> minibatches;
+  for (std::uint32_t step = 0; step < 200; ++step) {
+    const rule::Random random(7, 0, step, rule::Purpose::test);
+    rule::Batch batch;
+    batch.examples = 32;
+    batch.inputs = 3;
+    for (std::uint32_t e = 0; e < 32; ++e) {
+      const double shared = random.normal(2 * e), noise = 0.3 * random.normal(2 * e + 1);
+      for (const double x : {shared, shared, noise}) batch.x.push_back(x);
+    }
+    minibatches.push_back(batch);
+  }
+  const auto phi = fused_engine(problem.rule)
+                       ->unroll(problem.architecture, problem.theta, {0.4, -0.1, 0.4, 0.0}, minibatches);
+  CHECK(std::abs(phi[0] - phi[1]) < 0.25 * std::abs(phi[0]));
+  CHECK(std::abs(phi[2]) < 0.3 * std::abs(phi[0]));
+}
+
+TEST_CASE("an unknown rule is refused by a list of those that there are") {
+  std::string said;
+  try {
+    rule::rule_kind("hebb");
+  } catch (const InputError& error) {
+    said = error.what();
+  }
+  CHECK(said.find("'hebb'; there are neuron_local, supervised_sgd, oja") != std::string::npos);
+}
+
+TEST_CASE("other non-linearities are refused") {
+  auto problem = oja_problem();
+  problem.architecture.nonlinearity = rule::Nonlinearity::tanh;
+  CHECK_THROWS(fused_engine(problem.rule)
+                   ->unroll(problem.architecture, problem.theta, problem.phi, std::vector<rule::Batch>()));
+}
+
+TEST_CASE("gratings are a dataset like the others") {
+  const auto gratings = data::open_dataset({"gratings", "", 14, {}, {}}, "");
+  CHECK(gratings->size == 14);
+  CHECK(gratings->classes() == data::kGratingDirections);
+  REQUIRE(gratings->examples() == data::kGratingDirections * data::kGratingsPerDirection);
+  CHECK(gratings->sha256 == data::open_dataset({"gratings", "", 14, {}, {}}, "")->sha256);
+  const auto held_out = data::open_dataset({"gratings", "", 14, data::ClassSplit::held_out, {}}, "");
+  CHECK(held_out->classes() >= 1);
+  CHECK(held_out->classes() < gratings->classes());
+  CHECK_THROWS(data::open_dataset({"gratings", "/somewhere", 14, {}, {}}, ""));
+}
+
+TEST_CASE("a grating is constant along its waves") {
+  const auto set = data::make_gratings();
+  // Class 0 runs along the columns: down a column nothing changes but the noise.
+  std::set<int> column;
+  for (std::size_t row = 0; row < 28; ++row) column.insert(set.pixels[row * 28 + 5]);
+  CHECK(*column.rbegin() - *column.begin() < 90);
+  std::set<int> across;
+  for (std::size_t i = 0; i < 28; ++i) across.insert(set.pixels[5 * 28 + i]);
+  CHECK(*across.rbegin() - *across.begin() > 90);
+}
+
+}  // namespace
+}  // namespace outerloop::tests
