@@ -22,9 +22,10 @@ export CCACHE_BASEDIR=$folder CCACHE_NOHASHDIR=1
 
 cd "$folder"
 build/release/outerloop data check gratings | tee check.txt
-grep -q 'gratings.*2400 examples.*12 classes' check.txt || fail "gratings are not what the page says"
+grep -q '3600 examples of .* in 36 classes' check.txt || fail "gratings are not what the page says"
 scripts/mpirun -n 3 build/release/outerloop train docs/examples/oja.textproto --run-dir runs/oja
 grep -q '"stop_reason": *"updates"' runs/oja/result.json || fail "training did not end well"
+build/release/outerloop evaluate runs/oja/rule.h5 --draws 2 --labels 5 --baselines untrained --readouts ridge
 build/release/outerloop inspect runs/oja/rule.h5 | tee inspect.txt
 grep -q decorrelation inspect.txt || fail "rule.h5 does not hold the new rule's θ"
 # θ has moved, so gradients came and were applied.
