@@ -4,35 +4,60 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "cli/rule_flags.h"
+#include "common/config/settings.h"
 #include "common/rule/error.h"
+#include "common/rule/torchscript.h"
 #include "common/store/atomic_file.h"
 #include "common/store/safetensors.h"
 
 namespace outerloop::cli {
+namespace {
+
+/// What the safetensors' metadata say, too.
+std::string metadata_of(const store::RuleFile& rule, const char* which) {
+  // A configuration may hold bytes of a path that are no UTF-8.
+  return nlohmann::ordered_json{{"format", "outerloop"},   {"rule", rule.rule},
+                                {"update", rule.update},   {"theta", which},
+                                {"created", rule.created}, {"git_revision", rule.git_revision},
+                                {"config", rule.config}}
+      .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace
 
 CLI::App* add_export(CLI::App& app, ExportOptions& options) {
   auto* command = app.add_subcommand("export", "Writes a rule for programs that do not read rule.h5.");
   add_rule(*command, options.rule);
   command->add_option("--safetensors", options.safetensors,
                       "θ as plain tensors, for the package safetensors");
+  command->add_option(
+      "--torchscript", options.torchscript,
+      "a module for torch.jit.load with init, step and features; needs LibTorch to be written");
   add_theta(*command, options.theta);
   return command;
 }
 
 int export_rule(const ExportOptions& options) {
-  if (options.safetensors.empty())
-    throw InputError("export: nothing to write is named; give --safetensors FILE");
+  if (options.safetensors.empty() && options.torchscript.empty())
+    throw InputError("export: nothing to write is named; give --safetensors FILE or --torchscript FILE");
   const auto rule = store::read_rule(options.rule);
   // Where no average was kept there is but one θ.
   const bool average = options.theta == "average" && !rule.theta_average.empty();
+  const char* which = average ? "average" : "last";
   const auto& theta = average ? rule.theta_average : rule.theta;
-  store::write_file_atomically(options.safetensors,
-                               store::safetensors_of(rule, theta, average ? "average" : "last"));
-  fmt::print("{}: {} tensors, {} numbers, {} after {} updates, {}\n", options.safetensors,
-             rule.layout.tensors().size(), rule.layout.size(), rule.rule, rule.update,
-             average ? "running average of θ" : "last θ");
+  const auto write = [&](const std::string& path, const std::string& bytes) {
+    store::write_file_atomically(path, bytes);
+    fmt::print("{}: {} tensors, {} numbers, {} after {} updates, {}\n", path, rule.layout.tensors().size(),
+               rule.layout.size(), rule.rule, rule.update, average ? "running average of θ" : "last θ");
+  };
+  if (!options.safetensors.empty()) write(options.safetensors, store::safetensors_of(rule, theta, which));
+  if (!options.torchscript.empty()) {
+    const auto settings = config::settings_from_text(rule.config, options.rule + ": /config", {});
+    write(options.torchscript, rule::torchscript_of(settings.rule, theta, metadata_of(rule, which)));
+  }
   return 0;
 }
 

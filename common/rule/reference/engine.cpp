@@ -12,6 +12,7 @@
 #include "common/rule/reference/device.h"
 #include "common/rule/reference/export.h"
 #include "common/rule/reference/transfer.h"
+#include "common/rule/reference/translated.h"
 
 namespace outerloop::rule::reference {
 namespace {
@@ -20,17 +21,6 @@ namespace {
 Layout checked_theta_layout(const RuleOptions& rule) {
   check_rule(rule);
   return rule::theta_layout(rule);
-}
-
-/// Turns LibTorch's exceptions into ours.
-template <class F>
-auto translated(const F& f) {
-  try {
-    return f();
-  } catch (const c10::Error& error) {
-    const std::string text = error.what_without_backtrace();
-    throw Error("reference engine: LibTorch: " + text.substr(0, text.find('\n')));
-  }
 }
 
 class ReferenceEngine final : public Engine {

@@ -1,0 +1,20 @@
+#include "common/rule/torchscript.h"
+
+#include "common/rule/error.h"
+#include "common/rule/reference_library.h"
+
+namespace outerloop::rule {
+
+std::string torchscript_of(const RuleOptions& rule, const std::vector<double>& theta,
+                           const std::string& metadata) {
+  if (rule.name != "neuron_local")
+    throw InputError("--torchscript: the rule is " + rule.name +
+                     ", but only neuron_local can be written as TorchScript; --safetensors takes any");
+  const auto make = reinterpret_cast<decltype(&outerloop_make_torchscript)>(
+      reference_symbol("outerloop_make_torchscript", "--torchscript: LibTorch"));
+  std::string bytes;
+  make(&rule, &theta, &metadata, &bytes);
+  return bytes;
+}
+
+}  // namespace outerloop::rule

@@ -1,0 +1,24 @@
+#pragma once
+// A rule for PyTorch: a TorchScript module that torch.jit.load reads without Outerloop. The library of the
+// reference engine writes it, and is loaded for it.
+#include <string>
+#include <vector>
+
+#include "common/rule/theta.h"
+
+namespace outerloop::rule {
+
+/// The bytes of the module's file (conventionally .pt). θ is `theta`, laid out as theta_layout(rule) and
+/// rounded to float32. Its methods: `init(sizes, seed)` gives φ, a list of {W, b, V}; `step(phi, x)` the φ
+/// after an inner step on x [examples, inputs]; `features(phi, x)` [examples, units]. `metadata` is kept in
+/// the file as outerloop.json. Throws InputError for a rule other than neuron_local, or where this build has
+/// no reference engine.
+std::string torchscript_of(const RuleOptions& rule, const std::vector<double>& theta,
+                           const std::string& metadata);
+
+}  // namespace outerloop::rule
+
+/// What torchscript_of looks up in libouterloop_reference.
+extern "C" void outerloop_make_torchscript(const outerloop::rule::RuleOptions* rule,
+                                           const std::vector<double>* theta, const std::string* metadata,
+                                           std::string* bytes);
