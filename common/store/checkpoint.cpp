@@ -51,7 +51,7 @@ void encode_stream(const std::string& rule_name, const StreamState& state, Docum
   add(document, group + "step", Dataset::integer(state.step));
   add(document, group + "truncation", Dataset::integer(state.truncation));
   add(document, group + "begun_at", Dataset::integer(state.begun_at));
-  add(document, group + "units", Dataset::integers(state.units));
+  add(document, group + "units", Dataset::integers(state.units).with_axes("layer"));
   add(document, group + "dataset", Dataset::text(state.dataset));
   add(document, group + "permutation_seed", Dataset::unsigned_integer(state.permutation_seed));
   if (state.phi.empty()) return;
@@ -59,11 +59,12 @@ void encode_stream(const std::string& rule_name, const StreamState& state, Docum
   if (layout.size() != static_cast<std::int64_t>(state.phi.size()))
     throw Error(sizes_differ(state.stream, rule_name, state.phi.size()));
   for (const auto& tensor : layout.tensors())
-    add(document, group + "phi/" + tensor.name, Dataset::float64(state.phi, tensor.offset, tensor.shape));
+    add(document, group + "phi/" + tensor.name,
+        Dataset::float64(state.phi, tensor.offset, tensor.shape).with_axes(tensor.axes));
   for (std::size_t p = 0; p < state.pairs.size(); ++p) {
     const auto flat = [&](const char* name, const std::vector<double>& values) {
       add(document, group + "pairs/" + std::to_string(p) + "/" + name,
-          Dataset::float64(values, 0, {static_cast<std::int64_t>(values.size())}));
+          Dataset::float64(values, 0, {static_cast<std::int64_t>(values.size())}).with_axes("number"));
     };
     flat("noise", state.pairs[p].noise);
     flat("phi_plus", state.pairs[p].phi_plus);
@@ -87,7 +88,7 @@ void encode_history(const Checkpoint& checkpoint, Document& document) {
       throw Error("history: " + name + " has " + std::to_string(column.size()) + " entries, " + first.first +
                   " " + std::to_string(first.second.size()) + ": it cannot be stored");
     add(document, kHistory + link_name(name),
-        Dataset::float64(column, 0, {static_cast<std::int64_t>(column.size())}));
+        Dataset::float64(column, 0, {static_cast<std::int64_t>(column.size())}).with_axes("update"));
   }
 }
 

@@ -1,6 +1,7 @@
 #include "common/store/document.h"
 
 #include <cstring>
+#include <utility>
 
 #include "common/data/digest.h"
 #include "common/rule/error.h"
@@ -84,6 +85,11 @@ Dataset Dataset::text(const std::string& value) {
   std::vector<std::uint8_t> bytes(value.begin(), value.end());
   if (bytes.empty()) bytes.push_back(0);  // HDF5 has no strings of length 0
   return {ElementType::text, {}, std::move(bytes), {}};
+}
+
+Dataset Dataset::with_axes(const std::string& names) && {
+  attributes["axes"] = names;
+  return std::move(*this);
 }
 
 std::string Document::checksum() const {

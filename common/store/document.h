@@ -31,6 +31,9 @@ struct Dataset {
   static Dataset real(double value);
   /// Throws Error for a NUL inside, which a fixed-length string cannot keep.
   static Dataset text(const std::string& value);
+
+  /// The same with the attribute `axes`: a name for each axis, with commas between them.
+  Dataset with_axes(const std::string& names) &&;
 };
 
 /// Datasets by absolute path, e.g. "/theta/top.in.w", in byte order of the path; attributes of the root

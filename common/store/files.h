@@ -17,8 +17,9 @@
 namespace outerloop::store {
 
 /// Files of this version or an older one are read. It grows by one when a reader of today would misread
-/// tomorrow's files; datasets and attributes may be added without it.
-inline constexpr int kFormatVersion = 1;
+/// tomorrow's files; datasets and attributes may be added without it. 2: labels and scales of axes, which 1
+/// refuses.
+inline constexpr int kFormatVersion = 2;
 
 /// θ and what is known about it.
 struct RuleFile {

@@ -1,7 +1,10 @@
 #include "common/store/hdf5.h"
 
+#include <hdf5_hl.h>
+
 #include <algorithm>
 #include <cstring>
+#include <sstream>
 #include <utility>
 
 #include "common/rule/error.h"
@@ -83,6 +86,51 @@ void write_dataset(hid_t file, const std::string& path, const Dataset& dataset) 
     check_hdf5(H5Dwrite(handle, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, dataset.bytes.data()),
                "write of " + path);
   for (const auto& [name, value] : dataset.attributes) write_attribute(handle, name, value);
+}
+
+/// The names in the attribute `axes`, where there is one for each axis; else none.
+std::vector<std::string> axis_names(const Dataset& dataset) {
+  const auto found = dataset.attributes.find("axes");
+  const auto* text = found == dataset.attributes.end() ? nullptr : std::get_if<std::string>(&found->second);
+  std::vector<std::string> names;
+  if (text != nullptr) {
+    std::istringstream parts(*text);
+    for (std::string name; std::getline(parts, name, ',');) names.push_back(name);
+  }
+  const bool usable = names.size() == dataset.shape.size() &&
+                      std::none_of(names.begin(), names.end(), [](const auto& name) { return name.empty(); });
+  return usable ? names : std::vector<std::string>();
+}
+
+/// Names the axes of a dataset, for h5py and others: labels, and as a dimension scale the neighbour that has
+/// an axis's name and length, and no other axis, where there is one.
+void write_axes(hid_t file, const Document& document, const std::string& path, const Dataset& dataset) {
+  const auto names = axis_names(dataset);
+  if (names.empty()) return;
+  const std::string group = path.substr(0, path.rfind('/') + 1);
+  const Handle handle(H5Dopen2(file, path.c_str(), H5P_DEFAULT), H5Dclose, path);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto axis = static_cast<unsigned>(i);
+    const auto scale = document.datasets.find(group + names[i]);
+    const bool fits = scale != document.datasets.end() &&
+                      scale->second.shape == std::vector{dataset.shape[i]} &&
+                      axis_names(scale->second) == std::vector{names[i]};
+    if (fits && scale->first == path) {
+      check_hdf5(H5DSset_scale(handle, names[i].c_str()), "scale " + path);
+      continue;
+    }
+    check_hdf5(H5DSset_label(handle, axis, names[i].c_str()), "axes of " + path);
+    if (!fits) continue;
+    const Handle other(H5Dopen2(file, scale->first.c_str(), H5P_DEFAULT), H5Dclose, scale->first);
+    check_hdf5(H5DSattach_scale(handle, other, axis), "scale of " + path);
+  }
+}
+
+/// What the library writes for them is made of `axes` again, and is passed over in reading.
+bool tells_axes(const std::string& attribute) {
+  for (const char* name : {"CLASS", "NAME", "DIMENSION_LABELS", "DIMENSION_LIST", "REFERENCE_LIST"})
+    if (attribute == name) return true;
+  return false;
 }
 
 /// The file's bytes behind room for the user block. The library's image leaves the block out (1.10, 1.14),
@@ -170,7 +218,7 @@ Attributes read_attributes(hid_t owner, std::size_t limit) {
     std::vector<char> name(
         static_cast<std::size_t>(std::max<ssize_t>(0, H5Aget_name(attribute, 0, nullptr))) + 1);
     if (H5Aget_name(attribute, name.size(), name.data()) < 0) fail_hdf5("attribute name");
-    attributes[name.data()] = read_attribute(attribute, name.data(), limit);
+    if (!tells_axes(name.data())) attributes[name.data()] = read_attribute(attribute, name.data(), limit);
   }
   return attributes;
 }
@@ -249,6 +297,7 @@ std::vector<std::uint8_t> encode_hdf5(const Document& document) {
   const Handle root(H5Gopen2(file, "/", H5P_DEFAULT), H5Gclose, "root group");
   for (const auto& [name, value] : document.attributes) write_attribute(root, name, value);
   for (const auto& [path, dataset] : document.datasets) write_dataset(file, path, dataset);
+  for (const auto& [path, dataset] : document.datasets) write_axes(file, document, path, dataset);
   return image_of(file);
 }
 

@@ -14,13 +14,16 @@ namespace outerloop::store {
 inline constexpr std::size_t kUserBlock = 512;
 
 /// The bytes of an HDF5 file with `document` in it. The first kUserBlock bytes are zero, for the caller to
-/// fill. The same document gives the same bytes (no times are kept). Throws Error with the library's own
-/// text.
+/// fill. The same document gives the same bytes (no times are kept). Where a dataset has the attribute
+/// `axes`, names with commas between them, its axes are labelled so, and a dataset of one axis beside it that
+/// has such a name and the axis's length is attached as its dimension scale. Throws Error with the library's
+/// own text.
 std::vector<std::uint8_t> encode_hdf5(const Document& document);
 
 /// Reads an HDF5 file from memory, all of it. Only what encode_hdf5 writes is accepted: hard links, plain
 /// contiguous or compact datasets inside the file, and the types of ElementType; so no external file is ever
-/// opened, and nothing larger than the file itself is allocated. Throws Error with the library's own text.
+/// opened, and nothing larger than the file itself is allocated. Labels and scales are passed over. Throws
+/// Error with the library's own text.
 Document decode_hdf5(const std::vector<std::uint8_t>& bytes);
 
 }  // namespace outerloop::store

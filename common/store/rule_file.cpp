@@ -127,7 +127,7 @@ std::string encode_rule(const RuleFile& file, Document& document) {
     add_dataset(document, kTheta + link, std::move(dataset));
     if (!file.theta_average.empty())
       add_dataset(document, kAverage + link,
-                  Dataset::float32(file.theta_average, tensor.offset, tensor.shape));
+                  Dataset::float32(file.theta_average, tensor.offset, tensor.shape).with_axes(tensor.axes));
   }
   add_dataset(document, "/config", Dataset::text(file.config));
   const std::string sha256 = theta_sha256(file.layout, file.theta);
@@ -206,7 +206,7 @@ void encode_moments(const std::string& group, const Layout& layout, const std::v
   check_size(group.c_str(), values.size(), layout);
   for (const auto& tensor : layout.tensors())
     add_dataset(document, group + link_name(tensor.name),
-                Dataset::float64(values, tensor.offset, tensor.shape));
+                Dataset::float64(values, tensor.offset, tensor.shape).with_axes(tensor.axes));
 }
 
 std::vector<double> decode_flat(const DocumentReader& reader, const std::string& group,

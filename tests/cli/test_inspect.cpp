@@ -58,7 +58,7 @@ TEST_CASE("inspect describes a checkpoint") {
   const auto sha256 = store::write_checkpoint(path, checkpoint);
   const auto seen = run_inspect(folder, {path});
   CHECK(seen.code == 0);
-  for (const std::string part : {"checkpoint, format 1", "neuron_local", "0123abc", "top.in.w", "[2, 3]",
+  for (const std::string part : {"checkpoint, format 2", "neuron_local", "0123abc", "top.in.w", "[2, 3]",
                                  "Adam: step 7", "refused.stale", "glyphs", "5-4-3", "not begun",
                                  "history: 3 updates", "fused float32 cpu, 1 thread", "avx2"})
     CHECK(contains(seen.printed, part));
@@ -67,7 +67,7 @@ TEST_CASE("inspect describes a checkpoint") {
   CHECK_FALSE(seen.result.contains("validation_meta_objective"));
   CHECK(contains(seen.printed, sha256));
   CHECK(seen.result.at("kind") == "checkpoint");
-  CHECK(seen.result.at("format_version") == 1);
+  CHECK(seen.result.at("format_version") == store::kFormatVersion);
   CHECK(seen.result.at("update") == 7);
   CHECK(seen.result.at("rule") == "neuron_local");
   CHECK(seen.result.at("theta_sha256") == sha256);

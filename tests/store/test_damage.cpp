@@ -188,10 +188,19 @@ TEST_CASE("contents that do not fit together are refused although their seal is 
   CHECK(contains(line, expected));
 }
 
-TEST_CASE("a file of format 1 still reads") {
-  // Written once by the hidden case below; a change of the format must keep reading it.
-  const auto contents = read_contents(OUTERLOOP_STORE_DATA "/format1_checkpoint.h5");
-  CHECK(contents.format_version == 1);
+namespace {
+
+std::string kept_file(int version) {
+  return OUTERLOOP_STORE_DATA "/format" + std::to_string(version) + "_checkpoint.h5";
+}
+
+}  // namespace
+
+TEST_CASE("files of every format since the first still read") {
+  // Each was written once by the hidden case below; a change of the format must keep reading it.
+  const int version = GENERATE(range(1, kFormatVersion + 1));
+  const auto contents = read_contents(kept_file(version));
+  CHECK(contents.format_version == version);
   const auto& found = contents.checkpoint;
   const auto expected = sample_checkpoint();
   CHECK(contents.theta_sha256 == "6a38035ac67d3243bb8d56bb114c691fd5cca02cc85d4469dccdbfa8a576ad28");
@@ -206,6 +215,6 @@ TEST_CASE("a file of format 1 still reads") {
   CHECK(found.dataset_sha256 == expected.dataset_sha256);
 }
 
-TEST_CASE("write the format-1 file", "[.write-format-1]") {
-  write_checkpoint(OUTERLOOP_STORE_DATA "/format1_checkpoint.h5", sample_checkpoint());
+TEST_CASE("write the file of this format", "[.write-format]") {
+  write_checkpoint(kept_file(kFormatVersion), sample_checkpoint());
 }
