@@ -1,6 +1,8 @@
-# cpack in the build folder makes outerloop_VERSION_ARCHITECTURE.deb, whose dependencies are what the program links.
+# cpack in the build folder makes outerloop_VERSION_ARCHITECTURE.deb, whose dependencies are what the program links. Of the
+# program alone, without headers and static libraries: -D CPACK_DEB_COMPONENT_INSTALL=ON -D CPACK_COMPONENTS_ALL=program.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME outerloop)
+set(CPACK_DEBIAN_PROGRAM_PACKAGE_NAME outerloop)
 set(CPACK_PACKAGE_VENDOR "Outerloop")
 set(CPACK_PACKAGE_CONTACT "The Outerloop developers")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")

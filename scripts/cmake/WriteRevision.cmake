@@ -1,6 +1,10 @@
 # cmake -DSOURCE=... -DVERSION=... -DOUTPUT=... -P WriteRevision.cmake
-# Writes the header that holds version and git revision; touches it only when they change.
+# Writes the header that holds version and git revision; touches it only when they change. Where the sources came without
+# git's folder, as into an image, OUTERLOOP_GIT_REVISION in the environment names it.
 set(revision "unknown")
+if(NOT "$ENV{OUTERLOOP_GIT_REVISION}" STREQUAL "")
+  set(revision $ENV{OUTERLOOP_GIT_REVISION})
+endif()
 find_program(GIT git)
 if(GIT AND EXISTS ${SOURCE}/.git)
   execute_process(COMMAND ${GIT} -c safe.directory=* describe --always --dirty --abbrev=12

@@ -1,0 +1,49 @@
+# Another Debian in a folder, for those that build or install in one. Sourced by bash after lib.sh or beside it; needs
+# root and debootstrap.
+
+# can_make_debian: says in one line why this machine cannot, and returns 1.
+can_make_debian() {
+  if [ "$(id -u)" -ne 0 ]; then
+    echo "only root can make and enter another system"
+  elif ! command -v debootstrap >/dev/null; then
+    echo "no debootstrap here (apt-get install debootstrap)"
+  elif ! unshare --mount --pid --fork true 2>/dev/null; then
+    echo "this machine allows no mount namespace"
+  else
+    return 0
+  fi
+  return 1
+}
+
+# make_debian RELEASE FOLDER LOG: a bare Debian, whose apt takes the same way to packages as debootstrap did. Its mirror is
+# OUTERLOOP_DEBIAN_MIRROR, its proxy this machine's. Returns debootstrap's status; LOG has what it said.
+make_debian() {
+  local release=$1 system=$2 log=$3 proxy= mirror=${OUTERLOOP_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+  eval "$(apt-config shell proxy Acquire::http::Proxy 2>/dev/null || true)"
+  mkdir -p "$system"
+  env ${proxy:+http_proxy="$proxy"} debootstrap --variant=minbase "$release" "$system" "$mirror" >"$log" 2>&1 || return
+  [ -z "$proxy" ] || echo "Acquire::http::Proxy \"$proxy\";" >"$system/etc/apt/apt.conf.d/proxy"
+  # A system that can be made anew needs no fsync for each file of 500 packages, which takes longer than all the rest.
+  echo force-unsafe-io >"$system/etc/dpkg/dpkg.cfg.d/unsafe-io"
+  # No daemon is started by a package.
+  printf '#!/bin/sh\nexit 101\n' >"$system/usr/sbin/policy-rc.d"
+  chmod +x "$system/usr/sbin/policy-rc.d"
+}
+
+# enter_debian FOLDER COMMAND...: runs it in there, in namespaces of its own, so that its mounts and processes end with it,
+# however it ends. FOLDER.ccache, where there is one, is its /ccache.
+enter_debian() {
+  cp -L /etc/resolv.conf "$1/etc/resolv.conf" 2>/dev/null || true
+  setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child bash -euc '
+    system=$1; shift
+    mount -t proc proc "$system/proc"
+    mount --rbind /sys "$system/sys"
+    mount --rbind /dev "$system/dev"
+    mount -t tmpfs -o mode=1777 tmpfs "$system/dev/shm"
+    if [ -d "$system.ccache" ]; then
+      mkdir -p "$system/ccache"
+      mount --bind "$system.ccache" "$system/ccache"
+    fi
+    exec chroot "$system" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 TERM="${TERM:-dumb}" \
+      DEBIAN_FRONTEND=noninteractive CCACHE_DIR=/ccache CCACHE_MAXSIZE=2G "$@"' inside "$@"
+}
