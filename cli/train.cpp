@@ -370,18 +370,17 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   return exit_code;
 }
 
-/// Nobody can go on: prints why and ends the whole job. To be called from a catch block.
-[[noreturn]] void end_all() {
-  int exit_code = 1;
+/// Prints why nobody can go on, and returns the exit code. To be called from a catch block.
+int say_why() {
   try {
     throw;
   } catch (const Error& error) {
-    exit_code = error.exit_code();
     std::fprintf(stderr, "outerloop: %s\n", error.what());
+    return error.exit_code();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "outerloop: unexpected failure: %s\n", error.what());
   }
-  net::MpiSession::abort(exit_code);
+  return 1;
 }
 
 /// What the watchdog does while all ranks need each other.
@@ -407,7 +406,9 @@ int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Setting
     const auto ended = [&] { return coordinator.ended(); };
     if (!worker::work(transport, worker, signal_received, ended)) mpi.abandon();
   } catch (const Error&) {
-    if (transport.timed_out()) end_all();  // without rank 0 there is no job
+    // Without rank 0 there is no job. But it may live on behind a network that is cut: MPI_Abort, which gets
+    // there once that has healed, would leave mpirun waiting for ever.
+    if (transport.timed_out()) std::_Exit(say_why());
     throw;
   }
   return 0;
@@ -475,7 +476,7 @@ int train(int argc, char** argv, const TrainOptions& options) {
     return compute(mpi, watchdog, plan.settings, workshop, coordinator, transport);
   } catch (...) {
     mpi.abandon();  // the others are not at their end: finalising would wait for them
-    if (mpi.rank() == 0 && mpi.size() > 1) end_all();
+    if (mpi.rank() == 0 && mpi.size() > 1) net::MpiSession::abort(say_why());
     throw;
   }
 }

@@ -32,6 +32,8 @@ void serve(net::Transport& transport, const net::Clock& clock, Coordinator& coor
 }
 
 bool release_workers(net::Transport& transport, const Coordinator& coordinator) {
+  for (const auto& [number, member] : coordinator.membership().members())
+    if (member.lost) transport.forget(number);
   for (const auto& answer : coordinator.release()) transport.send(answer.to, answer.frame);
   return transport.flush(kFlushSeconds) && coordinator.may_finalize();
 }

@@ -73,6 +73,7 @@ class MpiTransport : public Transport {
   void send(int to, const Frame& frame) override;
   std::optional<Received> receive(double timeout) override;
   bool flush(double timeout) override;
+  void forget(int to) override;
   void recycle(std::string bytes) override;
 
   /// Starts `program` as one more process of this job and returns its number, from size() on. Waits until it

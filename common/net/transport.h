@@ -78,6 +78,9 @@ class Transport {
   /// Waits until everything queued has left, at most `timeout` seconds. Returns whether it has.
   virtual bool flush(double timeout) = 0;
 
+  /// What is still on its way to `to`, which is lost, is no longer waited for.
+  virtual void forget(int /*to*/) {}
+
   /// Bytes that were received and are done with: their memory may serve the next frame.
   virtual void recycle(std::string /*bytes*/) {}
 };

@@ -81,6 +81,7 @@ class WatchedTransport : public Transport {
   void send(int to, const Frame& frame) override;
   std::optional<Received> receive(double timeout) override;
   bool flush(double timeout) override;
+  void forget(int to) override { transport_.forget(to); }
   void recycle(std::string bytes) override { transport_.recycle(std::move(bytes)); }
 
   /// Whether the last receive() ended without a message.

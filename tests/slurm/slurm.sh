@@ -1,10 +1,6 @@
 # A Slurm of the tests' own, without systemd: munged, slurmctld and slurmd in a folder that goes with it.
 # Sourced by the tests beside it; $sources, $program and $folder are theirs.
-
-skip() {
-  echo "skipped: $*"
-  exit 77
-}
+source "$(dirname "${BASH_SOURCE[0]}")/../hosts/namespaces.sh"
 
 # can_start_slurm: leaves the test where this machine cannot.
 can_start_slurm() {
@@ -16,23 +12,11 @@ can_start_slurm() {
   done
 }
 
-fail() {
-  echo "FAILED: $*"
+show_logs() {
   echo "--- the jobs' logs"
   tail -n 40 "$folder"/*.log 2>/dev/null
   echo "--- slurmctld's"
   grep -v -e debug "$folder/slurm/slurmctld.log" 2>/dev/null | tail -n 25
-  exit 1
-}
-
-# until SECONDS WHAT COMMAND...: waits until COMMAND succeeds.
-until_true() {
-  local end=$((SECONDS + $1)) what=$2
-  shift 2
-  while ! "$@"; do
-    [ "$SECONDS" -lt "$end" ] || fail "$what has not come"
-    sleep 0.2
-  done
 }
 
 # write_slurm_configuration "NodeName=…" lines on standard input; the controller's address as the argument.
@@ -102,13 +86,10 @@ END
 
 node_is_idle() { [ "$(sinfo --noheader --format=%T 2>/dev/null)" = idle ]; }
 
-# Three nodes, n1 to n3, each with a network, host name, processes and shared memory of its own, joined by a bridge in the
-# network namespace that this test is in; n1's address is 10.98.0.11.
+# Three nodes, the hosts n1 to n3, and a controller at 10.98.0.1.
 start_slurm_of_three() {
   local node
-  ip link set lo up
-  ip link add bridge type bridge && ip addr add 10.98.0.1/24 dev bridge && ip link set bridge up ||
-    skip "no network bridge can be made here"
+  make_bridge
   hostname controller
   write_slurm_configuration controller 10.98.0.1 <<END
 NodeName=n[1-3] NodeAddr=10.98.0.1[1-3] CPUs=4 Boards=1 SocketsPerBoard=1 CoresPerSocket=4 ThreadsPerCore=1 State=UNKNOWN
@@ -119,25 +100,7 @@ END
   until_true 20 "three idle nodes" nodes_are_idle 3
 }
 
-# The node's first process waits for its network; with it everything of the node dies.
-start_node() {
-  local node=$1 holder=$folder/slurm/node-$1.pid
-  ip link del "veth$node" 2>/dev/null
-  unshare --net --uts --mount --ipc --pid --fork --mount-proc --kill-child bash -c '
-    hostname "n$1"
-    mount -t tmpfs -o mode=1777 tmpfs /dev/shm
-    until ip link show eth0 >/dev/null 2>&1; do sleep 0.05; done
-    ip link set lo up && ip addr add "10.98.0.1$1/24" dev eth0 && ip link set eth0 up
-    slurmd -D -N "n$1" >/dev/null 2>&1' node "$node" &
-  echo $! >"$holder"
-  disown
-  until_true 5 "n$node's namespaces" has_own_network "$(cat "$holder")"
-  ip link add "veth$node" type veth peer name eth0 netns "$(cat "$holder")" &&
-    ip link set "veth$node" master bridge up || fail "n$node got no network"
-}
-
-has_own_network() { [ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
-kill_node() { kill -KILL "$(cat "$folder/slurm/node-$1.pid")"; }
+start_node() { start_host "$1" bash -c 'slurmd -D -N "$1" >/dev/null 2>&1' node "n$1"; }
 nodes_are_idle() { [ "$(sinfo --noheader --Node --format=%T 2>/dev/null | grep -c idle)" -eq "$1" ]; }
 is_down() { sinfo --noheader --Node --nodes="$1" --format=%T 2>/dev/null | grep -q down; }
 # batch_node JOB: the number of the node that its script runs on.
@@ -149,6 +112,7 @@ stop_slurm() {
   scancel --state=RUNNING --signal=KILL --full --user=root 2>/dev/null
   scontrol shutdown >/dev/null 2>&1
   sleep 1
+  stop_hosts
   for file in "$slurm"/*.pid; do
     [ ! -e "$file" ] || kill -KILL "$(cat "$file")" 2>/dev/null
   done
@@ -169,13 +133,3 @@ wait_for_end() {
   until_true "$2" "job $1's end (it is $(state_of "$1"))" has_ended "$1"
   job_is "$1" "$3" || fail "job $1 ended as $(state_of "$1"), not $3"
 }
-
-# has_lines N TEXT FILE
-has_lines() { grep -e "$2" "$3" 2>/dev/null | awk -v least="$1" 'END {exit NR < least}'; }
-checkpoint_of() {
-  local name
-  name=$(basename "$(readlink "$1/checkpoints/latest" 2>/dev/null)" .h5)
-  echo $((10#${name:-0}))
-}
-has_checkpoint() { [ "$(checkpoint_of "$1")" -ge "$2" ]; }
-result() { sed -n "s/^ *\"$2\": *\"\{0,1\}\([^\",]*\).*/\1/p" "$1/result.json"; }

@@ -7,16 +7,9 @@ sources=$1
 program=$2
 source "$(dirname "$0")/slurm.sh"
 
-# In namespaces of its own: all that is started here ends with it, and no packet leaves it.
-if [ -z "${OUTERLOOP_SLURM_INSIDE:-}" ]; then
-  can_start_slurm
-  command -v ip >/dev/null || skip "no ip here (apt-get install iproute2)"
-  unshare --net --uts --mount --ipc --pid --fork true 2>/dev/null || skip "this machine allows no namespaces"
-  OUTERLOOP_SLURM_INSIDE=yes exec setpriv --pdeathsig KILL \
-    unshare --net --uts --mount --ipc --pid --fork --mount-proc --kill-child bash "$0" "$@"
-fi
-
 can_start_slurm
+enter_namespaces "$0" "$@"
+
 folder=$(mktemp -d /var/tmp/outerloop-slurm-XXXXXX)
 trap stop_slurm EXIT
 export OUTERLOOP_HOME=$sources OUTERLOOP_PROGRAM=$program
@@ -35,7 +28,7 @@ job=$(submit --no-kill --nodes=3 --ntasks-per-node=1 --output="$folder/worker.lo
 until_true 60 "training" has_checkpoint "$folder/worker" 5
 first=$(batch_node "$job")
 [ "$first" = 1 ] || fail "the script runs on n$first"
-kill_node 3
+kill_host 3
 wait_for_end "$job" 180 COMPLETED
 [ "$(result "$folder/worker" workers_lost)" = 1 ] || fail "$(result "$folder/worker" workers_lost) workers were lost"
 [ "$(result "$folder/worker" theta_sha256)" = "$bits" ] || fail "other bits of θ"
@@ -48,7 +41,7 @@ until_true 30 "three nodes again" nodes_are_idle 3
 job=$(submit --nodes=2 --ntasks-per-node=1 --output="$folder/first.log" "$train" "$folder/first" "${small[@]}" \
   --set checkpoint.every_updates=5)
 until_true 60 "training" has_checkpoint "$folder/first" 5
-kill_node "$(batch_node "$job")"
+kill_host "$(batch_node "$job")"
 until_true 90 "the second start" has_lines 2 'starting:' "$folder/first.log"
 wait_for_end "$job" 180 COMPLETED
 grep -q 'SLURM_RESTART_COUNT 1' "$folder/first.log" || fail "the log does not tell the second start"
