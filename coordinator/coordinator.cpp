@@ -105,6 +105,7 @@ std::vector<Answer> Coordinator::handle(int from, const std::string& bytes, doub
     member->last_heard = now;
     if (!message.has_evaluated()) evaluations_.take_back(from);
     if (message.signalled()) request_stop(StopReason::signal);
+    if (message.leaving() && !member->leaving) on_leaving(*member);
     take_given_up(from, message);  // before what may complete a checkpoint
     if (message.has_streams()) keep_streams(from, message);
     switch (message.kind_case()) {
@@ -128,6 +129,8 @@ std::vector<Answer> Coordinator::handle(int from, const std::string& bytes, doub
       default:
         observer_.on_warning(fmt::format("a message of an unknown kind from rank {} is ignored", from));
     }
+    if (member->leaving && member->active() && member->streams.empty() && !stopping())
+      let_go(from, *member, now);
   }
   return {answer(from, *member)};
 }
@@ -270,8 +273,8 @@ void Coordinator::finish_collection() {
     observer_.on_checkpoint(snapshot());
     if (options_.deterministic && membership_.uneven()) {
       deal_anew(mark_.state.streams);
-      observer_.on_warning(fmt::format("a worker has joined: {} workers share the streams from update {} on",
-                                       membership_.active(), update()));
+      observer_.on_warning(
+          fmt::format("{} workers share the streams from update {} on", membership_.staying(), update()));
       observer_.on_rollback(update());
     }
   }
@@ -295,6 +298,23 @@ void Coordinator::on_evaluated(int from, const proto::Evaluated& evaluated) {
   if (record->best) best_ = BestRule{record->update, record->validation};
   observer_.on_evaluation(*record);
   settle_stop();
+}
+
+/// Asynchronous: its streams come with its next message. Deterministic: with the next update, where all
+/// streams are known, they are dealt out without it.
+void Coordinator::on_leaving(Member& member) {
+  member.leaving = true;
+  stop_without_workers();
+  if (!options_.deterministic && !stopping()) membership_.even_out();
+}
+
+void Coordinator::let_go(int worker, Member& member, double now) {
+  member.farewell = true;
+  departures_.push_back({worker, member.host, member.pid, update(), seconds(now)});
+  observer_.on_warning(fmt::format("worker {} on {} (process {}) leaves, as a signal told it to", worker,
+                                   member.host, member.pid));
+  collection_.forget(worker);
+  finish_collection();
 }
 
 void Coordinator::lose(int worker, const std::string& why, double now) {
@@ -372,7 +392,11 @@ void Coordinator::tick(double now) {
 }
 
 void Coordinator::stop_without_workers() {
-  if (membership_.active() == 0 && expected_.empty()) request_stop(StopReason::failures);
+  if (!expected_.empty()) return;
+  if (membership_.active() == 0)
+    request_stop(StopReason::failures);
+  else if (membership_.staying() == 0)
+    request_stop(StopReason::signal);
 }
 
 void Coordinator::expect(int worker, double now) { expected_[worker] = now; }
@@ -434,12 +458,14 @@ Answer Coordinator::answer(int to, Member& member) {
   Answer result{to, {}};
   if (member.lost) {
     message.set_command(proto::CoordinatorMessage::refused);
+  } else if (member.farewell && member.leaving) {
+    message.set_command(proto::CoordinatorMessage::released);
   } else if (stop_reason_ != StopReason::none) {
     message.set_command(proto::CoordinatorMessage::stop);
   } else {
     const bool pause = wanted_stop_ != StopReason::none;
     // Who has left is not waited for.
-    const auto piece = member.active() ? evaluations_.deal(to) : std::nullopt;
+    const auto piece = member.staying() ? evaluations_.deal(to) : std::nullopt;
     message.set_command(piece   ? proto::CoordinatorMessage::evaluate
                         : pause ? proto::CoordinatorMessage::pause
                                 : proto::CoordinatorMessage::work);
@@ -465,7 +491,9 @@ Answer Coordinator::answer(int to, Member& member) {
 std::vector<Answer> Coordinator::release() const {
   std::vector<Answer> answers;
   for (const auto& [number, member] : membership_.members()) {
-    if (!member.farewell) continue;
+    const bool gone = std::any_of(departures_.begin(), departures_.end(),
+                                  [&](const Departure& departure) { return departure.worker == number; });
+    if (!member.farewell || gone) continue;
     proto::CoordinatorMessage message;
     message.set_command(proto::CoordinatorMessage::released);
     message.set_finalize(may_finalize());

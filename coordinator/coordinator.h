@@ -61,6 +61,15 @@ struct Loss {
   double seconds = 0.0;     ///< of meta-training, over resumes
 };
 
+/// A worker that has left before the end, in good order.
+struct Departure {
+  int worker = 0;
+  std::string host;
+  std::int64_t pid = 0;
+  std::int64_t update = 0;
+  double seconds = 0.0;
+};
+
 /// What the coordinator tells its surroundings.
 class Observer {
  public:
@@ -123,12 +132,13 @@ class Coordinator {
   std::int64_t pending() const { return options_.deterministic ? order_.size() : batch_.size(); }
   std::int64_t workers_lost() const { return membership_.lost(); }
   const std::vector<Loss>& losses() const { return losses_; }  ///< since this start, in their order
+  const std::vector<Departure>& departures() const { return departures_; }
   std::map<std::string, std::int64_t> refused() const { return learner_.refused(); }
   const std::map<int, Tally>& tallies() const { return learner_.tallies(); }
   const Membership& membership() const { return membership_; }
   /// Whether MPI_Finalize would come to an end on all ranks: nobody was lost, and nobody has joined.
   bool may_finalize() const {
-    return membership_.lost() == 0 && membership_.members().size() == first_workers_;
+    return membership_.lost() == 0 && departures_.empty() && membership_.members().size() == first_workers_;
   }
   const Evaluations& evaluations() const { return evaluations_; }
   const std::optional<BestRule>& best() const { return best_; }
@@ -158,6 +168,8 @@ class Coordinator {
   void on_evaluated(int from, const proto::Evaluated& evaluated);
   void stop(StopReason reason);
   void settle_stop();
+  void on_leaving(Member& member);
+  void let_go(int worker, Member& member, double now);
   void lose(int worker, const std::string& why, double now);
   void roll_back(double now);
   void stop_without_workers();
@@ -186,6 +198,7 @@ class Coordinator {
   std::uint32_t segment_ = 0;
   Learner::Mark mark_;  ///< the last checkpoint, for a rollback
   std::vector<Loss> losses_;
+  std::vector<Departure> departures_;
   std::map<int, double> expected_;             ///< workers that have not said hello yet, since when
   StopReason wanted_stop_ = StopReason::none;  ///< waits for streams or evaluations
   StopReason stop_reason_ = StopReason::none;

@@ -30,6 +30,11 @@ std::int64_t Membership::active() const {
                        [](const auto& entry) { return entry.second.active(); });
 }
 
+std::int64_t Membership::staying() const {
+  return std::count_if(members_.begin(), members_.end(),
+                       [](const auto& entry) { return entry.second.staying(); });
+}
+
 std::int64_t Membership::lost() const {
   return std::count_if(members_.begin(), members_.end(), [](const auto& entry) { return entry.second.lost; });
 }
@@ -42,7 +47,6 @@ std::set<int> Membership::busy() const {
 }
 
 void Membership::deal(const std::vector<store::StreamState>& states) {
-  std::vector<Member*> active;
   for (auto& [number, member] : members_) {
     member.streams.clear();
     member.to_assign.clear();
@@ -51,8 +55,8 @@ void Membership::deal(const std::vector<store::StreamState>& states) {
     member.giving_up.clear();
     member.theta_version = -1;
     member.evaluated_version = -1;
-    if (member.active()) active.push_back(&member);
   }
+  const auto active = heirs();
   if (active.empty()) return;
   std::size_t next = 0;
   for (const auto& state : states) {
@@ -63,18 +67,32 @@ void Membership::deal(const std::vector<store::StreamState>& states) {
   }
 }
 
-/// The active member that keeps the fewest streams.
-Member* Membership::poorest() {
-  Member* poorest = nullptr;
+/// Who may be given streams: where nobody stays, the run is about to end, and whoever is there keeps them
+/// till then.
+std::vector<Member*> Membership::heirs() {
+  const bool somebody_stays = staying() > 0;
+  std::vector<Member*> result;
   for (auto& [number, member] : members_)
-    if (member.active() && (poorest == nullptr || member.kept() < poorest->kept())) poorest = &member;
-  return poorest;
+    if (somebody_stays ? member.staying() : member.active()) result.push_back(&member);
+  return result;
+}
+
+/// The heir that keeps the fewest streams.
+Member* Membership::poorest() {
+  const auto all = heirs();
+  const auto least = std::min_element(all.begin(), all.end(),
+                                      [](const auto* a, const auto* b) { return a->kept() < b->kept(); });
+  return least == all.end() ? nullptr : *least;
 }
 
 bool Membership::uneven() const {
   std::size_t fewest = std::numeric_limits<std::size_t>::max(), most = 0;
   for (const auto& [number, member] : members_) {
     if (!member.active()) continue;
+    if (member.leaving) {
+      if (!member.streams.empty()) return true;
+      continue;
+    }
     fewest = std::min(fewest, member.streams.size());
     most = std::max(most, member.streams.size());
   }
@@ -99,13 +117,20 @@ void Membership::move_one(Member& from, Member& to) {
   from.to_give_up.push_back(*last);
 }
 
+void Membership::take_all_back(Member& leaving) {
+  while (leaving.kept() > 0) move_one(leaving, *poorest());
+}
+
 void Membership::even_out() {
+  for (auto& [number, member] : members_)
+    if (member.leaving && member.active() && staying() > 0) take_all_back(member);
   std::vector<std::pair<Member*, std::size_t>> will_have;
   std::size_t moving = 0;
   for (auto& [number, member] : members_) {
     if (!member.active()) continue;
-    will_have.emplace_back(&member, member.kept());
     moving += member.streams.size() - member.kept();
+    if (member.leaving) continue;
+    will_have.emplace_back(&member, member.kept());
   }
   if (will_have.empty()) return;
   const auto fewer = [](const auto& a, const auto& b) { return a.second < b.second; };

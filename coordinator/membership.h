@@ -18,6 +18,7 @@ struct Member {
   double last_heard = 0.0;  ///< seconds on the coordinator's clock
   bool lost = false;
   bool farewell = false;                      ///< has left in good order
+  bool leaving = false;                       ///< wants to, before the run ends; gets no streams any more
   std::int64_t theta_version = -1;            ///< newest θ it was sent
   std::int64_t evaluated_version = -1;        ///< θ for evaluation that it was sent last
   std::vector<std::uint32_t> streams;         ///< that it works on
@@ -27,6 +28,7 @@ struct Member {
   std::vector<std::uint32_t> giving_up;       ///< asked for, but not there yet
 
   bool active() const { return !lost && !farewell; }
+  bool staying() const { return active() && !leaving; }
   /// Streams that it is to keep.
   std::size_t kept() const { return streams.size() - to_give_up.size() - giving_up.size(); }
 };
@@ -42,21 +44,24 @@ class Membership {
   Member& admit(int worker, double now);
   const std::map<int, Member>& members() const { return members_; }
 
-  /// Members neither lost nor gone.
+  /// Members neither lost nor gone; of those, the ones that do not want to leave.
   std::int64_t active() const;
+  std::int64_t staying() const;
   std::int64_t lost() const;
   /// Active members that work on streams.
   std::set<int> busy() const;
 
-  /// Takes all streams away and deals them out anew, in turn, to the active members.
+  /// Takes all streams away and deals them out anew, in turn, to the members that stay; to all active ones
+  /// where nobody does.
   void deal(const std::vector<store::StreamState>& states);
 
-  /// Some active member has two streams more than another.
+  /// Some member that stays has two streams more than another, or one that is leaving has some.
   bool uneven() const;
-  /// Moves streams to active members with fewer, until no two differ by more than one. A stream that its
-  /// worker has not heard of moves at once; any other is asked back, and moves when it comes.
+  /// Moves streams to members that stay and have fewer, until no two differ by more than one, and all streams
+  /// of those that are leaving. A stream that its worker has not heard of moves at once; any other is asked
+  /// back, and moves when it comes.
   void even_out();
-  /// A stream that `worker` was asked to give up has come: it goes to the active member with the fewest.
+  /// A stream that `worker` was asked to give up has come: it goes to the member with the fewest.
   /// False for any other stream.
   bool take_back(int worker, const store::StreamState& state);
 
@@ -72,7 +77,9 @@ class Membership {
 
  private:
   Member* poorest();
+  std::vector<Member*> heirs();
   void move_one(Member& from, Member& to);
+  void take_all_back(Member& leaving);
 
   std::map<int, Member> members_;
   std::map<std::uint32_t, std::uint32_t> task_of_;  ///< newest task of each stream

@@ -40,6 +40,7 @@ double norm(const std::vector<double>& values) {
 
 net::Frame Worker::frame(proto::WorkerMessage message, std::vector<float> floats) const {
   message.set_signalled(signalled_);
+  message.set_leaving(leaving_);
   message.set_segment(segment_);
   return {message.SerializeAsString(), std::move(floats)};
 }

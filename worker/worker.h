@@ -20,6 +20,7 @@ struct WorkerOptions {
   double deadline = 300.0;     ///< seconds without an answer after which the coordinator counts as dead
   bool deterministic = false;  ///< one truncation of every stream with each θ, then wait for the next
   std::string process{};       ///< net::PeerProcess::here()
+  bool leaves = false;         ///< by a signal it leaves alone, and does not end the run
 };
 
 class Worker {
@@ -47,8 +48,8 @@ class Worker {
   /// Says that this worker cannot go on.
   net::Frame failure(const std::string& message) const;
 
-  /// A signal asks for the end of the run: said with the next message.
-  void signal() { signalled_ = true; }
+  /// A signal asks for the end of the run, or of this worker's part in it: said with the next message.
+  void signal() { (options_.leaves ? leaving_ : signalled_) = true; }
 
   const WorkerOptions& options() const { return options_; }
 
@@ -83,6 +84,7 @@ class Worker {
   double pause_ = 0.0;
   bool send_streams_ = false;
   bool signalled_ = false;
+  bool leaving_ = false;
   bool said_farewell_ = false;
   bool may_finalize_ = false;
   bool refused_ = false;

@@ -15,7 +15,8 @@ constexpr double kTick = 0.1;                  // seconds between the coordinato
 constexpr double kLongest = 3000.0;            // virtual seconds of a whole job
 constexpr std::int64_t kMostEvents = 5000000;  // of a whole job
 constexpr std::size_t kMostBytes = 200000;     // of one message here: φ of 64 streams is below
-// Until a newcomer has streams: who has some to give may be silent for a deadline.
+// Until a newcomer has streams, or one that is leaving is let go: who has some to give may be silent for a
+// deadline.
 constexpr double kLongestIdle = 1.2;          // virtual seconds, asynchronous
 constexpr std::int64_t kMostIdleUpdates = 3;  // deterministic
 
@@ -43,6 +44,7 @@ Job::Job(const Scenario& scenario, Saboteur* saboteur, bool trace)
       saboteur_(saboteur),
       trace_(trace),
       dice_(scenario.seed),
+      leave_dice_(scenario.seed ^ 0x1eaf),
       faults_left_(scenario.faults),
       engine_(scenario.parameters),
       tasks_(tests::toy_tasks(scenario.seed)),
@@ -153,9 +155,11 @@ void Job::keep(store::Checkpoint checkpoint) {
 
 int Job::start_worker() {
   const int number = next_worker_++;
-  workers_[number] = std::make_unique<VirtualWorker>(
-      worker::Worker({engine_, tasks_, scenario_.seed, 1, scenario_.max_length, scenario_.curriculum},
-                     {0.0, "virtual", number, 1e9, scenario_.options.deterministic}, &evaluator_));
+  const bool may_leave = scenario_.leaves > 0.0 && leave_dice_.happens(0.5);
+  workers_[number] = std::make_unique<VirtualWorker>(worker::Worker(
+      {engine_, tasks_, scenario_.seed, 1, scenario_.max_length, scenario_.curriculum},
+      {0.0, "virtual", number, 1e9, scenario_.options.deterministic, "", may_leave}, &evaluator_));
+  workers_.at(number)->may_leave = may_leave;
   agenda_.at(agenda_.now() + dice_.uniform(0.0, scenario_.slowest_message), [this, number] {
     auto& worker = *workers_.at(number);
     if (worker.alive) send_up(number, worker.machine.hello());
@@ -208,6 +212,7 @@ void Job::kill(int number, bool with_message) {
 void Job::send_up(int number, net::Frame frame) {
   auto& worker = *workers_.at(number);
   if (fault(scenario_.signal)) worker.machine.signal();
+  if (worker.may_leave && leave_dice_.happens(scenario_.leaves)) worker.machine.signal();
   auto message = parsed(frame);
   const int copies = saboteur_ == nullptr ? 1 : saboteur_->to_coordinator(message, frame.floats);
   frame.header = message.SerializeAsString();
@@ -233,6 +238,7 @@ void Job::arrive_up(int number, const std::string& bytes) {
     workers_.at(number)->joined = agenda_.now();
     workers_.at(number)->joined_at = coordinator_->update();
   }
+  if (message.leaving()) note_leaving(*workers_.at(number));
   if (trace_ && !message.waiting())
     say(fmt::format("from {}: {}", number, message.ShortDebugString().substr(0, 160)));
   ledger_->before(number, message, frame.floats);
@@ -249,6 +255,13 @@ void Job::arrive_up(int number, const std::string& bytes) {
         std::max(worker.last_down, agenda_.now() + dice_.uniform(0.0, scenario_.slowest_message));
     agenda_.at(worker.last_down, [this, to = answer.to, back] { arrive_down(to, *back); });
   }
+}
+
+void Job::note_leaving(VirtualWorker& worker) const {
+  if (worker.wants_to_leave) return;
+  worker.wants_to_leave = true;
+  worker.left_at = coordinator_->update();
+  worker.left_since = agenda_.now();
 }
 
 std::string Job::sabotaged_down(const net::Frame& frame) {
@@ -308,8 +321,13 @@ void Job::check_shares() const {
     return entry.second.active() && entry.second.streams.size() >= 2;
   });
   for (const auto& [number, member] : members) {
-    if (!spare || !member.active() || !member.streams.empty()) continue;
     const auto& worker = *workers_.at(number);
+    const bool stuck =
+        worker.wants_to_leave && member.active() &&
+        (scenario_.options.deterministic ? coordinator_->update() >= worker.left_at + kMostIdleUpdates
+                                         : agenda_.now() > worker.left_since + kLongestIdle);
+    if (stuck) throw Violation(fmt::format("worker {} wants to leave, and is not let go", number));
+    if (!spare || !member.staying() || !member.streams.empty()) continue;
     const bool late = scenario_.options.deterministic
                           ? coordinator_->update() >= worker.joined_at + kMostIdleUpdates
                           : agenda_.now() > worker.joined + kLongestIdle;

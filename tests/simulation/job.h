@@ -56,8 +56,12 @@ class Job {
     double last_down = 0.0;        ///< likewise of the newest answer
     std::shared_ptr<bool> flying;  ///< cleared where a message is lost with its sender
     double joined = 0.0;
-    std::int64_t joined_at = 0;  ///< update
-    int under_way = 0;           ///< messages and answers between it and the coordinator
+    std::int64_t joined_at = 0;   ///< update
+    bool may_leave = false;       ///< a signal makes it leave
+    bool wants_to_leave = false;  ///< and has said so
+    std::int64_t left_at = 0;     ///< update
+    double left_since = 0.0;
+    int under_way = 0;  ///< messages and answers between it and the coordinator
   };
   enum class End { died, stopped };
 
@@ -72,6 +76,7 @@ class Job {
   void send_up(int number, net::Frame frame);
   void arrive_up(int number, const std::string& bytes);
   void arrive_down(int number, const std::string& bytes);
+  void note_leaving(VirtualWorker& worker) const;
   std::string sabotaged_down(const net::Frame& frame);
   void take_off(VirtualWorker& worker, std::size_t bytes) const;
   void kill(int number, bool with_message);
@@ -85,6 +90,7 @@ class Job {
   Saboteur* saboteur_;
   bool trace_;
   Dice dice_;
+  Dice leave_dice_;  ///< of its own, so that the rest of a seed stays what it was
   std::int64_t faults_left_;
   Engine engine_;
   data::TaskDistribution tasks_;

@@ -65,15 +65,19 @@ void Ledger::before(int from, const proto::WorkerMessage& message, const std::ve
   const auto& members = coordinator_->membership().members();
   const auto member = members.find(from);
   const bool known = member != members.end() && member->second.active();
+  bool leaves_nobody = false;
   if (known) {
-    signalled_ = signalled_ || message.signalled();
+    leaves_nobody = message.leaving() && std::none_of(members.begin(), members.end(), [&](const auto& entry) {
+                      return entry.first != from && entry.second.staying();
+                    });
+    signalled_ = signalled_ || message.signalled() || leaves_nobody;
     const auto held = held_.find(from);
     if (held != held_.end() && message.has_evaluated() && key(message.evaluated().piece()) == held->second)
       done_.insert(held->second);
     held_.erase(from);
   }
   if (!message.has_gradient() || !known) return;
-  current_ = Current{from, message, floats, coordinator_->stopping() || message.signalled()};
+  current_ = Current{from, message, floats, coordinator_->stopping() || message.signalled() || leaves_nobody};
 }
 
 void Ledger::after() {
@@ -274,11 +278,14 @@ void Ledger::on_evaluation(const coordinator::EvaluationRecord& record) {
 
 void Ledger::check_end() const {
   if (coordinator_->stop_reason() != coordinator::StopReason::updates) return;
-  // A signal, or too many losses, while only the last evaluation was waited for.
+  // A signal, too many losses, or nobody who stays, while only the last evaluation was waited for.
   const auto& members = coordinator_->membership().members();
   const std::int64_t lost = coordinator_->workers_lost();
+  const auto leaving = std::count_if(members.begin(), members.end(), [](const auto& entry) {
+    return entry.second.leaving && !entry.second.lost;
+  });
   if (signalled_ || lost > scenario_.options.max_failures ||
-      lost == static_cast<std::int64_t>(members.size()))
+      lost + leaving == static_cast<std::int64_t>(members.size()))
     return;
   require(wanted_.empty(), fmt::format("{} evaluations are missing at the end", wanted_.size()));
 }

@@ -27,6 +27,12 @@ std::int64_t draw_joins(std::uint64_t seed) {
   return dice.happens(0.3) ? dice.log_uniform(1, 4) : 0;
 }
 
+/// Likewise.
+double draw_leaves(std::uint64_t seed) {
+  Dice dice(seed ^ 0x1eafe);
+  return dice.happens(0.3) ? dice.uniform(0.001, 0.1) : 0.0;
+}
+
 /// Likewise. A learning rate that is far too large makes the meta-objective rise again.
 void draw_learning(std::uint64_t seed, Scenario& s) {
   Dice dice(seed ^ 0x1ea2);
@@ -69,6 +75,7 @@ Scenario draw_scenario(std::uint64_t seed) {
   o.deadline = 0.4;
   o.evaluation = draw_evaluation(seed);
   s.joins = draw_joins(seed);
+  s.leaves = draw_leaves(seed);
   draw_learning(seed, s);
   s.max_length = dice.log_uniform(1, 4);
   s.disk = o.streams <= 4 && dice.happens(0.04);

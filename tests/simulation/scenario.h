@@ -44,6 +44,7 @@ struct Scenario {
   double signal = 0.0;              ///< per message sent
   double replaced = 0.0;            ///< a dead worker, by a new one
   std::int64_t joins = 0;           ///< workers that join each start late
+  double leaves = 0.0;              ///< per message sent by one that may leave, whatever `faults` says
 
   // Seconds of virtual time.
   double slowest_message = 0.01;
