@@ -78,13 +78,15 @@ worker::StreamContext stream_context(const Workshop& workshop, const config::Set
           unroll.distribution() == proto::log_uniform};
 }
 
-worker::WorkerOptions worker_options(const net::MpiSession& mpi, const proto::Config& config) {
+worker::WorkerOptions worker_options(const net::MpiSession& mpi, const proto::Config& config,
+                                     bool joined = false) {
   return {config.clip().gradient_norm(),
           mpi.host(),
           getpid(),
           config.deadline_seconds(),
           config.mode() == proto::Config::deterministic,
-          net::PeerProcess::here()};
+          net::PeerProcess::here(),
+          joined};
 }
 
 /// e.g. "3:00, about 350 updates"; the shorter of both limits decides.
@@ -190,6 +192,18 @@ json lost_of(const Coordinator& coordinator) {
   return lost;
 }
 
+/// Who has left before the end, since this start.
+json left_of(const Coordinator& coordinator) {
+  json left = json::array();
+  for (const auto& departure : coordinator.departures())
+    left.push_back({{"worker", departure.worker},
+                    {"host", departure.host},
+                    {"process", departure.pid},
+                    {"update", departure.update},
+                    {"seconds", departure.seconds}});
+  return left;
+}
+
 std::string by_cause(const json& refused) {
   std::string text;
   for (const auto& [cause, count] : refused.items())
@@ -210,6 +224,7 @@ json result_of(const Coordinator& coordinator, const store::Checkpoint& last, St
       {"refused", coordinator.refused()},
       {"workers_lost", coordinator.workers_lost()},
       {"lost", lost_of(coordinator)},
+      {"left", left_of(coordinator)},
       {"workers", workers_of(coordinator)},
       {"theta_sha256", theta_sha256}};
   if (const auto& best = coordinator.best()) {
@@ -237,6 +252,11 @@ void print_result(const json& result, const std::string& run_directory, StopReas
     row("", fmt::format("worker {} on {} (process {}) at update {}: {}", loss.at("worker").get<int>(),
                         loss.at("host").get<std::string>(), loss.at("process").get<std::int64_t>(),
                         loss.at("update").get<std::int64_t>(), loss.at("reason").get<std::string>()));
+  for (const auto& departure : result.at("left"))
+    row("worker left",
+        fmt::format("worker {} on {} (process {}) at update {}", departure.at("worker").get<int>(),
+                    departure.at("host").get<std::string>(), departure.at("process").get<std::int64_t>(),
+                    departure.at("update").get<std::int64_t>()));
   for (const auto& [worker, part] : result.at("workers").items())
     row(fmt::format("worker {}", worker).c_str(),
         fmt::format("{} gradients ({:.1f} %), refused: {}", part.at("gradients").get<std::int64_t>(),
@@ -397,10 +417,11 @@ void end_worker(const std::string& line) {
 
 /// The other ranks. Returns the exit code.
 int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Settings& settings,
-            const Workshop& workshop, const net::PeerProcess& coordinator, net::MpiTransport& mpi_transport) {
+            const Workshop& workshop, const net::PeerProcess& coordinator, net::MpiTransport& mpi_transport,
+            bool joined = false) {
   watchdog.set_expire(end_worker);
   net::WatchedTransport transport(mpi_transport, watchdog, "rank 0");
-  worker::Worker worker(stream_context(workshop, settings), worker_options(mpi, settings.config),
+  worker::Worker worker(stream_context(workshop, settings), worker_options(mpi, settings.config, joined),
                         workshop.evaluator.get());
   try {
     const auto ended = [&] { return coordinator.ended(); };
@@ -426,7 +447,7 @@ int work_late(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOptions&
   const Workshop workshop = open_workshop(mpi, briefing.plan, true);
   check_same_datasets(briefing.plan, workshop.dataset_sha256);
   return compute(mpi, watchdog, briefing.plan.settings, workshop, net::PeerProcess(briefing.coordinator),
-                 *transport);
+                 *transport, !mpi.spawned());
 }
 
 /// What does not go together is said before anything else happens.
