@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 #include <mpi.h>
+#include <sched.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,6 +26,8 @@ constexpr unsigned kAbortSeconds = 10;
 // computes.
 constexpr std::chrono::microseconds kShortestSleep{20};
 constexpr std::chrono::microseconds kLongestSleep{1000};
+constexpr std::chrono::microseconds kLongestCrowdedSleep{100'000};  // times the ranks on each core
+constexpr long kMostUncrowded = 4;                                  // ranks on a core
 
 void check(int code, const char* call) {
   if (code == MPI_SUCCESS) return;
@@ -34,12 +38,27 @@ void check(int code, const char* call) {
 }
 
 /// Waits for a collective asleep: MPI's own waiting would take the core from ranks that still compute.
-void wait_asleep(MPI_Request request, const char* call) {
+void wait_asleep(MPI_Request request, const char* call, std::chrono::microseconds longest) {
   for (int done = 0;;) {
     check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), call);
     if (done) return;
-    std::this_thread::sleep_for(kLongestSleep);
+    std::this_thread::sleep_for(longest);
   }
+}
+
+/// How many ranks of this job share each core here; 1 where they are few enough not to matter.
+long ranks_on_a_core() {
+  const char* text = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+  cpu_set_t cores;
+  if (text == nullptr || sched_getaffinity(0, sizeof cores, &cores) != 0) return 1;
+  const long ranks = std::atol(text) / std::max(1, CPU_COUNT(&cores));
+  return ranks > kMostUncrowded ? ranks : 1;
+}
+
+/// While MPI_Init waits for the others, Open MPI looks every 100 µs: 300 ranks on two cores then leave no
+/// time for the rest to be started. The system may wake them later by this.
+void start_slowly_in_a_crowd(long ranks) {
+  if (ranks > 1) prctl(PR_SET_TIMERSLACK, ranks * 100'000L);  // nanoseconds
 }
 
 /// Open MPI 4 hands its warnings, such as that of a connection that broke, to mpirun and waits for its
@@ -65,6 +84,9 @@ bool MpiSession::launched() {
 
 MpiSession::MpiSession(int* argc, char*** argv) : initialized_(launched()) {
   if (!initialized_) return;
+  const long ranks = ranks_on_a_core();
+  longest_sleep_ = std::min(ranks * kLongestSleep, kLongestCrowdedSleep);
+  start_slowly_in_a_crowd(ranks);
   int provided = 0;
   check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   print_warnings_here();
@@ -74,6 +96,8 @@ MpiSession::MpiSession(int* argc, char*** argv) : initialized_(launched()) {
   MPI_Comm parent = MPI_COMM_NULL;
   check(MPI_Comm_get_parent(&parent), "MPI_Comm_get_parent");
   spawned_ = parent != MPI_COMM_NULL;
+  if (ranks > 1) prctl(PR_SET_TIMERSLACK, 0L);
+  if (rank_ == 0 && !spawned_) longest_sleep_ = kLongestSleep;  // all others wait for it
   MPI_Comm node = MPI_COMM_NULL;
   check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node),
         "MPI_Comm_split_type");
@@ -124,10 +148,10 @@ std::string MpiSession::broadcast(const std::string& text) const {
   int length = checked_count(text.size());
   MPI_Request request = MPI_REQUEST_NULL;
   check(MPI_Ibcast(&length, 1, MPI_INT, 0, MPI_COMM_WORLD, &request), "MPI_Ibcast");
-  wait_asleep(request, "MPI_Ibcast");
+  wait_asleep(request, "MPI_Ibcast", longest_sleep_);
   std::string result = rank_ == 0 ? text : std::string(static_cast<std::size_t>(length), '\0');
   check(MPI_Ibcast(result.data(), length, MPI_CHAR, 0, MPI_COMM_WORLD, &request), "MPI_Ibcast");
-  wait_asleep(request, "MPI_Ibcast");
+  wait_asleep(request, "MPI_Ibcast", longest_sleep_);
   return result;
 }
 
@@ -138,7 +162,7 @@ std::vector<std::string> MpiSession::gather_all(const std::string& text) const {
   MPI_Request request = MPI_REQUEST_NULL;
   check(MPI_Iallgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, MPI_COMM_WORLD, &request),
         "MPI_Iallgather");
-  wait_asleep(request, "MPI_Iallgather");
+  wait_asleep(request, "MPI_Iallgather", longest_sleep_);
   std::vector<int> starts(lengths.size());
   std::size_t total = 0;
   for (std::size_t i = 0; i < lengths.size(); ++i) {
@@ -149,7 +173,7 @@ std::vector<std::string> MpiSession::gather_all(const std::string& text) const {
   check(MPI_Iallgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), starts.data(), MPI_CHAR,
                         MPI_COMM_WORLD, &request),
         "MPI_Iallgatherv");
-  wait_asleep(request, "MPI_Iallgatherv");
+  wait_asleep(request, "MPI_Iallgatherv", longest_sleep_);
   std::vector<std::string> result;
   for (std::size_t i = 0; i < lengths.size(); ++i)
     result.push_back(all.substr(static_cast<std::size_t>(starts[i]), static_cast<std::size_t>(lengths[i])));
@@ -336,7 +360,7 @@ std::optional<Received> MpiTransport::receive(double timeout) {
     if (auto received = poll()) return received;
     if (std::chrono::steady_clock::now() >= deadline) return std::nullopt;
     std::this_thread::sleep_for(sleep);
-    sleep = std::min(sleep * 2, kLongestSleep);
+    sleep = std::min(sleep * 2, session_.longest_sleep());
   }
 }
 

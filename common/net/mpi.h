@@ -1,5 +1,6 @@
 #pragma once
 // The only room that knows MPI. Collectives run at start-up alone; afterwards everything is point to point.
+#include <chrono>
 #include <list>
 #include <map>
 #include <memory>
@@ -34,6 +35,9 @@ class MpiSession {
   /// Whether another process of the job started this one (MpiTransport::spawn); its ranks are its own then.
   bool spawned() const { return spawned_; }
 
+  /// A rank that waits looks again after this at the latest: later, where ranks share cores.
+  std::chrono::microseconds longest_sleep() const { return longest_sleep_; }
+
   /// Start-up: every rank gets rank 0's text. Waits for all ranks.
   std::string broadcast(const std::string& text) const;
 
@@ -57,6 +61,7 @@ class MpiSession {
   bool abandoned_ = false;
   bool initialized_ = false;
   bool spawned_ = false;
+  std::chrono::microseconds longest_sleep_{1000};
 };
 
 /// Frames over MPI_COMM_WORLD, and to processes that were spawned. In such a process number 0 is the one that
