@@ -427,10 +427,12 @@ int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Setting
     const auto ended = [&] { return coordinator.ended(); };
     if (!worker::work(transport, worker, signal_received, ended)) mpi.abandon();
   } catch (const Error&) {
-    // Without rank 0 there is no job. But it may live on behind a network that is cut: MPI_Abort, which gets
-    // there once that has healed, would leave mpirun waiting for ever.
-    if (transport.timed_out()) std::_Exit(say_why());
-    throw;
+    if (!transport.timed_out()) throw;
+    // Without rank 0 there is no job. On another host it may live on behind a network that is cut: MPI_Abort,
+    // which gets there once that has healed, would leave mpirun waiting for ever.
+    const int exit_code = say_why();
+    if (coordinator.watched()) net::MpiSession::abort(exit_code);
+    std::_Exit(exit_code);
   }
   return 0;
 }
