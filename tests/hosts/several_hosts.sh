@@ -101,6 +101,7 @@ a_host_dies() {
   goes_on 10 "the run's going on without n2"
   ends 120 updates 2
   has_bits_of "${deterministic[@]}"
+  start_host 2 sleep infinity  # for what comes next
 }
 
 a_worker_dies() {
