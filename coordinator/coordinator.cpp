@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "common/rule/error.h"
 
@@ -490,10 +491,10 @@ Answer Coordinator::answer(int to, Member& member) {
 
 std::vector<Answer> Coordinator::release() const {
   std::vector<Answer> answers;
+  std::set<int> gone;
+  for (const auto& departure : departures_) gone.insert(departure.worker);
   for (const auto& [number, member] : membership_.members()) {
-    const bool gone = std::any_of(departures_.begin(), departures_.end(),
-                                  [&](const Departure& departure) { return departure.worker == number; });
-    if (!member.farewell || gone) continue;
+    if (!member.farewell || gone.count(number) > 0) continue;
     proto::CoordinatorMessage message;
     message.set_command(proto::CoordinatorMessage::released);
     message.set_finalize(may_finalize());
