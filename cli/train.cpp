@@ -179,28 +179,36 @@ json workers_of(const Coordinator& coordinator) {
   return workers;
 }
 
+/// Whom a loss or a departure is about, and when it was.
+template <class Record>
+json gone(const Record& record) {
+  return {{"worker", record.worker},
+          {"host", record.host},
+          {"process", record.pid},
+          {"update", record.update},
+          {"seconds", record.seconds}};
+}
+
+std::string in_words(const json& gone) {
+  return fmt::format("worker {} on {} (process {}) at update {}", gone.at("worker").get<int>(),
+                     gone.at("host").get<std::string>(), gone.at("process").get<std::int64_t>(),
+                     gone.at("update").get<std::int64_t>());
+}
+
 /// What died where, since this start.
 json lost_of(const Coordinator& coordinator) {
   json lost = json::array();
-  for (const auto& loss : coordinator.losses())
-    lost.push_back({{"worker", loss.worker},
-                    {"host", loss.host},
-                    {"process", loss.pid},
-                    {"reason", loss.reason},
-                    {"update", loss.update},
-                    {"seconds", loss.seconds}});
+  for (const auto& loss : coordinator.losses()) {
+    lost.push_back(gone(loss));
+    lost.back()["reason"] = loss.reason;
+  }
   return lost;
 }
 
 /// Who has left before the end, since this start.
 json left_of(const Coordinator& coordinator) {
   json left = json::array();
-  for (const auto& departure : coordinator.departures())
-    left.push_back({{"worker", departure.worker},
-                    {"host", departure.host},
-                    {"process", departure.pid},
-                    {"update", departure.update},
-                    {"seconds", departure.seconds}});
+  for (const auto& departure : coordinator.departures()) left.push_back(gone(departure));
   return left;
 }
 
@@ -249,14 +257,8 @@ void print_result(const json& result, const std::string& run_directory, StopReas
   row("refused gradients", by_cause(result.at("refused")));
   row("workers lost", fmt::format("{}", result.at("workers_lost").get<std::int64_t>()));
   for (const auto& loss : result.at("lost"))
-    row("", fmt::format("worker {} on {} (process {}) at update {}: {}", loss.at("worker").get<int>(),
-                        loss.at("host").get<std::string>(), loss.at("process").get<std::int64_t>(),
-                        loss.at("update").get<std::int64_t>(), loss.at("reason").get<std::string>()));
-  for (const auto& departure : result.at("left"))
-    row("worker left",
-        fmt::format("worker {} on {} (process {}) at update {}", departure.at("worker").get<int>(),
-                    departure.at("host").get<std::string>(), departure.at("process").get<std::int64_t>(),
-                    departure.at("update").get<std::int64_t>()));
+    row("", in_words(loss) + ": " + loss.at("reason").get<std::string>());
+  for (const auto& departure : result.at("left")) row("worker left", in_words(departure));
   for (const auto& [worker, part] : result.at("workers").items())
     row(fmt::format("worker {}", worker).c_str(),
         fmt::format("{} gradients ({:.1f} %), refused: {}", part.at("gradients").get<std::int64_t>(),

@@ -136,6 +136,9 @@ build() {
 
 # --- running --------------------------------------------------------------------------------------------------------
 
+# value_of FILE KEY: of a JSON object with a key a line; nothing where there is no such file or key.
+value_of() { sed -n "s/^ *\"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" "$1" 2>/dev/null | head -n 1; }
+
 # wait_for PROCESS: its exit status, however many signals interrupt the waiting.
 wait_for() {
   local status=0

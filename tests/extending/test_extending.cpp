@@ -27,16 +27,6 @@ Problem oja_problem() {
   return problem;
 }
 
-double mean_objective(rule::Engine& engine, const Problem& problem, const std::vector<double>& theta) {
-  auto phi = problem.phi;
-  double sum = 0.0;
-  for (const auto& step : problem.steps) {
-    phi = engine.unroll(problem.architecture, theta, phi, {step.inner});
-    sum += engine.meta_objective(problem.architecture, theta, phi, step);
-  }
-  return sum / static_cast<double>(problem.steps.size());
-}
-
 TEST_CASE("the rule's gradient by central differences") {
   const auto problem = oja_problem();
   const auto engine = fused_engine(problem.rule);

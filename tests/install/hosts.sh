@@ -4,22 +4,11 @@
 set -uo pipefail
 sources=$1
 program=$2
-skip() {
-  echo "skipped: $*"
-  exit 77
-}
-fail() {
-  echo "FAILED: $*"
-  tail -n 20 "$folder"/*.log
-  exit 1
-}
+source "$(dirname "$0")/../hosts/namespaces.sh"
+show_logs() { tail -n 20 "$folder"/*.log; }
 
-if [ -z "${OUTERLOOP_HOSTS_INSIDE:-}" ]; then
-  [ "$(id -u)" -eq 0 ] || skip "only root can give processes a host name of their own"
-  unshare --net --uts --mount --ipc --pid --fork true 2>/dev/null || skip "this machine allows no namespaces"
-  OUTERLOOP_HOSTS_INSIDE=yes exec setpriv --pdeathsig KILL \
-    unshare --net --mount --pid --fork --mount-proc --kill-child bash "$0" "$@"
-fi
+[ "$(id -u)" -eq 0 ] || skip "only root can give processes a host name of their own"
+enter_namespaces "$0" "$@"
 
 folder=$(mktemp -d /var/tmp/outerloop-without-ssh-XXXXXX)
 trap 'rm -rf "$folder"' EXIT

@@ -84,4 +84,14 @@ std::unique_ptr<rule::Engine> fused_engine(const rule::RuleOptions& options, rul
   return rule::make_engine(options, engine);
 }
 
+double mean_objective(rule::Engine& engine, const Problem& problem, const std::vector<double>& theta) {
+  auto phi = problem.phi;
+  double sum = 0.0;
+  for (const auto& step : problem.steps) {
+    phi = engine.unroll(problem.architecture, theta, phi, {step.inner});
+    sum += engine.meta_objective(problem.architecture, theta, phi, step);
+  }
+  return sum / static_cast<double>(problem.steps.size());
+}
+
 }  // namespace outerloop::tests

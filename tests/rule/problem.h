@@ -54,4 +54,7 @@ inline std::unique_ptr<rule::Engine> engine_under_test(const rule::RuleOptions& 
                                                      : reference_engine(rule, precision);
 }
 
+/// J at `theta`: the mean of the meta-objectives after each of the problem's steps, forward alone.
+double mean_objective(rule::Engine& engine, const Problem& problem, const std::vector<double>& theta);
+
 }  // namespace outerloop::tests

@@ -15,16 +15,6 @@ struct Worst {
   std::string where = "nowhere";
 };
 
-double mean_objective(rule::Engine& engine, const Problem& problem, const std::vector<double>& theta) {
-  auto phi = problem.phi;
-  double sum = 0.0;
-  for (const auto& step : problem.steps) {
-    phi = engine.unroll(problem.architecture, theta, phi, {step.inner});
-    sum += engine.meta_objective(problem.architecture, theta, phi, step);
-  }
-  return sum / static_cast<double>(problem.steps.size());
-}
-
 /// First, middle and last entry of a tensor.
 std::vector<std::int64_t> chosen_entries(const rule::TensorSpec& tensor) {
   std::vector<std::int64_t> entries = {0, tensor.size() / 2, tensor.size() - 1};
