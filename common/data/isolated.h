@@ -18,7 +18,8 @@ struct IsolatedResult {
 };
 
 /// Calls `make` in a child process and brings back its bytes, at most `most`. A crash or an endless loop ends
-/// the child alone; nothing that the child changes is seen here. Throws Error where no process can be had.
+/// the child alone; nothing that the child changes is seen here. The child has the calling thread alone, so
+/// `make` may not need a lock that another thread may hold. Throws Error where no process can be had.
 IsolatedResult run_isolated(const std::function<std::vector<std::uint8_t>()>& make, std::size_t most);
 
 }  // namespace outerloop::data

@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "common/data/digest.h"
@@ -121,15 +120,9 @@ class MemoryFolder : public Folder {
   std::map<std::int64_t, std::string> files_;
 };
 
-std::mutex& hdf5_mutex() {
-  static std::mutex mutex;
-  return mutex;
-}
-
 class DiskFolder : public Folder {
  public:
   void write(const store::Checkpoint& checkpoint, const std::optional<Cut>& cut) override {
-    const std::lock_guard lock(hdf5_mutex());
     if (!cut) {
       folder_.write(checkpoint, kKeep);
       return;
@@ -144,7 +137,6 @@ class DiskFolder : public Folder {
   }
 
   std::optional<store::Checkpoint> read_latest() override {
-    const std::lock_guard lock(hdf5_mutex());
     store::CheckpointFolder::Found found;
     try {
       if (folder_.read_latest(found)) return found.checkpoint;

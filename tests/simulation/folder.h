@@ -34,7 +34,7 @@ class Folder {
 
 /// In memory, with a SHA-256 in front, as our files have one.
 std::unique_ptr<Folder> make_memory_folder();
-/// Real files by store::CheckpointFolder. The HDF5 library is used by one thread at a time.
+/// Real files by store::CheckpointFolder.
 std::unique_ptr<Folder> make_disk_folder();
 
 }  // namespace outerloop::simulation
