@@ -35,24 +35,6 @@ Attributes attributes_from(const json& object) {
   return attributes;
 }
 
-/// What travels from the child: the document, or why there is none.
-std::vector<std::uint8_t> message_of(const std::vector<std::uint8_t>& file) {
-  json message;
-  try {
-    const Document document = decode_hdf5(file);
-    message["attributes"] = to_json(document.attributes);
-    auto& datasets = message["datasets"] = json::object();
-    for (const auto& [path, dataset] : document.datasets)
-      datasets[path] = {{"type", static_cast<int>(dataset.type)},
-                        {"shape", dataset.shape},
-                        {"bytes", json::binary(dataset.bytes)},
-                        {"attributes", to_json(dataset.attributes)}};
-  } catch (const std::exception& error) {
-    message = {{"error", error.what()}};
-  }
-  return json::to_cbor(message);
-}
-
 Document document_from(const json& message) {
   if (message.contains("error")) throw Error(message.at("error").get<std::string>());
   Document document;
@@ -69,20 +51,41 @@ Document document_from(const json& message) {
 
 }  // namespace
 
-Document decode_hdf5_isolated(const std::vector<std::uint8_t>& bytes) {
-  using Outcome = data::IsolatedResult::Outcome;
-  const auto answer =
-      data::run_isolated([&] { return message_of(bytes); }, bytes.size() * kMostPerByte + kMostOverhead);
-  if (answer.outcome == Outcome::endless)
-    throw Error("damaged: the HDF5 library did not come to an end with it");
-  if (answer.outcome == Outcome::crashed) throw Error("damaged: the HDF5 library crashed on it");
-  const json message = json::from_cbor(answer.bytes, true, false);
-  if (!message.is_object()) throw Error("damaged: the HDF5 library made no document of it");
+std::vector<std::uint8_t> hdf5_message(const std::vector<std::uint8_t>& file) {
+  json message;
   try {
-    return document_from(message);
+    const Document document = decode_hdf5(file);
+    message["attributes"] = to_json(document.attributes);
+    auto& datasets = message["datasets"] = json::object();
+    for (const auto& [path, dataset] : document.datasets)
+      datasets[path] = {{"type", static_cast<int>(dataset.type)},
+                        {"shape", dataset.shape},
+                        {"bytes", json::binary(dataset.bytes)},
+                        {"attributes", to_json(dataset.attributes)}};
+  } catch (const std::exception& error) {
+    message = {{"error", error.what()}};
+  }
+  return json::to_cbor(message);
+}
+
+Document document_of_message(const std::vector<std::uint8_t>& message) {
+  const json decoded = json::from_cbor(message, true, false);
+  if (!decoded.is_object()) throw Error("damaged: the HDF5 library made no document of it");
+  try {
+    return document_from(decoded);
   } catch (const json::exception&) {
     throw Error("damaged: the HDF5 library made no document of it");
   }
+}
+
+Document decode_hdf5_isolated(const std::vector<std::uint8_t>& bytes) {
+  using Outcome = data::IsolatedResult::Outcome;
+  const auto answer =
+      data::run_isolated([&] { return hdf5_message(bytes); }, bytes.size() * kMostPerByte + kMostOverhead);
+  if (answer.outcome == Outcome::endless)
+    throw Error("damaged: the HDF5 library did not come to an end with it");
+  if (answer.outcome == Outcome::crashed) throw Error("damaged: the HDF5 library crashed on it");
+  return document_of_message(answer.bytes);
 }
 
 }  // namespace outerloop::store

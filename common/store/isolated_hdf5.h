@@ -13,4 +13,9 @@ namespace outerloop::store {
 /// file or did not end within a minute.
 Document decode_hdf5_isolated(const std::vector<std::uint8_t>& bytes);
 
+/// Its two halves, for who keeps a child for many files: what the child sends of a file (the document, or why
+/// there is none), and the document that this is. The second throws Error.
+std::vector<std::uint8_t> hdf5_message(const std::vector<std::uint8_t>& file);
+Document document_of_message(const std::vector<std::uint8_t>& message);
+
 }  // namespace outerloop::store
