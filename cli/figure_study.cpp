@@ -17,8 +17,9 @@ using nlohmann::json;
 using worker::FewShotData;
 using worker::FewShotOptions;
 
-// Of what is wide or deep: fewer images for batch norm's statistics, which would take most of the time.
-constexpr std::int64_t kStatisticsExamples = 5000;
+// Of what is wide or deep: fewer images for batch norm's statistics, which would take most of the time, and
+// fewer draws to choose the read-out's λ on.
+constexpr std::int64_t kStatisticsExamples = 5000, kSelectionDraws = 2;
 constexpr std::int64_t kComponents = 32, kFilters = 64, kPoints = 1000;
 
 std::vector<std::int64_t> values_or(const FigureRequest& request, std::vector<std::int64_t> own,
@@ -102,6 +103,7 @@ json over_hidden_layers(const FigureRequest& request, const std::vector<std::int
     auto options = options_of(request, {"rule", "untrained", "random"});
     options.hidden = hidden(value);
     options.statistics_examples = kStatisticsExamples;
+    options.selection_draws = kSelectionDraws;
     tables.push_back(table_of(request, data, options, fmt::format("{}, {}", data.name, value)));
     tables.back()["condition_value"] = value;
   }
