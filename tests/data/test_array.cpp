@@ -102,8 +102,7 @@ TEST_CASE("NPY files that are cut, damaged or of another kind are refused by nam
   const Bytes good = npy_bytes("|u1", "(4, 5)", counting(20));
   for (std::size_t length = 0; length < good.size(); ++length)
     holds(message(first_bytes(good, length)), (folder / "x.npy"));
-  Bytes longer = good;
-  longer.push_back(0);
+  const Bytes longer = npy_bytes("|u1", "(4, 5)", counting(21));
   holds(message(longer), "announces 20 bytes, the file holds 21");
   Bytes version = good;
   version[6] = 9;
