@@ -37,6 +37,21 @@ void check(int code, const char* call) {
   throw Error(std::string(call) + ": " + std::string(text, static_cast<std::size_t>(length)));
 }
 
+/// With ULFM (Open MPI 5) what goes to or comes from a process that has died fails. That is no error where
+/// the process is a worker: who waits for it learns of its end otherwise. Without number 0 a worker has
+/// nothing to do.
+bool died(int peer, int code) {
+#ifdef MPI_ERR_PROC_FAILED
+  int kind = MPI_SUCCESS;
+  if (code != MPI_SUCCESS && peer != 0) MPI_Error_class(code, &kind);
+  return kind == MPI_ERR_PROC_FAILED || kind == MPI_ERR_PROC_FAILED_PENDING;
+#else
+  static_cast<void>(peer);
+  static_cast<void>(code);
+  return false;
+#endif
+}
+
 /// Waits for a collective asleep: MPI's own waiting would take the core from ranks that still compute.
 void wait_asleep(MPI_Request request, const char* call, std::chrono::microseconds longest) {
   for (int done = 0;;) {
@@ -196,10 +211,14 @@ struct MpiTransport::Transfer {
   std::string bytes;
   MPI_Request request = MPI_REQUEST_NULL;
 
-  bool done() {
+  enum class State { under_way, done, lost };
+
+  State state() {
     int completed = 0;
-    check(MPI_Test(&request, &completed, MPI_STATUS_IGNORE), "MPI_Test");
-    return completed != 0;
+    const int code = MPI_Test(&request, &completed, MPI_STATUS_IGNORE);
+    if (died(peer, code)) return State::lost;
+    check(code, "MPI_Test");
+    return completed != 0 ? State::done : State::under_way;
   }
 };
 
@@ -255,9 +274,14 @@ int MpiTransport::spawn(const std::string& program, const std::vector<std::strin
   line.push_back(nullptr);
   auto peer = std::make_unique<Peer>();
   MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
-  check(MPI_Comm_spawn(program.c_str(), line.data(), 1, MPI_INFO_NULL, 0, MPI_COMM_SELF, &peer->communicator,
-                       MPI_ERRCODES_IGNORE),
-        "MPI_Comm_spawn");
+  // To Open MPI 5 the slot of a process that died stays taken; Open MPI 4 does not know the key.
+  MPI_Info info = MPI_INFO_NULL;
+  check(MPI_Info_create(&info), "MPI_Info_create");
+  check(MPI_Info_set(info, "PMIX_MAPBY", "slot:oversubscribe"), "MPI_Info_set");
+  const int code = MPI_Comm_spawn(program.c_str(), line.data(), 1, info, 0, MPI_COMM_SELF,
+                                  &peer->communicator, MPI_ERRCODES_IGNORE);
+  MPI_Info_free(&info);
+  check(code, "MPI_Comm_spawn");
   return add_peer(std::move(peer));
 }
 
@@ -280,9 +304,10 @@ void MpiTransport::send(int to, const Frame& frame) {
   encode(frame, sending->bytes);
   const bool in_world = in_world_ && to < size();
   const Peer receiver = in_world ? Peer{to, MPI_COMM_WORLD, to} : peer(to);
-  check(MPI_Isend(sending->bytes.data(), checked_count(sending->bytes.size()), MPI_BYTE, receiver.rank, kTag,
-                  receiver.communicator, &sending->request),
-        "MPI_Isend");
+  const int code = MPI_Isend(sending->bytes.data(), checked_count(sending->bytes.size()), MPI_BYTE,
+                             receiver.rank, kTag, receiver.communicator, &sending->request);
+  if (died(to, code)) return;
+  check(code, "MPI_Isend");
   sending_[to].push_back(std::move(sending));
   progress();
 }
@@ -292,8 +317,13 @@ void MpiTransport::send(int to, const Frame& frame) {
 void MpiTransport::progress() {
   for (auto it = sending_.begin(); it != sending_.end();) {
     auto& transfers = it->second;
-    while (!transfers.empty() && transfers.front()->done()) {
-      recycle(std::move(transfers.front()->bytes));
+    while (!transfers.empty()) {
+      const auto state = transfers.front()->state();
+      if (state == Transfer::State::under_way) break;
+      if (state == Transfer::State::done)
+        recycle(std::move(transfers.front()->bytes));
+      else
+        static_cast<void>(transfers.front().release());
       transfers.pop_front();
     }
     it = transfers.empty() ? sending_.erase(it) : std::next(it);
@@ -323,7 +353,9 @@ void MpiTransport::accept_from(const Peer& peer) {
   int announced = 0;
   MPI_Status status;
   MPI_Message message = MPI_MESSAGE_NULL;
-  check(MPI_Improbe(peer.rank, kTag, peer.communicator, &announced, &message, &status), "MPI_Improbe");
+  const int code = MPI_Improbe(peer.rank, kTag, peer.communicator, &announced, &message, &status);
+  if (died(peer.number, code)) return;
+  check(code, "MPI_Improbe");
   if (!announced) return;
   int length = 0;
   check(MPI_Get_count(&status, MPI_BYTE, &length), "MPI_Get_count");
@@ -331,7 +363,9 @@ void MpiTransport::accept_from(const Peer& peer) {
   receiving->peer = peer.number < 0 ? status.MPI_SOURCE : peer.number;
   receiving->bytes = spare(static_cast<std::size_t>(length));
   receiving->bytes.resize(static_cast<std::size_t>(length));
-  check(MPI_Imrecv(receiving->bytes.data(), length, MPI_BYTE, &message, &receiving->request), "MPI_Imrecv");
+  const int begun = MPI_Imrecv(receiving->bytes.data(), length, MPI_BYTE, &message, &receiving->request);
+  if (died(receiving->peer, begun)) return;
+  check(begun, "MPI_Imrecv");
   receiving_.push_back(std::move(receiving));
 }
 
@@ -339,11 +373,17 @@ std::optional<Received> MpiTransport::poll() {
   progress();
   accept();
   std::set<int> behind;  // their next frame has not come whole: what came after it has to wait
-  for (auto it = receiving_.begin(); it != receiving_.end(); ++it) {
+  for (auto it = receiving_.begin(); it != receiving_.end();) {
     Transfer& transfer = **it;
-    if (behind.count(transfer.peer) > 0) continue;
-    if (!transfer.done()) {
+    const auto state = behind.count(transfer.peer) > 0 ? Transfer::State::under_way : transfer.state();
+    if (state == Transfer::State::lost) {
+      static_cast<void>(it->release());
+      it = receiving_.erase(it);
+      continue;
+    }
+    if (state == Transfer::State::under_way) {
       behind.insert(transfer.peer);
+      ++it;
       continue;
     }
     Received received{transfer.peer, std::move(transfer.bytes)};
