@@ -36,6 +36,7 @@ enter_debian() {
   cp -L /etc/resolv.conf "$1/etc/resolv.conf" 2>/dev/null || true
   setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child bash -euc '
     system=$1; shift
+    mount --bind "$system" "$system" # its / is a mount of its own, which unshare --mount in there asks for
     mount -t proc proc "$system/proc"
     mount --rbind /sys "$system/sys"
     mount --rbind /dev "$system/dev"

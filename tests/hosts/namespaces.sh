@@ -60,7 +60,10 @@ start_host() {
   until_true 5 "n$number's namespaces" has_own_network "$(cat "$holder")"
   ip link add "veth$number" type veth peer name eth0 netns "$(cat "$holder")" &&
     ip link set "veth$number" master bridge up || fail "n$number got no network"
+  until_true 5 "n$number's address" has_address "$number"
 }
+
+has_address() { enter_host "$1" ip -oneline address show dev eth0 up 2>/dev/null | grep -q 'inet 10\.98\.'; }
 
 has_own_network() { [ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
 kill_host() { kill -KILL "$(cat "$folder/host-$1.pid")"; }
@@ -79,10 +82,11 @@ enter_host() {
   local holder
   holder=$(cat "$folder/host-$1.pid") || return
   shift
-  nsenter --target "$holder" --net --uts --mount --ipc --pid="/proc/$holder/ns/pid_for_children" "$@"
+  nsenter --target "$holder" --root --wd --net --uts --mount --ipc --pid="/proc/$holder/ns/pid_for_children" "$@"
 }
 
-# write_agent FILE: what mpirun starts its daemons with, in the place of ssh: FILE, a host's address, a command line.
+# write_agent FILE: what mpirun starts its daemons with, in the place of ssh: FILE, a host's address, a command line. The
+# daemons' folders of sessions, which hosts do not share, are in the host's own shared memory.
 write_agent() {
   cat >"$1" <<AGENT
 #!/usr/bin/env bash
@@ -90,7 +94,7 @@ folder=$folder
 $(declare -f enter_host)
 host=\${1#10.98.0.1}
 shift
-enter_host "\$host" sh -c "\$*"
+enter_host "\$host" env TMPDIR=/dev/shm sh -c "\$*"
 AGENT
   chmod +x "$1"
 }

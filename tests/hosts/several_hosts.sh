@@ -9,7 +9,8 @@ source "$(dirname "$0")/namespaces.sh"
 
 show_logs() { tail -n 40 "$folder"/*.log 2>/dev/null | tr '\r' '\n'; }
 
-mpirun --version 2>/dev/null | grep -q '(Open MPI) 4' || skip "these options of mpirun are Open MPI 4's"
+major=$(mpirun --version 2>/dev/null | sed -n 's/.*(Open MPI) \([45]\)\..*/\1/p')
+[ -n "$major" ] || skip "these options of mpirun are Open MPI 4's and 5's"
 enter_namespaces "$0" "$@"
 folder=$(mktemp -d /var/tmp/outerloop-several-XXXXXX)
 trap 'stop_hosts; [ -n "${OUTERLOOP_KEEP:-}" ] || rm -rf "$folder"' EXIT
@@ -19,6 +20,7 @@ for number in 1 2; do start_host "$number" sleep infinity; done
 write_agent "$folder/agent"
 export OMPI_MCA_plm_rsh_agent=$folder/agent OMPI_MCA_plm=rsh OMPI_MCA_mpi_yield_when_idle=1
 export OMPI_MCA_btl_tcp_if_include=10.98.0.0/24 OMPI_MCA_oob_tcp_if_include=10.98.0.0/24
+export PRTE_MCA_plm_ssh_agent=$folder/agent PRTE_MCA_plm=ssh PRTE_MCA_prte_if_include=10.98.0.0/24  # of Open MPI 5
 [ "$(id -u)" -ne 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 # start RUN SETTINGS...: rank 0 and worker 1 on n0, 2 and 3 on n1, 4 and 5 on n2.
@@ -26,11 +28,14 @@ start() {
   run=$folder/$1
   log=$folder/$1.log
   shift
-  "$sources/scripts/mpirun" -H 10.98.0.1:2,10.98.0.11:2,10.98.0.12:2 -n 6 "$program" train smoke --run-dir "$run" \
-    --set evaluation.every_updates=0 --set batch=10 --set streams=10 --set checkpoint.every_updates=20 "$@" \
-    </dev/null >"$log" 2>&1 &
-  job=$!
+  launch smoke --set evaluation.every_updates=0 --set batch=10 --set streams=10 --set checkpoint.every_updates=20 "$@"
   until_true 60 "the run's beginning" is_at 20
+}
+
+launch() {
+  "$sources/scripts/mpirun" -H n0:2,10.98.0.11:2,10.98.0.12:2 -n 6 "$program" train --run-dir "$run" "$@" \
+    </dev/null >>"$log" 2>&1 &
+  job=$!
 }
 
 say() { echo "$SECONDS s: $*"; }
@@ -97,11 +102,26 @@ a_link_is_cut_for_longer() {
 a_host_dies() {
   start killed "${deterministic[@]}" --set deadline_seconds=5
   kill_host 2
+  if [ "$major" -ge 5 ]; then
+    its_job_ends_and_is_resumed
+    return
+  fi
   until_true 20 "the loss of n2's workers" has_lines 2 'on n2 (process [0-9]*) is lost: silent for 5 s' "$log"
   goes_on 10 "the run's going on without n2"
   ends 120 updates 2
   has_bits_of "${deterministic[@]}"
   start_host 2 sleep infinity  # for what comes next
+}
+
+# Open MPI 5's mpirun ends a job that has lost a host.
+its_job_ends_and_is_resumed() {
+  until_true 60 "the end of the job" has_ended
+  until_true 40 "the end of all ranks" no_rank_is_left
+  say "the job has ended"
+  start_host 2 sleep infinity
+  launch --resume
+  ends 120 updates 0
+  has_bits_of "${deterministic[@]}"
 }
 
 a_worker_dies() {
