@@ -23,7 +23,7 @@ echo "1. the installed program"
   >/dev/null || fail "its launcher does not start it"
 
 echo "2. another project"
-"$cmake" -S "$sources/tests/install/consumer" -B consumer -D CMAKE_PREFIX_PATH="$prefix" \
+"$cmake" -G Ninja -S "$sources/tests/install/consumer" -B consumer -D CMAKE_PREFIX_PATH="$prefix" \
   -D CMAKE_BUILD_TYPE=Release >consumer.log 2>&1 || fail "$(tail -n 20 consumer.log)"
 "$cmake" --build consumer >>consumer.log 2>&1 || fail "$(tail -n 20 consumer.log)"
 ./consumer/consumer "$prefix/share/outerloop/rules/composites-46-minutes.h5" | tee printed
