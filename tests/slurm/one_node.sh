@@ -15,7 +15,8 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 start_slurm
 
 train=$sources/scripts/slurm/train.sbatch
-small=(smoke --set mode=deterministic --set batch=3 --set streams=3 --set updates=60)
+updates=600 # more than a fast machine makes before the signals have come
+small=(smoke --set mode=deterministic --set batch=3 --set streams=3 --set "updates=$updates")
 
 # 0. All jobs at once: most of the time they wait, for Slurm's clock or to be put back.
 "$sources/scripts/mpirun" -n 1 "$program" train "${small[@]}" --run-dir "$folder/unbroken" >/dev/null || fail "unbroken"
@@ -51,12 +52,12 @@ for start in 1 2; do
   until_true 90 "start $start's training" has_checkpoint "$folder/broken" $((start * 6))
   scancel --batch --signal=USR1 "$broken"
   until_true 60 "requeue $start" has_lines "$start" 'back into the queue' "$folder/broken.log"
-  [ "$(checkpoint_of "$folder/broken")" -lt 60 ] || fail "it was done before the signal came"
+  [ "$(checkpoint_of "$folder/broken")" -lt "$updates" ] || fail "it was done before the signal came"
 done
 wait_for_end "$broken" 120 COMPLETED
 grep -q 'SLURM_RESTART_COUNT 2' "$folder/broken.log" || fail "the log does not tell the third start"
 grep -q 'starting: .*--resume' "$folder/broken.log" || fail "it was not resumed"
-[ "$(result "$folder/broken" updates)" = 60 ] || fail "it made $(result "$folder/broken" updates) updates"
+[ "$(result "$folder/broken" updates)" = "$updates" ] || fail "it made $(result "$folder/broken" updates) updates"
 [ "$(result "$folder/broken" stop_reason)" = updates ] || fail "it stopped for $(result "$folder/broken" stop_reason)"
 [ "$(result "$folder/broken" theta_sha256)" = "$(result "$folder/unbroken" theta_sha256)" ] || fail "other bits of θ"
 
