@@ -244,6 +244,7 @@ void Job::arrive_up(int number, const std::string& bytes) {
   ledger_->before(number, message, frame.floats);
   const auto answers = coordinator_->handle(number, bytes, agenda_.now());
   ledger_->after();
+  check_leaving(number);
   report_.rollbacks += coordinator_->segment() - segment;
   for (const auto& answer : answers) {
     ledger_->answered(answer);
@@ -313,7 +314,15 @@ void Job::check_bounds() const {
     throw Violation("more evaluations under way than workers can be at");
 }
 
-/// Nobody stays without streams for long while another has two.
+/// Who wants to leave and has no streams is let go with its next message.
+void Job::check_leaving(int number) const {
+  const auto& member = coordinator_->membership().members().at(number);
+  if (workers_.at(number)->wants_to_leave && member.active() && member.streams.empty() &&
+      !coordinator_->stopping())
+    throw Violation(fmt::format("worker {} wants to leave and has no streams, but is not let go", number));
+}
+
+/// Nobody stays without streams for long while another has two, or keeps them for long that wants to leave.
 void Job::check_shares() const {
   if (coordinator_->stopping()) return;
   const auto& members = coordinator_->membership().members();
@@ -323,10 +332,10 @@ void Job::check_shares() const {
   for (const auto& [number, member] : members) {
     const auto& worker = *workers_.at(number);
     const bool stuck =
-        worker.wants_to_leave && member.active() &&
+        worker.wants_to_leave && member.active() && !member.streams.empty() &&
         (scenario_.options.deterministic ? coordinator_->update() >= worker.left_at + kMostIdleUpdates
                                          : agenda_.now() > worker.left_since + kLongestIdle);
-    if (stuck) throw Violation(fmt::format("worker {} wants to leave, and is not let go", number));
+    if (stuck) throw Violation(fmt::format("worker {} wants to leave, and keeps its streams", number));
     if (!spare || !member.staying() || !member.streams.empty()) continue;
     const bool late = scenario_.options.deterministic
                           ? coordinator_->update() >= worker.joined_at + kMostIdleUpdates

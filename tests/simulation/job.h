@@ -81,6 +81,7 @@ class Job {
   void take_off(VirtualWorker& worker, std::size_t bytes) const;
   void kill(int number, bool with_message);
   void check_bounds() const;
+  void check_leaving(int number) const;
   void check_shares() const;
   void verify_end();
   bool fault(double probability);
