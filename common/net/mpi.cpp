@@ -37,19 +37,19 @@ void check(int code, const char* call) {
   throw Error(std::string(call) + ": " + std::string(text, static_cast<std::size_t>(length)));
 }
 
-/// With ULFM (Open MPI 5) what goes to or comes from a process that has died fails. That is no error where
-/// the process is a worker: who waits for it learns of its end otherwise. Without number 0 a worker has
-/// nothing to do.
-bool died(int peer, int code) {
+/// Whether a call failed because the worker at its other end has died, as with ULFM (Open MPI 5): no error,
+/// for who waits for a worker learns of its end otherwise. Throws Error for any other failure, the end of
+/// number 0 among them, without which a worker has nothing to do.
+bool died(int peer, int code, const char* call) {
 #ifdef MPI_ERR_PROC_FAILED
   int kind = MPI_SUCCESS;
   if (code != MPI_SUCCESS && peer != 0) MPI_Error_class(code, &kind);
-  return kind == MPI_ERR_PROC_FAILED || kind == MPI_ERR_PROC_FAILED_PENDING;
+  if (kind == MPI_ERR_PROC_FAILED || kind == MPI_ERR_PROC_FAILED_PENDING) return true;
 #else
   static_cast<void>(peer);
-  static_cast<void>(code);
-  return false;
 #endif
+  check(code, call);
+  return false;
 }
 
 /// Waits for a collective asleep: MPI's own waiting would take the core from ranks that still compute.
@@ -215,9 +215,7 @@ struct MpiTransport::Transfer {
 
   State state() {
     int completed = 0;
-    const int code = MPI_Test(&request, &completed, MPI_STATUS_IGNORE);
-    if (died(peer, code)) return State::lost;
-    check(code, "MPI_Test");
+    if (died(peer, MPI_Test(&request, &completed, MPI_STATUS_IGNORE), "MPI_Test")) return State::lost;
     return completed != 0 ? State::done : State::under_way;
   }
 };
@@ -306,8 +304,7 @@ void MpiTransport::send(int to, const Frame& frame) {
   const Peer receiver = in_world ? Peer{to, MPI_COMM_WORLD, to} : peer(to);
   const int code = MPI_Isend(sending->bytes.data(), checked_count(sending->bytes.size()), MPI_BYTE,
                              receiver.rank, kTag, receiver.communicator, &sending->request);
-  if (died(to, code)) return;
-  check(code, "MPI_Isend");
+  if (died(to, code, "MPI_Isend")) return;
   sending_[to].push_back(std::move(sending));
   progress();
 }
@@ -354,9 +351,7 @@ void MpiTransport::accept_from(const Peer& peer) {
   MPI_Status status;
   MPI_Message message = MPI_MESSAGE_NULL;
   const int code = MPI_Improbe(peer.rank, kTag, peer.communicator, &announced, &message, &status);
-  if (died(peer.number, code)) return;
-  check(code, "MPI_Improbe");
-  if (!announced) return;
+  if (died(peer.number, code, "MPI_Improbe") || !announced) return;
   int length = 0;
   check(MPI_Get_count(&status, MPI_BYTE, &length), "MPI_Get_count");
   auto receiving = std::make_unique<Transfer>();
@@ -364,8 +359,7 @@ void MpiTransport::accept_from(const Peer& peer) {
   receiving->bytes = spare(static_cast<std::size_t>(length));
   receiving->bytes.resize(static_cast<std::size_t>(length));
   const int begun = MPI_Imrecv(receiving->bytes.data(), length, MPI_BYTE, &message, &receiving->request);
-  if (died(receiving->peer, begun)) return;
-  check(begun, "MPI_Imrecv");
+  if (died(receiving->peer, begun, "MPI_Imrecv")) return;
   receiving_.push_back(std::move(receiving));
 }
 
