@@ -126,7 +126,7 @@ double Evaluator::accuracy(const data::TaskDistribution& tasks, const data::Task
   const auto features = [&](const rule::Batch& batch) {
     return rule::features(rule, task.architecture, phi, statistics, matrix_of(batch));
   };
-  const auto classes = static_cast<std::int64_t>(task.classes.size());
+  const std::int64_t classes = task.way();
   double sum = 0.0;
   for (std::int64_t draw = 0; draw < options_.labelled_draws; ++draw) {
     const auto data = tasks.step_data(task, options_.inner_steps + draw);

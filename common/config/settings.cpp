@@ -26,7 +26,8 @@ rule::RuleOptions rule_options(const proto::Config& config) {
                      from.delta_channels(),  from.readout_channels(),
                      from.hidden_blocks(),   from.top_layers(),
                      from.output_units(),    from.inner_step_size(),
-                     from.ridge(),           from.separate_backward_readouts()};
+                     from.ridge(),           from.separate_backward_readouts(),
+                     from.initial_merge()};
   to.supervised_sgd = {from.initial_learning_rate(), from.initial_momentum()};
   return to;
 }
@@ -78,6 +79,7 @@ data::TaskOptions task_options(const proto::Config& config) {
   const auto& from = config.tasks();
   data::TaskOptions to;
   to.way = {from.min_way(), from.max_way()};
+  to.subclasses = {from.min_subclasses(), from.max_subclasses()};
   to.labelled_per_class = from.labelled_per_class();
   to.minibatch = from.minibatch();
   to.hidden_layers = {from.min_hidden_layers(), from.max_hidden_layers()};
@@ -118,6 +120,8 @@ void check_pair(const std::string& origin, const char* low_key, std::int64_t low
 void check_contradictions(const proto::Config& c, const std::string& origin) {
   const auto& tasks = c.tasks();
   check_pair(origin, "tasks.min_way", tasks.min_way(), "tasks.max_way", tasks.max_way());
+  check_pair(origin, "tasks.min_subclasses", tasks.min_subclasses(), "tasks.max_subclasses",
+             tasks.max_subclasses());
   check_pair(origin, "tasks.min_hidden_layers", tasks.min_hidden_layers(), "tasks.max_hidden_layers",
              tasks.max_hidden_layers());
   check_pair(origin, "tasks.min_width", tasks.min_width(), "tasks.max_width", tasks.max_width());

@@ -23,7 +23,7 @@ BatchWriter::BatchWriter(const Task& task, const Dataset& dataset, const TaskOpt
     : task_(task),
       dataset_(dataset),
       options_(options),
-      classes_(static_cast<std::int64_t>(task.classes.size())),
+      classes_(task.way()),
       regression_(regression_targets(task, dataset, options)),
       coefficients_(seed, task.stream, task.index, rule::Purpose::example_augmentation),
       noise_(seed, task.stream, task.index, rule::Purpose::noise),

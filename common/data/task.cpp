@@ -33,6 +33,7 @@ void require_number(const char* key, double value, double low, double high) {
 
 void check_options(const TaskOptions& options) {
   require_range("way", options.way, 3, " (two classes give the meta-objective no gradient)");
+  require_range("subclasses", options.subclasses, 1);
   require_range("hidden_layers", options.hidden_layers, 0);
   require_range("width", options.width, 1);
   require_range("inner_steps", options.inner_steps, 1);
@@ -72,13 +73,23 @@ std::uint32_t first_element(std::int64_t block, std::int64_t count) {
   return static_cast<std::uint32_t>(block * count);
 }
 
-/// The task's label and example of place `place` among all examples of the task's classes.
-std::pair<std::size_t, std::int32_t> example_at(const Dataset& dataset, const Task& task,
+/// Examples of `count` of the task's classes of the dataset, from the one at `first` on.
+std::uint64_t examples_of(const Dataset& dataset, const Task& task, std::int64_t first, std::int64_t count) {
+  std::uint64_t examples = 0;
+  for (std::int64_t i = first; i < first + count; ++i)
+    examples +=
+        dataset.examples_of_class[static_cast<std::size_t>(task.classes[static_cast<std::size_t>(i)])].size();
+  return examples;
+}
+
+/// The task's label and example of place `place` among all examples of the task's classes of the dataset,
+/// from the one at `first` on.
+std::pair<std::size_t, std::int32_t> example_at(const Dataset& dataset, const Task& task, std::int64_t first,
                                                 std::uint64_t place) {
-  std::size_t label = 0;
-  for (;; ++label) {
-    const auto& examples = dataset.examples_of_class[static_cast<std::size_t>(task.classes[label])];
-    if (place < examples.size()) return {label, examples[static_cast<std::size_t>(place)]};
+  for (auto i = static_cast<std::size_t>(first);; ++i) {
+    const auto& examples = dataset.examples_of_class[static_cast<std::size_t>(task.classes[i])];
+    if (place < examples.size())
+      return {i / static_cast<std::size_t>(task.subclasses), examples[static_cast<std::size_t>(place)]};
     place -= examples.size();
   }
 }
@@ -134,8 +145,9 @@ Task TaskDistribution::sample(std::uint32_t stream, std::uint32_t index) const {
   const std::vector<std::int32_t>& eligible = eligible_[task.dataset];
   const auto usable = static_cast<std::int64_t>(eligible.size());
   const std::int64_t way = draw(classes, 0, at_most(options_.way, usable));
+  task.subclasses = draw(random(Purpose::task_dataset), 1, at_most(options_.subclasses, usable / way));
   for (const std::int32_t place :
-       classes.sample(static_cast<std::int32_t>(usable), static_cast<std::int32_t>(way), 1))
+       classes.sample(static_cast<std::int32_t>(usable), static_cast<std::int32_t>(way * task.subclasses), 1))
     task.classes.push_back(eligible[static_cast<std::size_t>(place)]);
   sample_architecture(random(Purpose::task_architecture), dataset, way, task);
 
@@ -170,7 +182,7 @@ void TaskDistribution::sample_architecture(const Random& random, const Dataset& 
 rule::StepData TaskDistribution::step_data(const Task& task, std::int64_t step) const {
   OUTERLOOP_CHECK(step >= 0, "step " + std::to_string(step));
   const Dataset& dataset = *datasets_.at(task.dataset).dataset;
-  const auto way = static_cast<std::int64_t>(task.classes.size());
+  const std::int64_t way = task.way();
   const std::int64_t labelled = options_.labelled_per_class;
   const std::int64_t drawn = options_.minibatch + 2 * labelled * way;
   const std::uint32_t first_drawn = task.augmented ? first_element(step, drawn * kCoefficientElements) /
@@ -180,29 +192,26 @@ rule::StepData TaskDistribution::step_data(const Task& task, std::int64_t step) 
   rule::StepData data{writer.empty(options_.minibatch, false), writer.empty(way * labelled, true),
                       writer.empty(way * labelled, true)};
 
-  std::uint64_t examples = 0;
-  for (const std::int32_t c : task.classes)
-    examples += dataset.examples_of_class[static_cast<std::size_t>(c)].size();
+  const std::uint64_t examples = examples_of(dataset, task, 0, way * task.subclasses);
   const Random inner(seed_, task.stream, task.index, Purpose::minibatch);
   const std::uint32_t first = first_element(step, options_.minibatch);
   for (std::int64_t row = 0; row < options_.minibatch; ++row) {
     const std::uint64_t place = inner.below(first + static_cast<std::uint32_t>(row), examples);
-    const auto [label, example] = example_at(dataset, task, place);
+    const auto [label, example] = example_at(dataset, task, 0, place);
     writer.write(example, label, row, data.inner);
   }
 
   const Random draws(seed_, task.stream, task.index, Purpose::labelled);
   const std::uint32_t step_first = first_element(step, way * 2 * labelled);
   for (std::int64_t c = 0; c < way; ++c) {
-    const auto& members =
-        dataset.examples_of_class[static_cast<std::size_t>(task.classes[static_cast<std::size_t>(c)])];
-    const std::vector<std::int32_t> places =
-        draws.sample(static_cast<std::int32_t>(members.size()), static_cast<std::int32_t>(2 * labelled),
-                     step_first + static_cast<std::uint32_t>(c * 2 * labelled));
+    const std::int64_t first_class = c * task.subclasses;
+    const std::vector<std::int32_t> places = draws.sample(
+        static_cast<std::int32_t>(examples_of(dataset, task, first_class, task.subclasses)),
+        static_cast<std::int32_t>(2 * labelled), step_first + static_cast<std::uint32_t>(c * 2 * labelled));
     for (std::int64_t i = 0; i < 2 * labelled; ++i) {
-      const std::int32_t example = members[static_cast<std::size_t>(places[static_cast<std::size_t>(i)])];
-      rule::Batch& batch = i < labelled ? data.a : data.b;
-      writer.write(example, static_cast<std::size_t>(c), c * labelled + i % labelled, batch);
+      const auto place = static_cast<std::uint64_t>(places[static_cast<std::size_t>(i)]);
+      const auto [label, example] = example_at(dataset, task, first_class, place);
+      writer.write(example, label, c * labelled + i % labelled, i < labelled ? data.a : data.b);
     }
   }
   return data;

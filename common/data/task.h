@@ -22,6 +22,8 @@ struct IntegerRange {
 /// What tasks are sampled from.
 struct TaskOptions {
   IntegerRange way{5, 5};  ///< classes per task, >= 3; of a dataset with scores at most as many as it has
+  IntegerRange subclasses{1,
+                          1};  ///< classes of the dataset in each class of a task; as many as it has for all
   std::int64_t labelled_per_class = 10;  ///< K: examples per class in each labelled minibatch
   std::int64_t minibatch = 64;           ///< B: examples of an inner step
   IntegerRange hidden_layers{1, 2};      ///< depth without the output layer
@@ -47,7 +49,8 @@ struct Task {
   std::uint32_t stream = 0;
   std::uint32_t index = 0;            ///< counts the tasks of its stream
   std::size_t dataset = 0;            ///< place in the distribution's list
-  std::vector<std::int32_t> classes;  ///< way labels of the dataset; place in the list = label in the task
+  std::vector<std::int32_t> classes;  ///< the dataset's labels: those of the task's class 0, then of 1, ...
+  std::int64_t subclasses = 1;        ///< of the dataset's labels in each of the task's classes
   std::int64_t side = 0;              ///< of its images; 0: vectors
   std::vector<std::int32_t> permutation;  ///< x[i] = pixel[permutation[i]]
   rule::Architecture architecture;
@@ -55,6 +58,9 @@ struct Task {
   bool inverted = false;
   double gain = 1.0;
   bool augmented = false;  ///< every example by coefficients of its own
+
+  /// Its classes.
+  std::int64_t way() const { return static_cast<std::int64_t>(classes.size()) / subclasses; }
 };
 
 /// x[i] = pixel[permutation[i]] of task `index` of stream `stream`: with `probability` one of its own
@@ -73,9 +79,9 @@ class TaskDistribution {
   const TaskOptions& options() const { return options_; }
   const std::vector<WeightedDataset>& datasets() const { return datasets_; }
 
-  /// Elements of each purpose: task_dataset 0; task_classes 0 (way), then 1 .. way; task_permutation 0 ..
-  /// inputs - 1; task_architecture 0 (depth), 1 (width), 2 (side); task_steps 0, 1 (offset); augmentation 0
-  /// (inversion), 1 (gain), 2 (whether examples are augmented).
+  /// Elements of each purpose: task_dataset 0, 1 (subclasses); task_classes 0 (way), then 1 .. way ·
+  /// subclasses; task_permutation 0 .. inputs - 1; task_architecture 0 (depth), 1 (width), 2 (side);
+  /// task_steps 0, 1 (offset); augmentation 0 (inversion), 1 (gain), 2 (whether examples are augmented).
   Task sample(std::uint32_t stream, std::uint32_t index) const;
 
   /// The minibatch and the two labelled minibatches (disjoint, y one-hot over the task's classes, then

@@ -53,7 +53,7 @@ void add_readouts(SpecList& list, const std::string& prefix, const NeuronLocalSi
     for (const char* side : {".row", ".col"})
       list.linear(prefix + "readout." + name + side, size.hidden_channels, size.readout_channels);
   list.linear(prefix + "readout.lin_upper_psd", size.hidden_channels, size.readout_channels);
-  list.constant(prefix + "merge.w", 12, "term", 0.1);
+  list.constant(prefix + "merge.w", 12, "term", size.initial_merge);
   list.zeros(prefix + "merge.b", 1, "one", false);
 }
 

@@ -20,6 +20,7 @@ struct NeuronLocalSize {
   double inner_step_size = 1e-4;      ///< η
   double ridge = 0.1;                 ///< λ of the meta-objective
   bool separate_backward_readouts = false;
+  double initial_merge = 0.1;  ///< what merge.w is before meta-training; the paper's is 0.1
 };
 
 /// The seed's example of a learned optimizer: SGD with momentum, one learning rate and momentum per layer

@@ -89,6 +89,8 @@ TEST_CASE("values out of range name key, value and range") {
                  "tasks.dataset.weight = -1"));
   CHECK(contains(refusal(kMinimal, {"optimizer.learning_rate=nan"}), "optimizer.learning_rate"));
   CHECK(contains(refusal(kMinimal, {"tasks.min_way=2"}), "tasks.min_way = 2"));
+  CHECK(contains(refusal(kMinimal, {"tasks.min_subclasses=2"}), "tasks.max_subclasses"));
+  CHECK(contains(refusal(kMinimal, {"rule.initial_merge=0"}), "rule.initial_merge = 0"));
 }
 
 TEST_CASE("values of the wrong kind say what was expected") {

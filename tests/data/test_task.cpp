@@ -182,6 +182,42 @@ TEST_CASE("minibatches hold permuted examples of the task's classes with their l
   }
 }
 
+TEST_CASE("a class of a task is the union of so many of the dataset's") {
+  data::TaskOptions options = small_options();
+  options.subclasses = {1, 3};
+  const data::TaskDistribution tasks(options, {{dataset("d", 10, 20), 1.0}}, 6);
+  std::map<std::int64_t, std::int64_t> most;  // subclasses seen with each way
+  for (std::uint32_t index = 0; index < 200; ++index) {
+    const data::Task task = tasks.sample(0, index);
+    const std::int64_t way = task.way(), parts = task.subclasses;
+    REQUIRE(static_cast<std::int64_t>(task.classes.size()) == way * parts);
+    CHECK((way >= 3 && way <= 5));
+    CHECK(std::set<std::int32_t>(task.classes.begin(), task.classes.end()).size() == task.classes.size());
+    most[way] = std::max(most[way], parts);
+    const rule::StepData step = tasks.step_data(task, index);
+    std::set<std::int32_t> inner;
+    for (const rule::Batch* batch : {&step.inner, &step.a, &step.b}) {
+      REQUIRE(batch->targets == way);
+      for (std::int64_t row = 0; row < batch->examples; ++row) {
+        const auto y = batch->y.begin() + row * way;
+        const auto label = std::find(y, y + way, 1.0) - y;
+        const auto first = task.classes.begin() + label * parts;
+        const int shown = pixel_of(task, *batch, row, 1);
+        CHECK(std::find(first, first + parts, shown) != first + parts);
+        if (batch == &step.inner) inner.insert(shown);
+      }
+    }
+    std::set<int> labelled;
+    for (const rule::Batch* batch : {&step.a, &step.b})
+      for (std::int64_t row = 0; row < batch->examples; ++row)
+        labelled.insert(pixel_of(task, *batch, row, 0));
+    CHECK(static_cast<std::int64_t>(labelled.size()) == 8 * way);
+    if (parts > 1) CHECK(static_cast<std::int64_t>(inner.size()) > way);
+  }
+  // Ten classes are enough for three in each of three, not for three in each of four or five.
+  CHECK(most == std::map<std::int64_t, std::int64_t>{{3, 3}, {4, 2}, {5, 2}});
+}
+
 TEST_CASE("the labelled minibatches stay disjoint where a class has exactly enough examples") {
   const data::TaskDistribution tasks(small_options(), {{dataset("d", 5, 8), 1.0}}, 4);
   const data::Task task = tasks.sample(0, 0);

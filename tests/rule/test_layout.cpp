@@ -56,6 +56,22 @@ TEST_CASE("sizes of theta follow the options") {
   CHECK_THROWS_AS(rule::theta_layout(options), InputError);
 }
 
+TEST_CASE("merge.w starts at initial_merge, of both kinds of readouts, and nothing else changes with it") {
+  rule::RuleOptions options;
+  options.neuron_local.separate_backward_readouts = true;
+  const auto paper = rule::theta_layout(options);
+  const auto before = rule::initial_theta(paper, 3);
+  options.neuron_local.initial_merge = 3.0;
+  const auto layout = rule::theta_layout(options);
+  const auto theta = rule::initial_theta(layout, 3);
+  CHECK(layout.signature() == paper.signature());
+  for (const auto& tensor : layout.tensors()) {
+    const bool merge = tensor.name == "merge.w" || tensor.name == "backward.merge.w";
+    for (std::int64_t i = tensor.offset; i < tensor.offset + tensor.size(); ++i)
+      CHECK(theta[static_cast<std::size_t>(i)] == (merge ? 3.0 : before[static_cast<std::size_t>(i)]));
+  }
+}
+
 TEST_CASE("initial theta is drawn within two sigma of fan-in, and merge.w starts at 0.1") {
   const auto layout = rule::theta_layout(rule::RuleOptions{});
   const auto theta = rule::initial_theta(layout, 3);
