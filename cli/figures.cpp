@@ -128,7 +128,8 @@ std::vector<std::string> render_lines(const std::string& stem, const std::string
 
 /// Number `i` of the datasets of a role: cool colours are trained on, warm ones held out.
 Colour role_colour(const std::string& role, std::size_t i) {
-  if (role == "train") return i % 2 == 0 ? palette::blue : palette::sky;
+  static const Colour of_training[] = {palette::blue, palette::sky, palette::text};
+  if (role == "train") return of_training[i % 3];
   if (role == "validation") return i % 2 == 0 ? palette::green : palette::purple;
   return i % 2 == 0 ? palette::vermilion : palette::orange;
 }

@@ -13,7 +13,7 @@ export PATH=$folder/build/release:$PATH
 mkdir -p build/release runs
 ln -s "$sources"/{configs,docs,proto,rules,scripts,tests} .
 cp "$(dirname "$0")/small_outerloop.sh" build/release/outerloop
-cp rules/composites-46-minutes.h5 rule.h5
+cp rules/one-core-hour.h5 rule.h5
 
 # The array and the pictures that some pages have of their own: 64 rows of 196 bytes; Fashion-MNIST in MNIST's layout.
 {

@@ -26,7 +26,7 @@ echo "2. another project"
 "$cmake" -G Ninja -S "$sources/tests/install/consumer" -B consumer -D CMAKE_PREFIX_PATH="$prefix" \
   -D CMAKE_BUILD_TYPE=Release >consumer.log 2>&1 || fail "$(tail -n 20 consumer.log)"
 "$cmake" --build consumer >>consumer.log 2>&1 || fail "$(tail -n 20 consumer.log)"
-./consumer/consumer "$prefix/share/outerloop/rules/composites-46-minutes.h5" | tee printed
+./consumer/consumer "$prefix/share/outerloop/rules/one-core-hour.h5" | tee printed
 grep -qx '32 features of 200 examples' printed || fail "it printed something else"
 
 echo "3. completion"
