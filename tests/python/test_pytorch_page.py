@@ -16,7 +16,7 @@ except ImportError as error:
     sys.exit(77)
 
 sources, program = sys.argv[1:]
-rule = os.path.join(sources, "rules", "composites-46-minutes.h5")
+rule = os.path.join(sources, "rules", "one-core-hour.h5")
 pages = {}
 for name in ("numpy.md", "pytorch.md"):
     with open(os.path.join(sources, "docs", name), encoding="utf-8") as page:

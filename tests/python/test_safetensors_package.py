@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 sources, program = sys.argv[1:]
-rule = os.path.join(sources, "rules", "composites-46-minutes.h5")
+rule = os.path.join(sources, "rules", "one-core-hour.h5")
 with tempfile.TemporaryDirectory() as folder, h5py.File(rule) as file:
     for which, group in (("average", "theta_average"), ("last", "theta")):
         path = os.path.join(folder, which + ".safetensors")
