@@ -22,8 +22,7 @@ struct IntegerRange {
 /// What tasks are sampled from.
 struct TaskOptions {
   IntegerRange way{5, 5};  ///< classes per task, >= 3; of a dataset with scores at most as many as it has
-  IntegerRange subclasses{1,
-                          1};  ///< classes of the dataset in each class of a task; as many as it has for all
+  IntegerRange subclasses{1, 1};         ///< the dataset's classes in each of a task's, where it has so many
   std::int64_t labelled_per_class = 10;  ///< K: examples per class in each labelled minibatch
   std::int64_t minibatch = 64;           ///< B: examples of an inner step
   IntegerRange hidden_layers{1, 2};      ///< depth without the output layer
