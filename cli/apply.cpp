@@ -54,11 +54,7 @@ CLI::App* add_apply(CLI::App& app, ApplyCommandOptions& options) {
   command->add_option("--input", options.input, "NPY array [examples, inputs]; more axes count as inputs")
       ->required();
   command->add_option("--output", options.output, "NPY array [examples, features] of float32")->required();
-  command->add_option("--layers", options.layers, "units of the hidden layers")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 100000))
-      ->allow_extra_args(false)
-      ->capture_default_str();
+  add_layers(*command, options.layers);
   add_inner_steps(*command, options.inner_steps);
   command
       ->add_option("--minibatch", options.minibatch,

@@ -26,7 +26,8 @@ struct EvaluateOptions {
   std::vector<std::int64_t> sizes;    ///< empty: that of the rule's configuration
   std::int64_t labels = 10;
   std::int64_t draws = 50;
-  std::int64_t inner_steps = 0;  ///< 0: as the rule's configuration says
+  std::vector<std::int64_t> layers = {64, 64};  ///< units of the hidden layers
+  std::int64_t inner_steps = 0;                 ///< 0: as the rule's configuration says
   std::uint64_t seed = 0;
   std::vector<std::string> baselines = {"all"};  ///< all, none, or names
   std::vector<std::string> readouts = {"all"};   ///< all, or names

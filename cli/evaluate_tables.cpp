@@ -88,6 +88,7 @@ worker::FewShotOptions few_shot_options(const EvaluateOptions& options, const co
   worker::FewShotOptions few_shot;
   few_shot.labels_per_class = options.labels;
   few_shot.draws = options.draws;
+  few_shot.hidden = options.layers;
   few_shot.minibatch = settings.config.tasks().minibatch();
   few_shot.seed = options.seed;
   few_shot.inner_steps = options.inner_steps > 0 ? options.inner_steps : settings.evaluation_inner_steps();

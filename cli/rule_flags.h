@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace outerloop::cli {
 
@@ -14,6 +15,15 @@ inline void add_rule(CLI::App& command, std::string& rule) {
 inline void add_inner_steps(CLI::App& command, std::int64_t& inner_steps) {
   command.add_option("--inner-steps", inner_steps, "inner steps; default: as the rule's configuration says")
       ->check(CLI::Range(1, 100000000));
+}
+
+inline void add_layers(CLI::App& command, std::vector<std::int64_t>& layers) {
+  command
+      .add_option("--layers", layers, "units of the base model's hidden layers; the rule fixes the outputs")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 100000))
+      ->allow_extra_args(false)
+      ->capture_default_str();
 }
 
 inline void add_theta(CLI::App& command, std::string& theta) {

@@ -31,8 +31,8 @@ struct FewShotOptions {
   std::vector<std::int64_t> steps{};
   std::int64_t minibatch = 64;
   std::int64_t test_examples = 5000;  ///< at most; the same ones for every draw
-  std::vector<std::int64_t> hidden = {64,
-                                      64};  ///< one fixed base model, so that no gain comes from a weak start
+  std::vector<std::int64_t> hidden = {
+      64, 64};  ///< one base model for all, so that no gain comes from a weak start
   rule::Nonlinearity nonlinearity = rule::Nonlinearity::relu;
   bool permute = true;                                    ///< each draw permutes the inputs
   std::vector<std::string> methods = few_shot_methods();  ///< `random` among them, for the differences

@@ -120,6 +120,24 @@ TEST_CASE("baselines and read-outs are chosen by name") {
         "pca/ridge pca/nearest_mean ");
 }
 
+TEST_CASE("the base model is the one that was asked for") {
+  if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
+    skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");
+  const std::string json_file = smoke_run() / "layers.json";
+  const auto base_model = [&](const std::string& flags) {
+    const auto finished = run_alone("evaluate " + (smoke_run() / "run/rule.h5") +
+                                    " --draws 2 --inner-steps 2 --size 8 --baselines none --readouts ridge " +
+                                    flags + " --json " + json_file);
+    INFO(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    return read_json(json_file).at("tables")[0].at("base_model").get<std::string>();
+  };
+  CHECK(base_model("") == "64-64-64-8");
+  CHECK(base_model("--layers 48") == "64-48-8");
+  CHECK(base_model("--layers 12,20,9") == "64-12-20-9-8");
+  refuses((smoke_run() / "run/rule.h5") + " --layers 0", "--layers");
+}
+
 TEST_CASE("what cannot be evaluated is refused with one line") {
   const std::string rule = smoke_run() / "run/rule.h5";
   refuses("/nowhere/rule.h5", "/nowhere/rule.h5");
