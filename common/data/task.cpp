@@ -119,12 +119,12 @@ TaskDistribution::TaskDistribution(TaskOptions options, std::vector<WeightedData
       throw InputError("tasks.dataset " + name + ": weight " + std::to_string(entry.weight) +
                        ", it must be a positive number");
     eligible_.push_back(classes_with(*entry.dataset, fewest));
-    const std::int64_t needed = entry.dataset->scores.empty() ? options_.way.high : kFewestScored;
+    const std::int64_t needed = entry.dataset->scores.empty() ? options_.way.low : kFewestScored;
     if (static_cast<std::int64_t>(eligible_.back().size()) < needed)
       throw InputError("tasks.dataset " + name + ": " + std::to_string(eligible_.back().size()) +
                        " classes with " + std::to_string(fewest) +
-                       " examples (twice labelled_per_class), a task needs up to " + std::to_string(needed) +
-                       ": lower tasks.way or tasks.labelled_per_class");
+                       " examples (twice labelled_per_class), a task needs at least " +
+                       std::to_string(needed) + ": lower tasks.min_way or tasks.labelled_per_class");
   }
 }
 

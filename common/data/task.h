@@ -21,7 +21,7 @@ struct IntegerRange {
 
 /// What tasks are sampled from.
 struct TaskOptions {
-  IntegerRange way{5, 5};  ///< classes per task, >= 3; of a dataset with scores at most as many as it has
+  IntegerRange way{5, 5};                ///< classes per task, >= 3, at most as many as a dataset has
   IntegerRange subclasses{1, 1};         ///< the dataset's classes in each of a task's, where it has so many
   std::int64_t labelled_per_class = 10;  ///< K: examples per class in each labelled minibatch
   std::int64_t minibatch = 64;           ///< B: examples of an inner step
@@ -71,7 +71,7 @@ class TaskDistribution {
  public:
   /// Throws InputError, naming option or dataset, its value and what is allowed: an option out of range
   /// (fewer than three classes among them: two give the meta-objective no gradient), no datasets, a weight
-  /// that is not positive, or a dataset with fewer than way.high classes of 2K examples. Smaller classes are
+  /// that is not positive, or a dataset with fewer than way.low classes of 2K examples. Smaller classes are
   /// never sampled. A dataset with scores needs two classes: its score is a target beside them.
   TaskDistribution(TaskOptions options, std::vector<WeightedDataset> datasets, std::uint64_t seed);
 

@@ -1,5 +1,6 @@
 // The task distribution.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -182,6 +183,20 @@ TEST_CASE("minibatches hold permuted examples of the task's classes with their l
   }
 }
 
+TEST_CASE("a dataset with fewer classes than max_way gives tasks of as many as it has") {
+  data::TaskOptions options = small_options();
+  options.way = {4, 9};
+  const data::TaskDistribution tasks(options, {{dataset("few", 5, 20), 1.0}, {dataset("many", 12, 20), 1.0}},
+                                     6);
+  std::array<std::set<std::int64_t>, 2> ways;
+  for (std::uint32_t index = 0; index < 300; ++index) {
+    const data::Task task = tasks.sample(0, index);
+    ways[task.dataset].insert(task.way());
+  }
+  CHECK(ways[0] == std::set<std::int64_t>{4, 5});
+  CHECK(ways[1] == std::set<std::int64_t>{4, 5, 6, 7, 8, 9});
+}
+
 TEST_CASE("a class of a task is the union of so many of the dataset's") {
   data::TaskOptions options = small_options();
   options.subclasses = {1, 3};
@@ -285,7 +300,7 @@ TEST_CASE("options and datasets that give no tasks are refused") {
   };
   holds(message([](auto& o) { o.way = {2, 5}; }), "two classes give the meta-objective no gradient");
   holds(message([](auto& o) { o.way = {5, 4}; }), "tasks.way");
-  holds(message([](auto& o) { o.way = {5, 11}; }), "good: 10 classes with 8 examples");
+  holds(message([](auto& o) { o.way = {11, 12}; }), "good: 10 classes with 8 examples");
   holds(message([](auto& o) { o.labelled_per_class = 11; }), "good: 0 classes with 22 examples");
   holds(message([](auto& o) { o.labelled_per_class = 0; }), "tasks.labelled_per_class");
   holds(message([](auto& o) { o.minibatch = 0; }), "tasks.minibatch");
