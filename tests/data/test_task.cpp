@@ -426,7 +426,7 @@ TEST_CASE("two classes with a score train with the score as a further target") {
   CHECK(classes_alone.step_data(classes_alone.sample(0, 0), 0).b.targets == 2);
   auto one_class = std::make_shared<data::Dataset>(*scored());
   one_class->examples_of_class[1].clear();
-  holds(refusal([&] { data::TaskDistribution(small_options(), {{one_class, 1.0}}, 0); }), "needs up to 2");
+  holds(refusal([&] { data::TaskDistribution(small_options(), {{one_class, 1.0}}, 0); }), "needs at least 2");
 }
 
 }  // namespace
