@@ -43,6 +43,16 @@ void check_table(const json& table, const std::vector<std::string>& methods) {
   }
 }
 
+/// The table of a small evaluation of Fashion-MNIST with these flags.
+json small_table(const std::string& flags) {
+  const std::string json_file = smoke_run() / "small.json";
+  const auto finished = run_alone("evaluate " + (smoke_run() / "run/rule.h5") +
+                                  " --draws 2 --inner-steps 2 --size 8 " + flags + " --json " + json_file);
+  INFO(finished.err);
+  REQUIRE(finished.exit_code == 0);
+  return read_json(json_file).at("tables")[0];
+}
+
 }  // namespace
 
 TEST_CASE("evaluate prints and writes a table of every size, and plot draws it") {
@@ -102,15 +112,10 @@ TEST_CASE("evaluate has all baselines unless told otherwise") {
 TEST_CASE("baselines and read-outs are chosen by name") {
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
     skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");
-  const std::string json_file = smoke_run() / "chosen.json";
-  const auto methods = [&](const std::string& flags) {
-    const auto finished = run_alone("evaluate " + (smoke_run() / "run/rule.h5") +
-                                    " --draws 2 --inner-steps 2 --size 8 " + flags + " --json " + json_file);
-    INFO(finished.err);
-    REQUIRE(finished.exit_code == 0);
+  const auto methods = [](const std::string& flags) {
+    const json table = small_table(flags);
     std::string names;
-    const json result = read_json(json_file);
-    for (const auto& row : result.at("tables")[0].at("rows"))
+    for (const auto& row : table.at("rows"))
       names += row.at("method").get<std::string>() + "/" + row.at("readout").get<std::string>() + " ";
     return names;
   };
@@ -123,14 +128,8 @@ TEST_CASE("baselines and read-outs are chosen by name") {
 TEST_CASE("the base model is the one that was asked for") {
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
     skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");
-  const std::string json_file = smoke_run() / "layers.json";
-  const auto base_model = [&](const std::string& flags) {
-    const auto finished = run_alone("evaluate " + (smoke_run() / "run/rule.h5") +
-                                    " --draws 2 --inner-steps 2 --size 8 --baselines none --readouts ridge " +
-                                    flags + " --json " + json_file);
-    INFO(finished.err);
-    REQUIRE(finished.exit_code == 0);
-    return read_json(json_file).at("tables")[0].at("base_model").get<std::string>();
+  const auto base_model = [](const std::string& flags) {
+    return small_table("--baselines none --readouts ridge " + flags).at("base_model").get<std::string>();
   };
   CHECK(base_model("") == "64-64-64-8");
   CHECK(base_model("--layers 48") == "64-48-8");
