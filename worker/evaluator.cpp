@@ -36,8 +36,7 @@ data::TaskDistribution distribution(data::TaskOptions options, std::shared_ptr<c
                      " classes with " + std::to_string(examples) +
                      " examples (twice tasks.labelled_per_class), a task needs " + std::to_string(needed) +
                      ": take another dataset, or evaluation.every_updates: 0");
-  if (dataset->scores.empty())
-    options.way = {std::min(options.way.low, classes), std::min(options.way.high, classes)};
+  if (dataset->scores.empty()) options.way.low = std::min(options.way.low, classes);
   options.invert_probability = 0.0;
   options.gain_jitter = 0.0;
   options.augmentation = {};
