@@ -56,10 +56,7 @@ CLI::App* add_apply(CLI::App& app, ApplyCommandOptions& options) {
   command->add_option("--output", options.output, "NPY array [examples, features] of float32")->required();
   add_layers(*command, options.layers);
   add_inner_steps(*command, options.inner_steps);
-  command
-      ->add_option("--minibatch", options.minibatch,
-                   "examples per step; default: as the rule's configuration says")
-      ->check(CLI::Range(2, 65536));
+  add_minibatch(*command, options.minibatch);
   command->add_option("--seed", options.seed, "of initialisation and minibatches")->capture_default_str();
   command
       ->add_option(

@@ -89,7 +89,7 @@ worker::FewShotOptions few_shot_options(const EvaluateOptions& options, const co
   few_shot.labels_per_class = options.labels;
   few_shot.draws = options.draws;
   few_shot.hidden = options.layers;
-  few_shot.minibatch = settings.config.tasks().minibatch();
+  few_shot.minibatch = options.minibatch > 0 ? options.minibatch : settings.config.tasks().minibatch();
   few_shot.seed = options.seed;
   few_shot.inner_steps = options.inner_steps > 0 ? options.inner_steps : settings.evaluation_inner_steps();
   few_shot.methods = methods(options.baselines);
@@ -129,6 +129,7 @@ json to_json(const worker::FewShotTable& table) {
           {"labels_per_class", table.labels_per_class},
           {"base_model", table.base_model},
           {"inner_steps", table.inner_steps},
+          {"minibatch", table.minibatch},
           {"draws", table.draws},
           {"unlabelled_examples", table.unlabelled},
           {"test_examples", table.tested},
@@ -138,10 +139,11 @@ json to_json(const worker::FewShotTable& table) {
 void print(const worker::FewShotTable& table) {
   fmt::print(
       "\n{}{}, {} labelled examples per class, base model {}, {} inner steps, {} draws\n"
-      "  {} unlabelled examples, {} test examples; 95 % intervals over draws, hyper-parameters from other "
+      "  {} unlabelled examples, {} in an inner step; {} test examples; 95 % intervals over draws, "
+      "hyper-parameters from other "
       "draws\n",
       table.dataset, table.size > 0 ? fmt::format(" at {0}x{0}", table.size) : "", table.labels_per_class,
-      table.base_model, table.inner_steps, table.draws, table.unlabelled, table.tested);
+      table.base_model, table.inner_steps, table.draws, table.unlabelled, table.minibatch, table.tested);
   fmt::print("  {:<20}{:<14}{:>8}{:>20}{:>18}   {}\n", "method", "read-out", "accuracy", "95 % interval",
              "minus random", "chosen");
   for (const auto& row : table.rows) {

@@ -36,6 +36,7 @@ CLI::App* add_figure(CLI::App& app, FigureOptions& options) {
   command->add_option("--draws", study.draws, "default: see below")->check(CLI::Range(2, 100000));
   add_layers(*command, study.layers);
   add_inner_steps(*command, study.inner_steps);
+  add_minibatch(*command, study.minibatch);
   command
       ->add_option("--values", options.values,
                    "numbers of steps, units or hidden layers to compute, instead of the figure's own")

@@ -17,6 +17,14 @@ inline void add_inner_steps(CLI::App& command, std::int64_t& inner_steps) {
       ->check(CLI::Range(1, 100000000));
 }
 
+/// Likewise.
+inline void add_minibatch(CLI::App& command, std::int64_t& minibatch) {
+  command
+      .add_option("--minibatch", minibatch,
+                  "examples per inner step; default: as the rule's configuration says")
+      ->check(CLI::Range(2, 65536));
+}
+
 inline void add_layers(CLI::App& command, std::vector<std::int64_t>& layers) {
   command
       .add_option("--layers", layers, "units of the base model's hidden layers; the rule fixes the outputs")

@@ -206,6 +206,7 @@ FewShotTable evaluate_few_shot(const EngineFactory& make_engine, const std::vect
           options.labels_per_class,
           pool.methods().draws().architecture().description(),
           options.inner_steps,
+          options.minibatch,
           options.draws,
           data.train.rows,
           pool.prepared().test.rows,

@@ -65,6 +65,7 @@ struct FewShotTable {
   std::int64_t labels_per_class = 0;
   std::string base_model;
   std::int64_t inner_steps = 0;
+  std::int64_t minibatch = 0;  ///< unlabelled examples per inner step
   std::int64_t draws = 0;
   std::int64_t unlabelled = 0;  ///< training images that every method may use
   std::int64_t tested = 0;

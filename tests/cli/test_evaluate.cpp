@@ -137,6 +137,19 @@ TEST_CASE("the base model is the one that was asked for") {
   refuses((smoke_run() / "run/rule.h5") + " --layers 0", "--layers");
 }
 
+TEST_CASE("the minibatch is the one that was asked for") {
+  if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
+    skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");
+  const std::string few = "--baselines none --readouts ridge ";
+  const json as_trained = small_table(few), larger = small_table(few + "--minibatch 48");
+  CHECK(as_trained.at("minibatch") == 16);
+  CHECK(larger.at("minibatch") == 48);
+  CHECK(small_table(few + "--minibatch 16").at("rows") == as_trained.at("rows"));
+  CHECK(larger.at("rows")[0] != as_trained.at("rows")[0]);  // the rule saw other examples
+  CHECK(larger.at("rows")[1] == as_trained.at("rows")[1]);  // random initialisation sees none
+  refuses((smoke_run() / "run/rule.h5") + " --minibatch 1", "--minibatch");
+}
+
 TEST_CASE("what cannot be evaluated is refused with one line") {
   const std::string rule = smoke_run() / "run/rule.h5";
   refuses("/nowhere/rule.h5", "/nowhere/rule.h5");
