@@ -65,7 +65,8 @@ const std::vector<std::string> kOwn = {"rule", "untrained", "random"};
 }  // namespace
 
 TEST_CASE("figures over steps, widths and depths have a row for each value") {
-  const auto steps = drawn("steps", "--values 4,1,2");
+  const auto steps = drawn("steps", "--values 4,1,2 --minibatch 9");
+  CHECK(steps.at("tables")[0].at("minibatch") == 9);
   CHECK(steps.at("training_horizon").get<int>() > 0);
   check_methods(steps.at("tables")[0], {"rule", "untrained", "random", "pixels"});
   const auto& rows = steps.at("tables")[0].at("rows");
