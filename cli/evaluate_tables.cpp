@@ -140,8 +140,7 @@ void print(const worker::FewShotTable& table) {
   fmt::print(
       "\n{}{}, {} labelled examples per class, base model {}, {} inner steps, {} draws\n"
       "  {} unlabelled examples, {} in an inner step; {} test examples; 95 % intervals over draws, "
-      "hyper-parameters from other "
-      "draws\n",
+      "hyper-parameters from other draws\n",
       table.dataset, table.size > 0 ? fmt::format(" at {0}x{0}", table.size) : "", table.labels_per_class,
       table.base_model, table.inner_steps, table.draws, table.unlabelled, table.minibatch, table.tested);
   fmt::print("  {:<20}{:<14}{:>8}{:>20}{:>18}   {}\n", "method", "read-out", "accuracy", "95 % interval",
