@@ -54,9 +54,7 @@ CLI::App* add_apply(CLI::App& app, ApplyCommandOptions& options) {
   command->add_option("--input", options.input, "NPY array [examples, inputs]; more axes count as inputs")
       ->required();
   command->add_option("--output", options.output, "NPY array [examples, features] of float32")->required();
-  add_layers(*command, options.layers);
-  add_inner_steps(*command, options.inner_steps);
-  add_minibatch(*command, options.minibatch);
+  add_base_model(*command, options.base_model);
   command->add_option("--seed", options.seed, "of initialisation and minibatches")->capture_default_str();
   command
       ->add_option(
@@ -79,9 +77,10 @@ int apply(const ApplyCommandOptions& options) {
 
   // 2. A base model trained on it, and its features.
   worker::ApplyOptions how;
-  how.hidden = options.layers;
-  how.inner_steps = options.inner_steps > 0 ? options.inner_steps : rule.settings.evaluation_inner_steps();
-  how.minibatch = options.minibatch > 0 ? options.minibatch : rule.settings.config.tasks().minibatch();
+  const auto base_model = completed(options.base_model, rule.settings);
+  how.hidden = base_model.layers;
+  how.inner_steps = base_model.inner_steps;
+  how.minibatch = base_model.minibatch;
   how.seed = options.seed;
   const auto features = worker::apply_rule(*rule.engines()(), rule.theta, x, how);
 

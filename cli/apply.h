@@ -3,15 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
-#include <vector>
+
+#include "cli/base_model_options.h"
 
 namespace outerloop::cli {
 
 struct ApplyCommandOptions {
   std::string rule, input, output;
-  std::vector<std::int64_t> layers = {64, 64};
-  std::int64_t inner_steps = 0;  ///< 0: as the rule's configuration says
-  std::int64_t minibatch = 0;    ///< likewise
+  BaseModelOptions base_model;
   std::uint64_t seed = 0;
   std::string scale = "auto";     ///< auto | columns | array | none
   std::string theta = "average";  ///< average | last

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "cli/base_model_options.h"
+
 namespace outerloop::cli {
 
 struct TrainOptions {
@@ -26,9 +28,7 @@ struct EvaluateOptions {
   std::vector<std::int64_t> sizes;    ///< empty: that of the rule's configuration
   std::int64_t labels = 10;
   std::int64_t draws = 50;
-  std::vector<std::int64_t> layers = {64, 64};  ///< units of the hidden layers
-  std::int64_t inner_steps = 0;                 ///< 0: as the rule's configuration says
-  std::int64_t minibatch = 0;                   ///< likewise
+  BaseModelOptions base_model;
   std::uint64_t seed = 0;
   std::vector<std::string> baselines = {"all"};  ///< all, none, or names
   std::vector<std::string> readouts = {"all"};   ///< all, or names

@@ -88,10 +88,11 @@ worker::FewShotOptions few_shot_options(const EvaluateOptions& options, const co
   worker::FewShotOptions few_shot;
   few_shot.labels_per_class = options.labels;
   few_shot.draws = options.draws;
-  few_shot.hidden = options.layers;
-  few_shot.minibatch = options.minibatch > 0 ? options.minibatch : settings.config.tasks().minibatch();
+  const auto base_model = completed(options.base_model, settings);
+  few_shot.hidden = base_model.layers;
+  few_shot.inner_steps = base_model.inner_steps;
+  few_shot.minibatch = base_model.minibatch;
   few_shot.seed = options.seed;
-  few_shot.inner_steps = options.inner_steps > 0 ? options.inner_steps : settings.evaluation_inner_steps();
   few_shot.methods = methods(options.baselines);
   few_shot.readouts = readouts(options.readouts);
   const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));

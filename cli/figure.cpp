@@ -34,9 +34,7 @@ CLI::App* add_figure(CLI::App& app, FigureOptions& options) {
       ->allow_extra_args(false);
   command->add_option("--labels", study.labels, "labelled examples per class")->check(CLI::Range(1, 100000));
   command->add_option("--draws", study.draws, "default: see below")->check(CLI::Range(2, 100000));
-  add_layers(*command, study.layers);
-  add_inner_steps(*command, study.inner_steps);
-  add_minibatch(*command, study.minibatch);
+  add_base_model(*command, study.base_model);
   command
       ->add_option("--values", options.values,
                    "numbers of steps, units or hidden layers to compute, instead of the figure's own")

@@ -116,9 +116,11 @@ json widths(const FigureRequest& request) {
 }
 
 json depths(const FigureRequest& request) {
-  return over_hidden_layers(request, values_or(request, {1, 2, 3, 5, 7, 9, 11}, 1), [](std::int64_t layers) {
-    return std::vector<std::int64_t>(static_cast<std::size_t>(layers), 64);
-  });
+  const std::int64_t units = completed(request.study.base_model, request.rule.settings).layers.front();
+  return over_hidden_layers(request, values_or(request, {1, 2, 3, 5, 7, 9, 11}, 1),
+                            [units](std::int64_t layers) {
+                              return std::vector<std::int64_t>(static_cast<std::size_t>(layers), units);
+                            });
 }
 
 json nonlinearities(const FigureRequest& request) {
@@ -249,7 +251,7 @@ const std::vector<FigureStudy>& figure_studies() {
       {"sizes", "few-shot accuracy at 14 x 14 and 28 x 28 beside all baselines", 5, sizes},
       {"steps", "accuracy over inner steps, up to 10 times the longest of meta-training", 10, steps},
       {"widths", "accuracy over the width of one hidden layer, up to 10,000 units", 3, widths},
-      {"depths", "accuracy over 1 to 11 hidden layers", 10, depths},
+      {"depths", "accuracy over 1 to 11 hidden layers, as wide as the first by --layers", 10, depths},
       {"nonlinearities", "accuracy by the base model's non-linearity", 10, nonlinearities},
       {"permutation", "accuracy on permuted and unpermuted inputs", 20, permutation},
       {"text", "accuracy on texts as bags of words; needs --dataset", 10, text},

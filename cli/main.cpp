@@ -63,9 +63,7 @@ CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& options) {
   command->add_option("--labels", options.labels, "labelled examples per class")
       ->check(CLI::Range(1, 100000));
   command->add_option("--draws", options.draws, "draws in the table")->check(CLI::Range(2, 100000));
-  add_layers(*command, options.layers);
-  add_inner_steps(*command, options.inner_steps);
-  add_minibatch(*command, options.minibatch);
+  add_base_model(*command, options.base_model);
   command->add_option("--seed", options.seed, "of all draws");
   add_theta(*command, options.theta);
   command->add_option("--threads", options.threads, "draws computed at once; default: one per core")

@@ -1,9 +1,9 @@
 #pragma once
 // Flags that every command has that trains base models by a rule.
 #include <CLI/CLI.hpp>
-#include <cstdint>
 #include <string>
-#include <vector>
+
+#include "cli/base_model_options.h"
 
 namespace outerloop::cli {
 
@@ -11,27 +11,22 @@ inline void add_rule(CLI::App& command, std::string& rule) {
   command.add_option("RULE", rule, "rule.h5, or a checkpoint")->required();
 }
 
-/// 0: as the rule's configuration says.
-inline void add_inner_steps(CLI::App& command, std::int64_t& inner_steps) {
-  command.add_option("--inner-steps", inner_steps, "inner steps; default: as the rule's configuration says")
-      ->check(CLI::Range(1, 100000000));
-}
-
-/// Likewise.
-inline void add_minibatch(CLI::App& command, std::int64_t& minibatch) {
+inline void add_base_model(CLI::App& command, BaseModelOptions& options) {
   command
-      .add_option("--minibatch", minibatch,
-                  "examples per inner step; default: as the rule's configuration says")
-      ->check(CLI::Range(2, 65536));
-}
-
-inline void add_layers(CLI::App& command, std::vector<std::int64_t>& layers) {
-  command
-      .add_option("--layers", layers, "units of the base model's hidden layers; the rule fixes the outputs")
+      .add_option("--layers", options.layers,
+                  "units of the base model's hidden layers, e.g. 64,64; default: as the rule's configuration "
+                  "says; the rule fixes the outputs")
       ->delimiter(',')
       ->check(CLI::Range(1, 100000))
-      ->allow_extra_args(false)
-      ->capture_default_str();
+      ->allow_extra_args(false);
+  command
+      .add_option("--inner-steps", options.inner_steps,
+                  "inner steps; default: as the rule's configuration says")
+      ->check(CLI::Range(1, 100000000));
+  command
+      .add_option("--minibatch", options.minibatch,
+                  "examples per inner step; default: as the rule's configuration says")
+      ->check(CLI::Range(2, 65536));
 }
 
 inline void add_theta(CLI::App& command, std::string& theta) {

@@ -203,6 +203,11 @@ std::int64_t Settings::evaluation_inner_steps() const {
   return set > 0 ? set : config.tasks().max_inner_steps();
 }
 
+std::vector<std::int64_t> Settings::evaluation_hidden_units() const {
+  return std::vector<std::int64_t>(static_cast<std::size_t>(config.evaluation().hidden_layers()),
+                                   config.evaluation().width());
+}
+
 std::string Settings::cache_directory() const {
   const std::string& named = config.tasks().cache_directory();
   return named.empty() ? data::default_cache_directory() : named;

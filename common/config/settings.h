@@ -31,6 +31,9 @@ struct Settings {
   /// evaluation.inner_steps, or tasks.max_inner_steps.
   std::int64_t evaluation_inner_steps() const;
 
+  /// Units of the hidden layers: evaluation.width, evaluation.hidden_layers times.
+  std::vector<std::int64_t> evaluation_hidden_units() const;
+
   /// Where rendered and cropped data is kept: tasks.cache_directory, or the default.
   std::string cache_directory() const;
 };

@@ -73,6 +73,17 @@ inline const TemporaryFolder& smoke_run() {
   return folder;
 }
 
+/// A run whose configuration evaluates with three hidden layers of 9 units.
+inline const TemporaryFolder& wide_run() {
+  static const TemporaryFolder folder;
+  static const Finished finished = run_alone(
+      "train smoke --set updates=2 --set evaluation.hidden_layers=3 --set evaluation.width=9 --run-dir " +
+      (folder / "run"));
+  INFO(finished.err);
+  REQUIRE(finished.exit_code == 0);
+  return folder;
+}
+
 /// How often `part` occurs in `text`.
 inline int occurrences(const std::string& text, const std::string& part) {
   int count = 0;

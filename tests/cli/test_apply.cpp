@@ -49,6 +49,16 @@ TEST_CASE("an array becomes features, the same for the same seed") {
   CHECK(features.numbers != applied(input, "--seed 1").numbers);
   CHECK(features.numbers != applied(input, "--layers 16").numbers);
   CHECK(features.numbers != applied(input, "--minibatch 8").numbers);
+  const auto by_wide_run = [&](const std::string& flags) {
+    const std::string output = wide_run() / "features.npy";
+    const auto finished = run_alone("apply " + (wide_run() / "run/rule.h5") + " --input " + input +
+                                    " --output " + output + flags);
+    INFO(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    return data::read_npy(output).numbers;
+  };
+  CHECK(by_wide_run("") == by_wide_run(" --layers 9,9,9"));
+  CHECK(by_wide_run("") != by_wide_run(" --layers 64,64"));
   CHECK(applied(input, "--scale array").numbers != applied(input, "--scale columns").numbers);
   // Columns scaled one by one forget their units.
   auto other = example_array();

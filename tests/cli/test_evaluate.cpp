@@ -137,6 +137,25 @@ TEST_CASE("the base model is the one that was asked for") {
   refuses((smoke_run() / "run/rule.h5") + " --layers 0", "--layers");
 }
 
+TEST_CASE("a base model that is not asked for is what the rule's configuration says") {
+  if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
+    skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");
+  const std::string json_file = wide_run() / "table.json";
+  const auto base_model = [&](const std::string& flags) {
+    const auto finished =
+        run_alone("evaluate " + (wide_run() / "run/rule.h5") +
+                  " --draws 2 --baselines none --readouts ridge " + flags + " --json " + json_file);
+    INFO(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    return read_json(json_file).at("tables")[0];
+  };
+  const auto table = base_model("");
+  CHECK(table.at("base_model") == "64-9-9-9-8");
+  CHECK(table.at("inner_steps") == 10);
+  CHECK(table.at("minibatch") == 16);
+  CHECK(base_model("--layers 12").at("base_model") == "64-12-8");
+}
+
 TEST_CASE("the minibatch is the one that was asked for") {
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
     skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");

@@ -91,6 +91,7 @@ TEST_CASE("values out of range name key, value and range") {
   CHECK(contains(refusal(kMinimal, {"tasks.min_way=2"}), "tasks.min_way = 2"));
   CHECK(contains(refusal(kMinimal, {"tasks.min_subclasses=2"}), "tasks.max_subclasses"));
   CHECK(contains(refusal(kMinimal, {"rule.initial_merge=0"}), "rule.initial_merge = 0"));
+  CHECK(contains(refusal(kMinimal, {"evaluation.hidden_layers=0"}), "evaluation.hidden_layers = 0"));
 }
 
 TEST_CASE("values of the wrong kind say what was expected") {
