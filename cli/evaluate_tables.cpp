@@ -119,7 +119,12 @@ json to_json(const worker::FewShotTable& table) {
                     {"accuracy", row.accuracy},
                     {"ci95", row.ci95},
                     {"minus_random", row.minus_random},
-                    {"minus_random_ci95", row.minus_random_ci95}});
+                    {"minus_random_ci95", row.minus_random_ci95},
+                    {"accuracy_by_draw", row.by_draw}});
+    if (std::isfinite(row.rule_minus)) {
+      rows.back()["rule_minus"] = row.rule_minus;
+      rows.back()["rule_minus_ci95"] = row.rule_minus_ci95;
+    }
     if (row.steps > 0) rows.back()["steps"] = row.steps;
     if (!std::isfinite(row.loss)) continue;
     rows.back()["loss"] = row.loss;
@@ -144,16 +149,19 @@ void print(const worker::FewShotTable& table) {
       "hyper-parameters from other draws\n",
       table.dataset, table.size > 0 ? fmt::format(" at {0}x{0}", table.size) : "", table.labels_per_class,
       table.base_model, table.inner_steps, table.draws, table.unlabelled, table.minibatch, table.tested);
-  fmt::print("  {:<20}{:<14}{:>8}{:>20}{:>18}   {}\n", "method", "read-out", "accuracy", "95 % interval",
-             "minus random", "chosen");
+  const auto difference = [](bool shown, double mean, double half_width) {
+    return shown ? fmt::format("{:+.3f} ± {:.3f}", mean, half_width) : "";
+  };
+  fmt::print("  {:<20}{:<14}{:>8}{:>20}{:>18}{:>18}   {}\n", "method", "read-out", "accuracy",
+             "95 % interval", "minus random", "rule minus it", "chosen");
   for (const auto& row : table.rows) {
     std::string chosen = row.lambda > 0.0 ? fmt::format("λ {:g}", row.lambda) : "";
     if (!row.setting.empty()) chosen = row.setting + (chosen.empty() ? "" : ", ") + chosen;
-    fmt::print("  {:<20}{:<14}{:>8.3f}{:>20}{:>18}   {}\n", row.method, row.readout, row.accuracy,
+    fmt::print("  {:<20}{:<14}{:>8.3f}{:>20}{:>18}{:>18}   {}\n", row.method, row.readout, row.accuracy,
                fmt::format("{:.3f} to {:.3f}", row.accuracy - row.ci95, row.accuracy + row.ci95),
-               row.method == "random"
-                   ? ""
-                   : fmt::format("{:+.3f} ± {:.3f}", row.minus_random, row.minus_random_ci95),
+               difference(row.method != "random", row.minus_random, row.minus_random_ci95),
+               difference(row.method != "rule" && std::isfinite(row.rule_minus), row.rule_minus,
+                          row.rule_minus_ci95),
                chosen);
   }
   std::fflush(stdout);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <set>
 
@@ -108,22 +109,34 @@ std::vector<double> accuracies_of(const std::vector<DrawResult>& draws, std::siz
   return values;
 }
 
+/// a − b within draws.
+Interval paired(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> differences(a.size());
+  std::transform(a.begin(), a.end(), b.begin(), differences.begin(), std::minus<>());
+  return interval(differences);
+}
+
+/// `random`, `rule`: accuracies of their rows by the same read-out; rule: empty where there is not one.
 FewShotRow row_of(const std::vector<DrawResult>& draws, const Method& method, std::size_t m, std::size_t r,
-                  const Choice& choice, const std::vector<double>& random) {
+                  const Choice& choice, const std::vector<double>& random, const std::vector<double>& rule) {
   FewShotRow row;
   row.method = method.name;
   row.setting = method.settings[choice.setting];
   if (!method.steps.empty()) row.steps = method.steps[choice.setting];
-  auto values = accuracies_of(draws, m, r, choice);
-  const Interval own = interval(values);
+  row.by_draw = accuracies_of(draws, m, r, choice);
+  const Interval own = interval(row.by_draw), above_random = paired(row.by_draw, random);
   row.accuracy = own.mean;
   row.ci95 = own.half_width;
-  for (std::size_t d = 0; d < values.size(); ++d) values[d] -= random[d];
-  const Interval paired = interval(values);
-  row.minus_random = paired.mean;
-  row.minus_random_ci95 = paired.half_width;
-  for (std::size_t d = 0; d < draws.size(); ++d) values[d] = draws[d][m][choice.setting].loss;
-  const Interval loss = interval(values);
+  row.minus_random = above_random.mean;
+  row.minus_random_ci95 = above_random.half_width;
+  if (!rule.empty()) {
+    const Interval below_rule = paired(rule, row.by_draw);
+    row.rule_minus = below_rule.mean;
+    row.rule_minus_ci95 = below_rule.half_width;
+  }
+  std::vector<double> losses;
+  for (const auto& draw : draws) losses.push_back(draw[m][choice.setting].loss);
+  const Interval loss = interval(losses);
   row.loss = loss.mean;
   row.loss_ci95 = loss.half_width;
   return row;
@@ -131,14 +144,20 @@ FewShotRow row_of(const std::vector<DrawResult>& draws, const Method& method, st
 
 std::vector<FewShotRow> tabulate(const std::vector<DrawResult>& draws, const Choices& choices,
                                  const std::vector<Method>& methods, const FewShotOptions& options) {
-  const auto random = static_cast<std::size_t>(
-      std::find(options.methods.begin(), options.methods.end(), "random") - options.methods.begin());
+  const auto place = [&](const char* name) {
+    return static_cast<std::size_t>(std::find(options.methods.begin(), options.methods.end(), name) -
+                                    options.methods.begin());
+  };
+  const std::size_t random = place("random"), rule = place("rule");
+  const bool one_rule = rule < methods.size() && methods[rule].steps.empty();
   std::vector<FewShotRow> rows;
   for (std::size_t m = 0; m < methods.size(); ++m)
     for (std::size_t r = 0; r < options.readouts.size(); ++r) {
-      const auto other = accuracies_of(draws, random, r, choices[random][r].front());
+      const auto of_random = accuracies_of(draws, random, r, choices[random][r].front());
+      std::vector<double> of_rule;
+      if (one_rule) of_rule = accuracies_of(draws, rule, r, choices[rule][r].front());
       for (const auto& choice : choices[m][r]) {
-        rows.push_back(row_of(draws, methods[m], m, r, choice, other));
+        rows.push_back(row_of(draws, methods[m], m, r, choice, of_random, of_rule));
         rows.back().readout = baselines::readout_name(options.readouts[r]);
         rows.back().lambda = baselines::strengths(options.readouts[r])[choice.strength];
       }

@@ -53,7 +53,11 @@ struct FewShotRow {
   double ci95 = 0.0;      ///< half-width of the 95 % interval over draws
   double minus_random = 0.0;
   double minus_random_ci95 = 0.0;  ///< of the paired difference
-  std::int64_t steps = 0;          ///< of training, where FewShotOptions::steps says; else 0
+  /// The rule's accuracy by this read-out minus this one's, likewise; NaN: there is no rule, or one by steps
+  double rule_minus = std::numeric_limits<double>::quiet_NaN();
+  double rule_minus_ci95 = std::numeric_limits<double>::quiet_NaN();
+  std::vector<double> by_draw;  ///< accuracy in each draw
+  std::int64_t steps = 0;       ///< of training, where FewShotOptions::steps says; else 0
   /// Mean over draws of what a VAE minimises, in nats per example, over its last 100 steps at most; NaN: none
   double loss = std::numeric_limits<double>::quiet_NaN();
   double loss_ci95 = 0.0;

@@ -40,6 +40,10 @@ void check_table(const json& table, const std::vector<std::string>& methods) {
     CHECK(row.at("lambda").is_null() == (i % kReadouts.size() >= 2));
     CHECK(row.contains("minus_random"));
     CHECK(row.contains("minus_random_ci95"));
+    CHECK(row.at("accuracy_by_draw").size() == 2);
+    CHECK(row.at("rule_minus").get<double>() ==
+          Approx(rows[i % kReadouts.size()].at("accuracy").get<double>() - row.at("accuracy").get<double>())
+              .margin(1e-12));
   }
 }
 

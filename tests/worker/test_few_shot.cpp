@@ -1,5 +1,6 @@
 // The few-shot table: same draws for every method, paired differences, λ chosen on other draws.
 #include <cmath>
+#include <numeric>
 
 #include "common/rule/error.h"
 #include "common/rule/random.h"
@@ -72,6 +73,14 @@ TEST_CASE("a rule that changes nothing is exactly as good as random initialisati
     CHECK(pixels.accuracy > 0.9);
     CHECK(pixels.minus_random > 0.0);
     CHECK(pixels.ci95 > 0.0);
+    // This rule is random initialisation, so what it is behind is what they are ahead.
+    CHECK(pixels.rule_minus == -pixels.minus_random);
+    CHECK(pixels.rule_minus_ci95 == pixels.minus_random_ci95);
+    CHECK(rule.rule_minus == 0.0);
+    const auto& by_draw = pixels.by_draw;
+    REQUIRE(by_draw.size() == static_cast<std::size_t>(table.draws));
+    CHECK(std::accumulate(by_draw.begin(), by_draw.end(), 0.0) / static_cast<double>(by_draw.size()) ==
+          Approx(pixels.accuracy).epsilon(1e-12));
   }
   for (const auto& row : table.rows) {
     INFO(row.method << " " << row.readout);
@@ -132,6 +141,7 @@ TEST_CASE("methods that train without labels have a row after each number of ste
     CHECK(row.setting == (random ? "" : std::to_string(row.steps) + " steps"));
     CHECK(std::isfinite(row.loss) == vae);
     if (row.method == "rule") CHECK(row.minus_random == 0.0);
+    CHECK(std::isnan(row.rule_minus));  // a rule by steps is not one row
   }
   CHECK(table.rows[10].loss < table.rows[8].loss);
   CHECK(table.rows[10].loss_ci95 > 0.0);
