@@ -24,14 +24,16 @@ void write(const std::string& path, const std::string& bytes) {
   stream << bytes;
 }
 
-Finished apply(const std::string& input, const std::string& output, const std::string& flags = "") {
-  return run_alone("apply " + (smoke_run() / "run/rule.h5") + " --input " + input + " --output " + output +
+Finished apply(const std::string& input, const std::string& output, const std::string& flags = "",
+               const TemporaryFolder& by = smoke_run()) {
+  return run_alone("apply " + (by / "run/rule.h5") + " --input " + input + " --output " + output +
                    " --inner-steps 4 " + flags);
 }
 
-data::Array applied(const std::string& input, const std::string& flags) {
-  const std::string output = smoke_run() / "features.npy";
-  const auto finished = apply(input, output, flags);
+data::Array applied(const std::string& input, const std::string& flags,
+                    const TemporaryFolder& by = smoke_run()) {
+  const std::string output = by / "features.npy";
+  const auto finished = apply(input, output, flags, by);
   INFO(finished.err);
   REQUIRE(finished.exit_code == 0);
   CHECK(finished.out.find("60 examples of 5 inputs") != std::string::npos);
@@ -49,16 +51,9 @@ TEST_CASE("an array becomes features, the same for the same seed") {
   CHECK(features.numbers != applied(input, "--seed 1").numbers);
   CHECK(features.numbers != applied(input, "--layers 16").numbers);
   CHECK(features.numbers != applied(input, "--minibatch 8").numbers);
-  const auto by_wide_run = [&](const std::string& flags) {
-    const std::string output = wide_run() / "features.npy";
-    const auto finished = run_alone("apply " + (wide_run() / "run/rule.h5") + " --input " + input +
-                                    " --output " + output + flags);
-    INFO(finished.err);
-    REQUIRE(finished.exit_code == 0);
-    return data::read_npy(output).numbers;
-  };
-  CHECK(by_wide_run("") == by_wide_run(" --layers 9,9,9"));
-  CHECK(by_wide_run("") != by_wide_run(" --layers 64,64"));
+  const auto by_configuration = applied(input, "", wide_run()).numbers;
+  CHECK(by_configuration == applied(input, "--layers 9,9,9", wide_run()).numbers);
+  CHECK(by_configuration != applied(input, "--layers 64,64", wide_run()).numbers);
   CHECK(applied(input, "--scale array").numbers != applied(input, "--scale columns").numbers);
   // Columns scaled one by one forget their units.
   auto other = example_array();
