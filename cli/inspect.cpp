@@ -249,4 +249,14 @@ int inspect(const std::vector<std::string>& files, const std::string& json_path)
   return equal ? 0 : 1;
 }
 
+int inspect_config(const std::vector<std::string>& files) {
+  if (files.size() != 1)
+    throw InputError("inspect --config: " + std::to_string(files.size()) + " files given; it takes one");
+  const std::string config = store::read_contents(files[0]).checkpoint.rule.config;
+  if (config.empty()) throw InputError(files[0] + ": holds no configuration; its θ was made without one");
+  fmt::print("{}", config);
+  std::fflush(stdout);
+  return 0;
+}
+
 }  // namespace outerloop::cli

@@ -11,6 +11,11 @@ namespace outerloop::cli {
 /// files are needed, a file cannot be read or is damaged.
 int inspect(const std::vector<std::string>& files, const std::string& json_path);
 
+/// outerloop inspect --config A.h5: prints the configuration that made the file, as protobuf text that
+/// `train` reads, and nothing else. Returns 0. Throws InputError (exit 2): not one file, it cannot be read,
+/// is damaged or holds none.
+int inspect_config(const std::vector<std::string>& files);
+
 /// A line of block characters of at most `width` columns, each the mean of its part of `values`, scaled from
 /// their smallest to their largest; a space where a part holds no finite number.
 std::string sparkline(const std::vector<double>& values, std::size_t width);

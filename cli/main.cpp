@@ -100,6 +100,7 @@ int main(int argc, char** argv) {
   ExportOptions export_options;
   DoctorOptions doctor_options;
   std::vector<std::string> inspect_files;
+  bool inspect_config_only = false;
   std::string inspect_json, plot_input, plot_out = "figures";
   const auto* train_command = add_train(app, train_options);
   const auto* evaluate_command = add_evaluate(app, evaluate_options);
@@ -108,7 +109,12 @@ int main(int argc, char** argv) {
   const auto* export_command = add_export(app, export_options);
   auto* inspect_command = app.add_subcommand("inspect", "Says what a file is, verifies it, compares two.");
   inspect_command->add_option("FILE", inspect_files, "one or two HDF5 files")->required()->expected(1, 2);
-  inspect_command->add_option("--json", inspect_json, "write what is printed to this file as JSON");
+  auto* inspect_json_option =
+      inspect_command->add_option("--json", inspect_json, "write what is printed to this file as JSON");
+  inspect_command
+      ->add_flag("--config", inspect_config_only,
+                 "print the configuration that made the file, for train to read, and nothing else")
+      ->excludes(inspect_json_option);
   auto* plot_command = app.add_subcommand("plot", "Draws figures as PNG and SVG.");
   plot_command
       ->add_option("INPUT", plot_input, "a run directory, evaluate's or a figure's JSON, or a rule.h5")
@@ -143,7 +149,8 @@ int main(int argc, char** argv) {
     if (figure_command->parsed()) return figure(figure_options);
     if (apply_command->parsed()) return apply(apply_options);
     if (export_command->parsed()) return export_rule(export_options);
-    if (inspect_command->parsed()) return inspect(inspect_files, inspect_json);
+    if (inspect_command->parsed())
+      return inspect_config_only ? inspect_config(inspect_files) : inspect(inspect_files, inspect_json);
     if (plot_command->parsed()) return plot(plot_input, plot_out);
     if (bench_command->parsed()) return bench(*bench_command, bench_options);
     if (data_command->parsed()) return data(*data_command, data_options);

@@ -3,10 +3,12 @@
 
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "cli/inspect.h"
+#include "common/config/schema.h"
 #include "tests/catch.h"
 #include "tests/store/support.h"
 
@@ -22,8 +24,9 @@ struct Inspected {
   json result;
 };
 
-/// Runs inspect with its stdout in a file.
-Inspected run_inspect(const Folder& folder, const std::vector<std::string>& files) {
+/// Runs `command` with its stdout in a file.
+template <typename Command>
+Inspected run(const Folder& folder, const Command& command) {
   std::fflush(stdout);
   const int terminal = dup(STDOUT_FILENO);
   std::FILE* const capture = std::fopen((folder / "stdout").c_str(), "w");
@@ -32,7 +35,7 @@ Inspected run_inspect(const Folder& folder, const std::vector<std::string>& file
   Inspected inspected;
   std::string error;
   try {
-    inspected.code = cli::inspect(files, folder / "result.json");
+    inspected.code = command();
   } catch (const Error& failure) {
     inspected.code = failure.exit_code();
     error = failure.what();
@@ -42,9 +45,18 @@ Inspected run_inspect(const Folder& folder, const std::vector<std::string>& file
   close(terminal);
   std::fclose(capture);
   inspected.printed = read_bytes(folder / "stdout") + error;
+  return inspected;
+}
+
+Inspected run_inspect(const Folder& folder, const std::vector<std::string>& files) {
+  auto inspected = run(folder, [&] { return cli::inspect(files, folder / "result.json"); });
   const auto text = read_bytes(folder / "result.json");
   if (!text.empty()) inspected.result = json::parse(text);
   return inspected;
+}
+
+Inspected run_inspect_config(const Folder& folder, const std::vector<std::string>& files) {
+  return run(folder, [&] { return cli::inspect_config(files); });
 }
 
 }  // namespace
@@ -187,6 +199,44 @@ TEST_CASE("inspect refuses what is damaged, missing, or too many, with exit code
   CHECK(run_inspect(folder, {folder / "missing.h5"}).code == 2);
   CHECK(run_inspect(folder, {}).code == 2);
   CHECK(run_inspect(folder, {folder / "a.h5", folder / "a.h5", folder / "a.h5"}).code == 2);
+}
+
+TEST_CASE("inspect --config prints the configuration that made a file and nothing else") {
+  const Folder folder;
+  auto rule = sample_rule();
+  rule.config = "seed: 3\nupdates: 5\n";
+  store::write_rule(folder / "r.h5", rule);
+  const auto seen = run_inspect_config(folder, {folder / "r.h5"});
+  CHECK(seen.code == 0);
+  CHECK(seen.printed == rule.config);
+
+  rule.config.clear();
+  store::write_rule(folder / "none.h5", rule);
+  const auto none = run_inspect_config(folder, {folder / "none.h5"});
+  CHECK(none.code == 2);
+  CHECK(contains(none.printed, "none.h5: holds no configuration"));
+  const auto two = run_inspect_config(folder, {folder / "r.h5", folder / "r.h5"});
+  CHECK(two.code == 2);
+  CHECK(contains(two.printed, "2 files given; it takes one"));
+}
+
+TEST_CASE("each trained rule of the repository holds the configuration beside it") {
+  std::size_t rules = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(OUTERLOOP_RULES)) {
+    if (entry.path().extension() != ".h5") continue;
+    ++rules;
+    INFO(entry.path().string());
+    auto beside = entry.path();
+    beside.replace_extension(".textproto");
+    const auto resolved = [](const std::string& text, const std::string& origin) {
+      auto config = config::parse_text(text, origin);
+      config::fill_defaults(config);
+      return config::to_text(config);
+    };
+    CHECK(resolved(store::read_contents(entry.path().string()).checkpoint.rule.config, "the file") ==
+          resolved(read_bytes(beside.string()), beside.string()));
+  }
+  CHECK(rules > 0);
 }
 
 TEST_CASE("a sparkline rises with its values and leaves out what is no number") {
