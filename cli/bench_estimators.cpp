@@ -195,7 +195,9 @@ int bench_estimators(const BenchEstimatorsOptions& options) {
   std::vector<data::WeightedDataset> datasets;
   for (const auto& dataset : settings.training)
     datasets.push_back({data::open_dataset(dataset.request, settings.cache_directory()), dataset.weight});
-  const data::TaskDistribution tasks(settings.tasks, std::move(datasets), options.seed);
+  data::TaskOptions drawn = settings.tasks;
+  drawn.first.tasks = 0;
+  const data::TaskDistribution tasks(drawn, std::move(datasets), options.seed);
   const auto engine = rule::make_engine(settings.rule, settings.engine);
   fmt::print("{}, {}; {}; {} after {} updates, {} θ\n", processor_name(), pinned, engine->description(),
              options.rule, file.update, file.theta.size());

@@ -42,6 +42,7 @@ data::TaskDistribution distribution(data::TaskOptions options, std::shared_ptr<c
   options.augmentation = {};
   options.smallest_side = 0;
   options.permute_probability = 1.0;
+  options.first.tasks = 0;
   return data::TaskDistribution(options, {{std::move(dataset), 1.0}}, seed);
 }
 

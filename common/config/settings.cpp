@@ -93,7 +93,26 @@ data::TaskOptions task_options(const proto::Config& config) {
   to.invert_probability = from.invert_probability();
   to.gain_jitter = from.gain_jitter();
   to.augmentation = augmentation_options(from.augmentation());
+  const auto& first = from.first();
+  to.first = {first.tasks(),
+              first.minibatch(),
+              {first.min_hidden_layers(), first.max_hidden_layers()},
+              {first.min_width(), first.max_width()},
+              {first.min_inner_steps(), first.max_inner_steps()}};
   return to;
+}
+
+/// A key of tasks.first that is not set is that of tasks.
+void inherit_first_tasks(proto::Tasks& tasks) {
+  const auto* from = tasks.GetReflection();
+  auto& first = *tasks.mutable_first();
+  const auto* to = first.GetReflection();
+  for (int i = 0; i < first.GetDescriptor()->field_count(); ++i) {
+    const auto* field = first.GetDescriptor()->field(i);
+    const auto* same = tasks.GetDescriptor()->FindFieldByName(field->name());
+    if (same != nullptr && !to->HasField(first, field))
+      to->SetInt64(&first, field, from->GetInt64(tasks, same));
+  }
 }
 
 NamedDataset named_dataset(const proto::Dataset& from, std::int64_t size, const std::string& where) {
@@ -128,6 +147,12 @@ void check_contradictions(const proto::Config& c, const std::string& origin) {
   check_pair(origin, "tasks.min_inner_steps", tasks.min_inner_steps(), "tasks.max_inner_steps",
              tasks.max_inner_steps());
   check_pair(origin, "tasks.min_size", tasks.min_size(), "tasks.size", tasks.size());
+  const auto& first = tasks.first();
+  check_pair(origin, "tasks.first.min_hidden_layers", first.min_hidden_layers(),
+             "tasks.first.max_hidden_layers", first.max_hidden_layers());
+  check_pair(origin, "tasks.first.min_width", first.min_width(), "tasks.first.max_width", first.max_width());
+  check_pair(origin, "tasks.first.min_inner_steps", first.min_inner_steps(), "tasks.first.max_inner_steps",
+             first.max_inner_steps());
   if (tasks.augmentation().target_scale() > 0 && supervised(c))
     throw InputError(origin +
                      ": tasks.augmentation.target_scale is for rules without labels: the meta-objective of " +
@@ -157,6 +182,7 @@ Settings translate(proto::Config config, const std::string& origin) {
   // device: cuda implies the reference engine; an explicit fused beside it is a contradiction.
   if (config.has_device() && config.device() != "cpu" && !config.engine().has_kind())
     config.mutable_engine()->set_kind(proto::Engine::reference);
+  inherit_first_tasks(*config.mutable_tasks());
   fill_defaults(config);
   // An update takes one gradient of every stream then, whatever the number of workers.
   if (config.mode() == proto::Config::deterministic && config.streams() == 0)

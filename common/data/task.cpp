@@ -41,6 +41,14 @@ void check_options(const TaskOptions& options) {
   require_range("minibatch", {options.minibatch, options.minibatch}, 1);
   require_range("output_units", {options.output_units, options.output_units}, 0);
   require_range("smallest_side", {options.smallest_side, options.smallest_side}, 0);
+  const FirstTasks& first = options.first;
+  require_range("first.tasks", {first.tasks, first.tasks}, 0);
+  if (first.tasks > 0) {
+    require_range("first.hidden_layers", first.hidden_layers, 0);
+    require_range("first.width", first.width, 1);
+    require_range("first.inner_steps", first.inner_steps, 1);
+    require_range("first.minibatch", {first.minibatch, first.minibatch}, 1);
+  }
   require_number("permute_probability", options.permute_probability, 0.0, 1.0);
   require_number("invert_probability", options.invert_probability, 0.0, 1.0);
   require_number("gain_jitter", options.gain_jitter, 0.0, 10.0);
@@ -152,9 +160,10 @@ Task TaskDistribution::sample(std::uint32_t stream, std::uint32_t index) const {
   sample_architecture(random(Purpose::task_architecture), dataset, way, task);
 
   const Random steps = random(Purpose::task_steps);
-  task.inner_steps = options_.inner_steps_uniform
-                         ? draw(steps, 0, options_.inner_steps)
-                         : steps.log_uniform(0, options_.inner_steps.low, options_.inner_steps.high);
+  const IntegerRange range = is_first(index) ? options_.first.inner_steps : options_.inner_steps;
+  task.inner_steps =
+      options_.inner_steps_uniform ? draw(steps, 0, range) : steps.log_uniform(0, range.low, range.high);
+  task.minibatch = is_first(index) ? options_.first.minibatch : options_.minibatch;
   if (options_.random_offset && index == 0) task.inner_steps = draw(steps, 1, {1, task.inner_steps});
   const Random augmentation = random(Purpose::augmentation);
   task.inverted = augmentation.uniform(0) < options_.invert_probability;
@@ -169,8 +178,9 @@ Task TaskDistribution::sample(std::uint32_t stream, std::uint32_t index) const {
 
 void TaskDistribution::sample_architecture(const Random& random, const Dataset& dataset, std::int64_t way,
                                            Task& task) const {
-  const std::int64_t depth = draw(random, 0, options_.hidden_layers);
-  const std::int64_t width = draw(random, 1, options_.width);
+  const bool first = is_first(task.index);
+  const std::int64_t depth = draw(random, 0, first ? options_.first.hidden_layers : options_.hidden_layers);
+  const std::int64_t width = draw(random, 1, first ? options_.first.width : options_.width);
   task.side = dataset.size;
   if (options_.smallest_side > 0 && options_.smallest_side < dataset.size)
     task.side = draw(random, 2, {options_.smallest_side, dataset.size});
@@ -184,18 +194,18 @@ rule::StepData TaskDistribution::step_data(const Task& task, std::int64_t step) 
   const Dataset& dataset = *datasets_.at(task.dataset).dataset;
   const std::int64_t way = task.way();
   const std::int64_t labelled = options_.labelled_per_class;
-  const std::int64_t drawn = options_.minibatch + 2 * labelled * way;
+  const std::int64_t drawn = task.minibatch + 2 * labelled * way;
   const std::uint32_t first_drawn = task.augmented ? first_element(step, drawn * kCoefficientElements) /
                                                          static_cast<std::uint32_t>(kCoefficientElements)
                                                    : 0;
   BatchWriter writer(task, dataset, options_, seed_, first_drawn);
-  rule::StepData data{writer.empty(options_.minibatch, false), writer.empty(way * labelled, true),
+  rule::StepData data{writer.empty(task.minibatch, false), writer.empty(way * labelled, true),
                       writer.empty(way * labelled, true)};
 
   const std::uint64_t examples = examples_of(dataset, task, 0, way * task.subclasses);
   const Random inner(seed_, task.stream, task.index, Purpose::minibatch);
-  const std::uint32_t first = first_element(step, options_.minibatch);
-  for (std::int64_t row = 0; row < options_.minibatch; ++row) {
+  const std::uint32_t first = first_element(step, task.minibatch);
+  for (std::int64_t row = 0; row < task.minibatch; ++row) {
     const std::uint64_t place = inner.below(first + static_cast<std::uint32_t>(row), examples);
     const auto [label, example] = example_at(dataset, task, 0, place);
     writer.write(example, label, row, data.inner);

@@ -19,6 +19,15 @@ struct IntegerRange {
   std::int64_t high = 1;
 };
 
+/// What the first tasks of every stream have instead of what TaskOptions says.
+struct FirstTasks {
+  std::int64_t tasks = 0;  ///< of each stream; 0: none
+  std::int64_t minibatch = 32;
+  IntegerRange hidden_layers{1, 2};
+  IntegerRange width{32, 48};
+  IntegerRange inner_steps{10, 100};
+};
+
 /// What tasks are sampled from.
 struct TaskOptions {
   IntegerRange way{5, 5};                ///< classes per task, >= 3, at most as many as a dataset has
@@ -36,6 +45,7 @@ struct TaskOptions {
   double invert_probability = 0.0;   ///< the whole task shows 1 - x
   double gain_jitter = 0.0;          ///< g: the whole task's x is multiplied by exp(uniform(-g, g)), 0 .. 10
   AugmentationOptions augmentation;  ///< of every example of the tasks that have it
+  FirstTasks first;                  ///< those with an index below first.tasks
 };
 
 struct WeightedDataset {
@@ -53,6 +63,7 @@ struct Task {
   std::int64_t side = 0;              ///< of its images; 0: vectors
   std::vector<std::int32_t> permutation;  ///< x[i] = pixel[permutation[i]]
   rule::Architecture architecture;
+  std::int64_t minibatch = 0;    ///< B
   std::int64_t inner_steps = 0;  ///< after so many steps the stream begins its next task
   bool inverted = false;
   double gain = 1.0;
@@ -95,6 +106,7 @@ class TaskDistribution {
   rule::StepData step_data(const Task& task, std::int64_t step) const;
 
  private:
+  bool is_first(std::uint32_t index) const { return std::int64_t{index} < options_.first.tasks; }
   void sample_architecture(const rule::Random& random, const Dataset& dataset, std::int64_t way,
                            Task& task) const;
 

@@ -173,6 +173,26 @@ TEST_CASE("how tasks are drawn is as before unless asked for, and every key of i
   CHECK(contains(refusal(kMinimal, {"tasks.min_size=15"}), "tasks.min_size = 15 exceeds tasks.size = 14"));
 }
 
+TEST_CASE("the first tasks are as the others but for the keys that are set") {
+  const auto plain = settings_from_text(kMinimal, "test", {"tasks.max_width=99", "tasks.minibatch=77"}).tasks;
+  CHECK(plain.first.tasks == 0);
+  CHECK(plain.first.width.high == 99);
+  const auto first =
+      settings_from_text(
+          kMinimal, "test",
+          {"tasks.max_width=99", "tasks.minibatch=77", "tasks.max_inner_steps=400", "tasks.first.tasks=5",
+           "tasks.first.min_hidden_layers=1", "tasks.first.max_hidden_layers=3", "tasks.first.min_width=2",
+           "tasks.first.max_width=4", "tasks.first.min_inner_steps=6"})
+          .tasks.first;
+  CHECK(first.tasks == 5);
+  CHECK(first.minibatch == 77);
+  CHECK((first.hidden_layers.low == 1 && first.hidden_layers.high == 3));
+  CHECK((first.width.low == 2 && first.width.high == 4));
+  CHECK((first.inner_steps.low == 6 && first.inner_steps.high == 400));
+  CHECK(contains(refusal(kMinimal, {"tasks.first.min_width=64", "tasks.max_width=48"}),
+                 "tasks.first.min_width = 64 exceeds tasks.first.max_width = 48"));
+}
+
 TEST_CASE("the preset paper has the reference sizes and ranges, and trains on nothing that it evaluates") {
   const auto paper = config::read_settings(std::string(OUTERLOOP_CONFIGS) + "/paper.textproto", {});
   const auto& rule = paper.rule.neuron_local;
