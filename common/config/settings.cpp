@@ -75,17 +75,23 @@ data::AugmentationOptions augmentation_options(const proto::Augmentation& from) 
   return to;
 }
 
+/// Of proto::Tasks or proto::FirstTasks.
+template <class Message>
+data::TaskSizes task_sizes(const Message& from) {
+  return {from.minibatch(),
+          {from.min_hidden_layers(), from.max_hidden_layers()},
+          {from.min_width(), from.max_width()},
+          {from.min_inner_steps(), from.max_inner_steps()}};
+}
+
 data::TaskOptions task_options(const proto::Config& config) {
   const auto& from = config.tasks();
   data::TaskOptions to;
+  static_cast<data::TaskSizes&>(to) = task_sizes(from);
   to.way = {from.min_way(), from.max_way()};
   to.subclasses = {from.min_subclasses(), from.max_subclasses()};
   to.labelled_per_class = from.labelled_per_class();
-  to.minibatch = from.minibatch();
-  to.hidden_layers = {from.min_hidden_layers(), from.max_hidden_layers()};
-  to.width = {from.min_width(), from.max_width()};
   to.output_units = supervised(config) ? 0 : config.rule().output_units();
-  to.inner_steps = {from.min_inner_steps(), from.max_inner_steps()};
   to.inner_steps_uniform = from.inner_steps_distribution() == proto::uniform;
   to.random_offset = from.random_offset();
   to.smallest_side = from.min_size();
@@ -93,12 +99,7 @@ data::TaskOptions task_options(const proto::Config& config) {
   to.invert_probability = from.invert_probability();
   to.gain_jitter = from.gain_jitter();
   to.augmentation = augmentation_options(from.augmentation());
-  const auto& first = from.first();
-  to.first = {first.tasks(),
-              first.minibatch(),
-              {first.min_hidden_layers(), first.max_hidden_layers()},
-              {first.min_width(), first.max_width()},
-              {first.min_inner_steps(), first.max_inner_steps()}};
+  to.first = {from.first().tasks(), task_sizes(from.first())};
   return to;
 }
 
@@ -129,10 +130,19 @@ NamedDataset named_dataset(const proto::Dataset& from, std::int64_t size, const 
   return to;
 }
 
-void check_pair(const std::string& origin, const char* low_key, std::int64_t low, const char* high_key,
-                std::int64_t high) {
+void check_pair(const std::string& origin, const std::string& low_key, std::int64_t low,
+                const std::string& high_key, std::int64_t high) {
   if (low > high)
     throw InputError(fmt::format("{}: {} = {} exceeds {} = {}", origin, low_key, low, high_key, high));
+}
+
+void check_sizes(const std::string& origin, const std::string& prefix, const data::TaskSizes& sizes) {
+  const auto check = [&](const char* key, const data::IntegerRange& range) {
+    check_pair(origin, prefix + "min_" + key, range.low, prefix + "max_" + key, range.high);
+  };
+  check("hidden_layers", sizes.hidden_layers);
+  check("width", sizes.width);
+  check("inner_steps", sizes.inner_steps);
 }
 
 /// What no single range can say.
@@ -141,18 +151,9 @@ void check_contradictions(const proto::Config& c, const std::string& origin) {
   check_pair(origin, "tasks.min_way", tasks.min_way(), "tasks.max_way", tasks.max_way());
   check_pair(origin, "tasks.min_subclasses", tasks.min_subclasses(), "tasks.max_subclasses",
              tasks.max_subclasses());
-  check_pair(origin, "tasks.min_hidden_layers", tasks.min_hidden_layers(), "tasks.max_hidden_layers",
-             tasks.max_hidden_layers());
-  check_pair(origin, "tasks.min_width", tasks.min_width(), "tasks.max_width", tasks.max_width());
-  check_pair(origin, "tasks.min_inner_steps", tasks.min_inner_steps(), "tasks.max_inner_steps",
-             tasks.max_inner_steps());
+  check_sizes(origin, "tasks.", task_sizes(tasks));
   check_pair(origin, "tasks.min_size", tasks.min_size(), "tasks.size", tasks.size());
-  const auto& first = tasks.first();
-  check_pair(origin, "tasks.first.min_hidden_layers", first.min_hidden_layers(),
-             "tasks.first.max_hidden_layers", first.max_hidden_layers());
-  check_pair(origin, "tasks.first.min_width", first.min_width(), "tasks.first.max_width", first.max_width());
-  check_pair(origin, "tasks.first.min_inner_steps", first.min_inner_steps(), "tasks.first.max_inner_steps",
-             first.max_inner_steps());
+  check_sizes(origin, "tasks.first.", task_sizes(tasks.first()));
   if (tasks.augmentation().target_scale() > 0 && supervised(c))
     throw InputError(origin +
                      ": tasks.augmentation.target_scale is for rules without labels: the meta-objective of " +

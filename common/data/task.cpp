@@ -18,11 +18,11 @@ using rule::Random;
 constexpr std::int64_t kLargest = 1000000;
 constexpr std::int64_t kFewestScored = 2;  // classes, where a score is a target beside them
 
-void require_range(const char* key, IntegerRange range, std::int64_t lowest, const char* reason = "") {
+void require_range(const std::string& key, IntegerRange range, std::int64_t lowest, const char* reason = "") {
   if (range.low >= lowest && range.low <= range.high && range.high <= kLargest) return;
-  throw InputError("tasks." + std::string(key) + ": " + std::to_string(range.low) + " to " +
-                   std::to_string(range.high) + ", allowed are rising ranges within " +
-                   std::to_string(lowest) + " to " + std::to_string(kLargest) + reason);
+  throw InputError("tasks." + key + ": " + std::to_string(range.low) + " to " + std::to_string(range.high) +
+                   ", allowed are rising ranges within " + std::to_string(lowest) + " to " +
+                   std::to_string(kLargest) + reason);
 }
 
 void require_number(const char* key, double value, double low, double high) {
@@ -31,24 +31,22 @@ void require_number(const char* key, double value, double low, double high) {
                    std::to_string(low) + " to " + std::to_string(high));
 }
 
+void check_sizes(const std::string& prefix, const TaskSizes& sizes) {
+  require_range(prefix + "hidden_layers", sizes.hidden_layers, 0);
+  require_range(prefix + "width", sizes.width, 1);
+  require_range(prefix + "inner_steps", sizes.inner_steps, 1);
+  require_range(prefix + "minibatch", {sizes.minibatch, sizes.minibatch}, 1);
+}
+
 void check_options(const TaskOptions& options) {
   require_range("way", options.way, 3, " (two classes give the meta-objective no gradient)");
   require_range("subclasses", options.subclasses, 1);
-  require_range("hidden_layers", options.hidden_layers, 0);
-  require_range("width", options.width, 1);
-  require_range("inner_steps", options.inner_steps, 1);
+  check_sizes("", options);
   require_range("labelled_per_class", {options.labelled_per_class, options.labelled_per_class}, 1);
-  require_range("minibatch", {options.minibatch, options.minibatch}, 1);
   require_range("output_units", {options.output_units, options.output_units}, 0);
   require_range("smallest_side", {options.smallest_side, options.smallest_side}, 0);
-  const FirstTasks& first = options.first;
-  require_range("first.tasks", {first.tasks, first.tasks}, 0);
-  if (first.tasks > 0) {
-    require_range("first.hidden_layers", first.hidden_layers, 0);
-    require_range("first.width", first.width, 1);
-    require_range("first.inner_steps", first.inner_steps, 1);
-    require_range("first.minibatch", {first.minibatch, first.minibatch}, 1);
-  }
+  require_range("first.tasks", {options.first.tasks, options.first.tasks}, 0);
+  if (options.first.tasks > 0) check_sizes("first.", options.first.sizes);
   require_number("permute_probability", options.permute_probability, 0.0, 1.0);
   require_number("invert_probability", options.invert_probability, 0.0, 1.0);
   require_number("gain_jitter", options.gain_jitter, 0.0, 10.0);
@@ -136,6 +134,11 @@ TaskDistribution::TaskDistribution(TaskOptions options, std::vector<WeightedData
   }
 }
 
+const TaskSizes& TaskDistribution::sizes(std::uint32_t index) const {
+  if (std::int64_t{index} < options_.first.tasks) return options_.first.sizes;
+  return options_;
+}
+
 Task TaskDistribution::sample(std::uint32_t stream, std::uint32_t index) const {
   const auto random = [&](Purpose purpose) { return Random(seed_, stream, index, purpose); };
   Task task;
@@ -160,10 +163,10 @@ Task TaskDistribution::sample(std::uint32_t stream, std::uint32_t index) const {
   sample_architecture(random(Purpose::task_architecture), dataset, way, task);
 
   const Random steps = random(Purpose::task_steps);
-  const IntegerRange range = is_first(index) ? options_.first.inner_steps : options_.inner_steps;
+  const IntegerRange range = sizes(index).inner_steps;
   task.inner_steps =
       options_.inner_steps_uniform ? draw(steps, 0, range) : steps.log_uniform(0, range.low, range.high);
-  task.minibatch = is_first(index) ? options_.first.minibatch : options_.minibatch;
+  task.minibatch = sizes(index).minibatch;
   if (options_.random_offset && index == 0) task.inner_steps = draw(steps, 1, {1, task.inner_steps});
   const Random augmentation = random(Purpose::augmentation);
   task.inverted = augmentation.uniform(0) < options_.invert_probability;
@@ -178,9 +181,8 @@ Task TaskDistribution::sample(std::uint32_t stream, std::uint32_t index) const {
 
 void TaskDistribution::sample_architecture(const Random& random, const Dataset& dataset, std::int64_t way,
                                            Task& task) const {
-  const bool first = is_first(task.index);
-  const std::int64_t depth = draw(random, 0, first ? options_.first.hidden_layers : options_.hidden_layers);
-  const std::int64_t width = draw(random, 1, first ? options_.first.width : options_.width);
+  const std::int64_t depth = draw(random, 0, sizes(task.index).hidden_layers);
+  const std::int64_t width = draw(random, 1, sizes(task.index).width);
   task.side = dataset.size;
   if (options_.smallest_side > 0 && options_.smallest_side < dataset.size)
     task.side = draw(random, 2, {options_.smallest_side, dataset.size});

@@ -19,25 +19,26 @@ struct IntegerRange {
   std::int64_t high = 1;
 };
 
-/// What the first tasks of every stream have instead of what TaskOptions says.
+/// What the time of a task goes by.
+struct TaskSizes {
+  std::int64_t minibatch = 64;        ///< B: examples of an inner step
+  IntegerRange hidden_layers{1, 2};   ///< depth without the output layer
+  IntegerRange width{32, 48};         ///< units per hidden layer, one draw per task
+  IntegerRange inner_steps{10, 100};  ///< length of a task
+};
+
+/// What the first tasks of every stream have instead of the sizes that TaskOptions says.
 struct FirstTasks {
   std::int64_t tasks = 0;  ///< of each stream; 0: none
-  std::int64_t minibatch = 32;
-  IntegerRange hidden_layers{1, 2};
-  IntegerRange width{32, 48};
-  IntegerRange inner_steps{10, 100};
+  TaskSizes sizes;
 };
 
 /// What tasks are sampled from.
-struct TaskOptions {
+struct TaskOptions : TaskSizes {
   IntegerRange way{5, 5};                ///< classes per task, >= 3, at most as many as a dataset has
   IntegerRange subclasses{1, 1};         ///< the dataset's classes in each of a task's, where it has so many
   std::int64_t labelled_per_class = 10;  ///< K: examples per class in each labelled minibatch
-  std::int64_t minibatch = 64;           ///< B: examples of an inner step
-  IntegerRange hidden_layers{1, 2};      ///< depth without the output layer
-  IntegerRange width{32, 48};            ///< units per hidden layer, one draw per task
   std::int64_t output_units = 32;        ///< N_L; 0: the task's way (supervised rules)
-  IntegerRange inner_steps{10, 100};     ///< length of a task
   bool inner_steps_uniform = false;      ///< its length is uniform; false: in its logarithm
   bool random_offset = false;  ///< a stream's first task is cut to uniform(1, its length), as if begun before
   std::int64_t smallest_side = 0;    ///< images are uniform(this, the dataset's side) a side; 0: as they are
@@ -106,7 +107,7 @@ class TaskDistribution {
   rule::StepData step_data(const Task& task, std::int64_t step) const;
 
  private:
-  bool is_first(std::uint32_t index) const { return std::int64_t{index} < options_.first.tasks; }
+  const TaskSizes& sizes(std::uint32_t index) const;  ///< of a stream's task of this index
   void sample_architecture(const rule::Random& random, const Dataset& dataset, std::int64_t way,
                            Task& task) const;
 

@@ -176,7 +176,7 @@ TEST_CASE("how tasks are drawn is as before unless asked for, and every key of i
 TEST_CASE("the first tasks are as the others but for the keys that are set") {
   const auto plain = settings_from_text(kMinimal, "test", {"tasks.max_width=99", "tasks.minibatch=77"}).tasks;
   CHECK(plain.first.tasks == 0);
-  CHECK(plain.first.width.high == 99);
+  CHECK(plain.first.sizes.width.high == 99);
   const auto first =
       settings_from_text(
           kMinimal, "test",
@@ -185,10 +185,10 @@ TEST_CASE("the first tasks are as the others but for the keys that are set") {
            "tasks.first.max_width=4", "tasks.first.min_inner_steps=6"})
           .tasks.first;
   CHECK(first.tasks == 5);
-  CHECK(first.minibatch == 77);
-  CHECK((first.hidden_layers.low == 1 && first.hidden_layers.high == 3));
-  CHECK((first.width.low == 2 && first.width.high == 4));
-  CHECK((first.inner_steps.low == 6 && first.inner_steps.high == 400));
+  CHECK(first.sizes.minibatch == 77);
+  CHECK((first.sizes.hidden_layers.low == 1 && first.sizes.hidden_layers.high == 3));
+  CHECK((first.sizes.width.low == 2 && first.sizes.width.high == 4));
+  CHECK((first.sizes.inner_steps.low == 6 && first.sizes.inner_steps.high == 400));
   CHECK(contains(refusal(kMinimal, {"tasks.first.min_width=64", "tasks.max_width=48"}),
                  "tasks.first.min_width = 64 exceeds tasks.first.max_width = 48"));
 }

@@ -130,7 +130,7 @@ TEST_CASE("every draw stays in its range and reaches both ends") {
 TEST_CASE("the first tasks of every stream have base models, minibatches and lengths of their own") {
   data::TaskOptions options = small_options();
   const data::TaskDistribution plain(options, {{dataset("d", 10, 20), 1.0}}, 1);
-  options.first = {3, 7, {0, 0}, {5, 5}, {2, 2}};
+  options.first = {3, {7, {0, 0}, {5, 5}, {2, 2}}};
   const data::TaskDistribution tasks(options, {{dataset("d", 10, 20), 1.0}}, 1);
   for (std::uint32_t stream = 0; stream < 20; ++stream)
     for (std::uint32_t index = 0; index < 6; ++index) {
@@ -146,7 +146,7 @@ TEST_CASE("the first tasks of every stream have base models, minibatches and len
       CHECK(tasks.step_data(task, 1).inner.examples == 7);
       CHECK(plain.step_data(later, 1).inner.examples == options.minibatch);
     }
-  options.first.hidden_layers = {2, 2};
+  options.first.sizes.hidden_layers = {2, 2};
   const data::TaskDistribution deep(options, {{dataset("d", 10, 20), 1.0}}, 1);
   CHECK(deep.sample(4, 2).architecture.units == std::vector<std::int64_t>{9, 5, 5, 6});
   CHECK(deep.sample(4, 3).architecture.units == plain.sample(4, 3).architecture.units);
@@ -339,8 +339,8 @@ TEST_CASE("options and datasets that give no tasks are refused") {
   holds(message([](auto& o) { o.invert_probability = 1.5; }), "tasks.invert_probability");
   holds(message([](auto& o) { o.gain_jitter = std::nan(""); }), "tasks.gain_jitter");
   holds(message([](auto& o) { o.first.tasks = -1; }), "tasks.first.tasks");
-  holds(message([](auto& o) { o.first = {1, 0, {1, 2}, {8, 9}, {1, 2}}; }), "tasks.first.minibatch");
-  holds(message([](auto& o) { o.first = {1, 8, {1, 2}, {9, 8}, {1, 2}}; }), "tasks.first.width");
+  holds(message([](auto& o) { o.first = {1, {0, {1, 2}, {8, 9}, {1, 2}}}; }), "tasks.first.minibatch");
+  holds(message([](auto& o) { o.first = {1, {8, {1, 2}, {9, 8}, {1, 2}}}; }), "tasks.first.width");
   holds(refusal([&] { data::TaskDistribution(small_options(), {}, 0); }), "no dataset");
   for (const double weight : {0.0, -1.0, std::nan(""), HUGE_VAL})
     holds(refusal([&] { data::TaskDistribution(small_options(), {{good, weight}}, 0); }), "weight");
