@@ -196,7 +196,7 @@ int bench_estimators(const BenchEstimatorsOptions& options) {
   for (const auto& dataset : settings.training)
     datasets.push_back({data::open_dataset(dataset.request, settings.cache_directory()), dataset.weight});
   data::TaskOptions drawn = settings.tasks;
-  drawn.first.tasks = 0;
+  drawn.first.tasks = 0;  // the tasks of most of a run
   const data::TaskDistribution tasks(drawn, std::move(datasets), options.seed);
   const auto engine = rule::make_engine(settings.rule, settings.engine);
   fmt::print("{}, {}; {}; {} after {} updates, {} θ\n", processor_name(), pinned, engine->description(),

@@ -158,7 +158,7 @@ std::map<std::string, std::string> open_datasets(const Plan& plan, Workshop& wor
 /// What the time of a truncation goes by, apart from its length.
 double work_of(const data::Task& task) {
   const auto& units = task.architecture.units;
-  return static_cast<double>(std::accumulate(units.begin(), units.end(), std::int64_t{0}));
+  return static_cast<double>(task.minibatch * std::accumulate(units.begin(), units.end(), std::int64_t{0}));
 }
 
 struct TypicalTask {
