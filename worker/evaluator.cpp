@@ -19,17 +19,10 @@ constexpr double kLambda = 0.1;                     // of the read-out, on scale
 constexpr std::int64_t kFewestClasses = 3;          // two give the meta-objective nothing to tell apart ...
 constexpr std::int64_t kFewestScored = 2;           // ... but for a score, which is a target beside them
 
-/// Classes of a dataset that a task can be made of.
-std::int64_t usable_classes(const data::Dataset& dataset, std::int64_t examples) {
-  return std::count_if(
-      dataset.examples_of_class.begin(), dataset.examples_of_class.end(),
-      [&](const auto& members) { return static_cast<std::int64_t>(members.size()) >= examples; });
-}
-
 data::TaskDistribution distribution(data::TaskOptions options, std::shared_ptr<const data::Dataset> dataset,
                                     std::uint64_t seed) {
   const std::int64_t examples = 2 * options.labelled_per_class;
-  const std::int64_t classes = usable_classes(*dataset, examples);
+  const auto classes = static_cast<std::int64_t>(dataset->classes_with(examples).size());
   const std::int64_t needed = dataset->scores.empty() ? kFewestClasses : kFewestScored;
   if (classes < needed)
     throw InputError("evaluation.dataset " + dataset->name + ": " + std::to_string(classes) +

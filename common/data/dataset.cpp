@@ -87,6 +87,14 @@ std::string content_sha256(const Dataset& dataset) {
 
 }  // namespace
 
+std::vector<std::int32_t> Dataset::classes_with(std::int64_t examples) const {
+  std::vector<std::int32_t> classes;
+  for (std::size_t label = 0; label < examples_of_class.size(); ++label)
+    if (static_cast<std::int64_t>(examples_of_class[label].size()) >= examples)
+      classes.push_back(static_cast<std::int32_t>(label));
+  return classes;
+}
+
 DatasetRequest parse_request(const std::string& text) {
   DatasetRequest request;
   const std::size_t colon = text.find(':');

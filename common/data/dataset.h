@@ -21,6 +21,8 @@ struct Dataset {
 
   std::int64_t examples() const { return static_cast<std::int64_t>(labels.size()); }
   std::int64_t classes() const { return static_cast<std::int64_t>(class_names.size()); }
+  /// Labels of the classes that have at least so many examples.
+  std::vector<std::int32_t> classes_with(std::int64_t examples) const;
 };
 
 /// Which classes of a dataset take part. The split is a pure function of the class's name, so that it is the

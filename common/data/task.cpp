@@ -53,14 +53,6 @@ void check_options(const TaskOptions& options) {
   check_augmentation(options.augmentation);
 }
 
-std::vector<std::int32_t> classes_with(const Dataset& dataset, std::int64_t examples) {
-  std::vector<std::int32_t> classes;
-  for (std::size_t label = 0; label < dataset.examples_of_class.size(); ++label)
-    if (static_cast<std::int64_t>(dataset.examples_of_class[label].size()) >= examples)
-      classes.push_back(static_cast<std::int32_t>(label));
-  return classes;
-}
-
 /// The same range where it is not beyond `most`.
 IntegerRange at_most(IntegerRange range, std::int64_t most) {
   return {std::min(range.low, most), std::min(range.high, most)};
@@ -124,7 +116,7 @@ TaskDistribution::TaskDistribution(TaskOptions options, std::vector<WeightedData
     if (!(entry.weight > 0.0) || !std::isfinite(entry.weight))
       throw InputError("tasks.dataset " + name + ": weight " + std::to_string(entry.weight) +
                        ", it must be a positive number");
-    eligible_.push_back(classes_with(*entry.dataset, fewest));
+    eligible_.push_back(entry.dataset->classes_with(fewest));
     const std::int64_t needed = entry.dataset->scores.empty() ? options_.way.low : kFewestScored;
     if (static_cast<std::int64_t>(eligible_.back().size()) < needed)
       throw InputError("tasks.dataset " + name + ": " + std::to_string(eligible_.back().size()) +
