@@ -7,10 +7,10 @@
 
 #include "cli/evaluate_tables.h"
 #include "cli/rule_flags.h"
+#include "common/base/error.h"
 #include "common/data/npy.h"
-#include "common/rule/error.h"
+#include "common/evaluation/apply.h"
 #include "common/store/atomic_file.h"
-#include "worker/apply.h"
 
 namespace outerloop::cli {
 namespace {
@@ -34,15 +34,15 @@ rule::Matrix matrix_of(const data::Array& array, const std::string& name) {
   return x;
 }
 
-worker::InputScale scale_of(const std::string& name, std::size_t axes) {
-  if (name == "none") return worker::InputScale::none;
-  if (name == "array" || (name == "auto" && axes > 2)) return worker::InputScale::array;
-  return worker::InputScale::columns;
+evaluation::InputScale scale_of(const std::string& name, std::size_t axes) {
+  if (name == "none") return evaluation::InputScale::none;
+  if (name == "array" || (name == "auto" && axes > 2)) return evaluation::InputScale::array;
+  return evaluation::InputScale::columns;
 }
 
-const char* scale_name(worker::InputScale scale) {
-  if (scale == worker::InputScale::none) return "as they are";
-  return scale == worker::InputScale::array ? "scaled together" : "scaled one by one";
+const char* scale_name(evaluation::InputScale scale) {
+  if (scale == evaluation::InputScale::none) return "as they are";
+  return scale == evaluation::InputScale::array ? "scaled together" : "scaled one by one";
 }
 
 }  // namespace
@@ -73,16 +73,16 @@ int apply(const ApplyCommandOptions& options) {
   const auto array = data::read_npy(options.input);
   auto x = matrix_of(array, options.input);
   const auto scale = scale_of(options.scale, array.shape.size());
-  worker::scale_inputs(x, scale, options.input);
+  evaluation::scale_inputs(x, scale, options.input);
 
   // 2. A base model trained on it, and its features.
-  worker::ApplyOptions how;
+  evaluation::ApplyOptions how;
   const auto base_model = completed(options.base_model, rule.settings);
   how.hidden = base_model.layers;
   how.inner_steps = base_model.inner_steps;
   how.minibatch = base_model.minibatch;
   how.seed = options.seed;
-  const auto features = worker::apply_rule(*rule.engines()(), rule.theta, x, how);
+  const auto features = evaluation::apply_rule(*rule.engines()(), rule.theta, x, how);
 
   // 3. Written.
   store::write_file_atomically(options.output, data::npy_of(features));

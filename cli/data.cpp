@@ -7,10 +7,10 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "common/base/error.h"
 #include "common/data/class_split.h"
 #include "common/data/dataset.h"
 #include "common/data/sources.h"
-#include "common/rule/error.h"
 #include "common/store/atomic_file.h"
 
 namespace outerloop::cli {

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/version.h"
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/store/atomic_file.h"
 
 namespace outerloop::cli {

@@ -10,13 +10,13 @@
 #include <filesystem>
 #include <sstream>
 
-#include "cli/bench_machine.h"
+#include "cli/bench/machine.h"
 #include "cli/cores.h"
 #include "cli/doctor.h"
+#include "common/base/error.h"
 #include "common/data/sources.h"
 #include "common/net/mpi.h"
 #include "common/rule/engine.h"
-#include "common/rule/error.h"
 #include "common/rule/fused/instruction_set.h"
 
 namespace outerloop::cli {

@@ -22,7 +22,7 @@ int evaluate(const EvaluateOptions& options) {
   const auto few_shot = few_shot_options(options, rule.settings);
   result["tables"] = json::array();
   for (const auto& request : evaluated_datasets(options, rule.settings)) {
-    const auto data = worker::open_few_shot_data(request, rule.settings.cache_directory());
+    const auto data = evaluation::open_few_shot_data(request, rule.settings.cache_directory());
     const auto table = evaluate_with_progress(rule, data, few_shot, data.name);
     print(table);
     result["tables"].push_back(to_json(table));

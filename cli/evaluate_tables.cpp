@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "cli/progress.h"
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/rules.h"
 
 namespace outerloop::cli {
@@ -23,14 +23,14 @@ bool holds(const std::vector<std::string>& names, const std::string& name) {
 /// The rule and random initialisation, and the baselines that were asked for, in the order of the table.
 std::vector<std::string> methods(const std::vector<std::string>& asked) {
   for (const auto& name : asked)
-    if (!holds({"all", "none"}, name) && (name == "rule" || !holds(worker::few_shot_methods(), name)))
+    if (!holds({"all", "none"}, name) && (name == "rule" || !holds(evaluation::few_shot_methods(), name)))
       throw InputError(fmt::format(
           "--baselines: there is no baseline '{}'; there are all, none, {}", name,
-          fmt::join(worker::few_shot_methods().begin() + 1, worker::few_shot_methods().end(), ", ")));
+          fmt::join(evaluation::few_shot_methods().begin() + 1, evaluation::few_shot_methods().end(), ", ")));
   if (asked.size() > 1 && (holds(asked, "all") || holds(asked, "none")))
     throw InputError("--baselines: all and none stand alone");
   std::vector<std::string> result;
-  for (const auto& name : worker::few_shot_methods())
+  for (const auto& name : evaluation::few_shot_methods())
     if (holds({"rule", "random"}, name) || holds(asked, "all") || holds(asked, name)) result.push_back(name);
   return result;
 }
@@ -46,7 +46,7 @@ std::vector<baselines::Readout> readouts(const std::vector<std::string>& asked) 
 
 }  // namespace
 
-worker::EngineFactory EvaluatedRule::engines() const {
+evaluation::EngineFactory EvaluatedRule::engines() const {
   auto options = settings.engine;
   options.threads = 1;
   return [rule = settings.rule, options] { return rule::make_engine(rule, options); };
@@ -84,8 +84,9 @@ std::vector<data::DatasetRequest> evaluated_datasets(const EvaluateOptions& opti
   return sized;
 }
 
-worker::FewShotOptions few_shot_options(const EvaluateOptions& options, const config::Settings& settings) {
-  worker::FewShotOptions few_shot;
+evaluation::FewShotOptions few_shot_options(const EvaluateOptions& options,
+                                            const config::Settings& settings) {
+  evaluation::FewShotOptions few_shot;
   few_shot.labels_per_class = options.labels;
   few_shot.draws = options.draws;
   const auto base_model = completed(options.base_model, settings);
@@ -100,16 +101,18 @@ worker::FewShotOptions few_shot_options(const EvaluateOptions& options, const co
   return few_shot;
 }
 
-worker::FewShotTable evaluate_with_progress(const EvaluatedRule& rule, const worker::FewShotData& data,
-                                            const worker::FewShotOptions& options, const std::string& what) {
+evaluation::FewShotTable evaluate_with_progress(const EvaluatedRule& rule,
+                                                const evaluation::FewShotData& data,
+                                                const evaluation::FewShotOptions& options,
+                                                const std::string& what) {
   Progress progress;
-  return worker::evaluate_few_shot(rule.engines(), rule.theta, rule.untrained, data, options,
-                                   [&](std::int64_t done, std::int64_t total) {
-                                     progress.show(fmt::format("{}: draw {} of {}", what, done, total));
-                                   });
+  return evaluation::evaluate_few_shot(rule.engines(), rule.theta, rule.untrained, data, options,
+                                       [&](std::int64_t done, std::int64_t total) {
+                                         progress.show(fmt::format("{}: draw {} of {}", what, done, total));
+                                       });
 }
 
-json to_json(const worker::FewShotTable& table) {
+json to_json(const evaluation::FewShotTable& table) {
   json rows = json::array();
   for (const auto& row : table.rows) {
     rows.push_back({{"method", row.method},
@@ -142,7 +145,7 @@ json to_json(const worker::FewShotTable& table) {
           {"rows", rows}};
 }
 
-void print(const worker::FewShotTable& table) {
+void print(const evaluation::FewShotTable& table) {
   fmt::print(
       "\n{}{}, {} labelled examples per class, base model {}, {} inner steps, {} draws\n"
       "  {} unlabelled examples, {} in an inner step; {} test examples; 95 % intervals over draws, "

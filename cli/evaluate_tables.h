@@ -6,8 +6,8 @@
 
 #include "cli/commands.h"
 #include "common/config/settings.h"
+#include "common/evaluation/few_shot.h"
 #include "common/store/files.h"
-#include "worker/few_shot.h"
 
 namespace outerloop::cli {
 
@@ -20,7 +20,7 @@ struct EvaluatedRule {
   bool averaged = false;
 
   /// Engines of one thread each.
-  worker::EngineFactory engines() const;
+  evaluation::EngineFactory engines() const;
 };
 
 /// Throws InputError: what read_rule throws, or a rule that trains on labels.
@@ -32,13 +32,15 @@ std::vector<data::DatasetRequest> evaluated_datasets(const EvaluateOptions& opti
                                                      const config::Settings& settings);
 
 /// Throws InputError for a method or read-out that does not exist.
-worker::FewShotOptions few_shot_options(const EvaluateOptions& options, const config::Settings& settings);
+evaluation::FewShotOptions few_shot_options(const EvaluateOptions& options, const config::Settings& settings);
 
-/// worker::evaluate_few_shot, with its progress on the terminal after `what`.
-worker::FewShotTable evaluate_with_progress(const EvaluatedRule& rule, const worker::FewShotData& data,
-                                            const worker::FewShotOptions& options, const std::string& what);
+/// evaluation::evaluate_few_shot, with its progress on the terminal after `what`.
+evaluation::FewShotTable evaluate_with_progress(const EvaluatedRule& rule,
+                                                const evaluation::FewShotData& data,
+                                                const evaluation::FewShotOptions& options,
+                                                const std::string& what);
 
-nlohmann::json to_json(const worker::FewShotTable& table);
-void print(const worker::FewShotTable& table);
+nlohmann::json to_json(const evaluation::FewShotTable& table);
+void print(const evaluation::FewShotTable& table);
 
 }  // namespace outerloop::cli

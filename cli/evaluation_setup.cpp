@@ -35,9 +35,9 @@ std::string evaluation_description(const config::Settings& settings) {
   return fmt::format("every {} updates, {} tasks each of {}", options.every_updates, options.tasks, datasets);
 }
 
-std::unique_ptr<worker::Evaluator> open_evaluator(const config::Settings& settings,
-                                                  const data::TaskDistribution& training,
-                                                  rule::Engine& engine) {
+std::unique_ptr<evaluation::Evaluator> open_evaluator(const config::Settings& settings,
+                                                      const data::TaskDistribution& training,
+                                                      rule::Engine& engine) {
   if (!evaluation_options(settings).enabled()) return nullptr;
   std::vector<std::shared_ptr<const data::Dataset>> datasets;
   for (const auto& weighted : training.datasets()) datasets.push_back(weighted.dataset);
@@ -48,10 +48,10 @@ std::unique_ptr<worker::Evaluator> open_evaluator(const config::Settings& settin
       request.part = role_of(named) == EvaluationRole::test ? data::Part::test : data::Part::train;
     datasets.push_back(data::open_dataset(request, settings.cache_directory()));
   }
-  worker::EvaluatorOptions options;
+  evaluation::EvaluatorOptions options;
   options.inner_steps = settings.evaluation_inner_steps();
   options.seed = settings.config.seed();
-  return std::make_unique<worker::Evaluator>(engine, settings.tasks, datasets, options);
+  return std::make_unique<evaluation::Evaluator>(engine, settings.tasks, datasets, options);
 }
 
 }  // namespace outerloop::cli

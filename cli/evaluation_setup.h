@@ -4,8 +4,8 @@
 #include <string>
 
 #include "common/config/settings.h"
+#include "common/evaluation/evaluator.h"
 #include "coordinator/evaluations.h"
-#include "worker/evaluator.h"
 
 namespace outerloop::cli {
 
@@ -17,8 +17,8 @@ std::string evaluation_description(const config::Settings& settings);
 
 /// Opens the datasets of evaluation; `training` has those of training already. Nothing where the run never
 /// evaluates. Throws InputError. `engine` outlives the result.
-std::unique_ptr<worker::Evaluator> open_evaluator(const config::Settings& settings,
-                                                  const data::TaskDistribution& training,
-                                                  rule::Engine& engine);
+std::unique_ptr<evaluation::Evaluator> open_evaluator(const config::Settings& settings,
+                                                      const data::TaskDistribution& training,
+                                                      rule::Engine& engine);
 
 }  // namespace outerloop::cli

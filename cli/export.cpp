@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/rule_flags.h"
+#include "common/base/error.h"
 #include "common/config/settings.h"
-#include "common/rule/error.h"
 #include "common/rule/torchscript.h"
 #include "common/store/atomic_file.h"
 #include "common/store/safetensors.h"

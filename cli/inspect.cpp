@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "cli/compare.h"
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/store/files.h"
 #include "common/store/metrics.h"
 

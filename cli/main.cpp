@@ -4,17 +4,17 @@
 #include <cstdlib>
 
 #include "cli/apply.h"
-#include "cli/bench.h"
+#include "cli/bench/bench.h"
 #include "cli/commands.h"
 #include "cli/data.h"
 #include "cli/doctor.h"
 #include "cli/export.h"
-#include "cli/figure.h"
+#include "cli/figures/figure.h"
+#include "cli/figures/plot.h"
 #include "cli/inspect.h"
-#include "cli/plot.h"
 #include "cli/rule_flags.h"
 #include "cli/version.h"
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace {
 

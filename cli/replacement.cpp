@@ -9,7 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/store/atomic_file.h"
 
 namespace outerloop::cli {
@@ -62,8 +62,8 @@ void Replacements::replace(coordinator::Coordinator& coordinator, double now) {
   }
 }
 
-Door::Door(net::MpiTransport& transport, net::Watchdog& watchdog, coordinator::Observer& observer,
-           const Plan& plan)
+JoinListener::JoinListener(net::MpiTransport& transport, net::Watchdog& watchdog,
+                           coordinator::Observer& observer, const Plan& plan)
     : transport_(transport),
       watchdog_(watchdog),
       observer_(observer),
@@ -79,14 +79,14 @@ Door::Door(net::MpiTransport& transport, net::Watchdog& watchdog, coordinator::O
   store::write_file_atomically(join_path(directory_), join.dump(2) + "\n");
 }
 
-Door::~Door() {
+JoinListener::~JoinListener() {
   unlink(join_path(directory_).c_str());
   unlink(knock_path(directory_).c_str());
 }
 
 /// The newcomer connects as soon as it has knocked, so that MPI, which cannot be told to give up, waits for
 /// milliseconds.
-void Door::look() {
+void JoinListener::look() {
   if (access(knock_path(directory_).c_str(), F_OK) != 0) return;
   watchdog_.watch("a worker that wants to join");
   const int number = transport_.accept_one(port_);
@@ -95,7 +95,7 @@ void Door::look() {
   observer_.on_warning(fmt::format("worker {} joins", number));
 }
 
-std::unique_ptr<net::MpiTransport> knock(const net::MpiSession& mpi, const std::string& directory) {
+std::unique_ptr<net::MpiTransport> request_to_join(const net::MpiSession& mpi, const std::string& directory) {
   constexpr double kSeconds = 60.0;
   std::string why;
   if (!net::MpiSession::can_connect(why)) throw InputError("--join: " + why);

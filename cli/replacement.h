@@ -36,14 +36,14 @@ class Replacements {
 };
 
 /// Rank 0's part of --joinable. References outlive it.
-class Door {
+class JoinListener {
  public:
   /// Writes join.json. Throws InputError where MPI cannot connect.
-  Door(net::MpiTransport& transport, net::Watchdog& watchdog, coordinator::Observer& observer,
-       const Plan& plan);
-  ~Door();
-  Door(const Door&) = delete;
-  Door& operator=(const Door&) = delete;
+  JoinListener(net::MpiTransport& transport, net::Watchdog& watchdog, coordinator::Observer& observer,
+               const Plan& plan);
+  ~JoinListener();
+  JoinListener(const JoinListener&) = delete;
+  JoinListener& operator=(const JoinListener&) = delete;
 
   /// To be called now and then: lets in whoever knocks.
   void look();
@@ -58,7 +58,7 @@ class Door {
 };
 
 /// The newcomer's part: knocks at the run in `directory`. Throws InputError where there is none to join.
-std::unique_ptr<net::MpiTransport> knock(const net::MpiSession& mpi, const std::string& directory);
+std::unique_ptr<net::MpiTransport> request_to_join(const net::MpiSession& mpi, const std::string& directory);
 
 /// What a newcomer is told before it can say hello.
 struct Briefing {

@@ -13,9 +13,9 @@
 #include "cli/cores.h"
 #include "cli/evaluation_setup.h"
 #include "cli/version.h"
+#include "common/base/error.h"
 #include "common/data/overlap.h"
 #include "common/rule/checks.h"
-#include "common/rule/error.h"
 #include "common/rule/estimator.h"
 #include "common/rule/theta.h"
 #include "coordinator/run_directory.h"
@@ -140,7 +140,7 @@ Plan make_plan(const TrainOptions& options, int workers) {
   return plan;
 }
 
-std::map<std::string, std::string> open_datasets(const Plan& plan, Workshop& workshop) {
+std::map<std::string, std::string> open_datasets(const Plan& plan, RankSetup& setup) {
   const auto& config = plan.settings.config;
   const std::string cache = plan.settings.cache_directory();
   std::map<std::string, std::string> hashes;
@@ -149,9 +149,9 @@ std::map<std::string, std::string> open_datasets(const Plan& plan, Workshop& wor
     datasets.push_back({data::open_dataset(named.request, cache), named.weight});
     hashes[fmt::format("{}.{}", datasets.size() - 1, named.request.name)] = datasets.back().dataset->sha256;
   }
-  workshop.tasks =
+  setup.tasks =
       std::make_unique<data::TaskDistribution>(plan.settings.tasks, std::move(datasets), config.seed());
-  workshop.evaluator = open_evaluator(plan.settings, *workshop.tasks, *workshop.engine);
+  setup.evaluator = open_evaluator(plan.settings, *setup.tasks, *setup.engine);
   return hashes;
 }
 
@@ -169,14 +169,14 @@ struct TypicalTask {
 };
 
 /// The one among many tasks, as they will come, whose work is nearest to their mean.
-TypicalTask typical_task(const Workshop& workshop, const Plan& plan, std::uint32_t stream) {
+TypicalTask typical_task(const RankSetup& setup, const Plan& plan, std::uint32_t stream) {
   constexpr std::uint32_t kTasks = 256;
   const auto& unroll = plan.settings.config.unroll();
   const double length = 0.5 * static_cast<double>(unroll.min_steps() + unroll.max_steps());
   TypicalTask typical;
   std::vector<double> work;
   for (std::uint32_t i = 0; i < kTasks; ++i) {
-    const auto task = workshop.tasks->sample(stream, i);
+    const auto task = setup.tasks->sample(stream, i);
     work.push_back(work_of(task));
     typical.work += work.back() / kTasks;
     typical.inner_steps += static_cast<double>(task.inner_steps) / kTasks;
@@ -189,25 +189,25 @@ TypicalTask typical_task(const Workshop& workshop, const Plan& plan, std::uint32
 
 /// Gradients per second of this rank. The run waits for it, so it is had from a few truncations of one and of
 /// three inner steps of a typical task: what a truncation costs grows with its steps along a line.
-double measure_rate(const Workshop& workshop, const Plan& plan, int rank) {
+double measure_rate(const RankSetup& setup, const Plan& plan, int rank) {
   constexpr int kFewest = 2;
   constexpr double kLong = 0.1, kLongest = 5.0;  // seconds
   const auto seed = plan.settings.config.seed();
   const auto stream = static_cast<std::uint32_t>(rank);
-  const TypicalTask typical = typical_task(workshop, plan, stream);
-  const auto theta = rule::initial_theta(workshop.engine->theta_layout(), seed);
+  const TypicalTask typical = typical_task(setup, plan, stream);
+  const auto theta = rule::initial_theta(setup.engine->theta_layout(), seed);
   const net::SteadyClock clock;
   const double beginning = clock.now();
-  const auto task = workshop.tasks->sample(stream, typical.number);
+  const auto task = setup.tasks->sample(stream, typical.number);
   const auto layout = rule::phi_layout(plan.settings.rule, task.architecture);
   const auto phi = rule::initial_phi(layout, seed, stream, typical.number);
   const double once = clock.now() - beginning;
   const auto truncation = [&](std::int64_t length) {
     const double start = clock.now();
     std::vector<rule::StepData> steps;
-    for (std::int64_t step = 0; step < length; ++step) steps.push_back(workshop.tasks->step_data(task, step));
+    for (std::int64_t step = 0; step < length; ++step) steps.push_back(setup.tasks->step_data(task, step));
     std::vector<rule::PerturbedPair> pairs;
-    rule::estimate(*workshop.engine, plan.settings.estimator,
+    rule::estimate(*setup.engine, plan.settings.estimator,
                    rule::Random(seed, stream, typical.number, rule::Purpose::perturbation), 0,
                    task.architecture, theta, phi, steps, pairs);
     return clock.now() - start;
@@ -251,19 +251,19 @@ void check_same_datasets(const Plan& plan, const std::map<std::string, std::stri
 namespace {
 
 /// Deterministic mode: all ranks compute the same bits, and those that the run began with.
-void check_same_bits(const Plan& plan, const Workshop& workshop, const std::set<std::string>& engines) {
+void check_same_bits(const Plan& plan, const RankSetup& setup, const std::set<std::string>& engines) {
   if (engines.size() > 1)
     throw InputError(fmt::format(
         "mode = deterministic needs one engine and instruction set on all ranks, but there are: {}; set "
         "engine.instruction_set to what all hosts have",
         fmt::join(engines, "; ")));
   const auto& before = plan.start.rule.instruction_set;
-  if (!before.empty() && before != workshop.instruction_set)
+  if (!before.empty() && before != setup.instruction_set)
     throw InputError(
         fmt::format("{}: mode = deterministic, and the run began with the instruction set {}, but here it is "
                     "{}; go on where that one exists",
-                    plan.run_directory, before, workshop.instruction_set));
-  check_same_datasets(plan, workshop.dataset_sha256);
+                    plan.run_directory, before, setup.instruction_set));
+  check_same_datasets(plan, setup.dataset_sha256);
 }
 
 }  // namespace
@@ -309,44 +309,44 @@ Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options) {
 
 namespace {
 
-Workshop open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool computes) {
-  Workshop workshop;
+RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool computes) {
+  RankSetup setup;
   const auto values = on_all_ranks(mpi, [&]() -> std::string {
     if (!computes) return "";
     auto engine = plan.settings.engine;
     engine.local_rank = mpi.local_rank() - (mpi.size() > 1 && mpi.local_rank() == mpi.rank() ? 1 : 0);
-    workshop.engine = rule::make_engine(plan.settings.rule, engine);
-    const json opened = {{"datasets", open_datasets(plan, workshop)},
-                         {"engine", workshop.engine->description()},
-                         {"instruction_set", workshop.engine->instruction_set()},
+    setup.engine = rule::make_engine(plan.settings.rule, engine);
+    const json opened = {{"datasets", open_datasets(plan, setup)},
+                         {"engine", setup.engine->description()},
+                         {"instruction_set", setup.engine->instruction_set()},
                          {"cores", usable_cores().size()},
-                         {"gradients_per_second", measure_rate(workshop, plan, mpi.rank())}};
+                         {"gradients_per_second", measure_rate(setup, plan, mpi.rank())}};
     return opened.dump();
   });
   std::set<std::string> engines;
   for (std::size_t rank = 0; rank < values.size(); ++rank) {
     if (values[rank].empty()) continue;
     const json opened = json::parse(values[rank]);
-    if (workshop.warning.empty())
-      workshop.warning =
+    if (setup.warning.empty())
+      setup.warning =
           too_few_cores(plan.settings.engine.threads, opened.at("cores").get<int>(), static_cast<int>(rank));
-    workshop.dataset_sha256 = opened.at("datasets").get<std::map<std::string, std::string>>();
-    workshop.engine_description = opened.at("engine").get<std::string>();
-    workshop.instruction_set = opened.at("instruction_set").get<std::string>();
-    engines.insert(workshop.engine_description + " (" + workshop.instruction_set + ")");
-    workshop.gradients_per_second += opened.at("gradients_per_second").get<double>();
+    setup.dataset_sha256 = opened.at("datasets").get<std::map<std::string, std::string>>();
+    setup.engine_description = opened.at("engine").get<std::string>();
+    setup.instruction_set = opened.at("instruction_set").get<std::string>();
+    engines.insert(setup.engine_description + " (" + setup.instruction_set + ")");
+    setup.gradients_per_second += opened.at("gradients_per_second").get<double>();
   }
   on_all_ranks(mpi, [&] {
     if (mpi.rank() == 0 && plan.settings.config.mode() == proto::Config::deterministic)
-      check_same_bits(plan, workshop, engines);
+      check_same_bits(plan, setup, engines);
     return std::string();
   });
-  return workshop;
+  return setup;
 }
 
 }  // namespace
 
-Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool computes) {
+RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, bool computes) {
   try {
     return open_on_all_ranks(mpi, plan, computes);
   } catch (const Error&) {

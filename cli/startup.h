@@ -11,11 +11,11 @@
 #include "cli/commands.h"
 #include "common/config/settings.h"
 #include "common/data/task.h"
+#include "common/evaluation/evaluator.h"
 #include "common/net/mpi.h"
 #include "common/rule/engine.h"
 #include "common/store/files.h"
 #include "coordinator/evaluations.h"
-#include "worker/evaluator.h"
 
 namespace outerloop::cli {
 
@@ -37,10 +37,10 @@ struct Plan {
 Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options);
 
 /// What ranks compute with.
-struct Workshop {
+struct RankSetup {
   std::unique_ptr<rule::Engine> engine;
   std::unique_ptr<data::TaskDistribution> tasks;
-  std::unique_ptr<worker::Evaluator> evaluator;       ///< none where the run never evaluates
+  std::unique_ptr<evaluation::Evaluator> evaluator;   ///< none where the run never evaluates
   std::map<std::string, std::string> dataset_sha256;  ///< by place and name
   std::string engine_description;
   std::string instruction_set;
@@ -48,9 +48,9 @@ struct Workshop {
   double gradients_per_second = 0.0;  ///< of all ranks together, estimated from a few truncations of each
 };
 
-/// 2. Every computing rank opens datasets and engine, and measures itself. The workshop of a rank that does
+/// 2. Every computing rank opens datasets and engine, and measures itself. The setup of a rank that does
 /// not compute has what is known of the others, but no engine and no tasks.
-Workshop open_workshop(const net::MpiSession& mpi, const Plan& plan, bool computes);
+RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, bool computes);
 
 /// Names of the datasets that the run began with and that are missing `here`, or differ.
 std::vector<std::string> changed_datasets(const Plan& plan, const std::map<std::string, std::string>& here);

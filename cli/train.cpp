@@ -15,9 +15,9 @@
 #include "cli/signals.h"
 #include "cli/startup.h"
 #include "cli/version.h"
+#include "common/base/error.h"
 #include "common/net/peer_process.h"
 #include "common/net/watchdog.h"
-#include "common/rule/error.h"
 #include "coordinator/event_loop.h"
 #include "coordinator/run_directory.h"
 #include "worker/worker.h"
@@ -65,11 +65,11 @@ coordinator::CoordinatorOptions coordinator_options(const Plan& plan, std::int64
   return options;
 }
 
-worker::StreamContext stream_context(const Workshop& workshop, const config::Settings& settings) {
+worker::StreamContext stream_context(const RankSetup& setup, const config::Settings& settings) {
   const auto& config = settings.config;
   const auto& unroll = config.unroll();
-  return {*workshop.engine,
-          *workshop.tasks,
+  return {*setup.engine,
+          *setup.tasks,
           config.seed(),
           unroll.min_steps(),
           unroll.max_steps(),
@@ -110,7 +110,7 @@ double rate_with_checkpoints(double gradients_per_second, const proto::Config& c
   return gradients / (gradients / gradients_per_second + checkpoint_seconds);
 }
 
-void print_start(const Plan& plan, const Workshop& workshop, double rate, std::int64_t workers) {
+void print_start(const Plan& plan, const RankSetup& setup, double rate, std::int64_t workers) {
   const auto& config = plan.settings.config;
   std::string datasets;
   for (const auto& dataset : plan.settings.training)
@@ -126,7 +126,7 @@ void print_start(const Plan& plan, const Workshop& workshop, double rate, std::i
   row("run directory", plan.run_directory);
   row("workers",
       fmt::format("{} ({} streams, {} gradients per update)", workers, config.streams(), config.batch()));
-  row("engine", workshop.engine_description);
+  row("engine", setup.engine_description);
   const auto& estimator = plan.settings.estimator;
   if (estimator.kind != rule::EstimatorKind::backpropagation)
     row("estimator", fmt::format("{} (deviation {:g}, {} {}), backpropagation's share {:g}",
@@ -308,8 +308,8 @@ void serve_alone(Coordinator& coordinator, worker::Worker& worker, const net::Cl
   }
 }
 
-json environment_of(const net::MpiSession& mpi, const std::vector<std::string>& hosts,
-                    const Workshop& workshop, double rate, const config::Settings& settings) {
+json environment_of(const net::MpiSession& mpi, const std::vector<std::string>& hosts, const RankSetup& setup,
+                    double rate, const config::Settings& settings) {
   return {{"version", version()},
           {"git_revision", git_revision()},
           {"mpi", net::MpiSession::library_version()},
@@ -317,7 +317,7 @@ json environment_of(const net::MpiSession& mpi, const std::vector<std::string>& 
           {"hosts", hosts},
           {"ranks", mpi.size()},
           {"device", settings.engine.device},
-          {"engine", workshop.engine_description},
+          {"engine", setup.engine_description},
           {"estimated_gradients_per_second", rate},
           {"started", coordinator::utc_now()}};
 }
@@ -330,27 +330,27 @@ void check_datasets(const Plan& plan, const std::map<std::string, std::string>& 
 
 /// Rank 0: everything but computing. Returns the exit code.
 int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const TrainOptions& options,
-               const Workshop& workshop, const std::vector<std::string>& hosts,
-               const std::vector<std::string>& places) {
+               const RankSetup& setup, const std::vector<std::string>& hosts,
+               const std::vector<std::string>& process_ids) {
   const auto& config = plan.settings.config;
   const std::int64_t workers = std::max(1, mpi.size() - 1);
   RunDirectory run(plan.run_directory, config.checkpoint().keep(), config.log().every_updates(),
                    plan.start.rule.update);
-  check_datasets(plan, workshop.dataset_sha256, run);
-  if (!workshop.warning.empty()) run.on_warning(workshop.warning);
-  plan.start.dataset_sha256 = workshop.dataset_sha256;
+  check_datasets(plan, setup.dataset_sha256, run);
+  if (!setup.warning.empty()) run.on_warning(setup.warning);
+  plan.start.dataset_sha256 = setup.dataset_sha256;
   plan.start.rule.git_revision = git_revision();
-  plan.start.rule.engine = workshop.engine_description;
-  plan.start.rule.instruction_set = workshop.instruction_set;
+  plan.start.rule.engine = setup.engine_description;
+  plan.start.rule.instruction_set = setup.instruction_set;
   const net::SteadyClock clock;
-  double rate = workshop.gradients_per_second;
+  double rate = setup.gradients_per_second;
   if (plan.start.rule.update == 0) {
     const double began = clock.now();
     run.on_checkpoint(plan.start);
     if (mpi.size() == 1) rate = rate_with_checkpoints(rate, config, clock.now() - began);
   }
-  run.write_environment(environment_of(mpi, hosts, workshop, rate, plan.settings));
-  print_start(plan, workshop, rate, workers);
+  run.write_environment(environment_of(mpi, hosts, setup, rate, plan.settings));
+  print_start(plan, setup, rate, workers);
 
   std::vector<int> ranks(static_cast<std::size_t>(workers));
   std::iota(ranks.begin(), ranks.end(), mpi.size() == 1 ? 0 : 1);
@@ -358,9 +358,9 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   coordinator_settings.replaces = options.respawn;
   Coordinator coordinator(coordinator_settings, plan.start, ranks, run, clock.now());
   std::optional<Progress> progress(std::in_place);
-  net::PeerProcesses processes(places);
+  net::PeerProcesses processes(process_ids);
   std::optional<Replacements> replacements;
-  std::optional<Door> door;
+  std::optional<JoinListener> join_listener;
   const coordinator::LoopHooks hooks{signal_received, [&] {
                                        run.retry(clock.now());
                                        for (const int worker : processes.ended(clock.now()))
@@ -369,13 +369,13 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
                                          if (member.active() && !member.process.empty())
                                            processes.watch(number, member.process);
                                        if (replacements) replacements->replace(coordinator, clock.now());
-                                       if (door && !coordinator.stopping()) door->look();
+                                       if (join_listener && !coordinator.stopping()) join_listener->look();
                                        watchdog.watch("its own computing");
                                        progress->show(progress_line(coordinator, run, config, clock.now()));
                                      }};
   if (mpi.size() == 1) {
-    worker::Worker worker(stream_context(workshop, plan.settings), worker_options(mpi, config),
-                          workshop.evaluator.get());
+    worker::Worker worker(stream_context(setup, plan.settings), worker_options(mpi, config),
+                          setup.evaluator.get());
     serve_alone(coordinator, worker, clock, hooks);
     progress.reset();
     return finish(coordinator, run, options);
@@ -383,7 +383,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   net::MpiTransport mpi_transport(mpi);
   net::WatchedTransport transport(mpi_transport, watchdog, "the workers");
   if (options.respawn) replacements.emplace(mpi_transport, watchdog, run, plan);
-  if (options.joinable) door.emplace(mpi_transport, watchdog, run, plan);
+  if (options.joinable) join_listener.emplace(mpi_transport, watchdog, run, plan);
   coordinator::serve(transport, clock, coordinator, hooks);
   progress.reset();
   watchdog.watch("the file system to take the last checkpoint");
@@ -419,15 +419,15 @@ void end_worker(const std::string& line) {
 
 /// The other ranks. Returns the exit code.
 int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Settings& settings,
-            const Workshop& workshop, const net::PeerProcess& coordinator, net::MpiTransport& mpi_transport,
+            const RankSetup& setup, const net::PeerProcess& coordinator, net::MpiTransport& mpi_transport,
             bool joined = false) {
   watchdog.set_expire(end_worker);
   net::WatchedTransport transport(mpi_transport, watchdog, "rank 0");
-  worker::Worker worker(stream_context(workshop, settings), worker_options(mpi, settings.config, joined),
-                        workshop.evaluator.get());
+  worker::Worker worker(stream_context(setup, settings), worker_options(mpi, settings.config, joined),
+                        setup.evaluator.get());
   try {
     const auto ended = [&] { return coordinator.ended(); };
-    if (!worker::work(transport, worker, signal_received, ended)) mpi.abandon();
+    if (!worker::run_worker(transport, worker, signal_received, ended)) mpi.abandon();
   } catch (const Error&) {
     if (!transport.timed_out()) throw;
     // Without rank 0 there is no job. On another host it may live on behind a network that is cut: MPI_Abort,
@@ -443,14 +443,15 @@ int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Setting
 int work_late(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOptions& options) {
   mpi.abandon();  // finalising would wait for those that are lost
   watchdog.watch("the run to let it in");
-  const auto transport = mpi.spawned() ? std::make_unique<net::MpiTransport>(mpi) : knock(mpi, options.join);
+  const auto transport =
+      mpi.spawned() ? std::make_unique<net::MpiTransport>(mpi) : request_to_join(mpi, options.join);
   watchdog.watch("rank 0 to say what is to be done");
   const Briefing briefing = receive_briefing(*transport);
   watchdog.set_deadline(briefing.plan.settings.config.watchdog_seconds());
   watchdog.watch("datasets and engine to open");
-  const Workshop workshop = open_workshop(mpi, briefing.plan, true);
-  check_same_datasets(briefing.plan, workshop.dataset_sha256);
-  return compute(mpi, watchdog, briefing.plan.settings, workshop, net::PeerProcess(briefing.coordinator),
+  const RankSetup setup = set_up_rank(mpi, briefing.plan, true);
+  check_same_datasets(briefing.plan, setup.dataset_sha256);
+  return compute(mpi, watchdog, briefing.plan.settings, setup, net::PeerProcess(briefing.coordinator),
                  *transport, !mpi.spawned());
 }
 
@@ -489,16 +490,16 @@ int train(int argc, char** argv, const TrainOptions& options) {
 
   // 3. Datasets and engine open on every rank, or none goes on.
   watchdog.watch("all ranks to open datasets and engine");
-  const Workshop workshop = open_workshop(mpi, plan, computes);
+  const RankSetup setup = set_up_rank(mpi, plan, computes);
   const auto hosts = mpi.gather_all(mpi.host());
-  const auto places = mpi.gather_all(net::PeerProcess::here());
-  const net::PeerProcess coordinator(places.front());
+  const auto process_ids = mpi.gather_all(net::PeerProcess::here());
+  const net::PeerProcess coordinator(process_ids.front());
 
   // 4. Rank 0 batches gradients and updates θ; the others unroll and send, until they are told to stop.
   try {
-    if (mpi.rank() == 0) return coordinate(mpi, watchdog, plan, options, workshop, hosts, places);
+    if (mpi.rank() == 0) return coordinate(mpi, watchdog, plan, options, setup, hosts, process_ids);
     net::MpiTransport transport(mpi);
-    return compute(mpi, watchdog, plan.settings, workshop, coordinator, transport);
+    return compute(mpi, watchdog, plan.settings, setup, coordinator, transport);
   } catch (...) {
     mpi.abandon();  // the others are not at their end: finalising would wait for them
     if (mpi.rank() == 0 && mpi.size() > 1) net::MpiSession::abort(say_why());

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::coordinator {
 namespace {

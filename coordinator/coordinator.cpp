@@ -6,7 +6,7 @@
 #include <cmath>
 #include <set>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::coordinator {
 namespace {
@@ -146,7 +146,7 @@ void Coordinator::on_hello(int from, Member& member, const proto::Hello& hello, 
     rule.engine = hello.engine();
     rule.instruction_set = hello.instruction_set();
   }
-  if (hello.protocol() != kProtocol)
+  if (hello.protocol() != store::kProtocol)
     return lose(from, "it is of another version of the program; start all ranks with the same one", now);
   const bool same = rule.engine == hello.engine() && rule.instruction_set == hello.instruction_set();
   if (options_.deterministic && !same)
@@ -248,7 +248,7 @@ void Coordinator::keep_streams(int from, const proto::WorkerMessage& message) {
   const bool asked = collection_.awaits(from) || !options_.deterministic;
   if (message.segment() != segment_ || !asked) return;
   std::vector<store::StreamState> states;
-  for (const auto& stream : message.streams()) states.push_back(from_message(stream));
+  for (const auto& stream : message.streams()) states.push_back(store::from_message(stream));
   collection_.keep(from, states);
   finish_collection();
 }
@@ -256,7 +256,7 @@ void Coordinator::keep_streams(int from, const proto::WorkerMessage& message) {
 /// What a worker was asked to give up goes on elsewhere, from where it stands.
 void Coordinator::take_given_up(int from, const proto::WorkerMessage& message) {
   for (const auto& stream : message.given_up()) {
-    const auto state = from_message(stream);
+    const auto state = store::from_message(stream);
     if (membership_.take_back(from, state)) collection_.keep(-1, {state});
   }
 }
@@ -471,7 +471,7 @@ Answer Coordinator::answer(int to, Member& member) {
                         : pause ? proto::CoordinatorMessage::pause
                                 : proto::CoordinatorMessage::work);
     message.set_send_streams(collection_.awaits(to));
-    for (const auto& state : member.to_assign) *message.add_assign() = to_message(state);
+    for (const auto& state : member.to_assign) *message.add_assign() = store::to_message(state);
     message.mutable_restart()->Add(member.to_restart.begin(), member.to_restart.end());
     message.mutable_give_up()->Add(member.to_give_up.begin(), member.to_give_up.end());
     member.giving_up.insert(member.giving_up.end(), member.to_give_up.begin(), member.to_give_up.end());

@@ -9,11 +9,11 @@
 
 #include "common/net/transport.h"
 #include "common/store/files.h"
+#include "common/store/stream_message.h"
 #include "coordinator/evaluations.h"
 #include "coordinator/gradient_batch.h"
 #include "coordinator/learner.h"
 #include "coordinator/membership.h"
-#include "coordinator/messages.h"
 #include "coordinator/profile.h"
 #include "coordinator/stream_collection.h"
 #include "outerloop/messages.pb.h"

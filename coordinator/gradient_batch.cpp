@@ -5,7 +5,7 @@
 #include <limits>
 #include <numeric>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::coordinator {
 namespace {

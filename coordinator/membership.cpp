@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::coordinator {
 

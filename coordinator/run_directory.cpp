@@ -10,7 +10,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/store/atomic_file.h"
 #include "coordinator/filters.h"
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/phi.h"
 #include "common/rule/random.h"
 

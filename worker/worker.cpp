@@ -5,8 +5,8 @@
 #include <cmath>
 #include <thread>
 
-#include "common/rule/error.h"
-#include "coordinator/messages.h"
+#include "common/base/error.h"
+#include "common/store/stream_message.h"
 
 namespace outerloop::worker {
 namespace {
@@ -48,7 +48,7 @@ net::Frame Worker::frame(proto::WorkerMessage message, std::vector<float> floats
 net::Frame Worker::hello() const {
   proto::WorkerMessage message;
   auto& hello = *message.mutable_hello();
-  hello.set_protocol(coordinator::kProtocol);
+  hello.set_protocol(store::kProtocol);
   hello.set_host(options_.host);
   hello.set_pid(options_.pid);
   hello.set_process(options_.process);
@@ -77,7 +77,7 @@ std::optional<net::Frame> Worker::handle(const std::string& bytes) {
   adopt(message, evaluates ? std::vector<float>() : answer.floats);
   if (evaluates) return evaluate(message.piece(), answer.floats);
   if (message.command() == proto::CoordinatorMessage::pause) return wait();
-  Work* work = next_work();
+  ActiveStream* work = next_stream();
   return work == nullptr ? wait() : next_gradient(*work);
 }
 
@@ -101,12 +101,12 @@ void Worker::adopt(const proto::CoordinatorMessage& message, const std::vector<f
         work.stream.begin_next_task();
   for (const std::uint32_t stream : message.give_up()) give_up(stream);
   for (const auto& state : message.assign())
-    streams_.push_back({Stream(context_, coordinator::from_message(state)), -1, {}});
+    streams_.push_back({Stream(context_, store::from_message(state)), -1, {}});
   send_streams_ = send_streams_ || message.send_streams();
 }
 
 void Worker::give_up(std::uint32_t stream) {
-  std::vector<Work> others;
+  std::vector<ActiveStream> others;
   for (auto& work : streams_)
     if (work.stream.state().stream == stream)
       given_up_.push_back(work.stream.state());
@@ -116,7 +116,7 @@ void Worker::give_up(std::uint32_t stream) {
 }
 
 /// The stream whose turn it is; nullptr where this θ has nothing left to be computed with it.
-Worker::Work* Worker::next_work() {
+Worker::ActiveStream* Worker::next_stream() {
   if (streams_.empty() || theta_.empty()) return nullptr;
   if (!options_.deterministic) return &streams_[next_++ % streams_.size()];
   for (auto& work : streams_)
@@ -133,7 +133,7 @@ net::Frame Worker::wait() {
   return frame(std::move(message), {});
 }
 
-net::Frame Worker::next_gradient(Work& work) {
+net::Frame Worker::next_gradient(ActiveStream& work) {
   pause_ = 0.0;
   Stream& stream = work.stream;
   if (options_.deterministic) work.before = stream.state();
@@ -174,7 +174,8 @@ net::Frame Worker::evaluate(const proto::Piece& piece, const std::vector<float>&
   if (evaluator_ == nullptr) throw Error("this worker was not set up to evaluate");
   OUTERLOOP_CHECK_EQ(piece.update(), evaluated_version_);
   const auto start = std::chrono::steady_clock::now();
-  const Evaluation evaluation = evaluator_->evaluate(evaluated_theta_, piece.dataset(), piece.task());
+  const evaluation::Evaluation evaluation =
+      evaluator_->evaluate(evaluated_theta_, piece.dataset(), piece.task());
   proto::WorkerMessage message;
   auto& evaluated = *message.mutable_evaluated();
   *evaluated.mutable_piece() = piece;
@@ -205,14 +206,14 @@ net::Frame Worker::farewell() {
 /// Those that it no longer has, and all that it has where they were asked for: in deterministic mode as they
 /// stood when the coordinator's θ was new, so that a truncation since then is repeated by whoever goes on.
 void Worker::report_streams(proto::WorkerMessage& message) {
-  for (const auto& state : given_up_) *message.add_given_up() = coordinator::to_message(state);
+  for (const auto& state : given_up_) *message.add_given_up() = store::to_message(state);
   given_up_.clear();
   if (!send_streams_) return;
   send_streams_ = false;
   message.set_has_streams(true);
   for (const auto& work : streams_) {
     const bool ahead = options_.deterministic && work.theta_version == asked_version_;
-    *message.add_streams() = coordinator::to_message(ahead ? work.before : work.stream.state());
+    *message.add_streams() = store::to_message(ahead ? work.before : work.stream.state());
   }
 }
 
@@ -248,8 +249,8 @@ void converse(net::Transport& transport, Worker& worker, const Asked& stop_reque
 
 }  // namespace
 
-bool work(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested,
-          const std::function<bool()>& coordinator_ended) {
+bool run_worker(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested,
+                const std::function<bool()>& coordinator_ended) {
   try {
     converse(transport, worker, stop_requested, coordinator_ended);
   } catch (const std::exception& error) {

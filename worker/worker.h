@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "common/evaluation/evaluator.h"
 #include "common/net/transport.h"
 #include "outerloop/messages.pb.h"
-#include "worker/evaluator.h"
 #include "worker/stream.h"
 
 namespace outerloop::worker {
@@ -27,7 +27,7 @@ class Worker {
  public:
   /// `evaluator`, which outlives the worker: what it evaluates θ with where it is asked to; none: it throws
   /// Error then.
-  Worker(StreamContext context, WorkerOptions options, const Evaluator* evaluator = nullptr)
+  Worker(StreamContext context, WorkerOptions options, const evaluation::Evaluator* evaluator = nullptr)
       : context_(context), options_(std::move(options)), evaluator_(evaluator) {}
 
   /// The first message.
@@ -54,14 +54,14 @@ class Worker {
   const WorkerOptions& options() const { return options_; }
 
  private:
-  struct Work {
+  struct ActiveStream {
     Stream stream;
     std::int64_t theta_version = -1;  ///< of its last truncation
     store::StreamState before;        ///< that truncation; deterministic mode alone
   };
   void adopt(const proto::CoordinatorMessage& message, const std::vector<float>& theta);
-  Work* next_work();
-  net::Frame next_gradient(Work& work);
+  ActiveStream* next_stream();
+  net::Frame next_gradient(ActiveStream& work);
   net::Frame evaluate(const proto::Piece& piece, const std::vector<float>& theta);
   net::Frame wait();
   net::Frame farewell();
@@ -71,8 +71,8 @@ class Worker {
 
   StreamContext context_;
   WorkerOptions options_;
-  const Evaluator* evaluator_;
-  std::vector<Work> streams_;
+  const evaluation::Evaluator* evaluator_;
+  std::vector<ActiveStream> streams_;
   std::vector<store::StreamState> given_up_;  ///< to be sent with the next message
   std::size_t next_ = 0;
   std::vector<double> theta_;
@@ -94,7 +94,7 @@ class Worker {
 /// looked at between truncations, `coordinator_ended` twice a second while an answer is waited for: true
 /// where its process is known to have ended. Throws Error then, and where the coordinator does not answer
 /// within the deadline. Returns whether MPI can be finalised.
-bool work(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested,
-          const std::function<bool()>& coordinator_ended);
+bool run_worker(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested,
+                const std::function<bool()>& coordinator_ended);
 
 }  // namespace outerloop::worker

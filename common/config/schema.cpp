@@ -9,7 +9,7 @@
 #include <limits>
 #include <numeric>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::config {
 namespace {

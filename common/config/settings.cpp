@@ -9,8 +9,8 @@
 #include <set>
 #include <sstream>
 
+#include "common/base/error.h"
 #include "common/config/schema.h"
-#include "common/rule/error.h"
 #include "common/rule/rules.h"
 
 namespace outerloop::config {

@@ -10,8 +10,8 @@
 #include <cstring>
 #include <vector>
 
+#include "common/base/error.h"
 #include "common/data/source_files.h"
-#include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;
@@ -41,8 +41,8 @@ std::uint64_t get(const std::uint8_t* bytes, int count) {
   return value;
 }
 
-Digest digest_of(const std::uint8_t* bytes, std::size_t count) {
-  Sha256 hash;
+base::Digest digest_of(const std::uint8_t* bytes, std::size_t count) {
+  base::Sha256 hash;
   hash.update(bytes, count);
   return hash.finish();
 }
@@ -109,7 +109,7 @@ WorkingSet parse_payload(const std::uint8_t* payload, const Extents& extents) {
   return set;
 }
 
-WorkingSet parse(const std::vector<std::uint8_t>& bytes, const Digest& key) {
+WorkingSet parse(const std::vector<std::uint8_t>& bytes, const base::Digest& key) {
   const std::uint8_t* header = bytes.data();
   if (bytes.size() < kHeaderBytes || std::memcmp(header, kMagic, sizeof kMagic) != 0)
     throw InputError("it is no data cache");
@@ -122,13 +122,13 @@ WorkingSet parse(const std::vector<std::uint8_t>& bytes, const Digest& key) {
   const std::uint8_t* payload = header + kHeaderBytes;
   const std::size_t payload_bytes = bytes.size() - kHeaderBytes;
   if (!extents.fill(payload_bytes)) throw InputError("its size is not what its header announces");
-  const Digest digest = digest_of(payload, payload_bytes);
+  const base::Digest digest = digest_of(payload, payload_bytes);
   if (std::memcmp(header + kDigestAt, digest.data(), digest.size()) != 0)
     throw InputError("its checksum differs");
   return parse_payload(payload, extents);
 }
 
-std::vector<std::uint8_t> serialize(const Digest& key, const WorkingSet& set) {
+std::vector<std::uint8_t> serialize(const base::Digest& key, const WorkingSet& set) {
   std::vector<std::uint8_t> payload;
   for (const std::string& name : set.class_names) put(payload, name.c_str(), name.size() + 1);
   const std::uint64_t name_bytes = payload.size();
@@ -136,7 +136,7 @@ std::vector<std::uint8_t> serialize(const Digest& key, const WorkingSet& set) {
   for (const std::int32_t label : set.labels) put(payload, static_cast<std::uint64_t>(label), 4);
   for (const float score : set.scores) put(payload, bits_of(score), 4);
   put(payload, set.pixels.data(), set.pixels.size());
-  const Digest digest = digest_of(payload.data(), payload.size());
+  const base::Digest digest = digest_of(payload.data(), payload.size());
 
   std::vector<std::uint8_t> bytes;
   bytes.reserve(kHeaderBytes + payload.size());
@@ -171,7 +171,7 @@ struct TemporaryFile {
 
 }  // namespace
 
-std::optional<WorkingSet> read_cache(const fs::path& file, const Digest& key) {
+std::optional<WorkingSet> read_cache(const fs::path& file, const base::Digest& key) {
   std::error_code error;
   if (!fs::exists(file, error)) return std::nullopt;
   std::vector<std::uint8_t> bytes;
@@ -183,7 +183,7 @@ std::optional<WorkingSet> read_cache(const fs::path& file, const Digest& key) {
   return parse(bytes, key);
 }
 
-void write_cache(const fs::path& file, const Digest& key, const WorkingSet& set) {
+void write_cache(const fs::path& file, const base::Digest& key, const WorkingSet& set) {
   const std::vector<std::uint8_t> bytes = serialize(key, set);
   std::error_code error;
   fs::create_directories(file.parent_path(), error);
@@ -203,7 +203,7 @@ void write_cache(const fs::path& file, const Digest& key, const WorkingSet& set)
   temporary.keep = true;
 }
 
-WorkingSet cached(const std::string& directory, const std::string& file_name, const Digest& key,
+WorkingSet cached(const std::string& directory, const std::string& file_name, const base::Digest& key,
                   const std::function<WorkingSet()>& make) {
   if (directory.empty()) return make();
   const fs::path file = fs::path(directory) / file_name;

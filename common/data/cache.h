@@ -10,7 +10,7 @@
 #include <optional>
 #include <string>
 
-#include "common/data/digest.h"
+#include "common/base/sha256.h"
 #include "common/data/working_set.h"
 
 namespace outerloop::data {
@@ -18,15 +18,15 @@ namespace outerloop::data {
 /// Reads a cache file. Empty where there is none. Throws InputError (what is wrong, without the file's name)
 /// where it is damaged, cut short, of another version, or was made from something else than `key`; sizes are
 /// compared with the file's before anything is allocated.
-std::optional<WorkingSet> read_cache(const std::filesystem::path& file, const Digest& key);
+std::optional<WorkingSet> read_cache(const std::filesystem::path& file, const base::Digest& key);
 
 /// Writes beside the file and renames, so that a reader sees the old file or the new one; folders are made.
 /// Several writers at once do no harm: the last one stays. Throws Error where it cannot be written.
-void write_cache(const std::filesystem::path& file, const Digest& key, const WorkingSet& set);
+void write_cache(const std::filesystem::path& file, const base::Digest& key, const WorkingSet& set);
 
 /// The cached set, or that of `make`, which is then cached. A cache that cannot be used, or not be written,
 /// costs time only: it is said on stderr, the latter once per process. `directory` empty: no cache.
-WorkingSet cached(const std::string& directory, const std::string& file_name, const Digest& key,
+WorkingSet cached(const std::string& directory, const std::string& file_name, const base::Digest& key,
                   const std::function<WorkingSet()>& make);
 
 }  // namespace outerloop::data

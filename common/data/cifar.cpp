@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "common/base/error.h"
 #include "common/data/image.h"
 #include "common/data/source_files.h"
-#include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;

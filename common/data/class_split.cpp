@@ -1,6 +1,6 @@
 #include "common/data/class_split.h"
 
-#include "common/data/digest.h"
+#include "common/base/sha256.h"
 
 namespace outerloop::data {
 
@@ -8,7 +8,7 @@ namespace outerloop::data {
 // small ones too (6 of 27 pictures). It is part of the format of a run: another number would mix what earlier
 // runs kept apart.
 bool is_held_out(const std::string& class_name) {
-  return stable_hash("class split 132: " + class_name) % 5 == 0;
+  return base::stable_hash("class split 132: " + class_name) % 5 == 0;
 }
 
 }  // namespace outerloop::data

@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <vector>
 
+#include "common/base/error.h"
+#include "common/base/sha256.h"
 #include "common/data/class_split.h"
-#include "common/data/digest.h"
-#include "common/rule/error.h"
 #include "common/rule/random.h"
 
 namespace outerloop::data {
@@ -103,7 +103,7 @@ Box inked(const Image& image) {
 class Dice {
  public:
   Dice(std::int64_t of_class, std::int64_t example)
-      : random_(stable_hash("composites"), static_cast<std::uint32_t>(of_class),
+      : random_(base::stable_hash("composites"), static_cast<std::uint32_t>(of_class),
                 static_cast<std::uint32_t>(example), rule::Purpose::composite) {}
 
   double uniform(double low, double high) { return random_.uniform(next_++, low, high); }

@@ -6,8 +6,8 @@
 #include <cstdio>
 #include <set>
 
-#include "common/data/digest.h"
-#include "common/rule/error.h"
+#include "common/base/error.h"
+#include "common/base/sha256.h"
 #include "common/rule/random.h"
 
 namespace outerloop::data {
@@ -82,7 +82,7 @@ std::string picture_name(const fs::path& root, const fs::path& file) {
 std::vector<std::uint8_t> crop_picture(const GreyImage& picture, const std::string& name) {
   const std::int64_t largest = std::min(picture.width, picture.height) / 2;
   if (largest < kWorkingSide) return {};
-  const rule::Random random(stable_hash(name), 0, 0, rule::Purpose::crop);
+  const rule::Random random(base::stable_hash(name), 0, 0, rule::Purpose::crop);
   AreaResize resize(kWorkingSide, kWorkingSide);
   std::vector<std::uint8_t> crops(static_cast<std::size_t>(kCropsPerPicture) * kPixels);
   std::int64_t kept = 0;

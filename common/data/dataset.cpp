@@ -6,10 +6,10 @@
 #include <cstring>
 #include <utility>
 
+#include "common/base/error.h"
+#include "common/base/sha256.h"
 #include "common/data/class_split.h"
-#include "common/data/digest.h"
 #include "common/data/sources.h"
-#include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace {
@@ -68,7 +68,7 @@ void append_examples(WorkingSet set, const std::vector<std::int32_t>& renamed, D
 }
 
 std::string content_sha256(const Dataset& dataset) {
-  Sha256 hash;
+  base::Sha256 hash;
   hash.update_text(dataset.name);
   hash.update_number(static_cast<std::uint64_t>(dataset.size));
   hash.update_number(static_cast<std::uint64_t>(dataset.inputs));
@@ -82,7 +82,7 @@ std::string content_sha256(const Dataset& dataset) {
     std::memcpy(&bits, &score, sizeof bits);
     hash.update_number(bits);
   }
-  return hex(hash.finish());
+  return base::hex(hash.finish());
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include <memory>
 #include <tuple>
 
+#include "common/base/error.h"
 #include "common/data/source_files.h"
-#include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;

@@ -14,8 +14,8 @@
 #include <set>
 #include <type_traits>
 
+#include "common/base/error.h"
 #include "common/data/source_files.h"
-#include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace {

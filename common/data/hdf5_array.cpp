@@ -5,8 +5,8 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "common/data/isolated.h"
-#include "common/rule/error.h"
+#include "common/base/error.h"
+#include "common/base/isolated.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;
@@ -144,11 +144,12 @@ LabelledArray read_hdf5(const Hdf5Path& path) {
   std::error_code error;
   if (!fs::is_regular_file(path.file, error)) throw InputError(name + ": no such file: check the path");
   constexpr std::size_t kMostBytes = 2 * (static_cast<std::size_t>(kMostElements) * sizeof(double) + 4096);
-  const IsolatedResult result = run_isolated([&] { return read_in_child(path); }, kMostBytes);
-  if (result.outcome != IsolatedResult::Outcome::finished || result.bytes.empty())
+  const base::IsolatedResult result = base::run_isolated([&] { return read_in_child(path); }, kMostBytes);
+  if (result.outcome != base::IsolatedResult::Outcome::finished || result.bytes.empty())
     throw InputError(name + ": damaged: the HDF5 library " +
-                     (result.outcome == IsolatedResult::Outcome::endless ? "did not come to an end with it"
-                                                                         : "crashed on it") +
+                     (result.outcome == base::IsolatedResult::Outcome::endless
+                          ? "did not come to an end with it"
+                          : "crashed on it") +
                      ": write the file again");
   if (result.bytes[0] == kRefused)
     throw InputError(std::string(result.bytes.begin() + 1, result.bytes.end()));

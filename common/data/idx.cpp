@@ -6,7 +6,7 @@
 #include <array>
 #include <memory>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::data {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/base/error.h"
 #include "common/data/source_files.h"
-#include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace {

@@ -10,8 +10,8 @@
 #include <jerror.h>
 // clang-format on
 
+#include "common/base/error.h"
 #include "common/data/image.h"
-#include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace {

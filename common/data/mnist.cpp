@@ -1,7 +1,7 @@
 #include "common/data/mnist.h"
 
+#include "common/base/error.h"
 #include "common/data/idx.h"
-#include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;

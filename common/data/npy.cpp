@@ -4,8 +4,8 @@
 #include <cstring>
 #include <string>
 
+#include "common/base/error.h"
 #include "common/data/source_files.h"
-#include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;

@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <string>
 
+#include "common/base/error.h"
 #include "common/data/source_files.h"
 #include "common/data/sources.h"
-#include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;

@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <string>
 
+#include "common/base/error.h"
 #include "common/data/image.h"
-#include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;

@@ -3,8 +3,8 @@
 
 #include <cstring>
 
+#include "common/base/error.h"
 #include "common/data/image.h"
-#include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace {

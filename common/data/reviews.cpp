@@ -5,9 +5,9 @@
 #include <cmath>
 #include <string_view>
 
+#include "common/base/error.h"
 #include "common/data/source_files.h"
 #include "common/data/words.h"
-#include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;

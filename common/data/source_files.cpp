@@ -4,7 +4,7 @@
 #include <cctype>
 #include <fstream>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 
+#include "common/base/error.h"
+#include "common/base/sha256.h"
 #include "common/data/array.h"
 #include "common/data/cache.h"
 #include "common/data/cifar.h"
 #include "common/data/composites.h"
 #include "common/data/crops.h"
-#include "common/data/digest.h"
 #include "common/data/fonts.h"
 #include "common/data/glyphs.h"
 #include "common/data/hdf5_array.h"
@@ -20,7 +21,6 @@
 #include "common/data/source_files.h"
 #include "common/data/two_moons.h"
 #include "common/data/words.h"
-#include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;
@@ -184,8 +184,8 @@ Source find_two_moons(const DatasetRequest& request, const fs::path&) {
   return source;
 }
 
-Digest cache_key(const Source& source, std::int64_t side) {
-  Sha256 key;
+base::Digest cache_key(const Source& source, std::int64_t side) {
+  base::Sha256 key;
   key.update_text(source.recipe);
   key.update_number(static_cast<std::uint64_t>(side));
   for (const fs::path& file : source.files) key.update_text(file_stamp(file));
@@ -278,7 +278,7 @@ Source find_source(const DatasetRequest& request) {
   const DatasetKind& kind = dataset_kind(request.name);
   const fs::path path = source_folder(request);
   Source source = kind.find(request, path);
-  source.cache_name = request.name + "-" + hex(stable_hash(path.string()));
+  source.cache_name = request.name + "-" + base::hex(base::stable_hash(path.string()));
   if (kind.parts && request.part != Part::all)
     source.cache_name += request.part == Part::train ? "-train" : "-test";
   return source;

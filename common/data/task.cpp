@@ -5,8 +5,8 @@
 #include <numeric>
 #include <utility>
 
+#include "common/base/error.h"
 #include "common/data/batch_writer.h"
-#include "common/rule/error.h"
 #include "common/rule/random.h"
 
 namespace outerloop::data {

@@ -1,8 +1,8 @@
 // WebP through libwebp.
 #include <webp/decode.h>
 
+#include "common/base/error.h"
 #include "common/data/image.h"
-#include "common/rule/error.h"
 
 namespace outerloop::data {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <utility>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::data {
 namespace {

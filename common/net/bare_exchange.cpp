@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::net {
 namespace {

@@ -13,7 +13,7 @@
 #include <set>
 #include <thread>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::net {
 namespace {

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::net {
 namespace {
@@ -52,8 +52,9 @@ bool PeerProcess::ended() const {
   return poll(&ready, 1, 0) == 1 && (ready.revents & POLLIN) != 0;
 }
 
-PeerProcesses::PeerProcesses(const std::vector<std::string>& places) {
-  for (std::size_t rank = 1; rank < places.size(); ++rank) watch(static_cast<int>(rank), places[rank]);
+PeerProcesses::PeerProcesses(const std::vector<std::string>& process_ids) {
+  for (std::size_t rank = 1; rank < process_ids.size(); ++rank)
+    watch(static_cast<int>(rank), process_ids[rank]);
 }
 
 void PeerProcesses::watch(int rank, const std::string& where) {

@@ -36,8 +36,8 @@ class PeerProcess {
 /// Those of a job's ranks that can be watched from here.
 class PeerProcesses {
  public:
-  /// `places` has every rank's here(), by rank. Rank 0, which watches, is left out.
-  explicit PeerProcesses(const std::vector<std::string>& places);
+  /// `process_ids` has every rank's here(), by rank. Rank 0, which watches, is left out.
+  explicit PeerProcesses(const std::vector<std::string>& process_ids);
 
   /// Also watches the process `where`, of number `rank`, unless that one is known already.
   void watch(int rank, const std::string& where);

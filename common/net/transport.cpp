@@ -3,7 +3,7 @@
 #include <chrono>
 #include <cstring>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::net {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/rules.h"
 
 namespace outerloop::rule {

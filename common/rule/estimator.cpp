@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "common/base/error.h"
 #include "common/rule/checks.h"
-#include "common/rule/error.h"
 
 namespace outerloop::rule {
 namespace {

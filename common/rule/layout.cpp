@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/random.h"
 
 namespace outerloop::rule {

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::rule {
 namespace {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <string>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::rule {
 namespace {

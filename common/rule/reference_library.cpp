@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::rule {
 namespace {

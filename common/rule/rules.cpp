@@ -1,6 +1,6 @@
 #include "common/rule/rules.h"
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::rule {
 

@@ -1,6 +1,6 @@
 #include "common/rule/torchscript.h"
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/reference_library.h"
 
 namespace outerloop::rule {

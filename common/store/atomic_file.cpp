@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::store {
 namespace {

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/phi.h"
 #include "common/store/files.h"
 #include "common/store/rule_file.h"

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/store/atomic_file.h"
 #include "common/store/files.h"
 

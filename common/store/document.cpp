@@ -3,8 +3,8 @@
 #include <cstring>
 #include <utility>
 
-#include "common/data/digest.h"
-#include "common/rule/error.h"
+#include "common/base/error.h"
+#include "common/base/sha256.h"
 
 namespace outerloop::store {
 namespace {
@@ -93,12 +93,12 @@ Dataset Dataset::with_axes(const std::string& names) && {
 }
 
 std::string Document::checksum() const {
-  data::Sha256 hash;
+  base::Sha256 hash;
   for (const auto& [path, dataset] : datasets) {
     hash.update(path.c_str(), path.size() + 1);
     hash.update(dataset.bytes.data(), dataset.bytes.size());
   }
-  return data::hex(hash.finish());
+  return base::hex(hash.finish());
 }
 
 std::string link_name(const std::string& name) {

@@ -13,7 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/store/grey_png.h"
 #include "common/store/little_endian.h"
 #include "outerloop/events.pb.h"

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstddef>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::store {
 namespace {

@@ -7,7 +7,7 @@
 #include <sstream>
 #include <utility>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/store/hdf5_handle.h"
 
 namespace outerloop::store {

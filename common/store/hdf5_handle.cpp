@@ -1,6 +1,6 @@
 #include "common/store/hdf5_handle.h"
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::store {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/data/isolated.h"
-#include "common/rule/error.h"
+#include "common/base/error.h"
+#include "common/base/isolated.h"
 #include "common/store/hdf5.h"
 
 namespace outerloop::store {
@@ -79,9 +79,9 @@ Document document_of_message(const std::vector<std::uint8_t>& message) {
 }
 
 Document decode_hdf5_isolated(const std::vector<std::uint8_t>& bytes) {
-  using Outcome = data::IsolatedResult::Outcome;
+  using Outcome = base::IsolatedResult::Outcome;
   const auto answer =
-      data::run_isolated([&] { return hdf5_message(bytes); }, bytes.size() * kMostPerByte + kMostOverhead);
+      base::run_isolated([&] { return hdf5_message(bytes); }, bytes.size() * kMostPerByte + kMostOverhead);
   if (answer.outcome == Outcome::endless)
     throw Error("damaged: the HDF5 library did not come to an end with it");
   if (answer.outcome == Outcome::crashed) throw Error("damaged: the HDF5 library crashed on it");

@@ -11,7 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::store {
 namespace {

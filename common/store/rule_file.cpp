@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "common/data/digest.h"
-#include "common/rule/error.h"
+#include "common/base/error.h"
+#include "common/base/sha256.h"
 #include "common/store/atomic_file.h"
 #include "common/store/hdf5.h"
 #include "common/store/isolated_hdf5.h"
@@ -108,12 +108,12 @@ std::string theta_sha256(const Layout& layout, const std::vector<double>& theta)
   std::vector<const TensorSpec*> order;
   for (const auto& tensor : layout.tensors()) order.push_back(&tensor);
   std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return a->name < b->name; });
-  data::Sha256 hash;
+  base::Sha256 hash;
   for (const auto* tensor : order) {
     const auto dataset = Dataset::float32(theta, tensor->offset, tensor->shape);
     hash.update(dataset.bytes.data(), dataset.bytes.size());
   }
-  return data::hex(hash.finish());
+  return base::hex(hash.finish());
 }
 
 std::string encode_rule(const RuleFile& file, Document& document) {

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/store/document.h"
 #include "common/store/little_endian.h"
 

@@ -9,8 +9,8 @@
 #include <cstring>
 #include <system_error>
 
-#include "common/data/digest.h"
-#include "common/rule/error.h"
+#include "common/base/error.h"
+#include "common/base/sha256.h"
 #include "common/store/atomic_file.h"
 #include "common/store/hdf5.h"
 
@@ -23,8 +23,8 @@ constexpr std::size_t kMagicSize = 16;
 constexpr std::size_t kVersionAt = 16, kLengthAt = 24, kDigestAt = 32, kEndAt = 64;
 static_assert(sizeof kMagic == kMagicSize + 1, "the magic fills its field");
 
-data::Digest digest_of(const std::vector<std::uint8_t>& bytes) {
-  data::Sha256 hash;
+base::Digest digest_of(const std::vector<std::uint8_t>& bytes) {
+  base::Sha256 hash;
   hash.update(bytes.data() + kUserBlock, bytes.size() - kUserBlock);
   return hash.finish();
 }

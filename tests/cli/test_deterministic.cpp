@@ -4,7 +4,7 @@
 #include "common/store/files.h"
 #include "tests/catch.h"
 #include "tests/cli/process.h"
-#include "tests/worker/toy_engine.h"
+#include "tests/toy_engine.h"
 
 using namespace outerloop;
 using namespace outerloop::tests;

@@ -3,10 +3,10 @@
 #include <cmath>
 #include <limits>
 
-#include "cli/chart_axis.h"
-#include "cli/figure_data.h"
-#include "cli/figures.h"
-#include "cli/plot.h"
+#include "cli/figures/chart_axis.h"
+#include "cli/figures/figure_data.h"
+#include "cli/figures/plot.h"
+#include "cli/figures/run_figures.h"
 #include "tests/catch.h"
 #include "tests/store/support.h"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scripts/search: each variant and seed is run once, however often it is called; a run that failed is run again.
+# scripts/dev/search: each variant and seed is run once, however often it is called; a run that failed is run again.
 # search.sh SOURCE, with a program that only says it has trained.
 set -euo pipefail
 
@@ -32,7 +32,7 @@ chmod +x "$folder/scripts/mpirun" "$folder/build/release/outerloop"
 printf '# a comment\nfirst\tbase\t\nsecond one\tbase\tbatch=2 streams=8\nthird\tbase\t\n' >"$folder/variants.tsv"
 
 export CALLS=$folder/calls FAILS=$folder/out/second_one-1
-search() { "$folder/scripts/search" --variants "$folder/variants.tsv" --out "$folder/out" --inner-steps 100 --seeds "0 1"; }
+search() { "$folder/scripts/dev/search" --variants "$folder/variants.tsv" --out "$folder/out" --inner-steps 100 --seeds "0 1"; }
 # expect WHAT WANTED FOUND
 expect() {
   [ "$2" = "$3" ] || {

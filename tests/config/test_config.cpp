@@ -3,10 +3,10 @@
 #include <filesystem>
 #include <string>
 
+#include "common/base/error.h"
 #include "common/config/schema.h"
 #include "common/config/settings.h"
 #include "common/data/overlap.h"
-#include "common/rule/error.h"
 #include "tests/catch.h"
 
 using namespace outerloop;
@@ -119,7 +119,7 @@ TEST_CASE("only some keys may change over a resume") {
 
 TEST_CASE("every preset is accepted, and unknown ones are listed") {
   int presets = 0;
-  // What scripts/search starts from, in a folder of its own, is no preset, but to be accepted too.
+  // What scripts/dev/search starts from, in a folder of its own, is no preset, but to be accepted too.
   for (const auto& entry : std::filesystem::recursive_directory_iterator(OUTERLOOP_CONFIGS)) {
     INFO(entry.path());
     if (entry.path().extension() != ".textproto") continue;

@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "coordinator/coordinator.h"
 #include "tests/catch.h"
 #include "tests/coordinator/recorder.h"
@@ -43,7 +43,7 @@ std::string bytes_of(const proto::WorkerMessage& message, std::vector<float> flo
 
 std::string hello() {
   proto::WorkerMessage message;
-  message.mutable_hello()->set_protocol(coordinator::kProtocol);
+  message.mutable_hello()->set_protocol(store::kProtocol);
   message.mutable_hello()->set_host("here");
   return bytes_of(message);
 }

@@ -3,7 +3,7 @@
 #include <map>
 #include <string>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "coordinator/coordinator.h"
 #include "tests/catch.h"
 #include "tests/coordinator/recorder.h"
@@ -36,7 +36,7 @@ store::Checkpoint start_state() {
 
 proto::WorkerMessage hello(const std::string& instruction_set = "avx2") {
   proto::WorkerMessage message;
-  message.mutable_hello()->set_protocol(coordinator::kProtocol);
+  message.mutable_hello()->set_protocol(store::kProtocol);
   message.mutable_hello()->set_engine("toy");
   message.mutable_hello()->set_instruction_set(instruction_set);
   return message;
@@ -282,7 +282,7 @@ TEST_CASE("a worker of another instruction set or program version is refused") {
   CHECK(f.answer.command() == proto::CoordinatorMessage::refused);
   CHECK(f.recorder.warnings.at(0).find("sse4") != std::string::npos);
   auto old = hello();
-  old.mutable_hello()->set_protocol(coordinator::kProtocol - 1);
+  old.mutable_hello()->set_protocol(store::kProtocol - 1);
   f.send(4, old);
   CHECK(f.answer.command() == proto::CoordinatorMessage::refused);
   CHECK(f.coordinator.stop_reason() == StopReason::none);

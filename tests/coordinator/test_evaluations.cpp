@@ -68,7 +68,7 @@ struct Fixture {
 
   void hello(int from) {
     proto::WorkerMessage message;
-    message.mutable_hello()->set_protocol(coordinator::kProtocol);
+    message.mutable_hello()->set_protocol(store::kProtocol);
     send(from, message);
   }
 

@@ -2,7 +2,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "coordinator/run_directory.h"
 #include "tests/catch.h"
 #include "tests/temporary_folder.h"

@@ -15,7 +15,7 @@
 #include <jpeglib.h>
 // clang-format on
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/random.h"
 #include "tests/catch.h"
 

@@ -7,11 +7,11 @@
 #include <iterator>
 #include <limits>
 
+#include "common/base/error.h"
+#include "common/base/isolated.h"
 #include "common/data/dataset.h"
 #include "common/data/hdf5_array.h"
-#include "common/data/isolated.h"
 #include "common/data/npy.h"
-#include "common/rule/error.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
 
@@ -234,20 +234,20 @@ TEST_CASE("HDF5 files with bytes flipped or cut give data or one line, never a c
 }
 
 TEST_CASE("what runs isolated may crash") {
-  const auto good = data::run_isolated([] { return Bytes{1, 2, 3}; }, 100);
-  CHECK(good.outcome == data::IsolatedResult::Outcome::finished);
+  const auto good = base::run_isolated([] { return Bytes{1, 2, 3}; }, 100);
+  CHECK(good.outcome == base::IsolatedResult::Outcome::finished);
   CHECK(good.bytes == Bytes{1, 2, 3});
-  const auto crashed = data::run_isolated(
+  const auto crashed = base::run_isolated(
       []() -> Bytes {
         std::raise(SIGSEGV);
         return {};
       },
       100);
-  CHECK(crashed.outcome == data::IsolatedResult::Outcome::crashed);
-  const auto thrown = data::run_isolated([]() -> Bytes { throw Error("no"); }, 100);
-  CHECK(thrown.outcome == data::IsolatedResult::Outcome::crashed);
-  const auto flood = data::run_isolated([] { return Bytes(1 << 20); }, 100);
-  CHECK(flood.outcome == data::IsolatedResult::Outcome::endless);
+  CHECK(crashed.outcome == base::IsolatedResult::Outcome::crashed);
+  const auto thrown = base::run_isolated([]() -> Bytes { throw Error("no"); }, 100);
+  CHECK(thrown.outcome == base::IsolatedResult::Outcome::crashed);
+  const auto flood = base::run_isolated([] { return Bytes(1 << 20); }, 100);
+  CHECK(flood.outcome == base::IsolatedResult::Outcome::endless);
 }
 
 }  // namespace

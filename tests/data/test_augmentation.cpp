@@ -4,9 +4,9 @@
 #include <functional>
 #include <set>
 
+#include "common/base/error.h"
 #include "common/data/augmentation.h"
 #include "common/data/task.h"
-#include "common/rule/error.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
 

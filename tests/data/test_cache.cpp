@@ -7,10 +7,10 @@
 #include <fstream>
 #include <iterator>
 
+#include "common/base/error.h"
 #include "common/data/cache.h"
 #include "common/data/crops.h"
 #include "common/data/dataset.h"
-#include "common/rule/error.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
 
@@ -48,8 +48,8 @@ void require_equal(const data::WorkingSet& a, const data::WorkingSet& b) {
   CHECK(a.pixels == b.pixels);
 }
 
-data::Digest key_of(const std::string& text) {
-  data::Sha256 hash;
+base::Digest key_of(const std::string& text) {
+  base::Sha256 hash;
   hash.update_text(text);
   return hash.finish();
 }
@@ -64,14 +64,14 @@ std::size_t files_in(const fs::path& folder) {
 }
 
 TEST_CASE("SHA-256 is that of the standard, and texts do not run together") {
-  data::Sha256 hash;
+  base::Sha256 hash;
   hash.update("abc", 3);
-  CHECK(data::hex(hash.finish()) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  CHECK(data::hex(data::stable_hash("abc")) == "ba7816bf8f01cfea");
-  data::Sha256 one;
+  CHECK(base::hex(hash.finish()) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(base::hex(base::stable_hash("abc")) == "ba7816bf8f01cfea");
+  base::Sha256 one;
   one.update_text("ab");
   one.update_text("c");
-  data::Sha256 other;
+  base::Sha256 other;
   other.update_text("a");
   other.update_text("bc");
   CHECK(one.finish() != other.finish());

@@ -1,9 +1,9 @@
 // CIFAR-10 in its binary form.
 #include <cmath>
 
+#include "common/base/error.h"
 #include "common/data/cifar.h"
 #include "common/data/dataset.h"
-#include "common/rule/error.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
 

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <set>
 
+#include "common/base/error.h"
 #include "common/data/class_split.h"
 #include "common/data/composites.h"
 #include "common/data/overlap.h"
-#include "common/rule/error.h"
 #include "tests/catch.h"
 
 namespace outerloop::tests {

@@ -1,8 +1,8 @@
 // A folder of classes of pictures.
+#include "common/base/error.h"
 #include "common/data/dataset.h"
 #include "common/data/picture_folder.h"
 #include "common/data/source_files.h"
-#include "common/rule/error.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
 

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/base/error.h"
 #include "common/data/image.h"
-#include "common/rule/error.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
 

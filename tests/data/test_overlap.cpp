@@ -1,9 +1,9 @@
 // Evaluation data is never sampled in training; classes are split by their names.
 #include <filesystem>
 
+#include "common/base/error.h"
 #include "common/data/class_split.h"
 #include "common/data/overlap.h"
-#include "common/rule/error.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
 

@@ -3,10 +3,10 @@
 #include <cmath>
 #include <map>
 
+#include "common/base/error.h"
 #include "common/data/dataset.h"
 #include "common/data/reviews.h"
 #include "common/data/words.h"
-#include "common/rule/error.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
 

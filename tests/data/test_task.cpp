@@ -7,9 +7,9 @@
 #include <numeric>
 #include <set>
 
+#include "common/base/error.h"
 #include "common/data/resize.h"
 #include "common/data/task.h"
-#include "common/rule/error.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
 

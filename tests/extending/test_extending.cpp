@@ -2,9 +2,9 @@
 #include <cmath>
 #include <set>
 
+#include "common/base/error.h"
 #include "common/data/dataset.h"
 #include "common/data/gratings.h"
-#include "common/rule/error.h"
 #include "common/rule/fused/oja.h"
 #include "common/rule/random.h"
 #include "common/rule/rules.h"

@@ -3,7 +3,7 @@
 // behind them.
 #include <string>
 
-#include "common/data/digest.h"
+#include "common/base/sha256.h"
 #include "common/store/document.h"
 
 namespace outerloop::tests {
@@ -15,9 +15,9 @@ inline void fix_checksums(store::Document& document) {
   for (const auto& [path, dataset] : document.datasets)
     if (path.compare(0, prefix.size(), prefix) == 0)
       by_name[store::name_of_link(path.substr(prefix.size()))] = &dataset;
-  data::Sha256 hash;
+  base::Sha256 hash;
   for (const auto& [name, dataset] : by_name) hash.update(dataset->bytes.data(), dataset->bytes.size());
-  document.attributes["theta_sha256"] = data::hex(hash.finish());
+  document.attributes["theta_sha256"] = base::hex(hash.finish());
   document.attributes["checksum"] = document.checksum();
 }
 

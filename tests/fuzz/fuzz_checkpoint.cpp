@@ -12,7 +12,7 @@
 #include <memory>
 #include <optional>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/store/hdf5.h"
 #include "common/store/isolated_hdf5.h"
 #include "common/store/rule_file.h"

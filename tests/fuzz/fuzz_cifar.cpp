@@ -1,8 +1,8 @@
 // CIFAR-10 batches. An odd first byte fills the rest up to whole records, which are rare by chance.
 #include <vector>
 
+#include "common/base/error.h"
 #include "common/data/cifar.h"
-#include "common/rule/error.h"
 #include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t count) {

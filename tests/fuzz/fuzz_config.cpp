@@ -1,9 +1,9 @@
 // A configuration in text format and, each behind a NUL, values of --set.
 #include <vector>
 
+#include "common/base/error.h"
 #include "common/config/schema.h"
 #include "common/config/settings.h"
-#include "common/rule/error.h"
 #include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t count) {

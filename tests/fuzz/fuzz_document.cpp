@@ -3,7 +3,7 @@
 // attribute.
 #include <iterator>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/store/hdf5.h"
 #include "common/store/rule_file.h"
 #include "common/store/sealed_file.h"

@@ -1,6 +1,6 @@
 // IDX files, plain and compressed.
+#include "common/base/error.h"
 #include "common/data/idx.h"
-#include "common/rule/error.h"
 #include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t count) {

@@ -1,6 +1,6 @@
 // NPY files as examples, and those of one axis as labels too.
+#include "common/base/error.h"
 #include "common/data/npy.h"
-#include "common/rule/error.h"
 #include "tests/fuzz/input.h"
 
 namespace {

@@ -1,9 +1,9 @@
 // Tables of score and text, and the bags of words that are made of them.
 #include <cmath>
 
+#include "common/base/error.h"
 #include "common/data/reviews.h"
 #include "common/data/words.h"
-#include "common/rule/error.h"
 #include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t count) {

@@ -1,6 +1,6 @@
 // The file reader from the first byte on, as `inspect` and --init-theta call it. An odd first byte asks for
 // a user block that is right for the rest, so that the HDF5 reader is reached too.
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/store/files.h"
 #include "common/store/hdf5.h"
 #include "common/store/sealed_file.h"

@@ -5,10 +5,10 @@
 #include <cmath>
 #include <optional>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "coordinator/coordinator.h"
 #include "tests/fuzz/input.h"
-#include "tests/worker/toy_engine.h"
+#include "tests/toy_engine.h"
 #include "worker/worker.h"
 
 namespace {
@@ -33,7 +33,7 @@ struct Deaf : coordinator::Observer {
 /// A job whose ranks get the fuzzer's messages instead of each other's.
 class Job {
  public:
-  Job(tests::ToyEngine& engine, const data::TaskDistribution& tasks, const worker::Evaluator& evaluator,
+  Job(tests::ToyEngine& engine, const data::TaskDistribution& tasks, const evaluation::Evaluator& evaluator,
       bool deterministic)
       : coordinator_(options(deterministic), start(engine), {1, kWorkers}, observer_, 0.0),
         worker_({engine, tasks, 1, 1, 3}, worker_options(deterministic), &evaluator) {}
@@ -120,7 +120,7 @@ class Job {
 int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t count) {
   static tests::ToyEngine engine(kParameters);
   static const auto tasks = tests::toy_tasks(1);
-  static const worker::Evaluator evaluator(engine, tasks.options(), {tests::toy_dataset()}, {1, 1, 5, 1});
+  static const evaluation::Evaluator evaluator(engine, tasks.options(), {tests::toy_dataset()}, {1, 1, 5, 1});
   // Protobuf would log every text that is not UTF-8.
   static const auto log = google::protobuf::SetLogHandler(nullptr);
   static_cast<void>(log);

@@ -7,7 +7,7 @@
 #include "coordinator/coordinator.h"
 #include "tests/fuzz/input.h"
 #include "tests/store/support.h"
-#include "tests/worker/toy_engine.h"
+#include "tests/toy_engine.h"
 #include "worker/worker.h"
 
 namespace {
@@ -61,7 +61,7 @@ void write_wire(const std::string& folder) {
   evaluate.set_command(proto::CoordinatorMessage::evaluate);
   evaluate.mutable_piece()->set_task(1);
   proto::WorkerMessage hello, evaluated[2];
-  hello.mutable_hello()->set_protocol(coordinator::kProtocol);
+  hello.mutable_hello()->set_protocol(store::kProtocol);
   std::string evaluation =
       delivery(28, evaluate.SerializeAsString()) + delivery(9, hello.SerializeAsString());
   for (std::uint32_t task : {0u, 1u}) {

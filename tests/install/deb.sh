@@ -2,8 +2,8 @@
 # The package that cpack makes, installed in a Debian that has nothing else: the program starts, trains on the fonts that the
 # package recommends, and says what is there. Arguments: build folder, cpack.
 set -euo pipefail
-# shellcheck source=scripts/debian.sh
-source "$(dirname "$(readlink -f "$0")")/../../scripts/debian.sh"
+# shellcheck source=scripts/dev/debian.sh
+source "$(dirname "$(readlink -f "$0")")/../../scripts/dev/debian.sh"
 build=$1
 cpack=$2
 skip() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Part of scripts/check-container, inside network, mount and process namespaces of its own: three containers of $image, each with
+# Part of scripts/dev/check-container, inside network, mount and process namespaces of its own: three containers of $image, each with
 # a network, host name, processes and shared memory of its own, which share the two folders that docker/compose.yaml shares,
 # and run its commands: $coordinator in one, $worker in two. in_storage is buildah.
 set -euo pipefail

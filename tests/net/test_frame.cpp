@@ -2,8 +2,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "common/base/error.h"
 #include "common/net/transport.h"
-#include "common/rule/error.h"
 #include "tests/catch.h"
 
 using namespace outerloop;

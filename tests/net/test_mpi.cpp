@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "common/base/error.h"
 #include "common/net/mpi.h"
-#include "common/rule/error.h"
 
 using namespace outerloop;
 

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/base/error.h"
 #include "common/rule/base_model.h"
-#include "common/rule/error.h"
 #include "common/rule/random.h"
 #include "common/rule/reference/forward.h"
 #include "tests/catch.h"

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "tests/catch.h"
 #include "tests/rule/problem.h"
 

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <limits>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/fused/engine.h"
 #include "common/rule/fused/instruction_set.h"
 #include "common/rule/random.h"

@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/fused/engine.h"
 #include "common/rule/fused/instruction_set.h"
 #include "common/rule/random.h"

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/layout.h"
 #include "common/rule/phi.h"
 #include "common/rule/theta.h"

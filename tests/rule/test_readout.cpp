@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/random.h"
 #include "common/rule/readout.h"
 #include "tests/catch.h"

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/worker/toy_engine.h"
+#include "tests/toy_engine.h"
 
 namespace outerloop::simulation {
 

@@ -4,8 +4,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "common/data/digest.h"
-#include "common/rule/error.h"
+#include "common/base/error.h"
+#include "common/base/sha256.h"
 #include "tests/temporary_folder.h"
 
 namespace outerloop::simulation {
@@ -62,18 +62,18 @@ std::string encode(const store::Checkpoint& c) {
                     to_json(c.safe_point)};
   std::string bytes;
   json::to_cbor(all, bytes);
-  data::Sha256 hash;
+  base::Sha256 hash;
   hash.update(bytes.data(), bytes.size());
-  return data::hex(hash.finish()) + bytes;
+  return base::hex(hash.finish()) + bytes;
 }
 
 /// `layout` is not kept: it is the same in all of a run's checkpoints.
 std::optional<store::Checkpoint> decode(const std::string& bytes, const rule::Layout& layout) {
   constexpr std::size_t kHex = 64;
   if (bytes.size() < kHex) return std::nullopt;
-  data::Sha256 hash;
+  base::Sha256 hash;
   hash.update(bytes.data() + kHex, bytes.size() - kHex);
-  if (data::hex(hash.finish()) != bytes.substr(0, kHex)) return std::nullopt;
+  if (base::hex(hash.finish()) != bytes.substr(0, kHex)) return std::nullopt;
   const json all = json::from_cbor(bytes.begin() + kHex, bytes.end());
   store::Checkpoint c;
   c.rule.rule = "neuron_local";

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/theta.h"
 
 namespace outerloop::simulation {
@@ -28,15 +28,15 @@ proto::WorkerMessage parsed(const net::Frame& frame) {
 
 }  // namespace
 
-worker::Evaluator make_evaluator(const Scenario& scenario, rule::Engine& engine) {
-  worker::EvaluatorOptions options;
+evaluation::Evaluator make_evaluator(const Scenario& scenario, rule::Engine& engine) {
+  evaluation::EvaluatorOptions options;
   options.inner_steps = 2;
   options.labelled_draws = 1;
   options.statistics_examples = 10;
   options.seed = scenario.seed;
   const std::vector<std::shared_ptr<const data::Dataset>> datasets(
       scenario.options.evaluation.datasets.size(), tests::toy_dataset());
-  return worker::Evaluator(engine, tests::toy_tasks(scenario.seed).options(), datasets, options);
+  return evaluation::Evaluator(engine, tests::toy_tasks(scenario.seed).options(), datasets, options);
 }
 
 Job::Job(const Scenario& scenario, Saboteur* saboteur, bool trace)

@@ -95,7 +95,7 @@ class Job {
   std::int64_t faults_left_;
   Engine engine_;
   data::TaskDistribution tasks_;
-  worker::Evaluator evaluator_;
+  evaluation::Evaluator evaluator_;
   std::optional<coordinator::BestRule> best_;  ///< over all starts, as a run directory keeps it
   std::unique_ptr<Folder> folder_;
   Agenda agenda_;
@@ -107,7 +107,7 @@ class Job {
 };
 
 /// One for each of the scenario's datasets.
-worker::Evaluator make_evaluator(const Scenario& scenario, rule::Engine& engine);
+evaluation::Evaluator make_evaluator(const Scenario& scenario, rule::Engine& engine);
 
 /// θ after `updates` of a deterministic run, by the definition alone: a plain loop over streams.
 std::vector<double> plain_loop(const Scenario& scenario);

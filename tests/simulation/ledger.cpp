@@ -13,7 +13,7 @@ constexpr const char* kSmoothed = "smoothed.toy";  ///< counter: gradients in th
 }  // namespace
 
 Ledger::Ledger(const Scenario& scenario, const data::TaskDistribution& tasks,
-               const worker::Evaluator& evaluator, const store::Checkpoint& start,
+               const evaluation::Evaluator& evaluator, const store::Checkpoint& start,
                const std::optional<coordinator::BestRule>& best,
                std::function<void(const store::Checkpoint&)> keep)
     : scenario_(scenario),

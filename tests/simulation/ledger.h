@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "common/data/task.h"
+#include "common/evaluation/evaluator.h"
 #include "coordinator/coordinator.h"
 #include "tests/simulation/plain_step_back.h"
 #include "tests/simulation/scenario.h"
-#include "worker/evaluator.h"
 
 namespace outerloop::simulation {
 
@@ -28,8 +28,9 @@ class Ledger : public coordinator::Observer {
  public:
   /// `start` is what the coordinator starts from; `keep` writes a checkpoint.
   /// `best` is of what was evaluated before.
-  Ledger(const Scenario& scenario, const data::TaskDistribution& tasks, const worker::Evaluator& evaluator,
-         const store::Checkpoint& start, const std::optional<coordinator::BestRule>& best,
+  Ledger(const Scenario& scenario, const data::TaskDistribution& tasks,
+         const evaluation::Evaluator& evaluator, const store::Checkpoint& start,
+         const std::optional<coordinator::BestRule>& best,
          std::function<void(const store::Checkpoint&)> keep);
   void watch(const coordinator::Coordinator& coordinator) { coordinator_ = &coordinator; }
 
@@ -95,7 +96,7 @@ class Ledger : public coordinator::Observer {
 
   const Scenario& scenario_;
   const data::TaskDistribution& tasks_;
-  const worker::Evaluator& evaluator_;
+  const evaluation::Evaluator& evaluator_;
   std::function<void(const store::Checkpoint&)> keep_;
   const coordinator::Coordinator* coordinator_ = nullptr;
   bool deterministic_;

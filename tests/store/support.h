@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/store/files.h"
 #include "tests/temporary_folder.h"
 

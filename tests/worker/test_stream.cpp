@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "tests/catch.h"
-#include "tests/worker/toy_engine.h"
+#include "tests/toy_engine.h"
 #include "worker/stream.h"
 
 using namespace outerloop;

@@ -3,11 +3,11 @@
 #include <deque>
 #include <map>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "coordinator/coordinator.h"
 #include "tests/catch.h"
 #include "tests/coordinator/recorder.h"
-#include "tests/worker/toy_engine.h"
+#include "tests/toy_engine.h"
 #include "worker/worker.h"
 
 using namespace outerloop;

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::rule::fused {
 

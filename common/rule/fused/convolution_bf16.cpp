@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <string>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/fused/convolution.h"
 #include "common/rule/fused/convolution_lines.h"
 #include "common/rule/fused/targets.h"

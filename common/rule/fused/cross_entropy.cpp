@@ -3,7 +3,7 @@
 #include <cmath>
 #include <string>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/fused/row_kernels.h"
 
 namespace outerloop::rule::fused {

@@ -2,8 +2,8 @@
 
 #include <array>
 
+#include "common/base/error.h"
 #include "common/rule/checks.h"
-#include "common/rule/error.h"
 #include "common/rule/fused/checked_engine.h"
 #include "common/rule/fused/supervised_sgd.h"
 #include "common/rule/fused/threads.h"

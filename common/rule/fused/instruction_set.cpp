@@ -3,7 +3,7 @@
 #include <mutex>
 #include <utility>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/fused/targets.h"
 #include "hwy/highway.h"
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "common/rule/fused/arena.h"
-#include "common/rule/fused/constants.h"
+#include "common/rule/fused/constant_channels.h"
 #include "common/rule/fused/convolution.h"
 #include "common/rule/fused/norm.h"
 #include "common/rule/fused/product.h"

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <string>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/fused/kernel_table.h"
 #include "common/rule/fused/targets.h"
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <system_error>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "hwy/cache_control.h"
 
 namespace outerloop::rule::fused {

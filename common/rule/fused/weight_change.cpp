@@ -3,7 +3,7 @@
 #include <cmath>
 #include <string>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/fused/weight_change_layer.h"
 
 namespace outerloop::rule::fused {

@@ -1,6 +1,6 @@
 #include "common/rule/reference/bound_rule.h"
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/reference/neuron_local.h"
 #include "common/rule/reference/supervised_sgd.h"
 #include "common/rule/reference/transfer.h"

@@ -6,7 +6,7 @@
 #include <dlfcn.h>
 #include <torch/version.h>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::rule::reference {
 namespace {

@@ -6,8 +6,8 @@
 
 #include <cmath>
 
+#include "common/base/error.h"
 #include "common/rule/checks.h"
-#include "common/rule/error.h"
 #include "common/rule/reference/bound_rule.h"
 #include "common/rule/reference/device.h"
 #include "common/rule/reference/export.h"

@@ -1,6 +1,6 @@
 #include "common/rule/reference/forward.h"
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/reference/reductions.h"
 
 namespace outerloop::rule::reference {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "common/base/error.h"
 #include "common/rule/checks.h"
-#include "common/rule/error.h"
 #include "common/rule/reference/export.h"
 #include "common/rule/reference/torchscript_source.h"
 #include "common/rule/reference/transfer.h"

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::rule::reference {
 

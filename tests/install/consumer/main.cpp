@@ -3,8 +3,8 @@
 #include <cstdio>
 
 #include "common/config/settings.h"
+#include "common/evaluation/apply.h"
 #include "common/store/files.h"
-#include "worker/apply.h"
 
 int main(int argc, char** argv) {
   using namespace outerloop;
@@ -22,9 +22,9 @@ int main(int argc, char** argv) {
       x.row(i)[j] = 0.5f + 0.5f * static_cast<float>(std::sin(0.7 * i * (j + 1)));
 
   // 3. A base model, trained on them; its features.
-  worker::ApplyOptions how;
+  evaluation::ApplyOptions how;
   how.inner_steps = 20;
-  const auto features = worker::apply_rule(*engine, file.theta, x, how);
+  const auto features = evaluation::apply_rule(*engine, file.theta, x, how);
   std::printf("%lld features of %lld examples\n", static_cast<long long>(features.columns),
               static_cast<long long>(features.rows));
 }

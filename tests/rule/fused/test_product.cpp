@@ -3,7 +3,7 @@
 #include <limits>
 #include <vector>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/fused/product.h"
 #include "common/rule/random.h"
 #include "tests/catch.h"

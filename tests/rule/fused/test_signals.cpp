@@ -4,7 +4,7 @@
 #include <functional>
 #include <vector>
 
-#include "common/rule/fused/constants.h"
+#include "common/rule/fused/constant_channels.h"
 #include "common/rule/fused/signals.h"
 #include "tests/catch.h"
 #include "tests/rule/fused/numbers.h"

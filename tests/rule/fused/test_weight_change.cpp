@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 #include "common/rule/fused/symmetric_readout.h"
 #include "common/rule/fused/weight_change.h"
 #include "common/rule/random.h"

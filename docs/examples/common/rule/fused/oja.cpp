@@ -4,7 +4,7 @@
 #include <cmath>
 #include <unsupported/Eigen/AutoDiff>
 
-#include "common/rule/error.h"
+#include "common/base/error.h"
 
 namespace outerloop::rule {
 namespace fused {

@@ -1,0 +1,136 @@
+#include "cli/bench/bench.h"
+
+#include <CLI/CLI.hpp>
+
+#include "cli/rule_flags.h"
+
+namespace outerloop::cli {
+namespace {
+
+const std::vector<std::string> kSizes = {"laptop", "medium", "paper"};
+const std::vector<std::string> kInstructionSets = {"auto", "avx512", "avx2", "sse4", "baseline"};
+constexpr int kMostRepetitions = 1000;
+constexpr std::int64_t kMostSteps = 10000;
+
+template <class Options>
+void add_common(CLI::App* command, Options& options) {
+  command->add_option("--repetitions", options.repetitions, "of every measurement; the median counts")
+      ->check(CLI::Range(1, kMostRepetitions))
+      ->capture_default_str();
+  command->add_option("--instruction-set", options.instruction_set, "of the fused engine and the peak")
+      ->check(CLI::IsMember(kInstructionSets))
+      ->capture_default_str();
+  command->add_option("--json", options.json, "write the table to this file as JSON");
+}
+
+void add_engine(CLI::App* bench, BenchEngineOptions& options) {
+  auto* command = bench->add_subcommand(
+      "engine", "Forward pass and whole truncation of every engine, beside the core's own peak.");
+  command->add_option("--sizes", options.sizes, "laptop,medium,paper; paper takes the reference 6 GB")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember(kSizes))
+      ->capture_default_str();
+  command
+      ->add_option("--engines", options.engines,
+                   "KIND[:PRECISION], e.g. fused:float32,reference; default: all that are there")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command->add_option("--inner-steps", options.inner_steps, "k; default: 10, at paper size 5")
+      ->check(CLI::Range(std::int64_t{1}, kMostSteps));
+  command->add_option("--threads", options.threads, "of every engine")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  add_common(command, options);
+}
+
+void add_unroll(CLI::App* bench, BenchUnrollOptions& options) {
+  auto* command = bench->add_subcommand("unroll", "Time and memory of a truncation against its length k.");
+  command->add_option("--size", options.size, "laptop, medium or paper")
+      ->check(CLI::IsMember(kSizes))
+      ->capture_default_str();
+  command->add_option("--engine", options.engine, "KIND[:PRECISION], e.g. fused:float32, reference")
+      ->capture_default_str();
+  command->add_option("--lengths", options.lengths, "inner steps")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(std::int64_t{1}, kMostSteps))
+      ->capture_default_str();
+  command
+      ->add_option("--memory-budget-mib", options.memory_budget_mib,
+                   "engine.memory_budget_mib (fused engine only)")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))
+      ->capture_default_str();
+  add_common(command, options);
+}
+
+void add_coordinator(CLI::App* bench, BenchCoordinatorOptions& options) {
+  auto* command = bench->add_subcommand(
+      "coordinator",
+      "The coordinator against the bare exchange of the same bytes. Under mpirun rank 0 coordinates and the "
+      "others send; alone it starts mpirun with two ranks.");
+  command->add_option("--workers", options.workers, "simulated workers, over all ranks but rank 0")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{100000}))
+      ->capture_default_str();
+  command->add_option("--floats", options.floats, "numbers of θ")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{100000000}))
+      ->capture_default_str();
+  command->add_option("--batch", options.batch, "gradients per update; default: half the workers")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1000000}));
+  command->add_option("--seconds", options.seconds, "of every measurement")
+      ->check(CLI::Range(0.01, 3600.0))
+      ->capture_default_str();
+  command->add_option("--repetitions", options.repetitions, "of every measurement; the median counts")
+      ->check(CLI::Range(1, kMostRepetitions))
+      ->capture_default_str();
+  command->add_option("--json", options.json, "write the table to this file as JSON");
+}
+
+void add_estimators(CLI::App* bench, BenchEstimatorsOptions& options) {
+  auto* command = bench->add_subcommand(
+      "estimators", "Bias and noise of every gradient estimator against the horizon, on a rule's own tasks.");
+  add_rule(*command, options.rule);
+  command
+      ->add_option("--horizons", options.horizons,
+                   "inner steps at which a truncation ends, rising multiples of --truncation")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(std::int64_t{1}, kMostSteps))
+      ->capture_default_str();
+  command->add_option("--truncation", options.truncation, "inner steps of a truncation")
+      ->check(CLI::Range(std::int64_t{1}, kMostSteps))
+      ->capture_default_str();
+  command->add_option("--deviation", options.deviation, "of the noise on each number of θ")
+      ->check(CLI::Range(1e-9, 10.0))
+      ->capture_default_str();
+  command->add_option("--replicates", options.replicates, "antithetic pairs that the noise is measured with")
+      ->check(CLI::Range(2, 100000))
+      ->capture_default_str();
+  command->add_option("--tasks", options.tasks, "tasks of the rule's own distribution")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command->add_option("--seed", options.seed, "of the tasks")->capture_default_str();
+  command->add_option("--json", options.json, "write the table to this file as JSON");
+}
+
+}  // namespace
+
+CLI::App* add_bench(CLI::App& app, BenchOptions& options) {
+  auto* command =
+      app.add_subcommand("bench", "Measures engines, the coordinator and gradient estimators here.");
+  command->require_subcommand(1);
+  add_engine(command, options.engine);
+  add_coordinator(command, options.coordinator);
+  add_unroll(command, options.unroll);
+  add_estimators(command, options.estimators);
+  return command;
+}
+
+int bench(const CLI::App& command, const BenchOptions& options) {
+  if (command.got_subcommand("engine")) return bench_engine(options.engine);
+  if (command.got_subcommand("coordinator")) return bench_coordinator(options.coordinator);
+  if (command.got_subcommand("unroll")) return bench_unroll(options.unroll);
+  return bench_estimators(options.estimators);
+}
+
+}  // namespace outerloop::cli

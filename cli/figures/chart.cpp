@@ -1,0 +1,293 @@
+#include "cli/figures/chart.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace outerloop::cli {
+namespace {
+
+constexpr double kLeft = 78.0, kRight = 32.0, kTop = 34.0, kBottom = 44.0, kBottomBare = 12.0;
+constexpr double kBar = 17.0, kBarGap = 9.0, kBarTop = 50.0, kHeading = 24.0;
+constexpr double kDot = 2.6, kLegendRow = 20.0;
+
+Scale x_scale(const LineChart& chart) {
+  double low = std::numeric_limits<double>::infinity(), high = -low;
+  for (const auto& series : chart.series)
+    for (const double x : series.x) {
+      if (!std::isfinite(x)) continue;
+      low = std::min(low, x);
+      high = std::max(high, x);
+    }
+  const bool dots =
+      std::any_of(chart.series.begin(), chart.series.end(), [](const auto& s) { return s.dots; });
+  if (chart.logarithmic_x && low > 0.0 && std::isfinite(low)) {
+    const double margin = dots ? std::pow(high / low, 0.015) : 1.0;
+    return Scale(low / margin, high * margin, true);
+  }
+  const double margin = dots && std::isfinite(low) ? 0.015 * (high - low) : 0.0;
+  return Scale(low - margin, high + margin, false);
+}
+
+/// Of y with its intervals.
+std::pair<double, double> range_of(const Series& series) {
+  auto [low, high] = quantiles(series.y, series.lower_quantile, series.upper_quantile);
+  for (std::size_t i = 0; i < std::min(series.error.size(), series.y.size()); ++i) {
+    if (!std::isfinite(series.error[i]) || !std::isfinite(series.y[i])) continue;
+    low = std::min(low, series.y[i] - series.error[i]);
+    high = std::max(high, series.y[i] + series.error[i]);
+  }
+  return {low, high};
+}
+
+Scale y_scale(const LineChart& chart) {
+  double low = std::numeric_limits<double>::infinity(), high = -low;
+  bool positive = true;
+  for (const auto& series : chart.series) {
+    const auto [lower, upper] = range_of(series);
+    if (std::isnan(lower)) continue;
+    low = std::min(low, lower);
+    high = std::max(high, upper);
+    positive = positive && lower > 0.0;
+  }
+  if (chart.logarithmic && positive && std::isfinite(low)) {
+    const double margin = std::pow(high / low, 0.05);
+    return Scale(low / margin, high * margin, true);
+  }
+  const double margin = 0.05 * (high - low);
+  // Values that cannot be negative keep 0 as the end of their axis.
+  const double end = low >= 0.0 && low - margin < 0.0 ? 0.0 : low - margin;
+  return Scale(end, high + margin, false);
+}
+
+/// Of more points than columns, each column's smallest and largest are kept: the drawing looks the same.
+std::vector<Point> thinned(const std::vector<Point>& points, double width) {
+  const auto columns = static_cast<std::size_t>(2.0 * width);
+  if (points.size() <= 2 * columns) return points;
+  std::vector<Point> kept;
+  for (std::size_t column = 0; column < columns; ++column) {
+    const auto begin = points.begin() + static_cast<std::ptrdiff_t>(column * points.size() / columns);
+    const auto end = points.begin() + static_cast<std::ptrdiff_t>((column + 1) * points.size() / columns);
+    const auto by_y = [](const Point& a, const Point& b) { return a.second < b.second; };
+    auto [low, high] = std::minmax_element(begin, end, by_y);
+    if (high < low) std::swap(low, high);
+    kept.push_back(*low);
+    if (high != low) kept.push_back(*high);
+  }
+  return kept;
+}
+
+/// The intervals as a band behind the line.
+void draw_band(Canvas& canvas, const Box& plot, const Scale& x, const Scale& y, const Series& series) {
+  std::vector<Point> upper, lower;
+  for (std::size_t i = 0; i < std::min(series.error.size(), series.y.size()); ++i) {
+    if (!std::isfinite(series.y[i]) || !std::isfinite(series.error[i])) continue;
+    const double at = plot.left + x.place(series.x[i]) * plot.width;
+    const auto place = [&](double value) {
+      return plot.bottom() - std::clamp(y.place(value), -2.0, 3.0) * plot.height;
+    };
+    upper.emplace_back(at, place(series.y[i] + series.error[i]));
+    lower.emplace_back(at, place(series.y[i] - series.error[i]));
+  }
+  upper.insert(upper.end(), lower.rbegin(), lower.rend());
+  canvas.fill_polygon(upper, series.colour.with_alpha(0.18));
+}
+
+void draw_series(Canvas& canvas, const Box& plot, const Scale& x, const Scale& y, const Series& series) {
+  draw_band(canvas, plot, x, y, series);
+  std::vector<Point> run;
+  const auto flush = [&] {
+    canvas.polyline(thinned(run, plot.width), series.colour,
+                    run.size() == 1 ? 2.0 * series.width : series.width);
+    run.clear();
+  };
+  for (std::size_t i = 0; i < std::min(series.x.size(), series.y.size()); ++i) {
+    if (!std::isfinite(series.y[i]) || !std::isfinite(series.x[i]) ||
+        (y.logarithmic() && series.y[i] <= 0.0)) {
+      flush();
+      continue;
+    }
+    // Far outside, Cairo's fixed-point coordinates would overflow.
+    const double height = std::clamp(y.place(series.y[i]), -2.0, 3.0);
+    run.emplace_back(plot.left + x.place(series.x[i]) * plot.width, plot.bottom() - height * plot.height);
+    if (series.dots) canvas.dot(run.back(), kDot, series.colour);
+  }
+  flush();
+}
+
+void draw_axes(Canvas& canvas, const Box& plot, const Box& area, const LineChart& chart, const Scale& x,
+               const Scale& y) {
+  for (const auto& tick : y.ticks(std::max(2, static_cast<int>(plot.height / 30.0)))) {
+    const double at = plot.bottom() - y.place(tick.value) * plot.height;
+    canvas.line({plot.left, at}, {plot.right(), at}, palette::grid, 1.0);
+    canvas.text({plot.left - 8.0, at + 4.0}, tick.label, fonts::tick, palette::muted, Align::right);
+  }
+  for (const auto& tick :
+       x.ticks(std::max(2, static_cast<int>(plot.width / 100.0)), chart.whole_x ? 1.0 : 0.0)) {
+    const double at = plot.left + x.place(tick.value) * plot.width;
+    canvas.line({at, plot.bottom()}, {at, plot.bottom() + 4.0}, palette::frame, 1.0);
+    if (!chart.x_label.empty())
+      canvas.text({at, plot.bottom() + 18.0}, tick.label, fonts::tick, palette::muted, Align::centre);
+  }
+  canvas.line({plot.left, plot.bottom()}, {plot.right(), plot.bottom()}, palette::frame, 1.0);
+  canvas.line({plot.left, plot.top}, {plot.left, plot.bottom()}, palette::frame, 1.0);
+  if (!chart.x_label.empty())
+    canvas.text({plot.left + plot.width / 2.0, plot.bottom() + 38.0}, chart.x_label, fonts::label,
+                palette::text, Align::centre);
+  canvas.text_upwards({area.left + 14.0, plot.top + plot.height / 2.0}, chart.y_label, fonts::label);
+}
+
+double legend_width(Canvas& canvas, const LineChart& chart) {
+  double width = 0.0;
+  for (const auto& series : chart.series)
+    if (!series.name.empty()) width += canvas.text_width(series.name, fonts::tick) + 46.0;
+  return width;
+}
+
+/// Right-aligned above the plot, where no line can run through it.
+void draw_legend(Canvas& canvas, const Box& plot, const LineChart& chart) {
+  double right = plot.right();
+  for (auto series = chart.series.rbegin(); series != chart.series.rend(); ++series) {
+    if (series->name.empty()) continue;
+    canvas.text({right, plot.top - 12.0}, series->name, fonts::tick, palette::text, Align::right);
+    right -= canvas.text_width(series->name, fonts::tick) + 6.0;
+    canvas.line({right - 22.0, plot.top - 16.0}, {right, plot.top - 16.0}, series->colour,
+                std::max(2.0, series->width));
+    right -= 40.0;
+  }
+}
+
+void draw_markers(Canvas& canvas, const Box& plot, const Scale& x, const LineChart& chart) {
+  double free_from = plot.left;
+  for (const auto& marker : chart.markers) {
+    const double at = plot.left + x.place(marker.x) * plot.width;
+    canvas.line({at, plot.top}, {at, plot.bottom()}, palette::grey, 1.0, true);
+    const double width = canvas.text_width(marker.label, fonts::tick);
+    // A label that would meet the one before it, or the frame, is left out; its line stays.
+    if (marker.label.empty() || at + 5.0 < free_from || at + 5.0 + width > plot.right()) continue;
+    const Box behind{at + 2.0, plot.top + 2.0, width + 6.0, 16.0};
+    canvas.fill(behind, palette::white.with_alpha(0.8));
+    canvas.text({at + 5.0, plot.top + 14.0}, marker.label, fonts::tick, palette::muted);
+    free_from = at + 5.0 + width + 10.0;
+  }
+}
+
+/// `font`, smaller where `text` would be wider than `width`.
+Font fitted(Canvas& canvas, const std::string& text, Font font, double width) {
+  const double natural = canvas.text_width(text, font);
+  if (natural > width) font.size *= width / natural;
+  return font;
+}
+
+/// The bar and its interval; returns where the note goes.
+double draw_bar(Canvas& canvas, const Box& plot, const Scale& scale, const Bar& bar, double top) {
+  const auto place = [&](double value) {
+    return plot.left + std::clamp(scale.place(value), 0.0, 1.0) * plot.width;
+  };
+  if (!std::isfinite(bar.value)) return plot.left;
+  const double middle = top + kBar / 2.0;
+  const double end = place(bar.value);
+  canvas.fill({plot.left, top, end - plot.left, kBar}, bar.colour);
+  if (!std::isfinite(bar.error) || bar.error <= 0.0) return end;
+  const double low = place(bar.value - bar.error), high = place(bar.value + bar.error);
+  canvas.line({low, middle}, {high, middle}, palette::text, 1.3);
+  for (const double x : {low, high}) canvas.line({x, middle - 4.0}, {x, middle + 4.0}, palette::text, 1.3);
+  return high;
+}
+
+/// On white, so that no line of the grid runs through it.
+void draw_note(Canvas& canvas, Point baseline, const Bar& bar, double width) {
+  const std::string& note = std::isfinite(bar.value) ? bar.note : "no number";
+  const Font font = fitted(canvas, note, fonts::tick, width);
+  canvas.fill({baseline.first - 3.0, baseline.second - font.size, canvas.text_width(note, font) + 6.0,
+               font.size + 4.0},
+              palette::white);
+  canvas.text(baseline, note, font, std::isfinite(bar.value) ? palette::text : palette::muted);
+}
+
+void draw_bars(Canvas& canvas, const Box& plot, const Scale& scale, const BarChart& chart, double label_width,
+               double note_width) {
+  std::vector<Point> notes;
+  double top = plot.top + kBarGap;
+  for (const auto& bar : chart.bars) {
+    if (!bar.heading.empty()) {
+      canvas.text({plot.left - 10.0, top + kHeading - 8.0}, bar.heading, {fonts::label.size, true},
+                  palette::text, Align::right);
+      top += kHeading;
+    }
+    const double baseline = top + kBar / 2.0 + 4.0;
+    canvas.text({plot.left - 10.0, baseline}, bar.label, fitted(canvas, bar.label, fonts::label, label_width),
+                palette::text, Align::right);
+    notes.emplace_back(draw_bar(canvas, plot, scale, bar, top) + 8.0, baseline);
+    top += kBar + kBarGap;
+  }
+  if (std::isfinite(chart.reference)) {
+    const double at = plot.left + scale.place(chart.reference) * plot.width;
+    canvas.line({at, plot.top}, {at, plot.bottom()}, palette::text.with_alpha(0.7), 1.0, true);
+  }
+  for (std::size_t i = 0; i < notes.size(); ++i) draw_note(canvas, notes[i], chart.bars[i], note_width);
+}
+
+}  // namespace
+
+void draw_line_chart(Canvas& canvas, const Box& area, const LineChart& chart) {
+  const double bottom = chart.x_label.empty() ? kBottomBare : kBottom;
+  Box plot{area.left + kLeft, area.top + kTop, area.width - kLeft - kRight, area.height - kTop - bottom};
+  const double title = plot.top - 12.0;
+  // A legend that would run into the title goes below it.
+  if (canvas.text_width(chart.title, fonts::title) + legend_width(canvas, chart) > plot.width) {
+    plot.top += kLegendRow;
+    plot.height -= kLegendRow;
+  }
+  const Scale x = x_scale(chart);
+  const Scale y = y_scale(chart);
+  canvas.text({plot.left, title}, chart.title, fonts::title);
+  draw_legend(canvas, plot, chart);
+  draw_axes(canvas, plot, area, chart, x, y);
+  canvas.clipped(plot, [&] {
+    for (const auto& series : chart.series) draw_series(canvas, plot, x, y, series);
+  });
+  draw_markers(canvas, plot, x, chart);
+}
+
+double bar_chart_height(const BarChart& chart) {
+  const auto headings = std::count_if(chart.bars.begin(), chart.bars.end(),
+                                      [](const auto& bar) { return !bar.heading.empty(); });
+  return kBarTop + static_cast<double>(chart.bars.size()) * (kBar + kBarGap) +
+         static_cast<double>(headings) * kHeading + kBarGap + kBottom;
+}
+
+void draw_bar_chart(Canvas& canvas, const Box& area, const BarChart& chart, double label_width,
+                    double note_width) {
+  label_width = std::min(label_width, area.width / 3.0);
+  note_width = std::min(note_width, area.width / 3.0);
+  const Box plot{area.left + label_width + 24.0, area.top + kBarTop,
+                 area.width - label_width - note_width - 46.0, area.height - kBarTop - kBottom};
+  double high = chart.maximum;
+  for (const auto& bar : chart.bars) {
+    if (!std::isfinite(bar.value)) continue;
+    high = std::max(high, bar.value + (std::isfinite(bar.error) ? bar.error : 0.0));
+  }
+  const Scale scale(0.0, high > 0.0 ? high : 1.0, false);
+  const double room = area.width - 28.0;
+  canvas.text({area.left + 14.0, area.top + 20.0}, chart.title,
+              fitted(canvas, chart.title, fonts::title, room));
+  canvas.text({area.left + 14.0, area.top + 38.0}, chart.subtitle,
+              fitted(canvas, chart.subtitle, fonts::tick, room), palette::muted);
+  for (const auto& tick : scale.ticks(std::max(2, static_cast<int>(plot.width / 90.0)))) {
+    const double at = plot.left + scale.place(tick.value) * plot.width;
+    canvas.line({at, plot.top}, {at, plot.bottom()}, palette::grid, 1.0);
+    canvas.text({at, plot.bottom() + 16.0}, tick.label, fonts::tick, palette::muted, Align::centre);
+  }
+  draw_bars(canvas, plot, scale, chart, label_width, note_width);
+  canvas.line({plot.left, plot.top}, {plot.left, plot.bottom()}, palette::frame, 1.0);
+  canvas.text({plot.left + plot.width / 2.0, plot.bottom() + 34.0}, chart.x_label, fonts::label,
+              palette::text, Align::centre);
+}
+
+double widest(Canvas& canvas, const std::vector<std::string>& texts, Font font) {
+  double width = 0.0;
+  for (const auto& text : texts) width = std::max(width, canvas.text_width(text, font));
+  return width;
+}
+
+}  // namespace outerloop::cli

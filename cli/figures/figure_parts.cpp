@@ -1,0 +1,122 @@
+#include "cli/figures/figure_parts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+
+#include "common/base/error.h"
+
+namespace outerloop::cli {
+namespace {
+
+/// With a sign, and the minus of typography.
+std::string signed_number(double value) {
+  const std::string digits = fmt::format("{:.1f}", std::abs(value));
+  return (value < 0.0 && digits != "0.0" ? "−" : "+") + digits;
+}
+
+std::string accuracy_note(const AccuracyRow& row) {
+  std::string note = fmt::format("{:.1f} %", 100.0 * row.accuracy);
+  if (std::isfinite(row.ci95)) note += fmt::format(" ± {:.1f}", 100.0 * row.ci95);
+  if (row.method == "random" || !std::isfinite(row.minus_random)) return note;
+  note += "   (" + signed_number(100.0 * row.minus_random);
+  if (std::isfinite(row.minus_random_ci95)) note += fmt::format(" ± {:.1f}", 100.0 * row.minus_random_ci95);
+  return note + ")";
+}
+
+std::string subtitle_of(const AccuracyTable& table, bool has_random) {
+  std::vector<std::string> parts;
+  if (table.labels_per_class > 0) parts.push_back(fmt::format("{} labels per class", table.labels_per_class));
+  if (!table.base_model.empty()) parts.push_back("base model " + table.base_model);
+  if (table.inner_steps > 0) parts.push_back(fmt::format("{} inner steps", table.inner_steps));
+  if (table.draws > 0) parts.push_back(fmt::format("mean and 95 % interval over {} draws", table.draws));
+  if (has_random) parts.push_back("in brackets: minus random, paired");
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
+}  // namespace
+
+std::string make_stem(const std::string& out_dir, const char* name) {
+  std::error_code error;
+  std::filesystem::create_directories(out_dir, error);
+  if (error) throw InputError(out_dir + ": the folder for figures cannot be made: " + error.message());
+  return (std::filesystem::path(out_dir) / name).string();
+}
+
+std::vector<std::string> written(const std::string& stem) { return {stem + ".png", stem + ".svg"}; }
+
+std::string method_label(const std::string& method) {
+  static const std::map<std::string, std::string> labels = {{"rule", "learned rule"},
+                                                            {"untrained", "untrained rule"},
+                                                            {"random", "random initialisation"},
+                                                            {"pixels", "raw pixels"},
+                                                            {"pca", "PCA"},
+                                                            {"kmeans", "k-means"},
+                                                            {"vae", "VAE"},
+                                                            {"masked_contrastive", "masked contrastive"},
+                                                            {"supervised", "supervised"}};
+  const auto found = labels.find(method);
+  return found == labels.end() ? method : found->second;
+}
+
+Colour method_colour(const std::string& method) {
+  if (method == "rule") return palette::blue;
+  if (method == "untrained") return palette::sky;
+  if (method == "random") return palette::orange;
+  if (method == "supervised") return palette::green;
+  return palette::grey;
+}
+
+BarChart accuracy_chart(const AccuracyTable& table) {
+  BarChart chart;
+  chart.title = table.dataset;
+  if (table.size > 0) chart.title += fmt::format(", {0} × {0}", table.size);
+  chart.x_label = "accuracy, %";
+  const auto ridge = [](const AccuracyRow& row) { return row.readout == "ridge" || row.readout.empty(); };
+  const bool only_ridge = std::any_of(table.rows.begin(), table.rows.end(), ridge);
+  for (const auto& row : table.rows) {
+    if (only_ridge && !ridge(row)) continue;
+    Bar bar;
+    bar.label = method_label(row.method) + (only_ridge ? "" : ", " + row.readout);
+    bar.value = 100.0 * row.accuracy;
+    bar.error = 100.0 * row.ci95;
+    bar.note = accuracy_note(row);
+    bar.colour = method_colour(row.method);
+    if (row.method == "random") chart.reference = bar.value;
+    chart.bars.push_back(bar);
+  }
+  chart.subtitle = subtitle_of(table, std::isfinite(chart.reference));
+  return chart;
+}
+
+std::vector<std::string> render_bars(const std::string& stem, const std::string& title,
+                                     std::vector<BarChart> charts) {
+  std::vector<std::string> labels, notes;
+  double height = 0.0, maximum = 0.0;
+  for (const auto& chart : charts) {
+    height += bar_chart_height(chart);
+    for (const auto& bar : chart.bars) {
+      labels.push_back(bar.label);
+      notes.push_back(bar.note);
+      const double error = std::isfinite(bar.error) ? bar.error : 0.0;
+      if (std::isfinite(bar.value)) maximum = std::max(maximum, bar.value + error);
+    }
+  }
+  render(stem, kSheetWidth, height, title, [&](Canvas& canvas) {
+    const double label_width = widest(canvas, labels, fonts::label),
+                 note_width = widest(canvas, notes, fonts::tick);
+    Box area{0.0, 0.0, kSheetWidth, 0.0};
+    for (auto& chart : charts) {
+      chart.maximum = maximum;
+      area.height = bar_chart_height(chart);
+      draw_bar_chart(canvas, area, chart, label_width, note_width);
+      area.top += area.height;
+    }
+  });
+  return written(stem);
+}
+
+}  // namespace outerloop::cli

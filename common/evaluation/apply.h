@@ -1,0 +1,36 @@
+#pragma once
+// A learned rule on a user's own examples: a base model trained on them without labels, and its features.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/rule/base_model.h"
+#include "common/rule/engine.h"
+
+namespace outerloop::evaluation {
+
+/// How inputs come to lie between 0 and 1, where a rule has seen them in meta-training.
+enum class InputScale {
+  columns,  ///< each input from its smallest to its largest value: inputs of different units
+  array,    ///< all inputs from the smallest to the largest value of all: images, spectra
+  none,     ///< as they are
+};
+
+/// Inputs that are equal in all examples (array: in all of the array) become 0. Throws InputError, beginning
+/// with `name`, for a value that is not finite, with its row and column.
+void scale_inputs(rule::Matrix& x, InputScale scale, const std::string& name);
+
+struct ApplyOptions {
+  std::vector<std::int64_t> hidden = {64, 64};  ///< units of the hidden layers; the rule fixes the outputs
+  std::int64_t inner_steps = 100;
+  std::int64_t minibatch = 32;
+  std::uint64_t seed = 0;  ///< of the initialisation and the minibatches
+};
+
+/// Features [examples, outputs] of `x` [examples, inputs], by a base model that the rule has trained on
+/// random minibatches of `x`; batch norm's statistics are those of all examples. Throws Error where the base
+/// model does not stay finite.
+rule::Matrix apply_rule(rule::Engine& engine, const std::vector<double>& theta, const rule::Matrix& x,
+                        const ApplyOptions& options);
+
+}  // namespace outerloop::evaluation

@@ -1,0 +1,41 @@
+#pragma once
+// Draws of a few-shot evaluation on several threads, each with an engine and methods of its own.
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "common/evaluation/few_shot.h"
+#include "common/evaluation/few_shot_methods.h"
+
+namespace outerloop::evaluation {
+
+/// Hears draws done and to do.
+using DrawProgress = std::function<void(std::int64_t, std::int64_t)>;
+
+class DrawPool {
+ public:
+  /// All references outlive the pool. `total`: draws that will be computed in all, for `progress`.
+  DrawPool(const EngineFactory& make_engine, const std::vector<double>& theta,
+           const std::vector<double>& untrained, const FewShotData& data, const FewShotOptions& options,
+           std::int64_t total, DrawProgress progress);
+
+  /// For what does not depend on the draw: names, settings, architecture.
+  const MethodSet& methods() const { return *sets_.front(); }
+  const FewShotPreparation& prepared() const { return prepared_; }
+
+  /// Calls work(methods of the calling thread, number of the draw) for draws first .. first + count - 1, in
+  /// any order and at once. The first exception ends all and is thrown again.
+  void for_each_draw(std::int64_t first, std::int64_t count,
+                     const std::function<void(const MethodSet&, std::uint32_t)>& work);
+
+ private:
+  std::int64_t total_;
+  DrawProgress progress_;
+  FewShotPreparation prepared_;
+  std::vector<std::unique_ptr<rule::Engine>> engines_;
+  std::vector<std::unique_ptr<MethodSet>> sets_;
+  std::int64_t done_ = 0;
+};
+
+}  // namespace outerloop::evaluation

@@ -1,0 +1,58 @@
+#pragma once
+// The cheap measure of θ while a run goes on: the meta-objective after the inner steps, and few-shot
+// accuracy, on a few fixed tasks of each dataset. (What `outerloop evaluate` prints is in few_shot.h.)
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/data/task.h"
+#include "common/rule/engine.h"
+
+namespace outerloop::evaluation {
+
+struct EvaluatorOptions {
+  std::int64_t inner_steps = 100;
+  std::int64_t labelled_draws = 4;          ///< pairs of labelled minibatches that a task is judged by
+  std::int64_t statistics_examples = 1024;  ///< for the batch norm of the features; at least
+  std::uint64_t seed = 0;                   ///< of the run
+};
+
+/// Of one task. Numbers are 0 unless the outcome is `finished`.
+struct Evaluation {
+  rule::Outcome outcome = rule::Outcome::finished;
+  double meta_objective = 0.0;  ///< of φ after the inner steps, mean over the labelled draws
+  double accuracy = 0.0;        ///< a fraction, of a ridge read-out, likewise; NaN for rules that use labels,
+                                ///< and where features are not finite
+};
+
+/// The same θ, dataset and task give the same bits in any process, and always the same task: classes,
+/// permutation, architecture and all minibatches follow from the run's seed by Purpose::evaluation. A task
+/// has the training tasks' number of classes where the dataset has as many, else as many as there are; images
+/// are neither inverted nor made brighter nor augmented.
+class Evaluator {
+ public:
+  /// `engine` outlives it. `tasks` are the training tasks' options. Throws InputError for a dataset with
+  /// fewer than three classes of 2K examples, or two where it has scores: the meta-objective then includes
+  /// the score, accuracy is of the classes.
+  Evaluator(rule::Engine& engine, const data::TaskOptions& tasks,
+            const std::vector<std::shared_ptr<const data::Dataset>>& datasets, EvaluatorOptions options);
+
+  std::size_t datasets() const { return tasks_.size(); }
+
+  /// Task number `task` of dataset number `dataset`. Throws Error for a dataset that does not exist.
+  Evaluation evaluate(const std::vector<double>& theta, std::uint32_t dataset, std::uint32_t task) const;
+
+ private:
+  bool train(const std::vector<double>& theta, const data::TaskDistribution& tasks, const data::Task& task,
+             std::vector<double>& phi) const;
+  double accuracy(const data::TaskDistribution& tasks, const data::Task& task,
+                  const std::vector<double>& phi) const;
+
+  rule::Engine& engine_;
+  EvaluatorOptions options_;
+  std::uint64_t seed_ = 0;                     ///< of the evaluation's tasks
+  std::vector<data::TaskDistribution> tasks_;  ///< one a dataset
+};
+
+}  // namespace outerloop::evaluation

@@ -1,0 +1,49 @@
+#include "common/evaluation/explained_variance.h"
+
+#include "common/base/error.h"
+#include "common/evaluation/baselines/pca.h"
+
+namespace outerloop::evaluation {
+namespace {
+
+std::vector<double> cumulative(const rule::Matrix& features, std::int64_t components) {
+  const baselines::Pca pca(features, components);
+  std::vector<double> result;
+  double sum = 0.0;
+  for (const double variance : pca.variance()) {
+    sum += variance;
+    result.push_back(pca.total_variance() > 0.0 ? sum / pca.total_variance() : 0.0);
+  }
+  return result;
+}
+
+}  // namespace
+
+std::vector<ExplainedVariance> explained_variance(const EngineFactory& make_engine,
+                                                  const std::vector<double>& theta,
+                                                  const std::vector<double>& untrained,
+                                                  const FewShotData& data, const FewShotOptions& options,
+                                                  std::int64_t components, const DrawProgress& progress) {
+  DrawPool pool(make_engine, theta, untrained, data, options, options.draws, progress);
+  const auto& methods = pool.methods().methods();
+  for (const auto& method : methods)
+    OUTERLOOP_CHECK(method.settings.size() == 1, "explained variance: " + method.name + " needs a choice");
+  std::vector<std::vector<std::vector<double>>> by_draw(static_cast<std::size_t>(options.draws));
+  pool.for_each_draw(0, options.draws, [&](const MethodSet& set, std::uint32_t number) {
+    const auto draw = set.draws().sample(number);
+    for (const auto& method : set.methods())
+      by_draw[number].push_back(cumulative(method.features(draw, {0}).front().test, components));
+  });
+  std::vector<ExplainedVariance> result;
+  for (std::size_t m = 0; m < methods.size(); ++m) {
+    result.push_back({methods[m].name, {}});
+    for (std::size_t k = 0; k < by_draw.front()[m].size(); ++k) {
+      std::vector<double> values;
+      for (const auto& draw : by_draw) values.push_back(draw[m][k]);
+      result.back().cumulative.push_back(interval(values));
+    }
+  }
+  return result;
+}
+
+}  // namespace outerloop::evaluation

@@ -1,0 +1,235 @@
+#include "common/evaluation/few_shot.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <numeric>
+#include <set>
+
+#include "common/base/error.h"
+#include "common/evaluation/draw_pool.h"
+#include "common/evaluation/interval.h"
+
+namespace outerloop::evaluation {
+namespace {
+
+/// Where an accuracy belongs: a method's setting, a read-out, and its strength.
+using ByStrength = std::vector<double>;
+using ByReadout = std::vector<ByStrength>;
+/// A setting that was not wanted has no read-outs.
+struct SettingResult {
+  ByReadout accuracy;
+  double loss = std::numeric_limits<double>::quiet_NaN();
+};
+using BySetting = std::vector<SettingResult>;
+using DrawResult = std::vector<BySetting>;  ///< [methods]
+
+/// Places of the settings that are to be computed, for each method.
+using Wanted = std::vector<std::vector<std::size_t>>;
+
+struct Choice {
+  std::size_t setting = 0;
+  std::size_t strength = 0;
+};
+
+DrawResult evaluate_draw(const MethodSet& set, const FewShotData& data, const FewShotOptions& options,
+                         const FewShotPreparation& prepared, std::uint32_t number, const Wanted& wanted) {
+  const auto draw = set.draws().sample(number);
+  DrawResult result;
+  for (std::size_t m = 0; m < set.methods().size(); ++m) {
+    const auto& method = set.methods()[m];
+    BySetting by_setting(method.settings.size());
+    const auto features = method.features(draw, wanted[m]);
+    OUTERLOOP_CHECK_EQ(features.size(), wanted[m].size());
+    for (std::size_t i = 0; i < wanted[m].size(); ++i) {
+      auto& to = by_setting[wanted[m][i]];
+      to.loss = features[i].loss;
+      for (const auto readout : options.readouts)
+        to.accuracy.push_back(baselines::accuracies(readout, {features[i].labelled, draw.labels},
+                                                    {features[i].test, prepared.test_labels}, data.classes));
+    }
+    result.push_back(std::move(by_setting));
+  }
+  return result;
+}
+
+/// Draws first .. first + count - 1 on all threads.
+std::vector<DrawResult> compute(DrawPool& pool, const FewShotData& data, const FewShotOptions& options,
+                                std::int64_t first, std::int64_t count, const Wanted& wanted) {
+  std::vector<DrawResult> results(static_cast<std::size_t>(count));
+  pool.for_each_draw(first, count, [&](const MethodSet& set, std::uint32_t number) {
+    results[number - static_cast<std::size_t>(first)] =
+        evaluate_draw(set, data, options, pool.prepared(), number, wanted);
+  });
+  return results;
+}
+
+/// The best on average over the draws of selection among settings first .. last - 1 and all strengths; the
+/// first among equals.
+Choice best_choice(const std::vector<DrawResult>& draws, std::size_t m, std::size_t r, std::size_t first,
+                   std::size_t last) {
+  Choice choice;
+  double best = -1.0;
+  for (std::size_t s = first; s < last; ++s)
+    for (std::size_t i = 0; i < draws.front()[m][s].accuracy[r].size(); ++i) {
+      double sum = 0.0;
+      for (const auto& draw : draws) sum += draw[m][s].accuracy[r][i];
+      if (sum <= best) continue;
+      best = sum;
+      choice = {s, i};
+    }
+  return choice;
+}
+
+/// What the table reports: [methods][readouts][rows].
+using Choices = std::vector<std::vector<std::vector<Choice>>>;
+
+/// One row, the best; of methods that report every number of steps a row each, with the best strength.
+Choices choose(const std::vector<DrawResult>& draws, const std::vector<Method>& methods,
+               std::size_t readouts) {
+  Choices choices;
+  for (std::size_t m = 0; m < methods.size(); ++m) {
+    choices.emplace_back(readouts);
+    const std::size_t settings = methods[m].settings.size();
+    for (std::size_t r = 0; r < readouts; ++r) {
+      if (methods[m].steps.empty()) {
+        choices[m][r].push_back(best_choice(draws, m, r, 0, settings));
+        continue;
+      }
+      for (std::size_t s = 0; s < settings; ++s) choices[m][r].push_back(best_choice(draws, m, r, s, s + 1));
+    }
+  }
+  return choices;
+}
+
+std::vector<double> accuracies_of(const std::vector<DrawResult>& draws, std::size_t m, std::size_t r,
+                                  const Choice& choice) {
+  std::vector<double> values;
+  for (const auto& draw : draws) values.push_back(draw[m][choice.setting].accuracy[r][choice.strength]);
+  return values;
+}
+
+/// a − b within draws.
+Interval paired(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> differences(a.size());
+  std::transform(a.begin(), a.end(), b.begin(), differences.begin(), std::minus<>());
+  return interval(differences);
+}
+
+/// `random`, `rule`: accuracies of their rows by the same read-out; rule: empty where there is not one.
+FewShotRow row_of(const std::vector<DrawResult>& draws, const Method& method, std::size_t m, std::size_t r,
+                  const Choice& choice, const std::vector<double>& random, const std::vector<double>& rule) {
+  FewShotRow row;
+  row.method = method.name;
+  row.setting = method.settings[choice.setting];
+  if (!method.steps.empty()) row.steps = method.steps[choice.setting];
+  row.by_draw = accuracies_of(draws, m, r, choice);
+  const Interval own = interval(row.by_draw), above_random = paired(row.by_draw, random);
+  row.accuracy = own.mean;
+  row.ci95 = own.half_width;
+  row.minus_random = above_random.mean;
+  row.minus_random_ci95 = above_random.half_width;
+  if (!rule.empty()) {
+    const Interval below_rule = paired(rule, row.by_draw);
+    row.rule_minus = below_rule.mean;
+    row.rule_minus_ci95 = below_rule.half_width;
+  }
+  std::vector<double> losses;
+  for (const auto& draw : draws) losses.push_back(draw[m][choice.setting].loss);
+  const Interval loss = interval(losses);
+  row.loss = loss.mean;
+  row.loss_ci95 = loss.half_width;
+  return row;
+}
+
+std::vector<FewShotRow> tabulate(const std::vector<DrawResult>& draws, const Choices& choices,
+                                 const std::vector<Method>& methods, const FewShotOptions& options) {
+  const auto place = [&](const char* name) {
+    return static_cast<std::size_t>(std::find(options.methods.begin(), options.methods.end(), name) -
+                                    options.methods.begin());
+  };
+  const std::size_t random = place("random"), rule = place("rule");
+  const bool one_rule = rule < methods.size() && methods[rule].steps.empty();
+  std::vector<FewShotRow> rows;
+  for (std::size_t m = 0; m < methods.size(); ++m)
+    for (std::size_t r = 0; r < options.readouts.size(); ++r) {
+      const auto of_random = accuracies_of(draws, random, r, choices[random][r].front());
+      std::vector<double> of_rule;
+      if (one_rule) of_rule = accuracies_of(draws, rule, r, choices[rule][r].front());
+      for (const auto& choice : choices[m][r]) {
+        rows.push_back(row_of(draws, methods[m], m, r, choice, of_random, of_rule));
+        rows.back().readout = baselines::readout_name(options.readouts[r]);
+        rows.back().lambda = baselines::strengths(options.readouts[r])[choice.strength];
+      }
+    }
+  return rows;
+}
+
+void check(const FewShotData& data, const FewShotOptions& options) {
+  const auto& methods = options.methods;
+  if (std::find(methods.begin(), methods.end(), "random") == methods.end())
+    throw InputError("evaluate: `random` must be among the methods, since differences are to it");
+  if (options.readouts.empty() || options.selection_draws < 1 || options.draws < 1)
+    throw InputError("evaluate: one read-out, one draw and one draw of selection are needed at least");
+  for (std::size_t i = 0; i < options.steps.size(); ++i)
+    if (options.steps[i] <= (i > 0 ? options.steps[i - 1] : 0))
+      throw InputError("evaluate: numbers of steps must rise, from 1 on; " +
+                       std::to_string(options.steps[i]) + " is number " + std::to_string(i + 1));
+  if (data.classes < 2 || data.test.rows < 1)
+    throw InputError("evaluate: " + data.name + " has " + std::to_string(data.classes) + " classes and " +
+                     std::to_string(data.test.rows) + " test examples; two classes and one example at least");
+  std::vector<std::int64_t> count(static_cast<std::size_t>(data.classes));
+  for (const auto label : data.train_labels) ++count[static_cast<std::size_t>(label)];
+  const auto fewest = *std::min_element(count.begin(), count.end());
+  if (fewest < options.labels_per_class)
+    throw InputError("evaluate: a class of " + data.name + " has " + std::to_string(fewest) +
+                     " training examples, fewer than --labels " + std::to_string(options.labels_per_class));
+}
+
+}  // namespace
+
+const std::vector<std::string>& few_shot_methods() {
+  static const std::vector<std::string> methods = {
+      "rule", "untrained", "random", "pixels", "pca", "kmeans", "vae", "masked_contrastive", "supervised"};
+  return methods;
+}
+
+FewShotTable evaluate_few_shot(const EngineFactory& make_engine, const std::vector<double>& theta,
+                               const std::vector<double>& untrained, const FewShotData& data,
+                               const FewShotOptions& options,
+                               const std::function<void(std::int64_t, std::int64_t)>& progress) {
+  check(data, options);
+  DrawPool pool(make_engine, theta, untrained, data, options, options.selection_draws + options.draws,
+                progress);
+  const auto& methods = pool.methods().methods();
+
+  // 1. Every setting on the draws of selection.
+  Wanted wanted;
+  for (const auto& method : methods) {
+    wanted.emplace_back(method.settings.size());
+    std::iota(wanted.back().begin(), wanted.back().end(), std::size_t{0});
+  }
+  const auto choices = choose(compute(pool, data, options, 0, options.selection_draws, wanted), methods,
+                              options.readouts.size());
+
+  // 2. What was chosen, on the draws that are reported.
+  for (std::size_t m = 0; m < wanted.size(); ++m) {
+    std::set<std::size_t> settings;
+    for (const auto& of_readout : choices[m])
+      for (const auto& choice : of_readout) settings.insert(choice.setting);
+    wanted[m].assign(settings.begin(), settings.end());
+  }
+  const auto draws = compute(pool, data, options, options.selection_draws, options.draws, wanted);
+  return {data.name,
+          data.size,
+          options.labels_per_class,
+          pool.methods().draws().architecture().description(),
+          options.inner_steps,
+          options.minibatch,
+          options.draws,
+          data.train.rows,
+          pool.prepared().test.rows,
+          tabulate(draws, choices, methods, options)};
+}
+
+}  // namespace outerloop::evaluation

@@ -1,0 +1,89 @@
+#pragma once
+// Few-shot accuracy of base models that a rule has trained without labels, beside all that one would do
+// otherwise: what `outerloop evaluate` prints. A draw = labelled set, initialisation of the base model,
+// permutation of the inputs; every method gets the same draws. What each method and read-out is:
+// docs/evaluation.md.
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/evaluation/baselines/readouts.h"
+#include "common/evaluation/few_shot_data.h"
+#include "common/rule/engine.h"
+
+namespace outerloop::evaluation {
+
+/// All methods in the order of the table: rule untrained random pixels pca kmeans vae masked_contrastive
+/// supervised.
+const std::vector<std::string>& few_shot_methods();
+
+struct FewShotOptions {
+  std::int64_t labels_per_class = 10;
+  std::int64_t draws = 50;
+  std::int64_t selection_draws = 5;  ///< other draws, on which hyper-parameters are chosen
+  std::int64_t inner_steps = 100;
+  /// Rising, from 1 on. Where there are any, the methods that train without labels (rule, untrained, vae,
+  /// masked_contrastive) have a row after each of these numbers of steps; otherwise the rules have one after
+  /// inner_steps, and the others after the best of their own numbers of steps.
+  std::vector<std::int64_t> steps{};
+  std::int64_t minibatch = 64;
+  std::int64_t test_examples = 5000;  ///< at most; the same ones for every draw
+  std::vector<std::int64_t> hidden = {
+      64, 64};  ///< one base model for all, so that no gain comes from a weak start
+  rule::Nonlinearity nonlinearity = rule::Nonlinearity::relu;
+  bool permute = true;                                    ///< each draw permutes the inputs
+  std::vector<std::string> methods = few_shot_methods();  ///< `random` among them, for the differences
+  std::vector<baselines::Readout> readouts = baselines::all_readouts();
+  std::uint64_t seed = 0;
+  int threads = 1;  ///< draws that are computed at once, each by an engine of its own
+  /// Training images, the first ones, over which batch norm's statistics are frozen; 0: all.
+  std::int64_t statistics_examples = 0;
+  float vae_learning_rate = 3e-3f;
+};
+
+struct FewShotRow {
+  std::string method;
+  std::string readout;
+  std::string setting;    ///< of the method, chosen on other draws, e.g. "300 steps"; empty: it has none
+  double lambda = 0.0;    ///< strength of the read-out, chosen on other draws; 0: it has none
+  double accuracy = 0.0;  ///< a fraction, mean over draws
+  double ci95 = 0.0;      ///< half-width of the 95 % interval over draws
+  double minus_random = 0.0;
+  double minus_random_ci95 = 0.0;  ///< of the paired difference
+  /// The rule's accuracy by this read-out minus this one's, likewise; NaN: there is no rule, or one by steps
+  double rule_minus = std::numeric_limits<double>::quiet_NaN();
+  double rule_minus_ci95 = std::numeric_limits<double>::quiet_NaN();
+  std::vector<double> by_draw;  ///< accuracy in each draw
+  std::int64_t steps = 0;       ///< of training, where FewShotOptions::steps says; else 0
+  /// Mean over draws of what a VAE minimises, in nats per example, over its last 100 steps at most; NaN: none
+  double loss = std::numeric_limits<double>::quiet_NaN();
+  double loss_ci95 = 0.0;
+};
+
+struct FewShotTable {
+  std::string dataset;
+  std::int64_t size = 0;
+  std::int64_t labels_per_class = 0;
+  std::string base_model;
+  std::int64_t inner_steps = 0;
+  std::int64_t minibatch = 0;  ///< unlabelled examples per inner step
+  std::int64_t draws = 0;
+  std::int64_t unlabelled = 0;  ///< training images that every method may use
+  std::int64_t tested = 0;
+  std::vector<FewShotRow> rows;  ///< method by method, each with its read-outs, each with its steps
+};
+
+using EngineFactory = std::function<std::unique_ptr<rule::Engine>()>;
+
+/// `theta` is the learned rule, `untrained` the same rule before meta-training. `progress` hears draws done
+/// and to do. Throws InputError where the data has too few labelled examples, Error where a base model does
+/// not stay finite.
+FewShotTable evaluate_few_shot(const EngineFactory& make_engine, const std::vector<double>& theta,
+                               const std::vector<double>& untrained, const FewShotData& data,
+                               const FewShotOptions& options,
+                               const std::function<void(std::int64_t, std::int64_t)>& progress);
+
+}  // namespace outerloop::evaluation

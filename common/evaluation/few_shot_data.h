@@ -1,0 +1,26 @@
+#pragma once
+// A dataset as few-shot evaluation sees it: unlabelled and labelled examples, and examples to be judged by.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/data/dataset.h"
+#include "common/rule/base_model.h"
+
+namespace outerloop::evaluation {
+
+/// Unlabelled and labelled examples come from `train`, accuracy is measured on `test`.
+struct FewShotData {
+  std::string name;
+  std::int64_t size = 0;  ///< side of the images; 0: vectors
+  rule::Matrix train;     ///< [examples, inputs], in [0, 1]
+  std::vector<std::int32_t> train_labels;
+  rule::Matrix test;
+  std::vector<std::int32_t> test_labels;
+  std::int64_t classes = 0;
+};
+
+/// Opens a dataset in its two parts; one without parts (glyphs, crops) is split example by example, in turn.
+FewShotData open_few_shot_data(const data::DatasetRequest& request, const std::string& cache_directory);
+
+}  // namespace outerloop::evaluation

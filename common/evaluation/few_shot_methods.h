@@ -1,0 +1,84 @@
+#pragma once
+// The methods of a few-shot table: how each makes features of the examples of a draw.
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/evaluation/few_shot_draw.h"
+#include "common/rule/engine.h"
+
+namespace outerloop::evaluation {
+
+/// What does not depend on the draw, computed once for all threads.
+struct FewShotPreparation {
+  std::vector<std::int32_t> test_rows;
+  std::vector<std::int32_t> test_labels;
+  rule::Matrix test;                       ///< [test examples, inputs]
+  rule::Matrix pca_train, pca_test;        ///< in principal components of all training images
+  rule::Matrix kmeans_train, kmeans_test;  ///< contrast-normalised and whitened
+  rule::Matrix statistics;                 ///< what batch norm's statistics are frozen over; empty: all
+};
+FewShotPreparation prepare_few_shot(const FewShotData& data, const FewShotOptions& options);
+
+/// Features of a draw's labelled examples and of the test examples.
+struct DrawFeatures {
+  rule::Matrix labelled;
+  rule::Matrix test;
+  double loss = std::numeric_limits<double>::quiet_NaN();  ///< what a VAE minimises; NaN: of other methods
+};
+
+struct Method {
+  std::string name;
+  /// What is to be chosen beside the read-out's strength; one empty string where there is nothing.
+  std::vector<std::string> settings;
+  /// Features by each of the `wanted` settings (rising places in the list above).
+  std::function<std::vector<DrawFeatures>(const Draw&, const std::vector<std::size_t>& wanted)> features;
+  /// Not empty: the settings are these numbers of steps, and all are reported instead of the best.
+  std::vector<std::int64_t> steps{};
+};
+
+/// The methods of one thread: those that options.methods names.
+class MethodSet {
+ public:
+  /// All outlive the set.
+  MethodSet(rule::Engine& engine, const std::vector<double>& theta, const std::vector<double>& untrained,
+            const FewShotData& data, const FewShotOptions& options, const FewShotPreparation& prepared);
+  MethodSet(const MethodSet&) = delete;
+  MethodSet& operator=(const MethodSet&) = delete;
+
+  const DrawSampler& draws() const { return draws_; }
+  const std::vector<Method>& methods() const { return methods_; }
+
+  /// φ of the base model after each of `steps` (rising) inner steps of a rule, on the draw's permuted inputs.
+  /// Throws Error where it does not stay finite.
+  std::vector<std::vector<double>> train(const std::vector<double>& theta, const Draw& draw,
+                                         const std::vector<std::int64_t>& steps) const;
+
+  /// Features of each of `x` by the base model `phi`, which takes permuted inputs; `x` are as in the data.
+  std::vector<rule::Matrix> features(const Draw& draw, const std::vector<double>& phi,
+                                     const std::vector<const rule::Matrix*>& x) const;
+
+ private:
+  Method method(const std::string& name) const;
+  DrawFeatures base_model_features(const Draw& draw, const std::vector<double>& phi) const;
+  Method trained_by(const std::string& name, const std::vector<double>& theta) const;
+  DrawFeatures fixed_features(const Draw& draw, const rule::Matrix& train, const rule::Matrix& test) const;
+  DrawFeatures kmeans_features(const Draw& draw) const;
+  Method trained_without_labels(const std::string& name, std::uint32_t stream,
+                                const std::vector<std::int64_t>& own_steps) const;
+  Method supervised() const;
+
+  rule::Engine& engine_;
+  const std::vector<double>& theta_;
+  const std::vector<double>& untrained_;
+  const FewShotData& data_;
+  const FewShotOptions& options_;
+  const FewShotPreparation& prepared_;
+  DrawSampler draws_;
+  std::vector<Method> methods_;
+};
+
+}  // namespace outerloop::evaluation

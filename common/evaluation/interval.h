@@ -1,0 +1,15 @@
+#pragma once
+// What is known of a mean over draws.
+#include <vector>
+
+namespace outerloop::evaluation {
+
+struct Interval {
+  double mean = 0.0;
+  double half_width = 0.0;  ///< of the 95 % interval, 1.96 standard errors; 0 of a single value
+};
+
+/// Of one value at least; NaN where one of them is.
+Interval interval(const std::vector<double>& values);
+
+}  // namespace outerloop::evaluation

@@ -1,0 +1,85 @@
+#include "common/evaluation/pictures.h"
+
+#include <algorithm>
+
+#include "common/evaluation/baselines/pca.h"
+#include "common/rule/phi.h"
+
+namespace outerloop::evaluation {
+namespace {
+
+constexpr std::int64_t kComponents = 3;
+
+/// Calls look(methods, draw 0, φ) after each of `steps`.
+template <typename Look>
+void for_each_step(const EngineFactory& make_engine, const std::vector<double>& theta,
+                   const FewShotData& data, FewShotOptions options, const std::vector<std::int64_t>& steps,
+                   const Look& look) {
+  options.methods = {"random"};
+  DrawPool pool(make_engine, theta, theta, data, options, 1, [](std::int64_t, std::int64_t) {});
+  pool.for_each_draw(0, 1, [&](const MethodSet& set, std::uint32_t number) {
+    const auto draw = set.draws().sample(number);
+    for (const auto& phi : set.train(theta, draw, steps)) look(set, pool.prepared(), draw, phi);
+  });
+}
+
+void flip_like(const rule::Matrix& before, rule::Matrix& points) {
+  for (std::int64_t j = 0; j < std::min(before.columns, points.columns); ++j) {
+    double product = 0.0;
+    for (std::int64_t i = 0; i < points.rows; ++i)
+      product += static_cast<double>(before.row(i)[j]) * static_cast<double>(points.row(i)[j]);
+    if (product >= 0.0) continue;
+    for (std::int64_t i = 0; i < points.rows; ++i) points.row(i)[j] = -points.row(i)[j];
+  }
+}
+
+}  // namespace
+
+std::vector<Filters> first_layer_filters(const EngineFactory& make_engine, const std::vector<double>& theta,
+                                         const FewShotData& data, const FewShotOptions& options,
+                                         const std::vector<std::int64_t>& steps, std::int64_t units) {
+  std::vector<Filters> result;
+  const auto engine = make_engine();
+  for_each_step(make_engine, theta, data, options, steps,
+                [&](const MethodSet& set, const FewShotPreparation&, const Draw& draw, const auto& phi) {
+                  const auto straight = set.draws().without_permutation(draw, phi);
+                  const auto first = rule::phi_layout(engine->rule(), set.draws().architecture()).at("1/W");
+                  const auto inputs = first.shape[0], width = first.shape[1];
+                  Filters filters;
+                  filters.step = steps[result.size()];
+                  for (std::int64_t unit = 0; unit < std::min(units, width); ++unit) {
+                    filters.units.emplace_back();
+                    for (std::int64_t i = 0; i < inputs; ++i)
+                      filters.units.back().push_back(
+                          straight[static_cast<std::size_t>(first.offset + i * width + unit)]);
+                  }
+                  result.push_back(std::move(filters));
+                });
+  return result;
+}
+
+std::vector<Embedding> embeddings(const EngineFactory& make_engine, const std::vector<double>& theta,
+                                  const FewShotData& data, const FewShotOptions& options,
+                                  const std::vector<std::int64_t>& steps) {
+  std::vector<Embedding> result;
+  for_each_step(
+      make_engine, theta, data, options, steps,
+      [&](const MethodSet& set, const FewShotPreparation& prepared, const Draw& draw, const auto& phi) {
+        const auto features = set.features(draw, phi, {&prepared.test}).front();
+        const baselines::Pca pca(features, kComponents);
+        Embedding embedding{steps[result.size()], pca.project(features), {}};
+        for (const double variance : pca.variance())
+          embedding.share.push_back(pca.total_variance() > 0.0 ? variance / pca.total_variance() : 0.0);
+        if (!result.empty()) flip_like(result.back().points, embedding.points);
+        result.push_back(std::move(embedding));
+      });
+  return result;
+}
+
+std::vector<std::int32_t> embedded_labels(const FewShotData& data, const FewShotOptions& options) {
+  auto plain = options;
+  plain.methods = {"random"};
+  return prepare_few_shot(data, plain).test_labels;
+}
+
+}  // namespace outerloop::evaluation

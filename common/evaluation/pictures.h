@@ -1,0 +1,36 @@
+#pragma once
+// What a base model looks like while a rule trains it: its first-layer filters, and where examples lie in its
+// feature space (the paper's Figure 6). Of draw 0.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/evaluation/draw_pool.h"
+
+namespace outerloop::evaluation {
+
+/// W¹ after so many inner steps, unit by unit, inputs in their own order: [units][inputs].
+struct Filters {
+  std::int64_t step = 0;
+  std::vector<std::vector<double>> units;
+};
+/// After each of `steps` (rising, from 0 on) of the rule `theta`; the first `units` units at most.
+std::vector<Filters> first_layer_filters(const EngineFactory& make_engine, const std::vector<double>& theta,
+                                         const FewShotData& data, const FewShotOptions& options,
+                                         const std::vector<std::int64_t>& steps, std::int64_t units);
+
+/// Test examples in three principal components of the features.
+struct Embedding {
+  std::int64_t step = 0;
+  rule::Matrix points;        ///< [examples, 3]; fewer columns where there are fewer features
+  std::vector<double> share;  ///< of the variance, one a component
+};
+/// Likewise. Components keep their sign from one step to the next as well as they can.
+std::vector<Embedding> embeddings(const EngineFactory& make_engine, const std::vector<double>& theta,
+                                  const FewShotData& data, const FewShotOptions& options,
+                                  const std::vector<std::int64_t>& steps);
+
+/// Labels of the test examples that embeddings show, in their order.
+std::vector<std::int32_t> embedded_labels(const FewShotData& data, const FewShotOptions& options);
+
+}  // namespace outerloop::evaluation

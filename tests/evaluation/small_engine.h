@@ -1,0 +1,44 @@
+#pragma once
+// What tests of the evaluator share: a small engine, and options for tasks of the toy dataset.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/evaluation/evaluator.h"
+#include "tests/toy_engine.h"
+
+namespace outerloop::tests {
+
+inline std::unique_ptr<rule::Engine> small_engine(const std::string& name = "neuron_local") {
+  rule::RuleOptions options;
+  options.name = name;
+  options.neuron_local.hidden_channels = 4;
+  options.neuron_local.top_channels = 4;
+  options.neuron_local.hidden_blocks = 0;
+  options.neuron_local.top_layers = 1;
+  options.neuron_local.output_units = 4;
+  return rule::make_engine(options, {});
+}
+
+inline evaluation::EvaluatorOptions evaluator_options() {
+  evaluation::EvaluatorOptions o;
+  o.inner_steps = 40;  // more than one chunk
+  o.statistics_examples = 100;
+  o.seed = 5;
+  return o;
+}
+
+inline data::TaskOptions task_options(std::int64_t output_units = 4) {
+  auto o = toy_tasks(1).options();
+  o.output_units = output_units;
+  return o;
+}
+
+/// The toy dataset with the classes `keep` alone.
+inline std::shared_ptr<const data::Dataset> with_classes(std::size_t keep) {
+  auto dataset = std::make_shared<data::Dataset>(*toy_dataset());
+  dataset->examples_of_class.resize(keep);
+  return dataset;
+}
+
+}  // namespace outerloop::tests

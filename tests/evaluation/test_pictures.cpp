@@ -1,0 +1,167 @@
+// What figures show of a base model, and a rule on a user's own array.
+#include <cmath>
+#include <limits>
+
+#include "common/base/error.h"
+#include "common/evaluation/apply.h"
+#include "common/evaluation/explained_variance.h"
+#include "common/evaluation/few_shot_draw.h"
+#include "common/evaluation/pictures.h"
+#include "common/rule/phi.h"
+#include "common/rule/random.h"
+#include "tests/catch.h"
+#include "tests/toy_engine.h"
+
+using namespace outerloop;
+
+namespace {
+
+const auto make_engine = [] { return std::make_unique<tests::ToyEngine>(2); };
+const std::vector<double> kTheta = {0.0, 0.0};
+
+/// Examples whose pixel p has the deviation of a falling series, in three classes.
+evaluation::FewShotData falling_pixels() {
+  evaluation::FewShotData data;
+  data.name = "falling";
+  data.size = 3;
+  data.classes = 3;
+  const rule::Random random(8, 0, 0, rule::Purpose::test);
+  data.train = data.test = rule::Matrix(600, 9);
+  for (std::int64_t i = 0; i < 600; ++i) {
+    data.train_labels.push_back(static_cast<std::int32_t>(i % 3));
+    for (int p = 0; p < 9; ++p)
+      data.train.row(i)[p] =
+          static_cast<float>(random.normal(static_cast<std::uint32_t>(9 * i + p)) * std::pow(0.5, p));
+  }
+  data.test = data.train;
+  data.test_labels = data.train_labels;
+  return data;
+}
+
+evaluation::FewShotOptions small_options() {
+  evaluation::FewShotOptions options;
+  options.draws = 3;
+  options.hidden = {6};
+  options.test_examples = 500;
+  return options;
+}
+
+rule::Matrix matrix(std::int64_t rows, std::vector<float> values) {
+  rule::Matrix m(rows, static_cast<std::int64_t>(values.size()) / rows);
+  m.values = std::move(values);
+  return m;
+}
+
+}  // namespace
+
+TEST_CASE("explained variance of pixels is that of their deviations, and rises to one") {
+  auto options = small_options();
+  options.methods = {"rule", "random", "pixels"};
+  std::int64_t heard = 0;
+  const auto found = evaluation::explained_variance(make_engine, kTheta, kTheta, falling_pixels(), options, 7,
+                                                    [&](std::int64_t, std::int64_t total) {
+                                                      ++heard;
+                                                      CHECK(total == 3);
+                                                    });
+  CHECK(heard == 3);
+  REQUIRE(found.size() == 3);
+  REQUIRE(found[2].method == "pixels");
+  REQUIRE(found[2].cumulative.size() == 7);
+  for (std::size_t k = 0; k < 7; ++k) {
+    // Σ 4^-i over i <= k, of Σ over i < 9.
+    const double expected = (1.0 - std::pow(0.25, k + 1)) / (1.0 - std::pow(0.25, 9));
+    CHECK(found[2].cumulative[k].mean == Approx(expected).margin(0.03));
+    CHECK(found[2].cumulative[k].half_width == Approx(0.0).margin(1e-12));  // every draw sees the same pixels
+  }
+  // The toy's base model has four outputs.
+  REQUIRE(found[0].cumulative.size() == 4);
+  CHECK(found[0].cumulative[3].mean == Approx(1.0));
+  CHECK(found[0].cumulative[0].mean < 1.0);
+  CHECK(found[0].cumulative[0].mean == found[1].cumulative[0].mean);  // its rule changes nothing
+  CHECK(found[0].cumulative[0].half_width > 0.0);
+  options.methods = {"random", "vae"};
+  CHECK_THROWS_AS(evaluation::explained_variance(make_engine, kTheta, kTheta, falling_pixels(), options, 7,
+                                                 [](std::int64_t, std::int64_t) {}),
+                  Error);
+}
+
+TEST_CASE("filters are the first layer's weights, pixels in their own order") {
+  const auto data = falling_pixels();
+  const auto options = small_options();
+  const auto found = evaluation::first_layer_filters(make_engine, kTheta, data, options, {0, 5}, 4);
+  REQUIRE(found.size() == 2);
+  CHECK(found[1].step == 5);
+  const auto engine = make_engine();
+  const evaluation::DrawSampler draws(engine->rule(), data, options);
+  const auto draw = draws.sample(0);
+  const auto W = rule::phi_layout(engine->rule(), draws.architecture()).at("1/W");
+  REQUIRE(found[0].units.size() == 4);
+  for (std::size_t unit = 0; unit < 4; ++unit)
+    for (std::size_t i = 0; i < 9; ++i)  // the model's input i is pixel permutation[i]
+      CHECK(found[0].units[unit][static_cast<std::size_t>(draw.permutation[i])] ==
+            draw.start[static_cast<std::size_t>(W.offset) + i * 6 + unit]);
+}
+
+TEST_CASE("embeddings are three components of each test example, labelled") {
+  const auto data = falling_pixels();
+  const auto options = small_options();
+  const auto found = evaluation::embeddings(make_engine, kTheta, data, options, {0, 2, 40});
+  REQUIRE(found.size() == 3);
+  const auto labels = evaluation::embedded_labels(data, options);
+  REQUIRE(labels.size() == 500);
+  for (const auto& view : found) {
+    CHECK(view.points.rows == 500);
+    CHECK(view.points.columns == 3);
+    REQUIRE(view.share.size() == 3);
+    CHECK(view.share[0] > view.share[1]);
+    CHECK(view.share[0] + view.share[1] + view.share[2] <= 1.0 + 1e-9);
+    CHECK(view.points.values == found[0].points.values);  // the toy's rule changes nothing, signs included
+  }
+}
+
+TEST_CASE("inputs are scaled to between zero and one, by column or together") {
+  auto x = matrix(3, {1, 10, 7, 2, 30, 7, 5, 20, 7});
+  evaluation::scale_inputs(x, evaluation::InputScale::none, "x");
+  CHECK(x.values[4] == 30);
+  auto columns = x;
+  evaluation::scale_inputs(columns, evaluation::InputScale::columns, "x");
+  CHECK(columns.values == std::vector<float>{0, 0, 0, 0.25f, 1, 0, 1, 0.5f, 0});
+  evaluation::scale_inputs(x, evaluation::InputScale::array, "x");
+  CHECK(x.values[0] == 0);
+  CHECK(x.values[4] == 1);
+  CHECK(x.values[7] == Approx(19.0 / 29.0));
+  auto wide = matrix(2, {-3e38f, 3e38f});
+  evaluation::scale_inputs(wide, evaluation::InputScale::columns, "x");
+  CHECK(wide.values == std::vector<float>{0, 1});
+  auto bad = matrix(2, {1, 2, 3, std::numeric_limits<float>::quiet_NaN()});
+  std::string said;
+  try {
+    evaluation::scale_inputs(bad, evaluation::InputScale::none, "mine.npy");
+  } catch (const InputError& error) {
+    said = error.what();
+  }
+  CHECK(said.find("mine.npy: the value in row 1, column 1") == 0);
+}
+
+TEST_CASE("applying a rule gives the features of its base model on all examples") {
+  const auto x = falling_pixels().train;
+  evaluation::ApplyOptions options;
+  options.hidden = {6, 5};
+  options.inner_steps = 3;
+  const auto engine = make_engine();
+  const auto features = evaluation::apply_rule(*engine, kTheta, x, options);
+  CHECK(features.rows == 600);
+  CHECK(features.columns == 4);
+  CHECK(features.values == evaluation::apply_rule(*engine, kTheta, x, options).values);
+  // relu(BN0(.)) over all examples: no unit is constant, none negative.
+  for (std::int64_t j = 0; j < 4; ++j) {
+    float largest = 0;
+    for (std::int64_t i = 0; i < 600; ++i) {
+      CHECK(features.row(i)[j] >= 0);
+      largest = std::max(largest, features.row(i)[j]);
+    }
+    CHECK(largest > 0);
+  }
+  options.seed = 1;
+  CHECK(features.values != evaluation::apply_rule(*engine, kTheta, x, options).values);
+}
