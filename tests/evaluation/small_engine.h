@@ -40,5 +40,8 @@ inline std::shared_ptr<const data::Dataset> with_classes(std::size_t keep) {
   dataset->examples_of_class.resize(keep);
   return dataset;
 }
+inline bool same(const evaluation::Evaluation& a, const evaluation::Evaluation& b) {
+  return a.outcome == b.outcome && a.meta_objective == b.meta_objective && a.accuracy == b.accuracy;
+}
 
 }  // namespace outerloop::tests

@@ -9,20 +9,12 @@
 #include "tests/toy_engine.h"
 
 using namespace outerloop;
-using evaluation::Evaluation;
 using evaluation::Evaluator;
 using tests::evaluator_options;
+using tests::same;
 using tests::small_engine;
 using tests::task_options;
 using tests::with_classes;
-
-namespace {
-
-bool same(const Evaluation& a, const Evaluation& b) {
-  return a.outcome == b.outcome && a.meta_objective == b.meta_objective && a.accuracy == b.accuracy;
-}
-
-}  // namespace
 
 TEST_CASE("a θ that is not finite is an outcome, too few classes are refused") {
   const auto engine = small_engine();

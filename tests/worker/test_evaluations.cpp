@@ -10,8 +10,10 @@
 #include "worker/worker.h"
 
 using namespace outerloop;
+using evaluation::Evaluation;
 using evaluation::Evaluator;
 using tests::evaluator_options;
+using tests::same;
 using tests::small_engine;
 using tests::task_options;
 using tests::with_classes;
