@@ -1,5 +1,5 @@
 #pragma once
-// What a coordinator's traffic costs with nothing but MPI: the yardstick of `outerloop bench coordinator`.
+// Baseline of `outerloop bench coordinator`: a coordinator's traffic with nothing but MPI.
 #include <cstddef>
 #include <cstdint>
 #include <string>

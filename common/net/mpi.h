@@ -1,5 +1,6 @@
 #pragma once
-// The only room that knows MPI. Collectives run at start-up alone; afterwards everything is point to point.
+// MPI session and transport. Collectives run at start-up alone; afterwards everything is point to point.
+// common/net is the only folder that knows MPI.
 #include <chrono>
 #include <list>
 #include <map>
@@ -103,7 +104,7 @@ class MpiTransport : public Transport {
   std::optional<Received> poll();
 
   const MpiSession& session_;
-  bool in_world_ = true;                      ///< speaks to the ranks of MPI_COMM_WORLD
+  bool in_world_ = true;                      ///< reaches the ranks of MPI_COMM_WORLD
   std::vector<std::unique_ptr<Peer>> peers_;  ///< with a communicator of their own
   std::map<int, Transfers> sending_;          ///< by receiver, in the order of their beginning
   Transfers receiving_;                       ///< likewise

@@ -1,6 +1,6 @@
 #pragma once
-// Notices that another process of this host has ended, at once and for certain: by a descriptor that the
-// kernel gives of it (Linux's pidfd_open), which no later process of the same number can be mistaken for.
+// Detects the end of another process of this host by a descriptor that the kernel gives of it (Linux's
+// pidfd_open), which no later process of the same number can be mistaken for.
 #include <list>
 #include <optional>
 #include <set>

@@ -1,5 +1,5 @@
 #pragma once
-// Frames between ranks. Transport and clock are interfaces, so that one process can simulate a whole job.
+// Interfaces of transport and clock, so that one process can simulate a whole job; frames between ranks.
 #include <cstdint>
 #include <cstring>
 #include <optional>

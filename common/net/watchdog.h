@@ -1,6 +1,6 @@
 #pragma once
-// No wait is without end: a thread beside the main one, which says what this rank waits for and since when,
-// and ends it, also where the main thread is stuck inside MPI, a file system or a driver.
+// Watchdog thread: after watchdog_seconds it prints what this rank has been waiting for and since when, and
+// ends the rank, also where the main thread is stuck inside MPI, a file system or a driver.
 #include <condition_variable>
 #include <functional>
 #include <mutex>

@@ -1,5 +1,5 @@
 #pragma once
-// What every engine checks before it multiplies anything.
+// Checks of what an engine is given: rule, options, sizes of θ, φ and minibatches.
 #include <string>
 #include <vector>
 

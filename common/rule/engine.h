@@ -1,8 +1,8 @@
 #pragma once
-// An engine does one thing: (θ, φ, minibatches of k inner steps, labelled minibatches) →
-// (meta-objective, ∂/∂θ, φ after k steps). Two exist: `reference` in LibTorch, and `fused`.
+// Engine interface: (θ, φ, minibatches of k inner steps, labelled minibatches) →
+// (meta-objective, ∂/∂θ, φ after k steps). Two engines exist: `reference` in LibTorch, and `fused`.
 // All numbers cross this interface as doubles, so that float64 engines lose nothing; an engine rounds them to
-// its own precision at the door.
+// its own precision on entry.
 #include <cstdint>
 #include <memory>
 #include <string>

@@ -1,5 +1,5 @@
 #pragma once
-// Named tensors that live one after another in one flat vector: θ, φ, their gradients and Adam's moments.
+// Layout of a flat vector (θ, φ, a gradient, Adam's moments): names, shapes and places of its tensors.
 #include <cstdint>
 #include <string>
 #include <vector>

@@ -1,5 +1,5 @@
 #pragma once
-// φ: the base model's parameters and whatever else an update rule carries from one inner step to the next.
+// φ, the parameters of a base model, and what else an update rule carries from one inner step to the next.
 #include <cstdint>
 #include <string>
 #include <vector>

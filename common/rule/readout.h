@@ -1,5 +1,5 @@
 #pragma once
-// Read-outs: how a few labelled examples turn features into a classifier.
+// Ridge classifier on features, and what all read-outs share: scaling, linear predictions, accuracy.
 #include <cstdint>
 #include <vector>
 

@@ -1,5 +1,5 @@
 #pragma once
-// The library of the reference engine, the only one that links LibTorch: loaded when it is asked for.
+// Loads libouterloop_reference, the only library that links LibTorch, when it is asked for.
 
 namespace outerloop::rule {
 

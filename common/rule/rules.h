@@ -1,6 +1,5 @@
 #pragma once
-// The update rules by name, and how each differs to those who know nothing else of it. docs/extending.md adds
-// one.
+// The table of update rules: name, layouts of θ and φ, supervised or not. docs/extending.md adds a rule.
 #include <string>
 #include <vector>
 

@@ -1,5 +1,5 @@
 #pragma once
-// θ: what meta-training learns. Names, shapes and initialisation for each update rule.
+// θ, the parameters of an update rule: names, shapes and initial values of its tensors.
 #include <cstdint>
 #include <string>
 #include <vector>

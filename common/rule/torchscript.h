@@ -1,5 +1,5 @@
 #pragma once
-// A rule for PyTorch: a TorchScript module that torch.jit.load reads without Outerloop. The library of the
+// TorchScript export: a rule as a module that torch.jit.load reads without Outerloop. The library of the
 // reference engine writes it, and is loaded for it.
 #include <string>
 #include <vector>

@@ -1,5 +1,5 @@
 #pragma once
-// Files that are there whole or not at all.
+// Atomic file writes (temporary file, fsync, rename), so that a file is whole or absent.
 #include <cstddef>
 #include <string>
 

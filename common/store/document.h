@@ -1,5 +1,5 @@
 #pragma once
-// What one of our HDF5 files holds, as plain values: datasets by path, and attributes. hdf5.h turns it into
+// The content of an HDF5 file as plain values: datasets by path, and attributes. hdf5.h turns it into
 // the bytes of a file and back; rule_file.cpp and checkpoint.cpp give the paths their meaning.
 #include <cstdint>
 #include <map>

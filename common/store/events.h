@@ -1,5 +1,5 @@
 #pragma once
-// events.out.tfevents.*: what TensorBoard shows. A file is a row of records (length, its CRC, an Event, its
+// TensorBoard event files (events.out.tfevents.*). A file is a row of records (length, its CRC, an Event, its
 // CRC); the checksums are CRC-32C, masked. Layout: proto/events.proto.
 #include <cstdint>
 #include <map>

@@ -1,5 +1,5 @@
 #pragma once
-// What Outerloop keeps in HDF5 files: θ alone (rule.h5), and checkpoints. Layout: docs/checkpoints.md.
+// Reads and writes rule.h5 (θ alone) and checkpoints, as HDF5. Layout: docs/checkpoints.md.
 // Every file begins with a 512-byte user block: magic, length, and the SHA-256 of all bytes after it, which
 // is checked before the HDF5 library sees the file. Written to .tmp, flushed, fsynced, renamed, directory
 // fsynced. Not thread-safe (neither is Debian's HDF5 library): one thread of a process reads and writes.

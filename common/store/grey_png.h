@@ -1,4 +1,5 @@
 #pragma once
+// Encodes an array as a grey PNG.
 #include <cstdint>
 #include <string>
 #include <vector>

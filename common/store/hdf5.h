@@ -1,7 +1,7 @@
 #pragma once
-// The one place that calls the HDF5 library (through hdf5_handle.h) (C API, serial). Files are made and
-// parsed in memory, so that the bytes that were verified are the bytes that are parsed, and the disk sees
-// only whole files.
+// Converts a Document to the bytes of an HDF5 file and back. Files are made and parsed in memory, so that the
+// bytes that were verified are the bytes that are parsed, and the disk sees only whole files. (Arrays of the
+// user's own are read by common/data/hdf5_array.)
 #include <cstddef>
 #include <cstdint>
 #include <vector>

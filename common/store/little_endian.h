@@ -1,4 +1,5 @@
 #pragma once
+// Integers as little-endian bytes.
 #include <cstddef>
 #include <string>
 

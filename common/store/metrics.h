@@ -1,5 +1,5 @@
 #pragma once
-// metrics.jsonl: one JSON object per line, appended.
+// Appends to metrics.jsonl: one JSON object per line.
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>

@@ -1,5 +1,5 @@
 #pragma once
-// θ inside a document: what rule.h5 and checkpoints share. Used by files.h's readers and writers only.
+// θ in a Document: what rule.h5 and checkpoints share. Used by the readers and writers of files.h only.
 #include <string>
 #include <vector>
 

@@ -1,7 +1,7 @@
 #pragma once
-// θ as safetensors, for programs that know neither HDF5 nor Outerloop: eight bytes N (little-endian), N bytes
-// of JSON that say where each tensor is, then the tensors' bytes. https://github.com/huggingface/safetensors,
-// format as of 0.4.
+// Export of θ as safetensors, for programs that know neither HDF5 nor Outerloop: eight bytes N
+// (little-endian), N bytes of JSON that say where each tensor is, then the tensors' bytes.
+// https://github.com/huggingface/safetensors, format as of 0.4.
 #include <string>
 #include <vector>
 

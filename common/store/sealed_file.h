@@ -1,6 +1,6 @@
 #pragma once
-// The 512-byte user block in front of every file: what it is, how long it is, and the SHA-256 of all that
-// follows. It is checked before the HDF5 library sees a byte. Byte by byte (docs/checkpoints.md),
+// The 512-byte user block in front of every file: magic, length, and the SHA-256 of all that follows. It is
+// checked before the HDF5 library sees a byte. Byte by byte (docs/checkpoints.md),
 // little-endian:
 //   0  magic "outerloop HDF5\r\n"    16  format version, uint32     20  zero, uint32
 //   24 length of all that follows, uint64     32  its SHA-256, 32 bytes     64  zero up to 511

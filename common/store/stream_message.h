@@ -1,10 +1,11 @@
 #pragma once
-// Between the wire's messages and the store's structs; and the protocol's version.
+// Conversion of a stream's state between protobuf message and struct; the version of the protocol.
 #include "common/store/files.h"
 #include "outerloop/messages.pb.h"
 
 namespace outerloop::store {
 
+/// What workers say in their Hello. Coordinator and workers of different versions do not work together.
 inline constexpr std::uint32_t kProtocol = 4;
 
 StreamState from_message(const proto::StreamState& message);

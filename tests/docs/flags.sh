@@ -5,9 +5,10 @@
 set -euo pipefail
 sources=$1 outerloop=$2
 shift 2
+[ $# -gt 0 ] && everything= || everything=yes
+list=$("$(dirname "$0")/pages.sh" "$sources" "$@")
+mapfile -t pages <<<"$list"
 cd "$sources"
-everything=
-[ $# -gt 0 ] || { set -- README.md docs/*.md rules/README.md && everything=yes; }
 bad=0
 fault() {
   echo "$*"
@@ -26,16 +27,16 @@ for command in $commands; do
   help[$command]=$("$outerloop" "$command" --help 2>&1)
   for part in $(awk '/^Subcommands:/ {inside = 1; next} inside && NF && /^  [a-z]/ {print $1}' <<<"${help[$command]}"); do
     help[$command]+=$'\n'$("$outerloop" "$command" "$part" --help 2>&1)
-    [ -z "$everything" ] || grep -qE "\b$command $part\b" "$@" || fault "no page names: outerloop $command $part"
+    [ -z "$everything" ] || grep -qE "\b$command $part\b" "${pages[@]}" || fault "no page names: outerloop $command $part"
   done
-  [ -z "$everything" ] || grep -qE "outerloop $command\b" "$@" || fault "no page names: outerloop $command"
+  [ -z "$everything" ] || grep -qE "outerloop $command\b" "${pages[@]}" || fault "no page names: outerloop $command"
 done
 if [ -n "$everything" ]; then
   figures=$({ "$outerloop" figure nothing rule.h5 2>&1 || true; } | sed -n 's/.*there are //p' | tr -d ',.')
   [ -n "$figures" ] || fault "no list of figures"
   for figure in $figures; do grep -qw -- "$figure" docs/evaluation.md || fault "docs/evaluation.md does not name the figure $figure"; done
 fi
-ours=$(printf '%s\n' "${help[@]}"; for script in scripts/*; do
+ours=$(printf '%s\n' "${help[@]}"; for script in scripts/* scripts/dev/*; do
   [ ! -f "$script" ] || [ ! -x "$script" ] || cat "$script"; done)
 
 # has TEXT OPTION: the option is a word of the text.
@@ -53,7 +54,7 @@ code=$(awk '
       print FILENAME ":" FNR "\t" substr(line, RSTART + 1, RLENGTH - 2)
       line = substr(line, RSTART + RLENGTH)
     }
-  }' "$@")
+  }' "${pages[@]}")
 count=0
 while IFS=$'\t' read -r where line; do
   line=${line%%  #*}

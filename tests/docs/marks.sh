@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# marks.sh SOURCES [PAGE...]: every block of shell commands in the pages (README.md, docs/*.md, rules/README.md) says how it is
+# marks.sh SOURCES [PAGE...]: every block of shell commands in the pages (all of them without PAGE, see pages.sh) says how it is
 # checked, in the line that begins it:
 #
 #     ```sh run        tests/docs/page.sh runs it, in the order of the page
@@ -10,10 +10,9 @@
 #
 # Commands in a block of another kind are refused, so that none is forgotten.
 set -euo pipefail
-sources=$1
-shift
-cd "$sources"
-[ $# -gt 0 ] || set -- README.md docs/*.md rules/README.md
+list=$("$(dirname "$0")/pages.sh" "$@")
+mapfile -t pages <<<"$list"
+cd "$1"
 
 # FILE:LINE and what is wrong there.
 faults=$(awk '
@@ -43,7 +42,7 @@ faults=$(awk '
   ((inside && unmarked) || (!inside && /^    /)) && is_command($0) {
     fault("a command in a block that is not ```sh with a mark: " $0)
   }
-  END {if (inside) fault("a block that does not end")}' "$@")
+  END {if (inside) fault("a block that does not end")}' "${pages[@]}")
 
 # is_test NAME: the tests' CMakeLists.txt name it, as it is or put together by a foreach(): test_${name}_package.
 is_test() {

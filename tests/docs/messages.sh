@@ -1,28 +1,30 @@
 #!/usr/bin/env bash
-# messages.sh SOURCES [PAGE]: what the page quotes as messages of the program (the first column of its tables under `message`, in
-# backticks) stands in the sources. … is for what differs.
+# messages.sh SOURCES [PAGE...]: what the pages quote as messages of the program (the first column of their tables under `message`,
+# in backticks) stands in the sources. … is for what differs. All pages (pages.sh) quote 20 messages at least.
 set -euo pipefail
-sources=$1 page=${2:-docs/troubleshooting.md}
-cd "$sources"
+shopt -s globstar
+list=$("$(dirname "$0")/pages.sh" "$@")
+mapfile -t pages <<<"$list"
+[ $# -gt 1 ] && least=1 || least=20
+cd "$1"
 
 # Strings of the sources, put together where the compiler would: "a" "b" over the end of a line.
-text=$(cat cli/*.cpp coordinator/*.cpp worker/*.cpp worker/*/*.cpp common/*/*.cpp common/*/*/*.cpp scripts/mpirun scripts/cmake/*.cmake \
-  common/rule/reference/CMakeLists.txt | tr '\n' ' ' | sed 's/" *"//g; s/" *+ *"//g')
+text=$(cat {cli,common,coordinator,worker}/**/*.cpp scripts/mpirun scripts/cmake/*.cmake common/rule/reference/CMakeLists.txt | tr '\n' ' ' | sed 's/" *"//g; s/" *+ *"//g')
 
 # Messages of others begin with their name: "mpirun: `...`".
 quoted=$(awk -F'|' '
+  FNR == 1 {inside = 0}
   /^\| message \|/ {inside = 1; next}
   !/^\|/ {inside = 0}
   inside && $2 !~ /^-/ && $2 !~ /mpirun:/ {
     column = $2
     while (match(column, /`[^`]*`/)) {
-      print substr(column, RSTART + 1, RLENGTH - 2)
+      print FILENAME "\t" substr(column, RSTART + 1, RLENGTH - 2)
       column = substr(column, RSTART + RLENGTH)
     }
-  }' "$page")
+  }' "${pages[@]}")
 count=0
-while IFS= read -r message; do
-  rest=$message
+while IFS=$'\t' read -r page rest; do
   while [ -n "$rest" ]; do
     part=${rest%%…*}
     [ "$part" = "$rest" ] && rest= || rest=${rest#*…}
@@ -31,4 +33,4 @@ while IFS= read -r message; do
     count=$((count + 1))
   done
 done <<<"$quoted"
-[ "$count" -ge "${3:-20}" ] || { echo "$page: $count quoted messages found: is its table as it was?" && exit 1; }
+[ "$count" -ge "$least" ] || { echo "$count quoted messages found in ${pages[*]}: are the tables written otherwise now?" && exit 1; }

@@ -30,3 +30,11 @@ page 'page.md:1: a command in a block that is not' <<<'    OMP_NUM_THREADS=1 bui
 page 'there is no test test_of_nothing' <<<$'```sh by test_of_nothing\nouterloop --help\n```'
 page '' <<<$'```sh by test_slurm_one_node\nsbatch it\n```'
 page 'a block that does not end' <<<$'```sh run\nouterloop --help'
+
+# Without names all pages are read, those in folders of docs too.
+mkdir -p "$folder"/{docs/lab,rules}
+echo text | tee "$folder"/{README.md,docs/page.md,rules/README.md} >"$folder/docs/lab/page.md"
+"$here/marks.sh" "$folder"
+printf '```sh\nouterloop --help\n' >"$folder/docs/lab/page.md"
+said=$("$here/marks.sh" "$folder") && echo "docs/lab/page.md was not read" && exit 1
+[[ $said == docs/lab/page.md:1:* ]] || { echo "expected docs/lab/page.md:1, got: $said" && exit 1; }

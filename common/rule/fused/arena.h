@@ -1,6 +1,6 @@
 #pragma once
-// All memory of one truncation in one block, so that nothing is allocated in the inner loop. What needs
-// memory lists its parts once; listing them with an arena that only measures gives the size.
+// Arena allocator: all memory of one truncation in one block, so that nothing is allocated in the inner loop.
+// What needs memory lists its parts once; listing them with an arena that only measures gives the size.
 #include <cstddef>
 #include <cstdint>
 #include <memory>

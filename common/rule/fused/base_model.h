@@ -1,6 +1,6 @@
 #pragma once
-// The base model inside the engine: x^l = φ(BN0(x^{l-1} W^l) + b^l), and its adjoint. [units, batch] layout,
-// so that batch norm's statistics run along rows. (common/rule/base_model.h is the one for evaluation: frozen
+// The base model's forward pass, x^l = φ(BN0(x^{l-1} W^l) + b^l), and its adjoint. [units, batch] layout, so
+// that batch norm's statistics run along rows. (common/rule/base_model.h is the one for evaluation: frozen
 // statistics, no gradient.)
 #include <cstdint>
 #include <vector>

@@ -1,5 +1,5 @@
 #pragma once
-// What an update rule's engine on the CPU begins with.
+// Base class of the fused engines: keeps rule, options and layout, and checks all arguments.
 #include <string>
 #include <vector>
 
@@ -16,8 +16,7 @@ struct EngineSetup {
   InstructionSet instruction_set;
 };
 
-/// What all rules have in common: options, layout, checks at the door. A rule overrides the three functions
-/// that are protected.
+/// A rule overrides the three functions that are protected.
 class CheckedEngine : public FusedEngine {
  public:
   /// `threads`: that the rule computes with, whatever the options allow.

@@ -1,6 +1,6 @@
 #pragma once
-// What hidden.in sees of a neuron that does not change along the batch: statistics of its weights, its bias
-// and its place among the units (§2 of docs/update-rule.md); and the change of a layer's biases (§3).
+// Inputs of hidden.in that are constant along the batch: statistics of a neuron's weights, its bias and its
+// place among the units (docs/update-rule.md, §3.2). And the change of a layer's biases (§3.5).
 #include <cstdint>
 #include <vector>
 

@@ -1,5 +1,5 @@
-// What the convolution passes of every precision have in common: how a line is read from what is stored, and
-// the backward pass of one line. Included once per instruction set; see convolution.cpp and
+// Convolution kernels that all precisions share: reading a line from what is stored, and the backward pass of
+// one line. Included once per instruction set; see convolution.cpp and
 // convolution_bf16.cpp.
 #if defined(OUTERLOOP_COMMON_RULE_FUSED_CONVOLUTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef OUTERLOOP_COMMON_RULE_FUSED_CONVOLUTION_INL_H_

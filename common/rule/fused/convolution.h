@@ -1,11 +1,11 @@
 #pragma once
-// Convolutions of the update network with what surrounds them, in one pass over memory each.
+// Convolutions of the update network, fused with batch norm, ReLU, skip connections and statistics.
 //
-// Tensors are [units, batch, channels]; a *line* is one unit's [batch, channels]. Channels are padded with
-// zeros to whole vectors. Only what stands in front of a batch norm (z) is stored; its normalisation and ReLU
-// are applied when a line of it is read, and its statistics are summed when a line of it is written. A
-// convolution along the batch and one along the units differ only in the rows that its taps read.
-// docs/fused-engine.md derives the backward pass.
+// Each is one pass over memory. Tensors are [units, batch, channels]; a *line* is one unit's [batch,
+// channels]. Channels are padded with zeros to whole vectors. Only what stands in front of a batch norm (z)
+// is stored; its normalisation and ReLU are applied when a line of it is read, and its statistics are summed
+// when a line of it is written. A convolution along the batch and one along the units differ only in the rows
+// that its taps read. docs/fused-engine.md derives the backward pass.
 #include <cstdint>
 
 #include "common/rule/fused/instruction_set.h"
@@ -36,8 +36,7 @@ struct Source {
   std::int64_t inputs = 0;  ///< channels that the weights have
   std::int64_t padded = 0;  ///< channels that a stored row has (for `single`: that a row of its gradient has)
   const Real* z0 = nullptr;
-  std::int64_t z0_unit =
-      0;  ///< numbers from one line of z0 to the next, for `plain`; elsewhere they are dense
+  std::int64_t z0_unit = 0;  ///< numbers from one line of z0 to the next, for `plain`; else lines are dense
   Affine<Real> norm0;
   const Real* z1 = nullptr;
   Affine<Real> norm1;
@@ -82,6 +81,7 @@ struct ForwardPass {
   }
 };
 
+/// The adjoint of a convolution: gradients by its weights, its bias and its input.
 template <class Real>
 struct BackwardPass {
   Axis axis = Axis::batch;
@@ -104,6 +104,8 @@ struct BackwardPass {
   Real* d_input = nullptr;        ///< [units, batch, source.padded], or null where nobody needs it; may be g
   const Real* d_start = nullptr;  ///< [units, source.padded]: what every row of d_input starts from, or null
   const Real* skip = nullptr;     ///< [units, batch, source.padded], added to d_input, may be it; or null
+  // Sums for the batch norm below. ẑ is the source's ẑ0 for relu and affine (there without the mask), ẑ1 for
+  // relu_sum.
   double* sum = nullptr;  ///< [blocks, source.padded]: Σ d_input · [ẑ > 0] is added; null where not wanted
   double* sum_normalised = nullptr;  ///< [blocks, source.padded]: Σ d_input · [ẑ > 0] · ẑ
   Real* per_unit = nullptr;  ///< [units, 3, outputs]: Σ of dz over the rows that each tap reaches, or null
@@ -124,9 +126,6 @@ struct BackwardPass {
     d_weights += count * weights();
   }
 };
-
-/// In `sum` and `sum_normalised`, ẑ is the source's ẑ0 for relu and affine (there without the mask), ẑ1 for
-/// relu_sum.
 
 template <class Real>
 struct ConvolutionKernels {

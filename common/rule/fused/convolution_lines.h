@@ -1,5 +1,5 @@
 #pragma once
-// Scratch lines of a convolution: what its taps read, held while they need it.
+// Scratch lines of a convolution: a ring of the input lines that its taps read.
 #include <algorithm>
 #include <cstdint>
 

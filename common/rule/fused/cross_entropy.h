@@ -1,5 +1,5 @@
 #pragma once
-// The supervised loss of supervised_sgd with its gradient and its Hessian times a direction, by hand.
+// Softmax cross-entropy of supervised_sgd, its gradient and its Hessian-vector product, by hand.
 #include <Eigen/Core>
 #include <cstdint>
 #include <type_traits>

@@ -1,5 +1,6 @@
 #pragma once
-// The fused engine: the rules, float32 and float64, on one instruction set of the CPU. docs/fused-engine.md.
+// The fused engine: the rules on one instruction set of the CPU, without LibTorch. docs/fused-engine.md has
+// the map of this folder.
 #include <memory>
 
 #include "common/rule/engine.h"
@@ -12,7 +13,7 @@ class FusedEngine : public Engine {
  public:
   /// Bytes of the arena: kept activations, φ of every step and work space of the largest call so far.
   virtual std::int64_t arena_bytes() const = 0;
-  /// From now on `profiler` (null: nobody) is told what the engine turns to. Not owned.
+  /// From now on `profiler` (may be null) gets each part that the engine turns to. Not owned.
   virtual void set_profiler(Profiler* profiler) = 0;
 };
 

@@ -1,6 +1,6 @@
 #pragma once
-// The hidden state of every neuron of one layer, h^l, with its readouts and δ^l (§2 of docs/update-rule.md),
-// and the adjoint of all of it.
+// The hidden state of every neuron of one layer, h^l, with its readouts and δ^l, and the adjoint of all
+// of it (docs/update-rule.md, §3.2 and §3.3).
 #include <vector>
 
 #include "common/rule/fused/kernels.h"

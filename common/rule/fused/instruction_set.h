@@ -1,5 +1,5 @@
 #pragma once
-// Which of the compiled instruction sets an engine runs on. Kernels are compiled once for each (Highway's
+// Choice of the instruction set: AVX-512, AVX2, SSE4, baseline. Kernels are compiled once for each (Highway's
 // foreach_target) and handed out as tables of functions; the choice is made once, when an engine is made.
 #include <cstdint>
 #include <string>

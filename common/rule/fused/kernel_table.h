@@ -1,5 +1,5 @@
 #pragma once
-// How a file of kernels, compiled once per instruction set, hands out its tables of functions.
+// Macros that define the tables of functions of a file that is compiled once per instruction set.
 
 /// Within HWY_NAMESPACE, behind a template MakeKernels<Real>() that fills a Table<Real>: one table per
 /// precision.

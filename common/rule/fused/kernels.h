@@ -1,5 +1,5 @@
 #pragma once
-// All tables of kernels of one instruction set, and the work space that the parts of the rule share.
+// The kernel tables of one instruction set, and the work space that the parts of the rule share.
 #include <algorithm>
 #include <type_traits>
 #include <vector>

@@ -1,5 +1,5 @@
 #pragma once
-// Passes over the lines of a tensor, on all threads of the engine, with the same bits whatever their number.
+// Multithreaded passes over the lines of a tensor, with the same bits for any number of threads.
 #include <algorithm>
 #include <cstdint>
 #include <utility>

@@ -1,5 +1,5 @@
 #pragma once
-// Batch norm per channel over (unit, batch), eps 1e-3, learned offset β, no scale (docs/update-rule.md, BN),
+// Batch norm per channel over (unit, batch), eps 1e-3, learned offset β, no scale (docs/update-rule.md, §3),
 // from sums over a tensor: forward ẑ = scale · z + shift, backward dz = a · m + b · z + c with m the gradient
 // by ẑ.
 #include <algorithm>

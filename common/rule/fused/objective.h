@@ -1,6 +1,6 @@
 #pragma once
 // The meta-objective of the neuron-local rule and its adjoint: ridge regression fitted on one labelled
-// minibatch and judged on another, in closed form. docs/update-rule.md, "Meta-objective".
+// minibatch and judged on another, in closed form. docs/update-rule.md, §4.
 #include <cstdint>
 #include <vector>
 

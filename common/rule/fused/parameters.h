@@ -1,6 +1,5 @@
 #pragma once
-// θ of the neuron-local rule in the forms that the kernels read, and its gradient in the forms that they
-// write.
+// θ of the neuron-local rule, packed as the kernels read it, and its gradient as they write it.
 #include <cstdint>
 #include <string>
 #include <vector>

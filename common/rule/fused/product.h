@@ -1,5 +1,5 @@
 #pragma once
-// Matrix products of any size and orientation.
+// Matrix products (GEMM) of any size and orientation.
 #include <cstdint>
 
 #include "common/rule/fused/instruction_set.h"

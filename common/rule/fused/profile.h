@@ -1,5 +1,5 @@
 #pragma once
-// Where the time goes: the engine says what it turns to, whoever wants to know holds the clock.
+// Profiler interface: the engine says which part it turns to; the caller holds the clock.
 
 namespace outerloop::rule::fused {
 

@@ -1,6 +1,6 @@
 #pragma once
-// What the engine does along rows of a [units, batch] matrix: batch norm over the batch with a unit's bias
-// and non-linearity behind it, standardising, and their adjoints. Rows are dense and may begin anywhere; the
+// Kernels along the rows of a [units, batch] matrix: batch norm over the batch with a unit's bias and
+// non-linearity behind it, standardising, and their adjoints. Rows are dense and may begin anywhere; the
 // bits of a row depend neither on where it begins nor on its neighbours. Sums are in float64.
 #include <cstdint>
 
@@ -9,7 +9,7 @@
 
 namespace outerloop::rule::fused {
 
-/// Added to the variance, here and in BN0 of docs/update-rule.md.
+/// Added to the variance, here and in BN0 (docs/update-rule.md, §2).
 inline constexpr double kRowEpsilon = 1e-6;
 
 /// Kernels of one instruction set. Every pointer is to [rows, columns] or, where so marked, to [rows].

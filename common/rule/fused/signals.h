@@ -1,5 +1,5 @@
 #pragma once
-// The small work between the convolutions: features of every neuron, the error signal on its way down, and
+// Kernels between the convolutions: features of every neuron, the error signal on its way down, and
 // the batch norms of the top network that run over channels and batch. [units, batch, channels] throughout.
 //
 // Buffers that are marked "slack" may be read and written up to kSlack numbers beyond their end.

@@ -1,5 +1,5 @@
 #pragma once
-// SGD with momentum as an update rule, with its exact meta-gradient: docs/update-rule.md, "A second rule".
+// SGD with momentum as an update rule, with its exact meta-gradient: docs/update-rule.md, §7.
 // Small and seldom: written for clarity, its products by Eigen.
 #include <array>
 #include <cstdint>

@@ -1,9 +1,9 @@
 #pragma once
-// The symmetric readouts of §3 of docs/update-rule.md, y = S p and y = p S, and their adjoints, with
+// The symmetric readouts (docs/update-rule.md, §3.4), y = S p and y = p S, and their adjoints, with
 //     S = zero-diagonal((R + Rᵀ) / √2) / √U,   R = row · colᵀ / K,   row and col [U, K], dense.
 // S is either formed, U² numbers, or multiplied factored: S p = α (row (colᵀp) + col (rowᵀp)) − diagonal · p.
 // The way with fewer multiplications is taken: factored where S is large beside p's other side, and then
-// nothing is U². docs/update-rule.md, "Adjoints", has the derivation.
+// nothing is U². docs/update-rule.md, §6, has the derivation.
 #include <cstdint>
 
 #include "common/rule/fused/arena.h"
@@ -49,8 +49,6 @@ struct FactoredProducts {
   const Multiplier<Real>& multiply;
   Side side;
   std::int64_t units, others, K;
-
-  std::int64_t factor_numbers() const { return others * K; }
 
   /// factor = scale · Aᵀp [K, others] on the left, scale · p A [others, K] on the right.
   void project(const Real* A, const View<Real>& p, Real scale, Real* factor) const;

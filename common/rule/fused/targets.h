@@ -1,5 +1,5 @@
 #pragma once
-// Included before any header of Highway: which instruction sets the kernels are compiled for.
+// Instruction sets that the kernels are compiled for; included before any header of Highway.
 // x86: AVX-512, AVX2, SSE4 and the baseline. Left out are SSSE3 and the flavours of AVX-512 beyond the first,
 // which give these kernels nothing but code. ARM: NEON; the scalable vectors cannot be held in arrays.
 #if defined(__x86_64__) || defined(__i386__)

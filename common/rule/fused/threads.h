@@ -1,5 +1,5 @@
 #pragma once
-// The threads of one engine, which share out the parts of a loop among them.
+// Thread pool of one engine: shares out the parts of a loop.
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>

@@ -1,5 +1,6 @@
-// The one inner loop of the engine: a block of rows × vectors held in registers, one fused multiply-add after
-// another over the reduction index. Included once per instruction set; see product.cpp.
+// Micro-kernel of all matrix products, the engine's one inner loop: a block of rows × vectors in registers,
+// one fused multiply-add after another over the reduction index. Included once per instruction set; see
+// product.cpp.
 #if defined(OUTERLOOP_COMMON_RULE_FUSED_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef OUTERLOOP_COMMON_RULE_FUSED_TILE_INL_H_
 #undef OUTERLOOP_COMMON_RULE_FUSED_TILE_INL_H_

@@ -1,5 +1,5 @@
 #pragma once
-// The error signal at the top, d^L (§1 of docs/update-rule.md), and its adjoint.
+// The error signal at the top, d^L (docs/update-rule.md, §3.1), and its adjoint.
 #include <vector>
 
 #include "common/rule/fused/kernels.h"

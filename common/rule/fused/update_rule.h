@@ -1,5 +1,5 @@
 #pragma once
-// One inner step of the neuron-local rule, φ → φ', and its adjoint (docs/update-rule.md;
+// One inner step of the neuron-local rule, φ → φ', and its adjoint (docs/update-rule.md, §3;
 // docs/fused-engine.md).
 #include <cstdint>
 #include <memory>

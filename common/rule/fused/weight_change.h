@@ -1,5 +1,5 @@
 #pragma once
-// The weight change of one layer (§3 of docs/update-rule.md) and its adjoint, on plain arrays.
+// The weight change of one layer (docs/update-rule.md, §3.4) and its adjoint, on plain arrays.
 // Matrices are row-major and dense: [N_lower, N_upper], [units, batch · readout channels], [units, batch].
 #include <array>
 #include <cstdint>

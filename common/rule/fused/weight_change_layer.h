@@ -1,5 +1,5 @@
 #pragma once
-// Inside of WeightChange: one layer with its memory, forward in weight_change.cpp, adjoint in
+// One layer of WeightChange with its memory: forward in weight_change.cpp, adjoint in
 // weight_change_backward.cpp. The letters are those of the equations: n = N_lower, m = N_upper, B examples,
 // K = B · G.
 #include <algorithm>

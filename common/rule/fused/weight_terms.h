@@ -1,6 +1,6 @@
 #pragma once
-// What is elementwise in the weight change of a layer: the twelve terms from the results of the matrix
-// products, their sums over columns, and their adjoints. n = N_lower rows, m = N_upper columns; everything is
+// Elementwise kernels of the weight change: the twelve terms from the results of the matrix products, their
+// sums over columns, and their adjoints. n = N_lower rows, m = N_upper columns; everything is
 // row-major and dense. Sums over rows run in order, in blocks that are added up in double: the same bits for
 // any alignment.
 #include <array>
@@ -26,7 +26,7 @@ enum Field {
   kFields
 };
 
-/// Places of the terms in the order of §3, which is that of m_k.
+/// Places of the terms in the order of docs/update-rule.md, §3.4, which is that of m_k.
 enum Term {
   kZeroOrder,
   kFirstOrder,

@@ -1,8 +1,8 @@
 #pragma once
-// Differentiable building blocks of the neuron-local rule, each one node of the autograd graph with a
+// Convolutions and batch norms of the neuron-local rule, each one node of the autograd graph with a
 // hand-written adjoint. Everything lives on a grid of (unit, batch) with the channels innermost, so that a
 // convolution along either axis is one matrix product per tap on shifted rows, without copies. Any device,
-// float32 and float64. Derivations: docs/update-rule.md, "Adjoints".
+// float32 and float64. Derivations: docs/update-rule.md, §6.
 #include <ATen/ATen.h>
 
 #include "common/rule/reference/export.h"

@@ -1,5 +1,5 @@
 #pragma once
-// What the engine needs of an update rule: inner steps and a meta-objective, differentiable by θ.
+// Interface of an update rule in LibTorch: inner steps and a meta-objective, differentiable by θ.
 #include <memory>
 #include <vector>
 

@@ -1,5 +1,5 @@
 #pragma once
-// What the engine's options mean to LibTorch: checked here, each with an error that names the key.
+// Device, precision and threads of LibTorch, from the engine's options; errors name the key.
 #include <ATen/ATen.h>
 
 #include <string>

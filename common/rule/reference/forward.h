@@ -1,5 +1,5 @@
 #pragma once
-// The base model, differentiable, with units first: x [units, examples].
+// The base model's forward pass, differentiable (docs/update-rule.md, §2). Units first: x [units, examples].
 #include <ATen/ATen.h>
 
 #include <string>

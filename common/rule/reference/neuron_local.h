@@ -1,6 +1,6 @@
 #pragma once
-// The unsupervised update rule of Metz et al. (ICLR 2019) in differentiable tensors: docs/update-rule.md.
-// Hidden states live on the grid [units, batch, channels].
+// The unsupervised update rule of Metz et al. (ICLR 2019) in differentiable tensors: docs/update-rule.md,
+// §3. Hidden states live on the grid [units, batch, channels].
 #include <ATen/ATen.h>
 
 #include <cstdint>

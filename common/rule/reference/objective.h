@@ -1,6 +1,6 @@
 #pragma once
 // The meta-objective of the neuron-local rule: ridge regression fitted on one labelled minibatch and judged
-// on another, in closed form. docs/update-rule.md, "Meta-objective".
+// on another, in closed form. docs/update-rule.md, §4.
 #include <ATen/ATen.h>
 
 #include "common/rule/reference/export.h"

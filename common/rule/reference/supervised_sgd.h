@@ -1,6 +1,5 @@
 #pragma once
-// SGD with momentum as an update rule: the learning rate and the momentum are θ. docs/update-rule.md, "A
-// second rule".
+// SGD with momentum as an update rule (docs/update-rule.md, §7): learning rates and momenta are θ.
 #include <ATen/ATen.h>
 
 #include <vector>

@@ -1,5 +1,5 @@
 #pragma once
-// From the engine interface's flat vectors of double to tensors and back. Sizes have been checked
+// Conversion between the engine interface's flat vectors of double and tensors. Sizes have been checked
 // (common/rule/checks.h).
 #include <ATen/ATen.h>
 

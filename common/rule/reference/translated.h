@@ -1,4 +1,5 @@
 #pragma once
+// LibTorch's exceptions as Error.
 #include <c10/util/Exception.h>
 
 #include <string>

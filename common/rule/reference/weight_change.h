@@ -1,6 +1,6 @@
 #pragma once
-// How the hidden states of two neighbouring layers change the weights between them: docs/update-rule.md,
-// "Weight change"; Metz et al. 2019, appendix A.
+// The weight change of one layer, from the hidden states below and above it: docs/update-rule.md, §3.4; Metz
+// et al. 2019, appendix A.
 #include <ATen/ATen.h>
 
 #include <cstdint>

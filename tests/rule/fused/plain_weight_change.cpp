@@ -56,7 +56,7 @@ Matrix column_normalised(const Matrix& a, double epsilon) {
   return result;
 }
 
-/// S of §3 from the two linears of one readout.
+/// S of docs/update-rule.md, §3.4, from the two linears of one readout.
 Matrix symmetric(const double* row, const double* col, std::int64_t units, std::int64_t length) {
   const Matrix R = outer(row, units, col, units, length, 1 / static_cast<double>(length));
   return matrix(units, units, [&](auto i, auto j) {

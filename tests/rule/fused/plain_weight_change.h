@@ -1,5 +1,5 @@
 #pragma once
-// The weight change of a layer written down from §3 of docs/update-rule.md, one loop per sum, for tests to
+// The weight change of a layer written down from docs/update-rule.md, §3.4, one loop per sum, for tests to
 // compare the engine's with.
 #include <vector>
 

@@ -61,8 +61,7 @@ Rows<S> table(const std::vector<double>& numbers, std::int64_t rows) {
   return Eigen::Map<const Rows<double>>(numbers.data(), rows, columns).cast<S>();
 }
 
-/// x^0 .. x^L [examples, N_l]: BN0 over the examples, plus b, then relu (docs/update-rule.md, "The base
-/// model").
+/// x^0 .. x^L [examples, N_l]: BN0 over the examples, plus b, then relu (docs/update-rule.md, §2).
 template <class S>
 std::vector<Rows<S>> activations(const Phi<S>& phi, Rows<S> input) {
   std::vector<Rows<S>> x{std::move(input)};
@@ -112,7 +111,7 @@ Rows<double> normalised(const Batch& batch) {
   return y / std::sqrt(y.squaredNorm() / static_cast<double>(y.rows()));
 }
 
-/// How well features predict labels (docs/update-rule.md, "Meta-objective"); NaN where all features of a or b
+/// How well features predict labels (docs/update-rule.md, §4); NaN where all features of a or b
 /// are 0.
 template <class S>
 S judge(const Phi<S>& phi, const StepData& data, double ridge) {
