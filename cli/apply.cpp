@@ -82,7 +82,7 @@ int apply(const ApplyCommandOptions& options) {
   how.inner_steps = base_model.inner_steps;
   how.minibatch = base_model.minibatch;
   how.seed = options.seed;
-  const auto features = evaluation::apply_rule(*rule.engines()(), rule.theta, x, how);
+  const auto features = evaluation::apply_rule(*rule.under_test.make_engine(), rule.under_test.theta, x, how);
 
   // 3. Written.
   store::write_file_atomically(options.output, data::npy_of(features));

@@ -46,12 +46,6 @@ std::vector<baselines::Readout> readouts(const std::vector<std::string>& asked) 
 
 }  // namespace
 
-evaluation::EngineFactory EvaluatedRule::engines() const {
-  auto options = settings.engine;
-  options.threads = 1;
-  return [rule = settings.rule, options] { return rule::make_engine(rule, options); };
-}
-
 EvaluatedRule read_evaluated_rule(const std::string& path, bool average) {
   EvaluatedRule rule;
   rule.file = store::read_rule(path);
@@ -59,8 +53,11 @@ EvaluatedRule read_evaluated_rule(const std::string& path, bool average) {
   if (rule::rule_kind(rule.settings.rule.name).supervised)
     throw InputError(path + ": few-shot evaluation needs a rule without labels; this is " + rule.file.rule);
   rule.averaged = average && !rule.file.theta_average.empty();
-  rule.theta = rule.averaged ? rule.file.theta_average : rule.file.theta;
-  rule.untrained = rule::initial_theta(rule.file.layout, rule.settings.config.seed());
+  auto engine = rule.settings.engine;
+  engine.threads = 1;
+  rule.under_test = {[rule = rule.settings.rule, engine] { return rule::make_engine(rule, engine); },
+                     rule.averaged ? rule.file.theta_average : rule.file.theta,
+                     rule::initial_theta(rule.file.layout, rule.settings.config.seed())};
   return rule;
 }
 
@@ -106,7 +103,7 @@ evaluation::FewShotTable evaluate_with_progress(const EvaluatedRule& rule,
                                                 const evaluation::FewShotOptions& options,
                                                 const std::string& what) {
   Progress progress;
-  return evaluation::evaluate_few_shot(rule.engines(), rule.theta, rule.untrained, data, options,
+  return evaluation::evaluate_few_shot(rule.under_test, data, options,
                                        [&](std::int64_t done, std::int64_t total) {
                                          progress.show(fmt::format("{}: draw {} of {}", what, done, total));
                                        });

@@ -14,13 +14,9 @@ namespace outerloop::cli {
 /// A learned rule as evaluations use it.
 struct EvaluatedRule {
   store::RuleFile file;
-  config::Settings settings;      ///< of its configuration
-  std::vector<double> theta;      ///< the one that was asked for
-  std::vector<double> untrained;  ///< the same rule before meta-training
+  config::Settings settings;             ///< of its configuration
+  evaluation::RuleUnderTest under_test;  ///< with the θ that was asked for; engines of one thread each
   bool averaged = false;
-
-  /// Engines of one thread each.
-  evaluation::EngineFactory engines() const;
 };
 
 /// Throws InputError: what read_rule throws, or a rule that trains on labels.

@@ -179,17 +179,17 @@ json filters(const FigureRequest& request) {
   const auto options = options_of(request, {"random"});
   const auto steps = values_or(request, {0, options.inner_steps}, 0);
   json panels = json::array();
-  const auto add = [&](const std::vector<double>& theta, const char* by) {
-    for (const auto& view :
-         evaluation::first_layer_filters(request.rule.engines(), theta, data, options, steps, kFilters)) {
+  const auto add = [&](const evaluation::RuleUnderTest& rule, const char* by) {
+    for (const auto& view : evaluation::first_layer_filters(rule, data, options, steps, kFilters)) {
       if (view.step == 0 && !panels.empty()) continue;  // all begin from the same
       panels.push_back(
           {{"title", view.step == 0 ? "before training" : fmt::format("{}, {} steps", by, view.step)},
            {"filters", view.units}});
     }
   };
-  add(request.rule.theta, "learned rule");
-  add(request.rule.untrained, "untrained rule");
+  const auto& learned = request.rule.under_test;
+  add(learned, "learned rule");
+  add({learned.make_engine, learned.untrained, learned.untrained}, "untrained rule");
   return {{"dataset", data.name}, {"size", data.size}, {"panels", panels}};
 }
 
@@ -200,8 +200,7 @@ json embedding_of(const FigureRequest& request, const FewShotData& data) {
   const auto last = options.inner_steps;
   const auto steps = values_or(request, {0, std::max<std::int64_t>(1, last / 10), last, 10 * last}, 0);
   json views = json::array();
-  for (const auto& view :
-       evaluation::embeddings(request.rule.engines(), request.rule.theta, data, options, steps)) {
+  for (const auto& view : evaluation::embeddings(request.rule.under_test, data, options, steps)) {
     json points = json::array();
     for (std::int64_t i = 0; i < view.points.rows; ++i)
       points.push_back(std::vector<float>(view.points.row(i), view.points.row(i) + view.points.columns));
@@ -228,8 +227,7 @@ json explained_variance(const FigureRequest& request) {
   const auto options = options_of(request, {"rule", "untrained", "random", "pixels"});
   json curves = json::array();
   for (const auto& curve :
-       evaluation::explained_variance(request.rule.engines(), request.rule.theta, request.rule.untrained,
-                                      data, options, kComponents, quiet)) {
+       evaluation::explained_variance(request.rule.under_test, data, options, kComponents, quiet)) {
     std::vector<double> mean, half_width;
     for (const auto& interval : curve.cumulative) {
       mean.push_back(interval.mean);

@@ -57,7 +57,8 @@ rule::Matrix apply_rule(rule::Engine& engine, const std::vector<double>& theta, 
   few_shot.permute = false;
   few_shot.methods.clear();
   const FewShotPreparation prepared;
-  const MethodSet set(engine, theta, theta, data, few_shot, prepared);
+  const RuleUnderTest rule{nullptr, theta, {}};  // no factory: the caller has made the engine
+  const MethodSet set(engine, rule, data, few_shot, prepared);
   const auto draw = set.draws().sample(0);
   const auto phi = set.train(theta, draw, {options.inner_steps}).front();
   return set.features(draw, phi, {&x}).front();

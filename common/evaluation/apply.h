@@ -1,5 +1,5 @@
 #pragma once
-// A learned rule on a user's own examples: a base model trained on them without labels, and its features.
+// Features of a user's own examples, by a base model that a learned rule has trained on them without labels.
 #include <cstdint>
 #include <string>
 #include <vector>

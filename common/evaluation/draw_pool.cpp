@@ -8,15 +8,13 @@
 
 namespace outerloop::evaluation {
 
-DrawPool::DrawPool(const EngineFactory& make_engine, const std::vector<double>& theta,
-                   const std::vector<double>& untrained, const FewShotData& data,
-                   const FewShotOptions& options, std::int64_t total, DrawProgress progress)
+DrawPool::DrawPool(const RuleUnderTest& rule, const FewShotData& data, const FewShotOptions& options,
+                   std::int64_t total, DrawProgress progress)
     : total_(total), progress_(std::move(progress)), prepared_(prepare_few_shot(data, options)) {
   const auto threads = std::clamp<std::int64_t>(options.threads, 1, std::max<std::int64_t>(1, total));
   for (std::int64_t i = 0; i < threads; ++i) {
-    engines_.push_back(make_engine());
-    sets_.push_back(
-        std::make_unique<MethodSet>(*engines_.back(), theta, untrained, data, options, prepared_));
+    engines_.push_back(rule.make_engine());
+    sets_.push_back(std::make_unique<MethodSet>(*engines_.back(), rule, data, options, prepared_));
   }
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Draws of a few-shot evaluation on several threads, each with an engine and methods of its own.
+// Thread pool for the draws of a few-shot evaluation: each thread has its own engine and its own methods.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -10,14 +10,13 @@
 
 namespace outerloop::evaluation {
 
-/// Hears draws done and to do.
+/// Called with the number of draws done and the number of all draws.
 using DrawProgress = std::function<void(std::int64_t, std::int64_t)>;
 
 class DrawPool {
  public:
   /// All references outlive the pool. `total`: draws that will be computed in all, for `progress`.
-  DrawPool(const EngineFactory& make_engine, const std::vector<double>& theta,
-           const std::vector<double>& untrained, const FewShotData& data, const FewShotOptions& options,
+  DrawPool(const RuleUnderTest& rule, const FewShotData& data, const FewShotOptions& options,
            std::int64_t total, DrawProgress progress);
 
   /// For what does not depend on the draw: names, settings, architecture.

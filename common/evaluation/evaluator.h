@@ -1,6 +1,6 @@
 #pragma once
-// The cheap measure of θ while a run goes on: the meta-objective after the inner steps, and few-shot
-// accuracy, on a few fixed tasks of each dataset. (What `outerloop evaluate` prints is in few_shot.h.)
+// Evaluation of θ during meta-training: the meta-objective and the few-shot accuracy after the inner steps,
+// on a few fixed tasks of each dataset. It is cheap; the table of `outerloop evaluate` is in few_shot.h.
 #include <cstdint>
 #include <memory>
 #include <string>

@@ -19,12 +19,10 @@ std::vector<double> cumulative(const rule::Matrix& features, std::int64_t compon
 
 }  // namespace
 
-std::vector<ExplainedVariance> explained_variance(const EngineFactory& make_engine,
-                                                  const std::vector<double>& theta,
-                                                  const std::vector<double>& untrained,
-                                                  const FewShotData& data, const FewShotOptions& options,
-                                                  std::int64_t components, const DrawProgress& progress) {
-  DrawPool pool(make_engine, theta, untrained, data, options, options.draws, progress);
+std::vector<ExplainedVariance> explained_variance(const RuleUnderTest& rule, const FewShotData& data,
+                                                  const FewShotOptions& options, std::int64_t components,
+                                                  const DrawProgress& progress) {
+  DrawPool pool(rule, data, options, options.draws, progress);
   const auto& methods = pool.methods().methods();
   for (const auto& method : methods)
     OUTERLOOP_CHECK(method.settings.size() == 1, "explained variance: " + method.name + " needs a choice");

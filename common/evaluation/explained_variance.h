@@ -1,5 +1,5 @@
 #pragma once
-// How many principal components hold the variance of a representation (the paper's Figure 6).
+// Explained variance of a representation by its number of principal components (the paper's Figure 6).
 #include <string>
 #include <vector>
 
@@ -15,10 +15,8 @@ struct ExplainedVariance {
 
 /// Of the test examples' features by each of options.methods, over options.draws draws; features by methods
 /// with something to choose are refused (Error). At most `components` components.
-std::vector<ExplainedVariance> explained_variance(const EngineFactory& make_engine,
-                                                  const std::vector<double>& theta,
-                                                  const std::vector<double>& untrained,
-                                                  const FewShotData& data, const FewShotOptions& options,
-                                                  std::int64_t components, const DrawProgress& progress);
+std::vector<ExplainedVariance> explained_variance(const RuleUnderTest& rule, const FewShotData& data,
+                                                  const FewShotOptions& options, std::int64_t components,
+                                                  const DrawProgress& progress);
 
 }  // namespace outerloop::evaluation

@@ -194,13 +194,11 @@ const std::vector<std::string>& few_shot_methods() {
   return methods;
 }
 
-FewShotTable evaluate_few_shot(const EngineFactory& make_engine, const std::vector<double>& theta,
-                               const std::vector<double>& untrained, const FewShotData& data,
+FewShotTable evaluate_few_shot(const RuleUnderTest& rule, const FewShotData& data,
                                const FewShotOptions& options,
                                const std::function<void(std::int64_t, std::int64_t)>& progress) {
   check(data, options);
-  DrawPool pool(make_engine, theta, untrained, data, options, options.selection_draws + options.draws,
-                progress);
+  DrawPool pool(rule, data, options, options.selection_draws + options.draws, progress);
   const auto& methods = pool.methods().methods();
 
   // 1. Every setting on the draws of selection.

@@ -1,17 +1,16 @@
 #pragma once
-// Few-shot accuracy of base models that a rule has trained without labels, beside all that one would do
-// otherwise: what `outerloop evaluate` prints. A draw = labelled set, initialisation of the base model,
-// permutation of the inputs; every method gets the same draws. What each method and read-out is:
-// docs/evaluation.md.
+// Few-shot accuracy of a learned rule beside its baselines: the table of `outerloop evaluate`. A draw =
+// labelled set, initialisation of the base model, permutation of the inputs; every method gets the same
+// draws. docs/evaluation.md defines each method and read-out.
 #include <cstdint>
 #include <functional>
 #include <limits>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "common/evaluation/baselines/readouts.h"
 #include "common/evaluation/few_shot_data.h"
+#include "common/evaluation/rule_under_test.h"
 #include "common/rule/engine.h"
 
 namespace outerloop::evaluation {
@@ -76,13 +75,9 @@ struct FewShotTable {
   std::vector<FewShotRow> rows;  ///< method by method, each with its read-outs, each with its steps
 };
 
-using EngineFactory = std::function<std::unique_ptr<rule::Engine>()>;
-
-/// `theta` is the learned rule, `untrained` the same rule before meta-training. `progress` hears draws done
-/// and to do. Throws InputError where the data has too few labelled examples, Error where a base model does
-/// not stay finite.
-FewShotTable evaluate_few_shot(const EngineFactory& make_engine, const std::vector<double>& theta,
-                               const std::vector<double>& untrained, const FewShotData& data,
+/// `progress` is called with the number of draws done and the number of all draws. Throws InputError where
+/// the data has too few labelled examples, Error where a base model does not stay finite.
+FewShotTable evaluate_few_shot(const RuleUnderTest& rule, const FewShotData& data,
                                const FewShotOptions& options,
                                const std::function<void(std::int64_t, std::int64_t)>& progress);
 

@@ -1,5 +1,5 @@
 #pragma once
-// A dataset as few-shot evaluation sees it: unlabelled and labelled examples, and examples to be judged by.
+// The dataset of a few-shot evaluation: unlabelled and labelled training examples, and test examples.
 #include <cstdint>
 #include <string>
 #include <vector>

@@ -1,5 +1,6 @@
 #pragma once
-// One draw of a few-shot evaluation: what all methods have in common.
+// One draw of a few-shot evaluation: labelled set, initialisation of the base model, permutation of the
+// inputs.
 #include <cstdint>
 #include <vector>
 

@@ -72,12 +72,10 @@ FewShotPreparation prepare_few_shot(const FewShotData& data, const FewShotOption
   return prepared;
 }
 
-MethodSet::MethodSet(rule::Engine& engine, const std::vector<double>& theta,
-                     const std::vector<double>& untrained, const FewShotData& data,
+MethodSet::MethodSet(rule::Engine& engine, const RuleUnderTest& rule, const FewShotData& data,
                      const FewShotOptions& options, const FewShotPreparation& prepared)
     : engine_(engine),
-      theta_(theta),
-      untrained_(untrained),
+      rule_(rule),
       data_(data),
       options_(options),
       prepared_(prepared),
@@ -92,8 +90,8 @@ Method MethodSet::method(const std::string& name) const {
                     return std::vector<DrawFeatures>{make(draw)};
                   }};
   };
-  if (name == "rule") return trained_by(name, theta_);
-  if (name == "untrained") return trained_by(name, untrained_);
+  if (name == "rule") return trained_by(name, rule_.theta);
+  if (name == "untrained") return trained_by(name, rule_.untrained);
   if (name == "random") return plain([this](const Draw& d) { return base_model_features(d, d.start); });
   if (name == "pixels")
     return plain([this](const Draw& d) { return fixed_features(d, data_.train, prepared_.test); });

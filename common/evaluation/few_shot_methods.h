@@ -1,5 +1,5 @@
 #pragma once
-// The methods of a few-shot table: how each makes features of the examples of a draw.
+// The methods of a few-shot evaluation (the rule and its baselines): features of a draw's examples by each.
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -43,9 +43,9 @@ struct Method {
 /// The methods of one thread: those that options.methods names.
 class MethodSet {
  public:
-  /// All outlive the set.
-  MethodSet(rule::Engine& engine, const std::vector<double>& theta, const std::vector<double>& untrained,
-            const FewShotData& data, const FewShotOptions& options, const FewShotPreparation& prepared);
+  /// All outlive the set. `engine` is one that `rule` made, for this set alone.
+  MethodSet(rule::Engine& engine, const RuleUnderTest& rule, const FewShotData& data,
+            const FewShotOptions& options, const FewShotPreparation& prepared);
   MethodSet(const MethodSet&) = delete;
   MethodSet& operator=(const MethodSet&) = delete;
 
@@ -72,8 +72,7 @@ class MethodSet {
   Method supervised() const;
 
   rule::Engine& engine_;
-  const std::vector<double>& theta_;
-  const std::vector<double>& untrained_;
+  const RuleUnderTest& rule_;
   const FewShotData& data_;
   const FewShotOptions& options_;
   const FewShotPreparation& prepared_;

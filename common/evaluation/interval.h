@@ -1,5 +1,5 @@
 #pragma once
-// What is known of a mean over draws.
+// A mean and its 95 % confidence interval.
 #include <vector>
 
 namespace outerloop::evaluation {

@@ -12,14 +12,13 @@ constexpr std::int64_t kComponents = 3;
 
 /// Calls look(methods, draw 0, φ) after each of `steps`.
 template <typename Look>
-void for_each_step(const EngineFactory& make_engine, const std::vector<double>& theta,
-                   const FewShotData& data, FewShotOptions options, const std::vector<std::int64_t>& steps,
-                   const Look& look) {
+void for_each_step(const RuleUnderTest& rule, const FewShotData& data, FewShotOptions options,
+                   const std::vector<std::int64_t>& steps, const Look& look) {
   options.methods = {"random"};
-  DrawPool pool(make_engine, theta, theta, data, options, 1, [](std::int64_t, std::int64_t) {});
+  DrawPool pool(rule, data, options, 1, [](std::int64_t, std::int64_t) {});
   pool.for_each_draw(0, 1, [&](const MethodSet& set, std::uint32_t number) {
     const auto draw = set.draws().sample(number);
-    for (const auto& phi : set.train(theta, draw, steps)) look(set, pool.prepared(), draw, phi);
+    for (const auto& phi : set.train(rule.theta, draw, steps)) look(set, pool.prepared(), draw, phi);
   });
 }
 
@@ -35,12 +34,12 @@ void flip_like(const rule::Matrix& before, rule::Matrix& points) {
 
 }  // namespace
 
-std::vector<Filters> first_layer_filters(const EngineFactory& make_engine, const std::vector<double>& theta,
-                                         const FewShotData& data, const FewShotOptions& options,
+std::vector<Filters> first_layer_filters(const RuleUnderTest& rule, const FewShotData& data,
+                                         const FewShotOptions& options,
                                          const std::vector<std::int64_t>& steps, std::int64_t units) {
   std::vector<Filters> result;
-  const auto engine = make_engine();
-  for_each_step(make_engine, theta, data, options, steps,
+  const auto engine = rule.make_engine();
+  for_each_step(rule, data, options, steps,
                 [&](const MethodSet& set, const FewShotPreparation&, const Draw& draw, const auto& phi) {
                   const auto straight = set.draws().without_permutation(draw, phi);
                   const auto first = rule::phi_layout(engine->rule(), set.draws().architecture()).at("1/W");
@@ -58,12 +57,11 @@ std::vector<Filters> first_layer_filters(const EngineFactory& make_engine, const
   return result;
 }
 
-std::vector<Embedding> embeddings(const EngineFactory& make_engine, const std::vector<double>& theta,
-                                  const FewShotData& data, const FewShotOptions& options,
-                                  const std::vector<std::int64_t>& steps) {
+std::vector<Embedding> embeddings(const RuleUnderTest& rule, const FewShotData& data,
+                                  const FewShotOptions& options, const std::vector<std::int64_t>& steps) {
   std::vector<Embedding> result;
   for_each_step(
-      make_engine, theta, data, options, steps,
+      rule, data, options, steps,
       [&](const MethodSet& set, const FewShotPreparation& prepared, const Draw& draw, const auto& phi) {
         const auto features = set.features(draw, phi, {&prepared.test}).front();
         const baselines::Pca pca(features, kComponents);

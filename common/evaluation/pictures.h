@@ -1,6 +1,6 @@
 #pragma once
-// What a base model looks like while a rule trains it: its first-layer filters, and where examples lie in its
-// feature space (the paper's Figure 6). Of draw 0.
+// First-layer filters and feature embeddings of a base model that a rule is training (the paper's Figure 6).
+// Both are of draw 0.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -14,9 +14,9 @@ struct Filters {
   std::int64_t step = 0;
   std::vector<std::vector<double>> units;
 };
-/// After each of `steps` (rising, from 0 on) of the rule `theta`; the first `units` units at most.
-std::vector<Filters> first_layer_filters(const EngineFactory& make_engine, const std::vector<double>& theta,
-                                         const FewShotData& data, const FewShotOptions& options,
+/// After each of `steps` (rising, from 0 on) of the learned rule; the first `units` units at most.
+std::vector<Filters> first_layer_filters(const RuleUnderTest& rule, const FewShotData& data,
+                                         const FewShotOptions& options,
                                          const std::vector<std::int64_t>& steps, std::int64_t units);
 
 /// Test examples in three principal components of the features.
@@ -26,9 +26,8 @@ struct Embedding {
   std::vector<double> share;  ///< of the variance, one a component
 };
 /// Likewise. Components keep their sign from one step to the next as well as they can.
-std::vector<Embedding> embeddings(const EngineFactory& make_engine, const std::vector<double>& theta,
-                                  const FewShotData& data, const FewShotOptions& options,
-                                  const std::vector<std::int64_t>& steps);
+std::vector<Embedding> embeddings(const RuleUnderTest& rule, const FewShotData& data,
+                                  const FewShotOptions& options, const std::vector<std::int64_t>& steps);
 
 /// Labels of the test examples that embeddings show, in their order.
 std::vector<std::int32_t> embedded_labels(const FewShotData& data, const FewShotOptions& options);

@@ -44,17 +44,20 @@ FewShotOptions small_options() {
   return options;
 }
 
+/// Its inner steps change nothing.
+const evaluation::RuleUnderTest kRule{
+    [] { return std::make_unique<tests::ToyEngine>(2); }, {0.0, 0.0}, {0.0, 0.0}};
+
 }  // namespace
 
 TEST_CASE("a rule that changes nothing is exactly as good as random initialisation, draw by draw") {
   const auto data = gaussian_classes();
-  const auto make_engine = [] { return std::make_unique<tests::ToyEngine>(2); };
   std::int64_t last = 0;
-  const auto table = evaluation::evaluate_few_shot(make_engine, {0.0, 0.0}, {0.0, 0.0}, data, small_options(),
-                                                   [&](std::int64_t done, std::int64_t total) {
-                                                     CHECK(total == 8);
-                                                     last = done;
-                                                   });
+  const auto table =
+      evaluation::evaluate_few_shot(kRule, data, small_options(), [&](std::int64_t done, std::int64_t total) {
+        CHECK(total == 8);
+        last = done;
+      });
   CHECK(last == 8);
   CHECK(table.base_model == "9-6-4");
   CHECK(table.unlabelled == 1200);
@@ -95,12 +98,10 @@ TEST_CASE("a rule that changes nothing is exactly as good as random initialisati
 
 TEST_CASE("the table does not depend on the number of threads, and does on the seed") {
   const auto data = gaussian_classes();
-  const auto make_engine = [] { return std::make_unique<tests::ToyEngine>(2); };
   auto options = small_options();
   options.methods = {"rule", "random", "kmeans", "supervised"};
   const auto table = [&] {
-    return evaluation::evaluate_few_shot(make_engine, {0.0, 0.0}, {0.0, 0.0}, data, options,
-                                         [](std::int64_t, std::int64_t) {});
+    return evaluation::evaluate_few_shot(kRule, data, options, [](std::int64_t, std::int64_t) {});
   };
   const auto one = table();
   options.threads = 3;
@@ -114,9 +115,8 @@ TEST_CASE("methods and read-outs are those that were asked for") {
   auto options = small_options();
   options.methods = {"random", "pca"};
   options.readouts = {baselines::Readout::knn5};
-  const auto make_engine = [] { return std::make_unique<tests::ToyEngine>(2); };
-  const auto table = evaluation::evaluate_few_shot(make_engine, {0.0, 0.0}, {0.0, 0.0}, gaussian_classes(),
-                                                   options, [](std::int64_t, std::int64_t) {});
+  const auto table =
+      evaluation::evaluate_few_shot(kRule, gaussian_classes(), options, [](std::int64_t, std::int64_t) {});
   REQUIRE(table.rows.size() == 2);
   CHECK(table.rows[1].method == "pca");
   CHECK(table.rows[1].readout == "knn5");
@@ -129,9 +129,8 @@ TEST_CASE("methods that train without labels have a row after each number of ste
   options.methods = {"rule", "random", "vae"};
   options.readouts = {baselines::Readout::nearest_mean, baselines::Readout::ridge};
   options.statistics_examples = 500;
-  const auto make_engine = [] { return std::make_unique<tests::ToyEngine>(2); };
-  const auto table = evaluation::evaluate_few_shot(make_engine, {0.0, 0.0}, {0.0, 0.0}, gaussian_classes(),
-                                                   options, [](std::int64_t, std::int64_t) {});
+  const auto table =
+      evaluation::evaluate_few_shot(kRule, gaussian_classes(), options, [](std::int64_t, std::int64_t) {});
   REQUIRE(table.rows.size() == 2 * (3 + 1 + 3));
   for (std::size_t i = 0; i < table.rows.size(); ++i) {
     const auto& row = table.rows[i];
@@ -146,8 +145,8 @@ TEST_CASE("methods that train without labels have a row after each number of ste
   CHECK(table.rows[10].loss < table.rows[8].loss);
   CHECK(table.rows[10].loss_ci95 > 0.0);
   options.statistics_examples = 0;
-  const auto all = evaluation::evaluate_few_shot(make_engine, {0.0, 0.0}, {0.0, 0.0}, gaussian_classes(),
-                                                 options, [](std::int64_t, std::int64_t) {});
+  const auto all =
+      evaluation::evaluate_few_shot(kRule, gaussian_classes(), options, [](std::int64_t, std::int64_t) {});
   CHECK(all.rows[6].accuracy != table.rows[6].accuracy);  // statistics over other images
 }
 
@@ -160,8 +159,6 @@ TEST_CASE("too few labelled examples, and a table without what it is compared wi
   SECTION("no read-out") { options.readouts.clear(); }
   SECTION("steps from 0") { options.steps = {0, 3}; }
   SECTION("steps that do not rise") { options.steps = {3, 3}; }
-  const auto make_engine = [] { return std::make_unique<tests::ToyEngine>(2); };
-  CHECK_THROWS_AS(evaluation::evaluate_few_shot(make_engine, {0.0, 0.0}, {0.0, 0.0}, data, options,
-                                                [](std::int64_t, std::int64_t) {}),
+  CHECK_THROWS_AS(evaluation::evaluate_few_shot(kRule, data, options, [](std::int64_t, std::int64_t) {}),
                   InputError);
 }

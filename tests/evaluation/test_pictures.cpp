@@ -16,8 +16,8 @@ using namespace outerloop;
 
 namespace {
 
-const auto make_engine = [] { return std::make_unique<tests::ToyEngine>(2); };
-const std::vector<double> kTheta = {0.0, 0.0};
+const evaluation::RuleUnderTest kRule{
+    [] { return std::make_unique<tests::ToyEngine>(2); }, {0.0, 0.0}, {0.0, 0.0}};
 
 /// Examples whose pixel p has the deviation of a falling series, in three classes.
 evaluation::FewShotData falling_pixels() {
@@ -58,7 +58,7 @@ TEST_CASE("explained variance of pixels is that of their deviations, and rises t
   auto options = small_options();
   options.methods = {"rule", "random", "pixels"};
   std::int64_t heard = 0;
-  const auto found = evaluation::explained_variance(make_engine, kTheta, kTheta, falling_pixels(), options, 7,
+  const auto found = evaluation::explained_variance(kRule, falling_pixels(), options, 7,
                                                     [&](std::int64_t, std::int64_t total) {
                                                       ++heard;
                                                       CHECK(total == 3);
@@ -80,18 +80,18 @@ TEST_CASE("explained variance of pixels is that of their deviations, and rises t
   CHECK(found[0].cumulative[0].mean == found[1].cumulative[0].mean);  // its rule changes nothing
   CHECK(found[0].cumulative[0].half_width > 0.0);
   options.methods = {"random", "vae"};
-  CHECK_THROWS_AS(evaluation::explained_variance(make_engine, kTheta, kTheta, falling_pixels(), options, 7,
-                                                 [](std::int64_t, std::int64_t) {}),
-                  Error);
+  CHECK_THROWS_AS(
+      evaluation::explained_variance(kRule, falling_pixels(), options, 7, [](std::int64_t, std::int64_t) {}),
+      Error);
 }
 
 TEST_CASE("filters are the first layer's weights, pixels in their own order") {
   const auto data = falling_pixels();
   const auto options = small_options();
-  const auto found = evaluation::first_layer_filters(make_engine, kTheta, data, options, {0, 5}, 4);
+  const auto found = evaluation::first_layer_filters(kRule, data, options, {0, 5}, 4);
   REQUIRE(found.size() == 2);
   CHECK(found[1].step == 5);
-  const auto engine = make_engine();
+  const auto engine = kRule.make_engine();
   const evaluation::DrawSampler draws(engine->rule(), data, options);
   const auto draw = draws.sample(0);
   const auto W = rule::phi_layout(engine->rule(), draws.architecture()).at("1/W");
@@ -105,7 +105,7 @@ TEST_CASE("filters are the first layer's weights, pixels in their own order") {
 TEST_CASE("embeddings are three components of each test example, labelled") {
   const auto data = falling_pixels();
   const auto options = small_options();
-  const auto found = evaluation::embeddings(make_engine, kTheta, data, options, {0, 2, 40});
+  const auto found = evaluation::embeddings(kRule, data, options, {0, 2, 40});
   REQUIRE(found.size() == 3);
   const auto labels = evaluation::embedded_labels(data, options);
   REQUIRE(labels.size() == 500);
@@ -148,11 +148,11 @@ TEST_CASE("applying a rule gives the features of its base model on all examples"
   evaluation::ApplyOptions options;
   options.hidden = {6, 5};
   options.inner_steps = 3;
-  const auto engine = make_engine();
-  const auto features = evaluation::apply_rule(*engine, kTheta, x, options);
+  const auto engine = kRule.make_engine();
+  const auto features = evaluation::apply_rule(*engine, kRule.theta, x, options);
   CHECK(features.rows == 600);
   CHECK(features.columns == 4);
-  CHECK(features.values == evaluation::apply_rule(*engine, kTheta, x, options).values);
+  CHECK(features.values == evaluation::apply_rule(*engine, kRule.theta, x, options).values);
   // relu(BN0(.)) over all examples: no unit is constant, none negative.
   for (std::int64_t j = 0; j < 4; ++j) {
     float largest = 0;
@@ -163,5 +163,5 @@ TEST_CASE("applying a rule gives the features of its base model on all examples"
     CHECK(largest > 0);
   }
   options.seed = 1;
-  CHECK(features.values != evaluation::apply_rule(*engine, kTheta, x, options).values);
+  CHECK(features.values != evaluation::apply_rule(*engine, kRule.theta, x, options).values);
 }

@@ -1,6 +1,7 @@
 #pragma once
-// Contrastive learning of the base model (Chen et al. 2020, SimCLR). The two views of an example differ by
-// random masks and noise: unlike crops or blurs they need no geometry, so permuted inputs are no hindrance.
+// Masked contrastive learning of the base model (after SimCLR, Chen et al. 2020). The two views of an example
+// differ by random masks and noise: unlike crops or blurs these need no geometry, so the inputs may be
+// permuted.
 #include <cstdint>
 #include <vector>
 

@@ -1,5 +1,6 @@
 #pragma once
-// Read-outs by Euclidean distance on the features as they are; neither has a hyper-parameter.
+// Nearest-mean and k-nearest-neighbour classifiers, by Euclidean distance on unscaled features. Neither has a
+// hyper-parameter.
 #include <cstdint>
 #include <vector>
 

@@ -1,5 +1,5 @@
 #pragma once
-// Plain matrices of the rule room seen as Eigen's, and back. Included by this folder's .cpp files only.
+// Conversions between rule::Matrix and Eigen's matrices. Included by this folder's .cpp files only.
 #include <Eigen/Core>
 #include <algorithm>
 #include <cstdint>

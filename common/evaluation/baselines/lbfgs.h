@@ -1,5 +1,5 @@
 #pragma once
-// Minimises a smooth convex function by L-BFGS: Nocedal and Wright, Numerical Optimization (2006),
+// L-BFGS, a minimiser of smooth convex functions: Nocedal and Wright, Numerical Optimization (2006),
 // algorithms 7.4 and 7.5, with a backtracking line search.
 #include <Eigen/Core>
 #include <cmath>

@@ -1,5 +1,5 @@
 #pragma once
-// Principal components: features of a linear method, whitening, and axes for embeddings.
+// Principal component analysis (PCA): projection, whitening, variance by component.
 #include <cstdint>
 #include <vector>
 

@@ -1,5 +1,6 @@
 #pragma once
-// The read-outs of a few-shot table by name: how a few labelled examples turn features into a classifier.
+// Read-outs by name (ridge, logistic, nearest mean, 5 nearest neighbours): classifiers fitted to the features
+// of a few labelled examples.
 #include <cstdint>
 #include <string>
 #include <vector>

@@ -1,5 +1,5 @@
 #pragma once
-// The base model trained on the few labelled examples alone, all of them in every step.
+// Supervised baseline: the base model trained on the few labelled examples alone, all of them in every step.
 #include <cstdint>
 #include <vector>
 

@@ -1,5 +1,6 @@
 #pragma once
-// What the baselines that train a network share: where they start, and what they leave.
+// Training loop, starting point and result of the baselines that train an encoder (VAE, masked contrastive,
+// supervised).
 #include <cstdint>
 #include <functional>
 #include <string>

@@ -1,0 +1,19 @@
+#pragma once
+// The rule that an evaluation judges: its engine, its learned θ, and the θ that meta-training began with.
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "common/rule/engine.h"
+
+namespace outerloop::evaluation {
+
+using EngineFactory = std::function<std::unique_ptr<rule::Engine>()>;
+
+struct RuleUnderTest {
+  EngineFactory make_engine;      ///< a new engine for each thread of the evaluation
+  std::vector<double> theta;      ///< the learned rule, laid out as the engine's theta_layout()
+  std::vector<double> untrained;  ///< the same rule before meta-training, likewise
+};
+
+}  // namespace outerloop::evaluation
