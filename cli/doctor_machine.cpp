@@ -17,6 +17,7 @@
 #include "common/data/sources.h"
 #include "common/net/mpi.h"
 #include "common/rule/engine.h"
+#include "common/rule/engines/make_engine.h"
 #include "common/rule/fused/instruction_set.h"
 
 namespace outerloop::cli {

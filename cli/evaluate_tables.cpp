@@ -9,6 +9,7 @@
 
 #include "cli/progress.h"
 #include "common/base/error.h"
+#include "common/rule/engines/make_engine.h"
 #include "common/rule/rules.h"
 
 namespace outerloop::cli {

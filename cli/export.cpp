@@ -9,7 +9,7 @@
 #include "cli/rule_flags.h"
 #include "common/base/error.h"
 #include "common/config/settings.h"
-#include "common/rule/torchscript.h"
+#include "common/rule/engines/torchscript.h"
 #include "common/store/atomic_file.h"
 #include "common/store/safetensors.h"
 

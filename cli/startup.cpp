@@ -16,6 +16,7 @@
 #include "common/base/error.h"
 #include "common/data/overlap.h"
 #include "common/rule/checks.h"
+#include "common/rule/engines/make_engine.h"
 #include "common/rule/estimator.h"
 #include "common/rule/theta.h"
 #include "coordinator/run_directory.h"

@@ -12,6 +12,7 @@
 #include "cli/bench/machine.h"
 #include "common/base/error.h"
 #include "common/config/settings.h"
+#include "common/rule/engines/make_engine.h"
 #include "common/rule/estimator.h"
 #include "common/rule/phi.h"
 #include "common/store/atomic_file.h"

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "common/base/error.h"
+#include "common/rule/engines/make_engine.h"
 #include "common/rule/random.h"
 
 namespace outerloop::cli {

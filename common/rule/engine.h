@@ -4,7 +4,6 @@
 // All numbers cross this interface as doubles, so that float64 engines lose nothing; an engine rounds them to
 // its own precision on entry.
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -91,12 +90,4 @@ class Engine {
   virtual std::string instruction_set() const = 0;
 };
 
-/// Makes an engine. The reference engine lives in a library of its own, loaded only here and only when asked
-/// for. Throws InputError for combinations that do not exist (a missing device, fused on cuda, ...).
-std::unique_ptr<Engine> make_engine(const RuleOptions& rule, const EngineOptions& options);
-
 }  // namespace outerloop::rule
-
-/// The one symbol that make_engine looks up in libouterloop_reference.
-extern "C" outerloop::rule::Engine* outerloop_make_reference_engine(
-    const outerloop::rule::RuleOptions* rule, const outerloop::rule::EngineOptions* options);

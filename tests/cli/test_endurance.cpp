@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "common/config/settings.h"
+#include "common/rule/engines/make_engine.h"
 #include "common/rule/phi.h"
 #include "common/rule/random.h"
 #include "common/rule/theta.h"

@@ -6,6 +6,7 @@
 #include "common/config/settings.h"
 #include "common/data/task.h"
 #include "common/rule/engine.h"
+#include "common/rule/engines/make_engine.h"
 #include "common/store/files.h"
 #include "tests/catch.h"
 #include "tests/cli/run_command.h"

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/evaluation/evaluator.h"
+#include "common/rule/engines/make_engine.h"
 #include "tests/toy_engine.h"
 
 namespace outerloop::tests {

@@ -5,7 +5,6 @@
 #include "common/base/error.h"
 #include "common/data/dataset.h"
 #include "common/data/gratings.h"
-#include "common/rule/fused/oja.h"
 #include "common/rule/random.h"
 #include "common/rule/rules.h"
 #include "tests/catch.h"

@@ -1,5 +1,6 @@
 #include "tests/rule/problem.h"
 
+#include "common/rule/engines/make_engine.h"
 #include "common/rule/random.h"
 
 namespace outerloop::tests {

@@ -1,6 +1,7 @@
 #pragma once
 // Small random meta-learning problems for tests of engines.
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "common/base/error.h"
+#include "common/rule/engines/make_engine.h"
 #include "tests/catch.h"
 #include "tests/rule/problem.h"
 

@@ -10,6 +10,7 @@
 #include <limits>
 #include <map>
 
+#include "common/rule/engines/make_engine.h"
 #include "common/rule/fused/instruction_set.h"
 #include "common/rule/reference/neuron_local.h"
 #include "common/rule/reference/objective.h"

@@ -4,8 +4,8 @@
 
 #include <sstream>
 
+#include "common/rule/engines/torchscript.h"
 #include "common/rule/random.h"
-#include "common/rule/torchscript.h"
 #include "tests/catch.h"
 #include "tests/rule/golden_file.h"
 #include "tests/rule/problem.h"

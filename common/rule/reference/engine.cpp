@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
+#include <memory>
 
 #include "common/base/error.h"
 #include "common/rule/checks.h"

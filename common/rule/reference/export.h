@@ -1,3 +1,18 @@
 #pragma once
-// Symbol visibility: the library hides everything but the function that makes an engine and what tests use.
+// The functions that libouterloop_reference exports. They are looked up by name (common/rule/engines), so
+// this header does without LibTorch's. Symbol visibility: everything else is hidden but what tests use.
+#include <string>
+#include <vector>
+
+#include "common/rule/engine.h"
+
 #define OUTERLOOP_REFERENCE_API __attribute__((visibility("default")))
+
+/// The engine is the caller's. Throws InputError, as make_engine.
+extern "C" outerloop::rule::Engine* outerloop_make_reference_engine(
+    const outerloop::rule::RuleOptions* rule, const outerloop::rule::EngineOptions* options);
+
+/// Leaves the module's file in `bytes`: see torchscript_of.
+extern "C" void outerloop_make_torchscript(const outerloop::rule::RuleOptions* rule,
+                                           const std::vector<double>* theta, const std::string* metadata,
+                                           std::string* bytes);

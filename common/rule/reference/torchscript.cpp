@@ -1,6 +1,4 @@
 // A rule as a module that PyTorch loads without us: θ's tensors as parameters, the rule as TorchScript.
-#include "common/rule/torchscript.h"
-
 #include <torch/csrc/jit/api/module.h>
 
 #include <algorithm>

@@ -4,6 +4,7 @@
 
 #include "common/config/settings.h"
 #include "common/evaluation/apply.h"
+#include "common/rule/engines/make_engine.h"
 #include "common/store/files.h"
 
 int main(int argc, char** argv) {

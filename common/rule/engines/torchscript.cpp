@@ -1,7 +1,8 @@
-#include "common/rule/torchscript.h"
+#include "common/rule/engines/torchscript.h"
 
 #include "common/base/error.h"
-#include "common/rule/reference_library.h"
+#include "common/rule/engines/reference_library.h"
+#include "common/rule/reference/export.h"
 
 namespace outerloop::rule {
 

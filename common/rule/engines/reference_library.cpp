@@ -1,4 +1,4 @@
-#include "common/rule/reference_library.h"
+#include "common/rule/engines/reference_library.h"
 
 #include <dlfcn.h>
 

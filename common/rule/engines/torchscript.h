@@ -17,8 +17,3 @@ std::string torchscript_of(const RuleOptions& rule, const std::vector<double>& t
                            const std::string& metadata);
 
 }  // namespace outerloop::rule
-
-/// What torchscript_of looks up in libouterloop_reference.
-extern "C" void outerloop_make_torchscript(const outerloop::rule::RuleOptions* rule,
-                                           const std::vector<double>* theta, const std::string* metadata,
-                                           std::string* bytes);
