@@ -1,11 +1,9 @@
-# cmake --install and find_package(outerloop). Two components: the program, and what a project that links it needs.
+# cmake --install and find_package(outerloop). What is installed has two parts: the program, and what a project that links it
+# needs. For find_package every room is a component with a file of its targets, so that only the packages of those that are
+# asked for must be there.
 include(CMakePackageConfigHelpers)
 set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME program)
 
-get_property(exported GLOBAL PROPERTY OUTERLOOP_EXPORTED)
-install(TARGETS ${exported} EXPORT outerloop-targets
-        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS outerloop RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 foreach(room common coordinator worker)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${room} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/outerloop COMPONENT development
@@ -20,7 +18,17 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/scripts/slurm DESTINATION ${CMAKE_INSTAL
         USE_SOURCE_PERMISSIONS)
 
 set(package_directory ${CMAKE_INSTALL_LIBDIR}/cmake/outerloop)
-install(EXPORT outerloop-targets NAMESPACE outerloop:: DESTINATION ${package_directory} COMPONENT development)
+get_property(rooms GLOBAL PROPERTY OUTERLOOP_ROOMS)
+set(needs "")
+foreach(room ${rooms})
+  install(TARGETS outerloop_${room} EXPORT outerloop-targets-${room}
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
+          LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT outerloop-targets-${room} NAMESPACE outerloop:: DESTINATION ${package_directory} COMPONENT development)
+  get_property(links GLOBAL PROPERTY OUTERLOOP_LINKS_${room})
+  get_property(packages GLOBAL PROPERTY OUTERLOOP_PACKAGES_${room})
+  string(APPEND needs "set(outerloop_links_${room} \"${links}\")\nset(outerloop_packages_${room} \"${packages}\")\n")
+endforeach()
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/outerloop-config.cmake.in
                               ${PROJECT_BINARY_DIR}/outerloop-config.cmake
                               INSTALL_DESTINATION ${package_directory})

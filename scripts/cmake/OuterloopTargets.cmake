@@ -1,4 +1,4 @@
-# Flags as INTERFACE targets, and the two functions that every room uses.
+# Flags as INTERFACE targets, and the functions that every room and its tests use.
 
 add_library(outerloop_warnings INTERFACE)
 target_compile_options(outerloop_warnings INTERFACE -Wall -Wextra)
@@ -15,13 +15,31 @@ if(OUTERLOOP_SANITIZE)
   target_link_options(outerloop_sanitizers INTERFACE -fsanitize=${OUTERLOOP_SANITIZE} LINKER:--disable-new-dtags)
 endif()
 
-set_property(GLOBAL PROPERTY OUTERLOOP_EXPORTED "")
+# Of each room, for the installed package (OuterloopInstall.cmake): the rooms that it links, the packages that it needs.
+set_property(GLOBAL PROPERTY OUTERLOOP_ROOMS "")
 
-# outerloop_room(NAME [SHARED] SOURCES ... [PUBLIC libraries...] [PRIVATE libraries...])
+# outerloop_packages(ROOM packages...)
+# Finds what a room links from outside. A package is one argument, as find_package takes it, e.g. "HDF5 COMPONENTS C HL", or
+# "pkg_config PREFIX MODULE". Global: whoever links the room links these too.
+function(outerloop_packages room)
+  foreach(package ${ARGN})
+    separate_arguments(words UNIX_COMMAND ${package})
+    if(words MATCHES "^pkg_config;(.+);(.+)$")
+      find_package(PkgConfig REQUIRED)
+      pkg_check_modules(${CMAKE_MATCH_1} REQUIRED IMPORTED_TARGET GLOBAL ${CMAKE_MATCH_2})
+    else()
+      find_package(${words} REQUIRED GLOBAL)
+    endif()
+    set_property(GLOBAL APPEND PROPERTY OUTERLOOP_PACKAGES_${room} ${package})
+  endforeach()
+endfunction()
+
+# outerloop_room(NAME [SHARED] SOURCES ... [PACKAGES packages...] [PUBLIC libraries...] [PRIVATE libraries...])
 # One library per room, exported as outerloop::NAME.
 function(outerloop_room name)
-  cmake_parse_arguments(ROOM "SHARED" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ROOM "SHARED" "" "SOURCES;PACKAGES;PUBLIC;PRIVATE" ${ARGN})
   set(target outerloop_${name})
+  outerloop_packages(${name} ${ROOM_PACKAGES})
   if(ROOM_SHARED)
     add_library(${target} SHARED ${ROOM_SOURCES})
   else()
@@ -36,7 +54,11 @@ function(outerloop_room name)
   target_link_libraries(${target} PUBLIC ${ROOM_PUBLIC}
                         PRIVATE ${ROOM_PRIVATE} $<BUILD_INTERFACE:outerloop_warnings>
                                 $<BUILD_INTERFACE:outerloop_sanitizers>)
-  set_property(GLOBAL APPEND PROPERTY OUTERLOOP_EXPORTED ${target})
+  set(rooms ${ROOM_PUBLIC} ${ROOM_PRIVATE})
+  list(FILTER rooms INCLUDE REGEX "^outerloop::")
+  list(TRANSFORM rooms REPLACE "^outerloop::" "")
+  set_property(GLOBAL PROPERTY OUTERLOOP_LINKS_${name} ${rooms})
+  set_property(GLOBAL APPEND PROPERTY OUTERLOOP_ROOMS ${name})
 endfunction()
 
 # outerloop_test(NAME SOURCES ... [LIBRARIES ...] [LABELS ...] [TIMEOUT seconds])

@@ -22,14 +22,34 @@ echo "1. the installed program"
 "$prefix/share/outerloop/scripts/mpirun" -n 2 "$prefix/bin/outerloop" train smoke --set updates=2 --run-dir two \
   >/dev/null || fail "its launcher does not start it"
 
-echo "2. another project"
-"$cmake" -G Ninja -S "$sources/tests/install/consumer" -B consumer -D CMAKE_PREFIX_PATH="$prefix" \
-  -D CMAKE_BUILD_TYPE=Release >consumer.log 2>&1 || fail "$(tail -n 20 consumer.log)"
-"$cmake" --build consumer >>consumer.log 2>&1 || fail "$(tail -n 20 consumer.log)"
-./consumer/consumer "$prefix/share/outerloop/rules/one-core-hour.h5" | tee printed
-grep -qx '32 features of 200 examples' printed || fail "it printed something else"
+# build_project NAME ARGUMENT...: the project tests/install/NAME, with the installed package.
+build_project() {
+  local name=$1
+  shift
+  "$cmake" -G Ninja -S "$sources/tests/install/$name" -B "$name" -D CMAKE_PREFIX_PATH="$prefix" -D CMAKE_BUILD_TYPE=Release \
+    "$@" >"$name.log" 2>&1 || fail "$(tail -n 20 "$name.log")"
+  "$cmake" --build "$name" >>"$name.log" 2>&1 || fail "$(tail -n 20 "$name.log")"
+}
+# applies PROGRAM: it applies a rule to an array.
+applies() {
+  "$1" "$prefix/share/outerloop/rules/one-core-hour.h5" | tee printed
+  grep -qx '32 features of 200 examples' printed || fail "$1 printed something else"
+}
 
-echo "3. completion"
+echo "2. another project, which applies a rule without MPI"
+build_project consumer -D CMAKE_DISABLE_FIND_PACKAGE_MPI=ON -D CMAKE_DISABLE_FIND_PACKAGE_CLI11=ON
+applies consumer/consumer
+ldd consumer/consumer >libraries
+grep -q libhdf5 libraries || fail "ldd does not show what it links: $(cat libraries)"
+! grep libmpi libraries || fail "it links MPI"
+! grep '^CAIRO_' consumer/CMakeCache.txt || fail "Cairo was looked for"
+
+echo "3. components, and a project that links all"
+build_project components
+applies components/everything
+ldd components/everything | grep -q libmpi || fail "coordinator and worker do not link MPI"
+
+echo "4. completion"
 commands=$("$prefix/bin/outerloop" --help | awk '/^[A-Z][a-z]*:$/ {on = /^Subcommands/; next} on && /^  [a-z]/ {print $1}')
 [ "$(wc -w <<<"$commands")" -ge 9 ] || fail "--help lists other commands: $commands"
 # shellcheck disable=SC1091
@@ -46,7 +66,7 @@ complete_line() {
 [ "$(complete_line bench un)" = 'unroll ' ] || fail "bench un is completed to '$(complete_line bench un)'"
 [ "$(complete_line evaluate --dr)" = '--draws ' ] || fail "evaluate --dr is completed to '$(complete_line evaluate --dr)'"
 
-echo "4. man pages"
+echo "5. man pages"
 if ! command -v help2man >/dev/null; then
   echo "no help2man here: there are none"
 else
