@@ -28,8 +28,8 @@ std::string briefing_of(const Plan& plan) {
 }
 
 std::string join_path(const std::string& directory) { return directory + "/join.json"; }
-/// There from when a newcomer knocks until it has been let in; whoever makes it is the next.
-std::string knock_path(const std::string& directory) { return directory + "/join.tmp"; }
+/// Exists from a request to join until the worker has joined; whoever creates it is the next.
+std::string request_path(const std::string& directory) { return directory + "/join.tmp"; }
 
 }  // namespace
 
@@ -72,7 +72,7 @@ JoinListener::JoinListener(net::MpiTransport& transport, net::Watchdog& watchdog
   std::string why;
   if (!net::MpiSession::can_connect(why)) throw InputError("--joinable: " + why);
   port_ = net::MpiTransport::open_port();
-  unlink(knock_path(directory_).c_str());
+  unlink(request_path(directory_).c_str());
   const json join = {{"port", port_},
                      {"server", std::getenv("OMPI_MCA_pmix_server_uri")},
                      {"mpi", net::MpiSession::library_version()}};
@@ -81,16 +81,16 @@ JoinListener::JoinListener(net::MpiTransport& transport, net::Watchdog& watchdog
 
 JoinListener::~JoinListener() {
   unlink(join_path(directory_).c_str());
-  unlink(knock_path(directory_).c_str());
+  unlink(request_path(directory_).c_str());
 }
 
-/// The newcomer connects as soon as it has knocked, so that MPI, which cannot be told to give up, waits for
+/// The new worker connects right after its request, so that MPI, which cannot be told to give up, waits for
 /// milliseconds.
 void JoinListener::look() {
-  if (access(knock_path(directory_).c_str(), F_OK) != 0) return;
+  if (access(request_path(directory_).c_str(), F_OK) != 0) return;
   watchdog_.watch("a worker that wants to join");
   const int number = transport_.accept_one(port_);
-  unlink(knock_path(directory_).c_str());  // only now may the next one knock: MPI takes one at a time
+  unlink(request_path(directory_).c_str());  // from now on the next may ask: MPI takes one at a time
   transport_.send(number, {briefing_, {}});
   observer_.on_warning(fmt::format("worker {} joins", number));
 }
@@ -107,7 +107,7 @@ std::unique_ptr<net::MpiTransport> request_to_join(const net::MpiSession& mpi, c
   const net::SteadyClock clock;
   const double start = clock.now();
   for (;;) {
-    const int file = open(knock_path(directory).c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+    const int file = open(request_path(directory).c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
     if (file >= 0) {
       close(file);
       return std::make_unique<net::MpiTransport>(mpi, join.at("port").get<std::string>());

@@ -45,7 +45,7 @@ class JoinListener {
   JoinListener(const JoinListener&) = delete;
   JoinListener& operator=(const JoinListener&) = delete;
 
-  /// To be called now and then: lets in whoever knocks.
+  /// To be called regularly: accepts a worker that asks to join.
   void look();
 
  private:
@@ -57,7 +57,8 @@ class JoinListener {
   std::string briefing_;
 };
 
-/// The newcomer's part: knocks at the run in `directory`. Throws InputError where there is none to join.
+/// Called by the new worker: asks to join the run in `directory`. Throws InputError where there is none to
+/// join.
 std::unique_ptr<net::MpiTransport> request_to_join(const net::MpiSession& mpi, const std::string& directory);
 
 /// What a newcomer is told before it can say hello.
