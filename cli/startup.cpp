@@ -208,9 +208,9 @@ double measure_rate(const RankSetup& setup, const Plan& plan, int rank) {
     std::vector<rule::StepData> steps;
     for (std::int64_t step = 0; step < length; ++step) steps.push_back(setup.tasks->step_data(task, step));
     std::vector<rule::PerturbedPair> pairs;
-    rule::estimate(*setup.engine, plan.settings.estimator,
-                   rule::Random(seed, stream, typical.number, rule::Purpose::perturbation), 0,
-                   task.architecture, theta, phi, steps, pairs);
+    const rule::Random random(seed, stream, typical.number, rule::Purpose::perturbation);
+    rule::estimate_gradient(*setup.engine, plan.settings.estimator,
+                            {task.architecture, theta, phi, steps, random, 0}, pairs);
     return clock.now() - start;
   };
   truncation(3);  // the engine makes room

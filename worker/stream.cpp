@@ -82,10 +82,10 @@ StreamStep Stream::advance(const std::vector<double>& theta, std::int64_t update
   std::vector<rule::StepData> data;
   for (std::int64_t i = 0; i < step.length; ++i)
     data.push_back(context_.tasks.step_data(task_, state_.step + i));
-  step.result =
-      rule::estimate(context_.engine, context_.estimator,
-                     rule::Random(context_.seed, state_.stream, state_.task, rule::Purpose::perturbation),
-                     state_.truncation, task_.architecture, theta, state_.phi, data, state_.pairs);
+  const rule::Random random(context_.seed, state_.stream, state_.task, rule::Purpose::perturbation);
+  step.result = rule::estimate_gradient(
+      context_.engine, context_.estimator,
+      {task_.architecture, theta, state_.phi, data, random, state_.truncation}, state_.pairs);
   state_.step += step.length;
   ++state_.truncation;
   if (step.result.outcome == rule::Outcome::finished) state_.phi = step.result.phi;

@@ -114,9 +114,11 @@ std::vector<Spread> spreads(const Course& course, EstimatorKind kind, const Benc
       if (!options.persistent()) truncation = static_cast<std::uint32_t>(horizons[h] / k) - 1;
       for (; truncation < horizons[h] / k; ++truncation) {
         const auto start = std::chrono::steady_clock::now();
-        auto result = finished(rule::estimate(course.engine, options, random, truncation, course.architecture,
-                                              course.theta, options.persistent() ? course.phi : starts[h],
-                                              course.part(truncation * k, k), pairs));
+        auto result = finished(rule::estimate_gradient(
+            course.engine, options,
+            {course.architecture, course.theta, options.persistent() ? course.phi : starts[h],
+             course.part(truncation * k, k), random, truncation},
+            pairs));
         if (truncation + 1 < horizons[h] / k) continue;
         seconds[h] += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         samples[h].push_back(std::move(result.d_theta));

@@ -139,4 +139,11 @@ bool all_finite(const std::vector<double>& values) {
   return sum == 0.0;
 }
 
+void drop_unless_finite(TruncationResult& result) {
+  if (!result.d_theta.empty() && all_finite(result.d_theta) && all_finite(result.meta_objective)) return;
+  result.outcome = Outcome::not_finite;
+  result.d_theta.clear();
+  result.phi.clear();
+}
+
 }  // namespace outerloop::rule

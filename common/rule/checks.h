@@ -1,5 +1,6 @@
 #pragma once
-// Checks of what an engine is given: rule, options, sizes of θ, φ and minibatches.
+// Checks of an engine: what it is given (rule, options, sizes of θ, φ and minibatches), and that results are
+// finite.
 #include <string>
 #include <vector>
 
@@ -36,5 +37,9 @@ std::string minibatch_name(std::size_t step);
 
 /// Whether every number is finite.
 bool all_finite(const std::vector<double>& values);
+
+/// Makes the outcome not_finite, without gradient or φ, unless there is a gradient and all of its numbers and
+/// of the meta-objective's are finite.
+void drop_unless_finite(TruncationResult& result);
 
 }  // namespace outerloop::rule

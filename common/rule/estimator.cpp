@@ -16,39 +16,41 @@ struct Walk {
   std::vector<double> phi;
 };
 
-Walk walk(Engine& engine, const Architecture& architecture, const std::vector<double>& theta,
-          const std::vector<double>& phi, const std::vector<StepData>& steps) {
+/// By `theta` and from `phi`, in place of the input's own.
+Walk walk(Engine& engine, const TruncationInput& input, const std::vector<double>& theta,
+          const std::vector<double>& phi) {
   Walk result;
   result.phi = phi;
-  for (const StepData& step : steps) {
-    result.phi = engine.unroll(architecture, theta, result.phi, {step.inner});
+  for (const StepData& step : input.steps) {
+    result.phi = engine.unroll(input.architecture, theta, result.phi, {step.inner});
     if (!all_finite(result.phi)) {
       result.outcome = Outcome::not_finite;
       return result;
     }
-    const double objective = engine.meta_objective(architecture, theta, result.phi, step);
+    const double objective = engine.meta_objective(input.architecture, theta, result.phi, step);
     if (!std::isfinite(objective)) {
       result.outcome = Outcome::dead_features;
       return result;
     }
     result.objective.push_back(objective);
-    result.mean += objective / static_cast<double>(steps.size());
+    result.mean += objective / static_cast<double>(input.steps.size());
   }
   return result;
 }
 
 /// σ times standard normal numbers, other ones for every pair of every truncation.
-std::vector<double> draw_noise(const EstimatorOptions& options, const Random& random,
-                               std::uint32_t truncation, std::size_t pair, std::size_t size) {
+std::vector<double> draw_noise(const EstimatorOptions& options, const TruncationInput& input,
+                               std::size_t pair) {
+  const std::size_t size = input.theta.size();
   const std::uint64_t block =
-      std::uint64_t{truncation} * static_cast<std::uint64_t>(options.pairs) + std::uint64_t{pair};
+      std::uint64_t{input.truncation} * static_cast<std::uint64_t>(options.pairs) + std::uint64_t{pair};
   if ((block + 1) * size > std::uint64_t{UINT32_MAX})
-    throw Error("truncation " + std::to_string(truncation) +
+    throw Error("truncation " + std::to_string(input.truncation) +
                 " is beyond what a task's random numbers are counted to: lower tasks.max_inner_steps or "
                 "estimator.pairs");
   std::vector<double> noise(size);
   auto element = static_cast<std::uint32_t>(block * size);
-  for (double& value : noise) value = options.deviation * random.normal(element++);
+  for (double& value : noise) value = options.deviation * input.random.normal(element++);
   return noise;
 }
 
@@ -61,13 +63,12 @@ std::vector<double> moved(const std::vector<double>& theta, const std::vector<do
 /// A pair's two walks, its state after them, and its share of the gradient added to `gradient`.
 class PairWalk {
  public:
-  PairWalk(Engine& engine, const EstimatorOptions& options, const Architecture& architecture,
-           const std::vector<double>& theta, const std::vector<double>& noise,
-           const std::vector<double>& phi_plus, const std::vector<double>& phi_minus,
-           const std::vector<StepData>& steps)
+  PairWalk(Engine& engine, const EstimatorOptions& options, const TruncationInput& input,
+           const std::vector<double>& noise, const std::vector<double>& phi_plus,
+           const std::vector<double>& phi_minus)
       : options_(options),
-        plus_(walk(engine, architecture, moved(theta, noise, 1.0), phi_plus, steps)),
-        minus_(walk(engine, architecture, moved(theta, noise, -1.0), phi_minus, steps)) {}
+        plus_(walk(engine, input, moved(input.theta, noise, 1.0), phi_plus)),
+        minus_(walk(engine, input, moved(input.theta, noise, -1.0), phi_minus)) {}
 
   Outcome outcome() const { return plus_.outcome != Outcome::finished ? plus_.outcome : minus_.outcome; }
   const Walk& plus() const { return plus_; }
@@ -93,18 +94,16 @@ void add_objectives(const Walk& member, double share, TruncationResult& result) 
 }
 
 /// Gradient, objectives and φ by evolution alone; `pairs` advanced.
-TruncationResult evolve(Engine& engine, const EstimatorOptions& options, const Random& random,
-                        std::uint32_t truncation, const Architecture& architecture,
-                        const std::vector<double>& theta, const std::vector<double>& phi,
-                        const std::vector<StepData>& steps, std::vector<PerturbedPair>& pairs) {
+TruncationResult evolve(Engine& engine, const EstimatorOptions& options, const TruncationInput& input,
+                        std::vector<PerturbedPair>& pairs) {
   TruncationResult result;
-  result.d_theta.assign(theta.size(), 0.0);
+  result.d_theta.assign(input.theta.size(), 0.0);
   std::vector<PerturbedPair> advanced;
   for (std::size_t p = 0; p < static_cast<std::size_t>(options.pairs); ++p) {
-    std::vector<double> noise = draw_noise(options, random, truncation, p, theta.size());
+    std::vector<double> noise = draw_noise(options, input, p);
     const bool carried = options.persistent() && !pairs.empty();
-    const PairWalk pair(engine, options, architecture, theta, noise, carried ? pairs[p].phi_plus : phi,
-                        carried ? pairs[p].phi_minus : phi, steps);
+    const PairWalk pair(engine, options, input, noise, carried ? pairs[p].phi_plus : input.phi,
+                        carried ? pairs[p].phi_minus : input.phi);
     if (pair.outcome() != Outcome::finished) {
       result = TruncationResult();
       result.outcome = pair.outcome();
@@ -123,18 +122,18 @@ TruncationResult evolve(Engine& engine, const EstimatorOptions& options, const R
   return result;
 }
 
-void check(const EstimatorOptions& options, const Engine& engine, const std::vector<double>& theta,
-           const std::vector<double>& phi, const std::vector<PerturbedPair>& pairs) {
+void check(const EstimatorOptions& options, const Engine& engine, const TruncationInput& input,
+           const std::vector<PerturbedPair>& pairs) {
   OUTERLOOP_CHECK(options.deviation > 0.0, "deviation " + std::to_string(options.deviation));
   OUTERLOOP_CHECK(options.pairs >= 1, "pairs " + std::to_string(options.pairs));
   OUTERLOOP_CHECK(options.backpropagation_share >= 0.0 && options.backpropagation_share <= 1.0,
                   "share " + std::to_string(options.backpropagation_share));
-  OUTERLOOP_CHECK_EQ(static_cast<std::int64_t>(theta.size()), engine.theta_layout().size());
+  OUTERLOOP_CHECK_EQ(static_cast<std::int64_t>(input.theta.size()), engine.theta_layout().size());
   if (!options.persistent() || pairs.empty()) return;
   OUTERLOOP_CHECK_EQ(pairs.size(), static_cast<std::size_t>(options.pairs));
   for (const PerturbedPair& pair : pairs)
-    OUTERLOOP_CHECK(pair.noise.size() == theta.size() && pair.phi_plus.size() == phi.size() &&
-                        pair.phi_minus.size() == phi.size(),
+    OUTERLOOP_CHECK(pair.noise.size() == input.theta.size() && pair.phi_plus.size() == input.phi.size() &&
+                        pair.phi_minus.size() == input.phi.size(),
                     "a pair's sizes are not those of θ and φ");
 }
 
@@ -152,21 +151,20 @@ const char* estimator_name(EstimatorKind kind) {
   return "unknown";
 }
 
-TruncationResult estimate(Engine& engine, const EstimatorOptions& options, const Random& random,
-                          std::uint32_t truncation, const Architecture& architecture,
-                          const std::vector<double>& theta, const std::vector<double>& phi,
-                          const std::vector<StepData>& steps, std::vector<PerturbedPair>& pairs) {
-  if (options.kind == EstimatorKind::backpropagation)
-    return engine.truncation(architecture, theta, phi, steps);
-  check(options, engine, theta, phi, pairs);
+TruncationResult estimate_gradient(Engine& engine, const EstimatorOptions& options,
+                                   const TruncationInput& input, std::vector<PerturbedPair>& pairs) {
+  const auto backpropagate = [&] {
+    return engine.truncation(input.architecture, input.theta, input.phi, input.steps);
+  };
+  if (options.kind == EstimatorKind::backpropagation) return backpropagate();
+  check(options, engine, input, pairs);
   const double share = options.backpropagation_share;
   TruncationResult exact;
   if (share > 0.0) {
-    exact = engine.truncation(architecture, theta, phi, steps);
+    exact = backpropagate();
     if (exact.outcome != Outcome::finished) return exact;
   }
-  TruncationResult result =
-      evolve(engine, options, random, truncation, architecture, theta, phi, steps, pairs);
+  TruncationResult result = evolve(engine, options, input, pairs);
   if (result.outcome != Outcome::finished) return result;
   if (share > 0.0) {
     for (std::size_t i = 0; i < exact.d_theta.size(); ++i)
@@ -175,8 +173,8 @@ TruncationResult estimate(Engine& engine, const EstimatorOptions& options, const
   }
   if (!options.persistent()) {
     std::vector<Batch> minibatches;
-    for (const StepData& step : steps) minibatches.push_back(step.inner);
-    result.phi = engine.unroll(architecture, theta, phi, minibatches);
+    for (const StepData& step : input.steps) minibatches.push_back(step.inner);
+    result.phi = engine.unroll(input.architecture, input.theta, input.phi, minibatches);
   }
   return result;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// How the gradient of a truncation by θ is estimated: by backpropagation through its inner steps, or from
-// perturbed θ alone, or as a mean of both. Nothing here knows of workers or files.
+// Estimators of a truncation's meta-gradient: backpropagation through its inner steps, evolution strategies
+// (from perturbed θ alone), or a mean of both.
 //
 // Truncated evolution strategies: for noise ε ~ N(0, σ² I), both members of an antithetic pair unroll the
 // truncation from the stream's φ, by θ + ε and θ − ε, on the same minibatches and labels;
@@ -39,16 +39,23 @@ struct PerturbedPair {
   std::vector<double> phi_minus;  ///< of the other
 };
 
-/// One truncation from φ as options say; a result as Engine::truncation gives it. `pairs`: empty at the start
-/// of a task and for estimators without a state; advanced in place where the outcome is `finished`. `random`
-/// belongs to the task and to Purpose::perturbation, `truncation` counts the task's truncations.
-/// Without backpropagation, mean_meta_objective is the mean over all members, meta_objective is likewise, and
-/// φ afterwards is that of the unperturbed θ (evolution), or of the first pair's first member (persistent,
-/// which has no unperturbed one). Throws Error on a mismatch of sizes, and where the random numbers of a task
-/// are used up (32 bits count them: θ's numbers · pairs · truncations).
-TruncationResult estimate(Engine& engine, const EstimatorOptions& options, const Random& random,
-                          std::uint32_t truncation, const Architecture& architecture,
-                          const std::vector<double>& theta, const std::vector<double>& phi,
-                          const std::vector<StepData>& steps, std::vector<PerturbedPair>& pairs);
+/// One truncation of a task. What it refers to outlives the call that it is passed to.
+struct TruncationInput {
+  const Architecture& architecture;
+  const std::vector<double>& theta;
+  const std::vector<double>& phi;      ///< at the truncation's beginning
+  const std::vector<StepData>& steps;  ///< of its k inner steps
+  Random random;                       ///< of the task and Purpose::perturbation
+  std::uint32_t truncation = 0;        ///< counts the task's truncations
+};
+
+/// The gradient of one truncation as `options` say; a result as Engine::truncation gives it. `pairs`: empty
+/// at the start of a task and for estimators without a state; advanced in place where the outcome is
+/// `finished`. Without backpropagation, meta_objective and mean_meta_objective are means over all members,
+/// and φ afterwards is that of the unperturbed θ (evolution), or of the first pair's first member
+/// (persistent, which has no unperturbed one). Throws Error on a mismatch of sizes, and where the random
+/// numbers of a task are used up (32 bits count them: θ's numbers · pairs · truncations).
+TruncationResult estimate_gradient(Engine& engine, const EstimatorOptions& options,
+                                   const TruncationInput& input, std::vector<PerturbedPair>& pairs);
 
 }  // namespace outerloop::rule

@@ -129,8 +129,9 @@ std::vector<Estimate> estimates(const EstimatorOptions& options, std::uint32_t t
     std::vector<PerturbedPair> pairs;
     std::vector<double> phi = kPhi;
     for (std::uint32_t t = 0; t < kTruncations; ++t) {
-      const auto one = rule::estimate(engine, options, noise(task), t, kArchitecture, kTheta, phi,
-                                      steps_of(static_cast<int>(t)), pairs);
+      const auto one = rule::estimate_gradient(
+          engine, options, {kArchitecture, kTheta, phi, steps_of(static_cast<int>(t)), noise(task), t},
+          pairs);
       REQUIRE(one.outcome == rule::Outcome::finished);
       if (!options.persistent()) phi = one.phi;
       for (std::size_t i = 0; i < 2; ++i) {
@@ -163,7 +164,7 @@ TEST_CASE("truncation biases backpropagation and evolution strategies, not the p
   std::vector<double> phi = kPhi;
   for (int t = 0; t < kTruncations; ++t) {
     const auto result =
-        rule::estimate(engine, {}, noise(0), 0, kArchitecture, kTheta, phi, steps_of(t), none);
+        rule::estimate_gradient(engine, {}, {kArchitecture, kTheta, phi, steps_of(t), noise(0), 0}, none);
     CHECK(result.d_theta[0] == truncated[static_cast<std::size_t>(t)][0]);
     phi = result.phi;
   }
@@ -193,10 +194,11 @@ TEST_CASE("more pairs give less noise, and the mean with backpropagation lies be
   std::vector<double> phi = kPhi;
   for (std::uint32_t t = 0; t < kTruncations; ++t) {
     const auto steps = steps_of(static_cast<int>(t));
-    const auto pure = rule::estimate(engine, {EstimatorKind::persistent_evolution, 0.01, 2, 0.0}, noise(3), t,
-                                     kArchitecture, kTheta, phi, steps, alone);
-    const auto mean = rule::estimate(engine, {EstimatorKind::persistent_evolution, 0.01, 2, 0.5}, noise(3), t,
-                                     kArchitecture, kTheta, phi, steps, mixed);
+    const rule::TruncationInput input{kArchitecture, kTheta, phi, steps, noise(3), t};
+    const auto pure =
+        rule::estimate_gradient(engine, {EstimatorKind::persistent_evolution, 0.01, 2, 0.0}, input, alone);
+    const auto mean =
+        rule::estimate_gradient(engine, {EstimatorKind::persistent_evolution, 0.01, 2, 0.5}, input, mixed);
     for (std::size_t i = 0; i < 2; ++i)
       CHECK(mean.d_theta[i] == Approx(0.5 * truncated[t][i] + 0.5 * pure.d_theta[i]).epsilon(1e-12));
     phi = mean.phi;
@@ -208,7 +210,8 @@ TEST_CASE("perturbations are the same for the same task, other ones for every tr
   const EstimatorOptions options{EstimatorKind::persistent_evolution, 0.1, 2, 0.0};
   const auto first = [&](std::uint32_t task, std::uint32_t truncation) {
     std::vector<PerturbedPair> pairs;
-    rule::estimate(engine, options, noise(task), truncation, kArchitecture, kTheta, kPhi, steps_of(0), pairs);
+    rule::estimate_gradient(engine, options,
+                            {kArchitecture, kTheta, kPhi, steps_of(0), noise(task), truncation}, pairs);
     REQUIRE(pairs.size() == 2);
     CHECK(pairs[0].noise != pairs[1].noise);
     return pairs[0].noise;
@@ -221,8 +224,8 @@ TEST_CASE("perturbations are the same for the same task, other ones for every tr
 TEST_CASE("evolution goes on with the φ of unperturbed θ") {
   LinearEngine engine;
   std::vector<PerturbedPair> pairs;
-  const auto result = rule::estimate(engine, {EstimatorKind::evolution, 0.1, 3, 0.0}, noise(0), 0,
-                                     kArchitecture, kTheta, kPhi, steps_of(0), pairs);
+  const auto result = rule::estimate_gradient(engine, {EstimatorKind::evolution, 0.1, 3, 0.0},
+                                              {kArchitecture, kTheta, kPhi, steps_of(0), noise(0), 0}, pairs);
   Pair unused{};
   CHECK(result.phi[0] == Approx(LinearEngine::walk(kTheta, kPhi[0], unused, steps_of(0)).phi[0]));
   CHECK(pairs.empty());
@@ -235,10 +238,11 @@ TEST_CASE("a member without an answer is no gradient, and leaves the pairs as th
   LinearEngine engine;
   const EstimatorOptions options{EstimatorKind::persistent_evolution, 0.01, 2, 0.0};
   std::vector<PerturbedPair> pairs;
-  rule::estimate(engine, options, noise(0), 0, kArchitecture, kTheta, kPhi, steps_of(0), pairs);
+  rule::estimate_gradient(engine, options, {kArchitecture, kTheta, kPhi, steps_of(0), noise(0), 0}, pairs);
   const auto before = pairs;
   const auto go = [&] {
-    return rule::estimate(engine, options, noise(0), 1, kArchitecture, kTheta, kPhi, steps_of(1), pairs);
+    return rule::estimate_gradient(engine, options, {kArchitecture, kTheta, kPhi, steps_of(1), noise(0), 1},
+                                   pairs);
   };
   engine.dead = true;
   CHECK(go().outcome == rule::Outcome::dead_features);
@@ -256,7 +260,8 @@ TEST_CASE("pairs of another size are refused") {
   const EstimatorOptions options{EstimatorKind::persistent_evolution, 0.01, 1, 0.0};
   for (const PerturbedPair& wrong : {PerturbedPair{{0.0}, {0.0}, {0.0}}, PerturbedPair{{0, 0}, {}, {0.0}}}) {
     std::vector<PerturbedPair> pairs{wrong};
-    CHECK_THROWS_AS(
-        rule::estimate(engine, options, noise(0), 1, kArchitecture, kTheta, kPhi, steps_of(0), pairs), Error);
+    CHECK_THROWS_AS(rule::estimate_gradient(engine, options,
+                                            {kArchitecture, kTheta, kPhi, steps_of(0), noise(0), 1}, pairs),
+                    Error);
   }
 }

@@ -103,11 +103,7 @@ class SgdEngine final : public CheckedEngine {
       const auto gradient = sgd.meta_gradient(sweep);
       result.d_theta.assign(gradient.begin(), gradient.end());
     }
-    if (result.d_theta.empty() || !all_finite(result.d_theta)) {
-      result.outcome = Outcome::not_finite;
-      result.d_theta.clear();
-      result.phi.clear();
-    }
+    drop_unless_finite(result);
     return result;
   }
 

@@ -188,11 +188,7 @@ TruncationResult Truncation<Real>::run(const Architecture& architecture, const s
   for (const double value : result.meta_objective)
     result.mean_meta_objective += value / static_cast<double>(k);
   result.d_theta = rule_.parameters().gradient();
-  if (!all_finite(result.meta_objective) || !all_finite(result.d_theta)) {
-    result.outcome = Outcome::not_finite;
-    result.d_theta.clear();
-    result.phi.clear();
-  }
+  drop_unless_finite(result);
   return result;
 }
 

@@ -117,11 +117,7 @@ class ReferenceEngine final : public Engine {
       const auto gradient = torch::autograd::grad({mean}, leaves, {}, false, false, true);
       result.d_theta = store(theta_layout_, gradient);
     }
-    if (result.d_theta.empty() || !all_finite(result.d_theta)) {
-      result.outcome = Outcome::not_finite;
-      result.d_theta.clear();
-      result.phi.clear();
-    }
+    drop_unless_finite(result);
     return result;
   }
 
