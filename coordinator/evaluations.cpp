@@ -112,6 +112,10 @@ std::optional<EvaluationRecord> Evaluations::take_finished() {
   if (done == open_.end()) return std::nullopt;
   EvaluationRecord record = record_of(done->second);
   open_.erase(done);
+  newest_ = std::max(newest_.value_or(0), record.update);
+  // NaN, where there is no validation, is below nothing.
+  record.best = std::isfinite(record.validation) && (!best_ || record.validation < best_->validation);
+  if (record.best) best_ = BestRule{record.update, record.validation};
   return record;
 }
 
@@ -127,6 +131,11 @@ EvaluationRecord Evaluations::record_of(Open& open) const {
   record.validation = validation_of(record.scores);
   record.rule = std::move(open.rule);
   return record;
+}
+
+void Evaluations::go_back_to(std::int64_t update) {
+  cancel_after(update);
+  if (newest_ && *newest_ > update) newest_.reset();
 }
 
 void Evaluations::cancel_after(std::int64_t update) {

@@ -1,6 +1,6 @@
 #pragma once
-// Evaluations of θ while a run goes on: which θ are being evaluated, which tasks of them are left to do, who
-// does which, and what came out. A piece is one task of one dataset. Knows no messages, files or clock.
+// Evaluations of θ while a run goes on: which θ are being evaluated, which tasks are left, which worker does
+// which, the scores, and the best θ. A piece is one task of one dataset. Knows no messages, files or clock.
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -81,11 +81,15 @@ struct BestRule {
 
 class Evaluations {
  public:
-  explicit Evaluations(EvaluationOptions options) : options_(std::move(options)) {}
+  /// `best`: the θ that has validated best before; `newest`: the newest update whose evaluation is complete.
+  explicit Evaluations(EvaluationOptions options, std::optional<BestRule> best = {},
+                       std::optional<std::int64_t> newest = {})
+      : options_(std::move(options)), best_(best), newest_(newest) {}
 
-  const EvaluationOptions& options() const { return options_; }
   /// θ of this update is to be evaluated.
   bool due(std::int64_t update) const { return options_.enabled() && update % options_.every_updates == 0; }
+  /// θ of this update has not been evaluated, and is not being evaluated.
+  bool lacks(std::int64_t update) const { return options_.enabled() && newest_ != update && !knows(update); }
 
   /// Begins to evaluate `rule`, of an update that is not being evaluated: its average where it has one, else
   /// θ.
@@ -103,9 +107,14 @@ class Evaluations {
 
   /// The evaluation whose last piece has come in, taken out; to be asked for after each accept().
   std::optional<EvaluationRecord> take_finished();
+  /// The newest update whose evaluation is complete; nothing before the first.
+  std::optional<std::int64_t> newest() const { return newest_; }
+  const std::optional<BestRule>& best() const { return best_; }
 
-  /// Forgets evaluations of updates beyond `update`, and who was at their pieces.
-  void cancel_after(std::int64_t update);
+  /// θ has gone back to that of `update`: forgets evaluations of later ones, complete or not, and who was at
+  /// their pieces. What validated best stays.
+  void go_back_to(std::int64_t update);
+  /// Abandons what is being evaluated.
   void cancel_all() { cancel_after(-1); }
 
   /// Nothing is being evaluated.
@@ -124,9 +133,12 @@ class Evaluations {
     std::int64_t missing = 0;
   };
   EvaluationRecord record_of(Open& open) const;
+  void cancel_after(std::int64_t update);
 
   EvaluationOptions options_;
-  std::map<std::int64_t, Open> open_;  ///< by update
+  std::optional<BestRule> best_;
+  std::optional<std::int64_t> newest_;  ///< complete
+  std::map<std::int64_t, Open> open_;   ///< by update
   std::deque<EvaluationPiece> to_deal_;
   std::map<int, EvaluationPiece> dealt_;  ///< by worker
 };

@@ -1,5 +1,6 @@
 #pragma once
-// Moves frames between a transport and the coordinator, with a deadline on every wait.
+// The coordinator's event loop: frames from a transport to the coordinator and back, with a deadline on every
+// wait.
 #include <functional>
 
 #include "common/net/transport.h"

@@ -1,4 +1,5 @@
 #pragma once
+// Pictures of the filters in a base model's first layer.
 #include <cstdint>
 #include <optional>
 #include <vector>

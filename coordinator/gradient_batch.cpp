@@ -62,12 +62,12 @@ double sum_of_squares(net::FloatView gradient, const Each& each) {
 
 }  // namespace
 
-/// What is not finite shows in the sum of squares: those of float32 cannot
-/// overflow float64.
+/// What is not finite shows in the sum of squares: those of float32 cannot overflow float64.
 Refusal GradientBatch::judge(double squares) const {
-  constexpr double kRounding = 1.0 + 1e-5;  // between a norm as it is told and that of its float32 numbers
-  if (!std::isfinite(squares)) return "not_finite";
-  return std::sqrt(squares) > most_norm_ * kRounding ? "norm" : "";
+  constexpr double kRounding =
+      1.0 + 1e-5;  // between a norm as a worker reports it and that of its float32 numbers
+  if (!std::isfinite(squares)) return Refusal::not_finite;
+  return std::sqrt(squares) > most_norm_ * kRounding ? Refusal::norm : Refusal::none;
 }
 
 /// The new sum goes to a place of its own, so that a refused gradient changes no bit.
@@ -77,22 +77,21 @@ Refusal GradientBatch::add(net::FloatView gradient, GradientNote note) {
   double* __restrict next = next_sum_.data();
   const double squares =
       sum_of_squares(gradient, [=](std::size_t i, double value) { next[i] = sum[i] + value; });
-  Refusal refusal = judge(squares);
-  if (!refusal.empty()) return refusal;
+  if (const Refusal cause = judge(squares); cause != Refusal::none) return cause;
   sum_.swap(next_sum_);
   notes_.push_back(std::move(note));
   squares_ += squares;
   norms_ += std::sqrt(squares);
   if (squares > 0.0) ++directed_;
-  return {};
+  return Refusal::none;
 }
 
 Refusal GradientBatch::refusal(net::FloatView gradient) const {
   return judge(sum_of_squares(gradient, [](std::size_t, double) {}));
 }
 
-/// |Σg|² = Σ|g|² + Σ over pairs of |a| |b| cos(a, b), each pair twice; (Σ|g|)²
-/// = Σ|g|² + Σ over pairs of |a| |b|.
+/// |Σg|² = Σ|g|² + Σ over pairs of |a| |b| cos(a, b), each pair twice; (Σ|g|)² = Σ|g|² + Σ over pairs of |a|
+/// |b|.
 double GradientBatch::mean_cosine(double squares_of_sum) const {
   if (directed_ < 2) return std::numeric_limits<double>::quiet_NaN();
   return (squares_of_sum - squares_) / (norms_ * norms_ - squares_);
@@ -126,15 +125,14 @@ void GradientBatch::clear() {
 Refusal StreamOrder::put(std::uint32_t stream, net::FloatView gradient, GradientNote note,
                          GradientBatch& batch) {
   if (stream != next_) {
-    Refusal refusal = batch.refusal(gradient);
-    if (refusal.empty()) keep(stream, Early{gradient.copy(), std::move(note)}, batch);
-    return refusal;
+    const Refusal cause = batch.refusal(gradient);
+    if (cause == Refusal::none) keep(stream, Early{gradient.copy(), std::move(note)}, batch);
+    return cause;
   }
-  Refusal refusal = batch.add(gradient, std::move(note));
-  if (!refusal.empty()) return refusal;
+  if (const Refusal cause = batch.add(gradient, std::move(note)); cause != Refusal::none) return cause;
   ++next_;
   add_waiting(batch);
-  return refusal;
+  return Refusal::none;
 }
 
 void StreamOrder::skip(std::uint32_t stream, GradientBatch& batch) { keep(stream, std::nullopt, batch); }

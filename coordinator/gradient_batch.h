@@ -1,5 +1,5 @@
 #pragma once
-// Gathers the gradients of one update: as they come, or in the order of their streams.
+// Sum and summary of the gradients of one update: as they come, or in the order of their streams.
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/net/transport.h"
+#include "coordinator/refusal.h"
 
 namespace outerloop::coordinator {
 
@@ -17,9 +18,8 @@ struct BatchSummary {
   double meta_objective = 0.0;
   double worker_gradient_norm = 0.0;  ///< of the norms before any clipping
   double gradient_norm = 0.0;         ///< of the mean gradient, before clip.batch_norm
-  /// Mean cosine between two of its gradients as they came, weighted by the
-  /// product of their norms: do tasks agree on where θ should go? NaN for fewer
-  /// than two that are not zero.
+  /// Mean cosine between two of its gradients as they came, weighted by the product of their norms: do tasks
+  /// agree on where θ should go? NaN for fewer than two that are not zero.
   double gradient_cosine = 0.0;
   double staleness_mean = 0.0;  ///< updates by which θ had moved on
   std::int64_t staleness_max = 0;
@@ -39,27 +39,22 @@ struct GradientNote {
   std::string dataset;
 };
 
-/// Why a gradient may not enter a batch; empty: it may.
-using Refusal = std::string;
-
 class GradientBatch {
  public:
-  /// `parameters`: those of θ. A gradient whose norm as it came exceeds
-  /// `most_norm` is refused.
+  /// `parameters`: those of θ. A gradient whose norm as it came exceeds `most_norm` is refused.
   explicit GradientBatch(std::size_t parameters, double most_norm = std::numeric_limits<double>::infinity())
       : most_norm_(most_norm), sum_(parameters), next_sum_(parameters) {}
 
   std::int64_t size() const { return static_cast<std::int64_t>(notes_.size()); }
   const std::vector<GradientNote>& notes() const { return notes_; }
 
-  /// Adds a gradient of as many numbers as θ has parameters, in one pass over
-  /// its bytes. Refused as "not_finite" or "norm", it leaves no trace.
+  /// Adds a gradient of as many numbers as θ has parameters, in one pass over its bytes. Refused as
+  /// not_finite or norm, it leaves no trace.
   Refusal add(net::FloatView gradient, GradientNote note);
-  /// What add() would say.
+  /// What add() would return.
   Refusal refusal(net::FloatView gradient) const;
 
-  /// The sum over `divisor`, scaled down to the norm `clip` (0: not), and its
-  /// summary; empties the batch.
+  /// The sum over `divisor`, scaled down to the norm `clip` (0: not), and its summary; empties the batch.
   std::vector<double> take(std::int64_t divisor, double clip, BatchSummary& summary);
   void clear();
 
@@ -87,7 +82,7 @@ class StreamOrder {
   std::int64_t size() const { return next_ + static_cast<std::int64_t>(early_.size()); }
   bool complete() const { return next_ == streams_; }
 
-  /// Puts nothing where the batch would refuse the gradient, and says why.
+  /// Puts nothing where the batch would refuse the gradient; returns the cause.
   Refusal put(std::uint32_t stream, net::FloatView gradient, GradientNote note, GradientBatch& batch);
   /// A refused gradient: counts as zero.
   void skip(std::uint32_t stream, GradientBatch& batch);

@@ -50,9 +50,9 @@ std::map<std::string, std::int64_t> Learner::refused() const {
   return result;
 }
 
-void Learner::refuse(int worker, const std::string& cause) {
-  ++state_.counters[kRefused + cause];
-  ++tallies_[worker].refused[cause];
+void Learner::refuse(int worker, Refusal cause) {
+  ++state_.counters[kRefused + name_of(cause)];
+  ++tallies_[worker].refused[name_of(cause)];
 }
 
 void Learner::apply(const std::vector<double>& mean, const std::vector<GradientNote>& notes,

@@ -1,5 +1,6 @@
 #pragma once
-// θ and all that moves with it: Adam, the running average, history and counters. One apply() is one update.
+// θ and the state of meta-training: Adam, the running average of θ, history and counters. One apply() is one
+// update.
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -9,6 +10,7 @@
 #include "common/store/files.h"
 #include "coordinator/adam.h"
 #include "coordinator/gradient_batch.h"
+#include "coordinator/refusal.h"
 #include "coordinator/smoothed_objective.h"
 #include "coordinator/step_back.h"
 
@@ -20,7 +22,7 @@ struct Tally {
   std::map<std::string, std::int64_t> refused;  ///< by cause
 };
 
-/// One update, as the outside hears of it.
+/// One update, for the log and the progress line.
 struct UpdateRecord {
   std::int64_t update = 0;
   double seconds = 0.0;                ///< of meta-training, over resumes
@@ -49,11 +51,12 @@ class Learner {
   const std::vector<float>& theta() const { return floats_; }
   bool finite() const;
 
-  /// One step of Adam along `mean` [parameters]; `record` (its batch and seconds are set) is completed and
-  /// remembered. `notes` are those of the gradients in `mean`.
+  /// One step of Adam along `mean` [parameters]; `record` (its batch and seconds are set) is completed, and
+  /// goes into the history. `notes` are those of the gradients in `mean`.
   void apply(const std::vector<double>& mean, const std::vector<GradientNote>& notes, UpdateRecord& record);
 
-  void refuse(int worker, const std::string& cause);
+  /// Counts a gradient of `worker` as refused.
+  void refuse(int worker, Refusal cause);
   void count_lost_worker() { ++state_.counters["workers_lost"]; }
   /// The evaluation of this update is complete: a run that goes on from here need not repeat it.
   void note_evaluated(std::int64_t update) { state_.counters[kEvaluatedUpdate] = update; }

@@ -7,11 +7,9 @@
 
 namespace outerloop::coordinator {
 
-Membership::Membership(const std::vector<int>& workers, const std::vector<store::StreamState>& states,
-                       double now) {
+Membership::Membership(const std::vector<int>& workers, double now) {
   OUTERLOOP_CHECK(!workers.empty(), "no workers");
   for (const int worker : workers) admit(worker, now);
-  deal(states);
 }
 
 Member* Membership::find(int worker) {

@@ -1,5 +1,5 @@
 #pragma once
-// Who works, on which streams, and who was lost.
+// The workers of a run and the streams dealt out to them: joins, losses, and an even share for each.
 #include <cstdint>
 #include <map>
 #include <set>
@@ -23,8 +23,8 @@ struct Member {
   std::int64_t evaluated_version = -1;        ///< θ for evaluation that it was sent last
   std::vector<std::uint32_t> streams;         ///< that it works on
   std::vector<store::StreamState> to_assign;  ///< goes out with the next answer
-  std::vector<std::uint32_t> to_restart;      ///< likewise: streams that begin their next task
-  std::vector<std::uint32_t> to_give_up;      ///< likewise: streams that another worker is to have
+  std::vector<std::uint32_t> to_restart;      ///< goes out with it: streams that begin their next task
+  std::vector<std::uint32_t> to_give_up;      ///< goes out with it: streams that another worker is to have
   std::vector<std::uint32_t> giving_up;       ///< asked for, but not there yet
 
   bool active() const { return !lost && !farewell; }
@@ -35,8 +35,8 @@ struct Member {
 
 class Membership {
  public:
-  /// Deals the streams `states` out to `workers` in turn, each to go on from its state.
-  Membership(const std::vector<int>& workers, const std::vector<store::StreamState>& states, double now);
+  /// `workers`, of which there is one at least; without streams before deal().
+  Membership(const std::vector<int>& workers, double now);
 
   /// The member of that number; nullptr for a stranger.
   Member* find(int worker);
@@ -58,8 +58,8 @@ class Membership {
   /// Some member that stays has two streams more than another, or one that is leaving has some.
   bool uneven() const;
   /// Moves streams to members that stay and have fewer, until no two differ by more than one, and all streams
-  /// of those that are leaving. A stream that its worker has not heard of moves at once; any other is asked
-  /// back, and moves when it comes.
+  /// of those that are leaving. A stream that its worker does not know of yet moves at once; any other is
+  /// asked back, and moves when it comes.
   void even_out();
   /// A stream that `worker` was asked to give up has come: it goes to the member with the fewest.
   /// False for any other stream.
@@ -72,7 +72,7 @@ class Membership {
   /// where those streams stand now.
   std::vector<store::StreamState> lose(int worker);
 
-  /// Active members not heard of for `deadline` seconds.
+  /// Active members from whom nothing has come for `deadline` seconds.
   std::vector<int> silent(double now, double deadline) const;
 
  private:

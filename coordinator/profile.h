@@ -1,5 +1,5 @@
 #pragma once
-// Where the coordinator's time goes: it says what it turns to, whoever wants to know holds the clock.
+// A profile of the coordinator's time by part of its work. The clock is the profiler's.
 
 namespace outerloop::coordinator {
 
@@ -14,5 +14,10 @@ class Profiler {
   /// Work on `part` begins, and that on the part before ends.
   virtual void enter(Part part) = 0;
 };
+
+/// Tells `profiler`, where there is one.
+inline void enter(Profiler* profiler, Part part) {
+  if (profiler != nullptr) profiler->enter(part);
+}
 
 }  // namespace outerloop::coordinator

@@ -1,5 +1,5 @@
 #pragma once
-// A run directory: everything that a run leaves behind. Layout: docs/run-directory.md.
+// The run directory: checkpoints, metrics, logs and results of a run. Layout: docs/run-directory.md.
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -10,7 +10,7 @@
 #include "common/store/events.h"
 #include "common/store/files.h"
 #include "common/store/metrics.h"
-#include "coordinator/coordinator.h"
+#include "coordinator/observer.h"
 
 namespace outerloop::coordinator {
 
@@ -34,8 +34,8 @@ class RunDirectory : public Observer {
   static bool read_latest(const std::string& path, store::Checkpoint& checkpoint,
                           std::vector<std::string>& passed_over);
 
-  /// What rule-best.h5 of the run in `path` says of itself; nothing where there is none. A damaged one is
-  /// told by a line in `passed_over`.
+  /// What rule-best.h5 of the run in `path` says of itself; nothing where there is none. A damaged one
+  /// gets a line in `passed_over`.
   static std::optional<BestRule> read_best(const std::string& path, std::vector<std::string>& passed_over);
 
   void write_environment(const nlohmann::json& environment) const;
@@ -85,7 +85,7 @@ class RunDirectory : public Observer {
   std::string theta_sha256_;
   std::optional<store::Checkpoint> unwritten_;  ///< the newest, where the disk has refused it
   std::optional<double> next_try_;
-  std::optional<store::RuleFile> unwritten_best_;  ///< likewise
+  std::optional<store::RuleFile> unwritten_best_;  ///< rule-best.h5, where the disk has refused it
   bool metrics_failed_ = false;
 };
 

@@ -1,6 +1,6 @@
 #pragma once
-// The running mean of the meta-objective. It is kept dataset by dataset: tasks of one are harder than tasks
-// of another, and the chance mixture of an update's tasks would hide what is learned.
+// Running mean of the meta-objective, one for each dataset: tasks of one are harder than tasks of another,
+// and the chance mixture of an update's tasks would hide what is learned.
 #include <cstdint>
 #include <map>
 #include <string>

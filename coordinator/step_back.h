@@ -1,5 +1,5 @@
 #pragma once
-// Stepping back from divergence: when the meta-objective has risen far above its lowest, θ and the optimizer
+// Recovery from divergence: when the meta-objective has risen far above its lowest, θ and the optimizer
 // return to where it was low, and go on from there with a smaller learning rate. All of it follows from the
 // gradients alone, so runs that are bitwise equal step back alike.
 #include <cstdint>

@@ -1,6 +1,6 @@
 #pragma once
-// Where every stream stands, as far as the coordinator knows; and the round of questions that a checkpoint
-// begins: workers send their streams' φ only then.
+// Newest known state of every stream, and the collection of all of them for a checkpoint: workers send their
+// streams' φ only then.
 #include <cstdint>
 #include <map>
 #include <set>

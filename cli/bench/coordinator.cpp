@@ -148,7 +148,8 @@ Cycle coordinate(const net::MpiSession& mpi, net::Transport& transport, const Se
   coordinator::serve(transport, clock, coordinator, hooks);
   coordinator::release_workers(transport, coordinator);
   for (const auto& [cause, count] : coordinator.refused())
-    if (cause != "stale") throw Error(fmt::format("{} gradients were refused: {}", count, cause));
+    if (cause != coordinator::name_of(coordinator::Refusal::stale))
+      throw Error(fmt::format("{} gradients were refused: {}", count, cause));
   return watcher.cycle();
 }
 

@@ -89,12 +89,12 @@ TEST_CASE("a refused gradient leaves no trace in a batch, wherever its number is
       GradientBatch batch(kNumbers, 1e6), expected(kNumbers, 1e6);
       std::vector<float> good(kNumbers, 0.1f), bad(kNumbers, 1e30f);
       bad[at] = wrong;
-      for (auto* b : {&batch, &expected}) CHECK(b->add(good, {1, 1.0, 1.0, 0, "a"}).empty());
-      CHECK(batch.add(bad, {1, 1.0, 1.0, 0, "a"}) == "not_finite");
-      CHECK(batch.refusal(bad) == "not_finite");
+      for (auto* b : {&batch, &expected}) CHECK(b->add(good, {1, 1.0, 1.0, 0, "a"}) == Refusal::none);
+      CHECK(batch.add(bad, {1, 1.0, 1.0, 0, "a"}) == Refusal::not_finite);
+      CHECK(batch.refusal(bad) == Refusal::not_finite);
       bad[at] = 1e30f;  // finite now, but far too large, whatever its header says
-      CHECK(batch.add(bad, {1, 1.0, 1.0, 0, "a"}) == "norm");
-      for (auto* b : {&batch, &expected}) CHECK(b->add(good, {1, 1.0, 1.0, 0, "a"}).empty());
+      CHECK(batch.add(bad, {1, 1.0, 1.0, 0, "a"}) == Refusal::norm);
+      for (auto* b : {&batch, &expected}) CHECK(b->add(good, {1, 1.0, 1.0, 0, "a"}) == Refusal::none);
       BatchSummary summary, same;
       CHECK(batch.take(2, 0.0, summary) == expected.take(2, 0.0, same));
       CHECK(summary.gradients == 2);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/base/error.h"
+#include "common/store/stream_message.h"
 #include "coordinator/coordinator.h"
 #include "tests/catch.h"
 #include "tests/coordinator/recorder.h"

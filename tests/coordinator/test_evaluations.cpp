@@ -6,6 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "common/store/stream_message.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/run_directory.h"
 #include "tests/catch.h"
@@ -140,7 +141,7 @@ TEST_CASE("what is cancelled is neither dealt out nor counted") {
   for (int worker = 1; worker <= 5; ++worker) pieces.push_back(*evaluations.deal(worker));
   CHECK(pieces[3].update == 2);
   CHECK(pieces[4].update == 4);
-  evaluations.cancel_after(2);
+  evaluations.go_back_to(2);
   CHECK_FALSE(evaluations.knows(4));
   CHECK_FALSE(evaluations.accept(5, pieces[4], {true, 1.0, 0.5, 0.1}));
   CHECK_FALSE(evaluations.deal(5));

@@ -1,0 +1,69 @@
+#include "coordinator/gradient_intake.h"
+
+#include <cmath>
+
+#include "common/base/error.h"
+
+namespace outerloop::coordinator {
+
+GradientIntake::GradientIntake(const CoordinatorOptions& options, std::size_t parameters)
+    : deterministic_(options.deterministic),
+      size_(options.batch),
+      streams_(options.streams),
+      staleness_bound_(options.deterministic ? 0 : options.staleness_bound),
+      reject_norm_(options.reject_norm),
+      batch_norm_clip_(options.batch_norm_clip),
+      parameters_(parameters),
+      batch_(parameters, options.reject_norm),
+      order_(options.streams) {
+  if (deterministic_) OUTERLOOP_CHECK_EQ(size_, streams_);
+}
+
+/// What can be said without a look at the numbers.
+Refusal GradientIntake::refusal(const proto::Gradient& gradient, std::size_t floats,
+                                std::int64_t update) const {
+  if (gradient.theta_version() > update || update - gradient.theta_version() > staleness_bound_)
+    return Refusal::stale;
+  const bool known = gradient.stream() < streams_;
+  if (deterministic_ && known && order_.has(gradient.stream())) return Refusal::duplicate;
+  if (gradient.outcome() == proto::Gradient::dead_features) return Refusal::dead_features;
+  if (gradient.outcome() != proto::Gradient::finished) return Refusal::not_finite;
+  if (floats != parameters_ || !known) return Refusal::layout;
+  if (!std::isfinite(gradient.norm()) || !std::isfinite(gradient.meta_objective()))
+    return Refusal::not_finite;
+  return gradient.norm() > reject_norm_ ? Refusal::norm : Refusal::none;
+}
+
+Verdict GradientIntake::take(int from, const proto::Gradient& gradient, net::FloatView floats,
+                             std::int64_t update) {
+  Refusal cause = refusal(gradient, floats.size(), update);
+  if (cause == Refusal::none) {
+    GradientNote note{from, gradient.meta_objective(), gradient.norm(), update - gradient.theta_version(),
+                      gradient.dataset()};
+    cause = deterministic_ ? order_.put(gradient.stream(), floats, std::move(note), batch_)
+                           : batch_.add(floats, std::move(note));
+  }
+  const bool of_this_update =
+      cause != Refusal::stale && cause != Refusal::duplicate && gradient.stream() < streams_;
+  if (cause == Refusal::none || !deterministic_ || !of_this_update) return {cause, false};
+  order_.skip(gradient.stream(), batch_);
+  zeros_.emplace_back(from, cause);
+  return {cause, true};
+}
+
+FullBatch GradientIntake::take_batch() {
+  FullBatch full;
+  full.notes = batch_.notes();
+  full.mean = batch_.take(size_, batch_norm_clip_, full.summary);
+  full.zeros.swap(zeros_);
+  order_.clear();
+  return full;
+}
+
+void GradientIntake::clear() {
+  batch_.clear();
+  order_.clear();
+  zeros_.clear();
+}
+
+}  // namespace outerloop::coordinator

@@ -1,0 +1,64 @@
+#pragma once
+// The gradients of the next update: which are taken, which are refused and why, and when a batch is full.
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "common/net/transport.h"
+#include "coordinator/gradient_batch.h"
+#include "coordinator/options.h"
+#include "coordinator/refusal.h"
+#include "outerloop/messages.pb.h"
+
+namespace outerloop::coordinator {
+
+/// What has become of one gradient.
+struct Verdict {
+  Refusal refusal = Refusal::none;
+  /// Deterministic mode: it was refused and fills its stream's place with zero. It is counted with its
+  /// update, by FullBatch::zeros.
+  bool counts_as_zero = false;
+};
+
+/// What one update is made of.
+struct FullBatch {
+  std::vector<double> mean;  ///< [parameters], clipped
+  BatchSummary summary;
+  std::vector<GradientNote> notes;             ///< of the gradients in the mean
+  std::vector<std::pair<int, Refusal>> zeros;  ///< by worker: those that count as zero
+};
+
+class GradientIntake {
+ public:
+  /// `parameters`: those of θ.
+  GradientIntake(const CoordinatorOptions& options, std::size_t parameters);
+
+  /// Takes a gradient of this segment from worker `from` while θ is that of `update`, or refuses it whole.
+  Verdict take(int from, const proto::Gradient& gradient, net::FloatView floats, std::int64_t update);
+
+  /// Asynchronous: `batch` gradients are there. Deterministic: every stream's place is filled.
+  bool full() const { return deterministic_ ? order_.complete() : batch_.size() == size_; }
+  /// Gradients that are there; in deterministic mode with those that count as zero.
+  std::int64_t size() const { return deterministic_ ? order_.size() : batch_.size(); }
+
+  /// The full batch; the next begins empty.
+  FullBatch take_batch();
+  /// Drops what is there.
+  void clear();
+
+ private:
+  Refusal refusal(const proto::Gradient& gradient, std::size_t floats, std::int64_t update) const;
+
+  bool deterministic_;
+  std::int64_t size_;  ///< gradients per update
+  std::int64_t streams_;
+  std::int64_t staleness_bound_;
+  double reject_norm_;
+  double batch_norm_clip_;
+  std::size_t parameters_;
+  GradientBatch batch_;
+  StreamOrder order_;  ///< deterministic mode alone
+  std::vector<std::pair<int, Refusal>> zeros_;
+};
+
+}  // namespace outerloop::coordinator

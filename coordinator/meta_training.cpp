@@ -1,0 +1,228 @@
+#include "coordinator/meta_training.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/base/error.h"
+#include "common/store/stream_message.h"
+
+namespace outerloop::coordinator {
+namespace {
+
+/// Of a checkpoint: the newest update whose evaluation is complete.
+std::optional<std::int64_t> newest_evaluated(const store::Checkpoint& start) {
+  const auto found = start.counters.find(kEvaluatedUpdate);
+  if (found == start.counters.end()) return std::nullopt;
+  return found->second;
+}
+
+}  // namespace
+
+MetaTraining::MetaTraining(const CoordinatorOptions& options, const store::Checkpoint& start,
+                           Membership& membership, Observer& observer, double now)
+    : options_(options),
+      membership_(membership),
+      observer_(observer),
+      learner_(options.adam, options.average_decay, options.step_back, start),
+      intake_(options, start.rule.theta.size()),
+      collection_(options.streams, start.streams),
+      evaluations_(options.evaluation, options.best, newest_evaluated(start)),
+      start_(now),
+      start_seconds_(start.seconds),
+      now_(now),
+      start_gradients_(gradients()),
+      collected_at_(start.rule.update) {
+  const auto kept = static_cast<std::int64_t>(start.streams.size());
+  if (options_.deterministic && start.rule.update > 0 && kept != options_.streams)
+    throw InputError(
+        fmt::format("the checkpoint of update {} holds {} of {} streams, and mode = deterministic "
+                    "needs all of them; go on from another checkpoint",
+                    start.rule.update, kept, options_.streams));
+  membership_.deal(collection_.states());
+  set_mark();
+  if (evaluations_.due(update()) && evaluations_.lacks(update())) begin_evaluation();
+  if (options_.updates > 0 && update() >= options_.updates) request_stop(StopReason::updates);
+}
+
+void MetaTraining::set_mark() {
+  mark_ = learner_.mark();
+  mark_.state.seconds = seconds();
+  mark_.state.streams = collection_.states();
+}
+
+void MetaTraining::take_gradient(int from, Member& member, const proto::WorkerMessage& message,
+                                 net::FloatView floats) {
+  const proto::Gradient& gradient = message.gradient();
+  const bool of_this_segment = message.segment() == segment_;
+  if (gradient.stream() < options_.streams && of_this_segment)
+    membership_.note_task(gradient.stream(), gradient.task());
+  if (stopping()) return;
+  enter(options_.profiler, Part::sum);
+  const Verdict verdict =
+      of_this_segment ? intake_.take(from, gradient, floats, update()) : Verdict{Refusal::stale, false};
+  // After an outcome that is no gradient the stream has gone on by itself.
+  if (verdict.counts_as_zero && gradient.outcome() == proto::Gradient::finished)
+    member.to_restart.push_back(gradient.stream());
+  if (verdict.refusal != Refusal::none && !verdict.counts_as_zero) learner_.refuse(from, verdict.refusal);
+  enter(options_.profiler, Part::rest);
+  if (intake_.full()) apply_batch();
+}
+
+void MetaTraining::apply_batch() {
+  enter(options_.profiler, Part::adam);
+  FullBatch batch = intake_.take_batch();
+  for (const auto& [worker, cause] : batch.zeros) learner_.refuse(worker, cause);
+  UpdateRecord record;
+  record.batch = std::move(batch.summary);
+  record.seconds = seconds();
+  learner_.apply(batch.mean, batch.notes, record);
+  enter(options_.profiler, Part::rest);
+  record.gradients_per_second =
+      static_cast<double>(record.gradients - start_gradients_) / std::max(now_ - start_, 1e-9);
+  observer_.on_update(record);
+  if (record.stepped_back_to)
+    observer_.on_warning(fmt::format(
+        "diverging at update {}: θ and the optimizer step back to update {}, with a learning rate {} "
+        "times as large",
+        update(), *record.stepped_back_to, options_.step_back.learning_rate_factor));
+  if (!learner_.finite()) request_stop(StopReason::diverged);
+  if (evaluations_.due(update()) && !stopping()) begin_evaluation();
+  if (options_.updates > 0 && update() >= options_.updates) request_stop(StopReason::updates);
+  const bool due = options_.checkpoint_every > 0 && update() - collected_at_ >= options_.checkpoint_every;
+  // Streams can change hands only where all of them are known.
+  const bool uneven = options_.deterministic && membership_.uneven();
+  if ((due || uneven) && stop_reason_ == StopReason::none && !collection_.under_way()) begin_collection();
+}
+
+void MetaTraining::begin_collection() {
+  collected_at_ = update();
+  collection_.begin(membership_.busy());
+}
+
+void MetaTraining::keep_streams(int from, const proto::WorkerMessage& message) {
+  // Deterministic: what a farewell brings is of the moment that was collected before, or of a segment that
+  // was rolled back.
+  const bool asked = collection_.awaits(from) || !options_.deterministic;
+  if (message.segment() != segment_ || !asked) return;
+  std::vector<store::StreamState> states;
+  for (const auto& stream : message.streams()) states.push_back(store::from_message(stream));
+  collection_.keep(from, states);
+  finish_collection();
+}
+
+/// In deterministic mode this comes before the next gradient of the last worker asked, so θ is still the one
+/// that the streams were asked for at.
+void MetaTraining::finish_collection() {
+  if (!collection_.complete()) return;
+  collection_.end();
+  if (stop_reason_ != StopReason::none) return;
+  set_mark();
+  if (wanted_stop_ == StopReason::none) {
+    observer_.on_checkpoint(snapshot());
+    if (options_.deterministic && membership_.uneven()) {
+      deal_anew(mark_.state.streams);
+      observer_.on_warning(
+          fmt::format("{} workers share the streams from update {} on", membership_.staying(), update()));
+      observer_.on_rollback(update());
+    }
+  }
+  settle_stop();
+}
+
+void MetaTraining::take_result(int from, const proto::Evaluated& evaluated) {
+  const proto::Piece& piece = evaluated.piece();
+  const EvaluationResult result{evaluated.outcome() == proto::Gradient::finished, evaluated.meta_objective(),
+                                evaluated.accuracy(), evaluated.seconds()};
+  if (!evaluations_.accept(from, {piece.update(), piece.dataset(), piece.task()}, result))
+    return evaluations_.take_back(from);
+  const auto record = evaluations_.take_finished();
+  if (!record) return;
+  learner_.note_evaluated(*evaluations_.newest());
+  observer_.on_evaluation(*record);
+  settle_stop();
+}
+
+void MetaTraining::lose(int worker) {
+  evaluations_.take_back(worker);
+  const auto orphans = membership_.lose(worker);
+  learner_.count_lost_worker();
+  // Where only an evaluation is still waited for, all streams are known at the last θ already.
+  const bool final_streams = wanted_stop_ != StopReason::none && !collection_.under_way();
+  if (options_.deterministic && !orphans.empty() && stop_reason_ == StopReason::none && !final_streams)
+    roll_back();
+  else if (!options_.deterministic)
+    collection_.keep(worker, orphans);
+  collection_.forget(worker);
+}
+
+/// φ of the lost worker's streams is gone: all streams go back to where they are known to have been.
+void MetaTraining::roll_back() {
+  learner_.rewind(mark_);
+  evaluations_.go_back_to(update());
+  deal_anew(mark_.state.streams);
+  start_ = now_;
+  start_seconds_ = mark_.state.seconds;
+  start_gradients_ = gradients();
+  collected_at_ = update();
+  observer_.on_warning(fmt::format("back to the checkpoint of update {}, to go on with {} workers", update(),
+                                   membership_.active()));
+  observer_.on_rollback(update());
+  // A limit that was reached is reached again; other reasons to stop still hold, and here the run can.
+  if (wanted_stop_ != StopReason::none && wanted_stop_ != StopReason::updates) stop(wanted_stop_);
+  wanted_stop_ = StopReason::none;
+}
+
+/// Every stream to a worker anew, as it stood when the present θ was new. What has been computed with this θ
+/// so far is dropped, and what is on its way refused: all of it comes again.
+void MetaTraining::deal_anew(const std::vector<store::StreamState>& states) {
+  intake_.clear();
+  collection_.cancel();
+  collection_.keep(-1, states);
+  membership_.deal(states);
+  ++segment_;
+}
+
+void MetaTraining::request_stop(StopReason reason) {
+  if (stop_reason_ != StopReason::none) return;
+  if (reason == StopReason::diverged) return stop(reason);  // what has diverged is neither kept nor evaluated
+  if (!is_limit(reason))
+    evaluations_.cancel_all();
+  else if (wanted_stop_ == StopReason::none && evaluations_.lacks(update()))
+    begin_evaluation();
+  if (wanted_stop_ == StopReason::none) wanted_stop_ = reason;
+  // What was just collected need not be asked for.
+  const bool known = collected_at_ == update() && !collection_.under_way();
+  if (options_.deterministic && !known && !collection_.under_way()) begin_collection();
+  finish_collection();
+  settle_stop();
+}
+
+void MetaTraining::stop(StopReason reason) {
+  stop_reason_ = reason;
+  evaluations_.cancel_all();
+}
+
+/// Stops where nothing is waited for any more.
+void MetaTraining::settle_stop() {
+  const bool collecting = options_.deterministic && collection_.under_way();
+  if (wanted_stop_ == StopReason::none || stop_reason_ != StopReason::none || collecting) return;
+  if (evaluations_.idle()) stop(wanted_stop_);
+}
+
+Answer MetaTraining::answer(int to, Member& member) {
+  // A worker that is leaving gets no pieces: nothing is to wait for it.
+  const bool may_evaluate = stop_reason_ == StopReason::none && member.staying();
+  const auto piece = may_evaluate ? evaluations_.deal(to) : std::nullopt;
+  return make_answer(to, member, {learner_, evaluations_, segment_, wanted_stop_, stop_reason_}, piece,
+                     collection_.awaits(to));
+}
+
+store::Checkpoint MetaTraining::snapshot() const {
+  store::Checkpoint checkpoint = learner_.snapshot();
+  checkpoint.seconds = seconds();
+  checkpoint.streams = collection_.states();
+  return checkpoint;
+}
+
+}  // namespace outerloop::coordinator

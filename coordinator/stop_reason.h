@@ -1,0 +1,14 @@
+#pragma once
+// Why a run ended: `stop_reason` of result.json, see docs/run-directory.md.
+
+namespace outerloop::coordinator {
+
+enum class StopReason { none, updates, seconds, signal, failures, disk, diverged };
+const char* stop_reason_name(StopReason reason);
+
+/// Whether the run was to end there: the updates or the seconds that it was given are used up.
+inline bool is_limit(StopReason reason) {
+  return reason == StopReason::updates || reason == StopReason::seconds;
+}
+
+}  // namespace outerloop::coordinator
