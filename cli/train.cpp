@@ -20,6 +20,7 @@
 #include "common/net/watchdog.h"
 #include "coordinator/event_loop.h"
 #include "coordinator/run_directory.h"
+#include "worker/event_loop.h"
 #include "worker/worker.h"
 
 namespace outerloop::cli {
@@ -304,7 +305,7 @@ void serve_alone(Coordinator& coordinator, worker::Worker& worker, const net::Cl
     if (hooks.stop_requested()) coordinator.request_stop(StopReason::signal);
     coordinator.tick(clock.now());
     hooks.each_round();
-    message = worker.handle(net::encode(answers.front().frame));
+    message = worker.handle(net::encode(answers.front().frame), clock);
   }
 }
 

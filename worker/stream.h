@@ -1,5 +1,5 @@
 #pragma once
-// One endless sequence of tasks: sample a task, unroll it truncation by truncation, sample the next.
+// A stream of tasks: sample a task, unroll it truncation by truncation, sample the next.
 #include <cstdint>
 #include <string>
 #include <vector>

@@ -1,9 +1,7 @@
 #include "worker/worker.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <thread>
 
 #include "common/base/error.h"
 #include "common/store/stream_message.h"
@@ -11,12 +9,9 @@
 namespace outerloop::worker {
 namespace {
 
-constexpr int kCoordinator = 0;
 constexpr double kShortestPause = 0.0005;  // seconds
 constexpr double kLongestPause = 0.02;     // while other workers are at the same update
 constexpr double kLongestPauseIdle = 0.2;  // without streams
-constexpr double kFlushSeconds = 10.0;
-constexpr double kLookSeconds = 0.5;  // between two looks at whether the coordinator's process is there
 
 proto::Gradient::Outcome to_message(rule::Outcome outcome) {
   switch (outcome) {
@@ -57,7 +52,7 @@ net::Frame Worker::hello() const {
   return frame(std::move(message), {});
 }
 
-std::optional<net::Frame> Worker::handle(const std::string& bytes) {
+std::optional<net::Frame> Worker::handle(const std::string& bytes, const net::Clock& clock) {
   const net::Frame answer = net::decode(bytes);
   proto::CoordinatorMessage message;
   if (!message.ParseFromString(answer.header)) throw InputError("the coordinator's answer cannot be read");
@@ -75,7 +70,7 @@ std::optional<net::Frame> Worker::handle(const std::string& bytes) {
   }
   const bool evaluates = message.command() == proto::CoordinatorMessage::evaluate;
   adopt(message, evaluates ? std::vector<float>() : answer.floats);
-  if (evaluates) return evaluate(message.piece(), answer.floats);
+  if (evaluates) return evaluate(message.piece(), answer.floats, clock);
   if (message.command() == proto::CoordinatorMessage::pause) return wait();
   ActiveStream* work = next_stream();
   return work == nullptr ? wait() : next_gradient(*work);
@@ -138,7 +133,6 @@ net::Frame Worker::next_gradient(ActiveStream& work) {
   Stream& stream = work.stream;
   if (options_.deterministic) work.before = stream.state();
   work.theta_version = theta_version_;
-  const auto start = std::chrono::steady_clock::now();
   StreamStep step = stream.advance(theta_, theta_version_);
   proto::WorkerMessage message;
   auto& gradient = *message.mutable_gradient();
@@ -150,7 +144,6 @@ net::Frame Worker::next_gradient(ActiveStream& work) {
   gradient.set_outcome(to_message(step.result.outcome));
   gradient.set_meta_objective(step.result.mean_meta_objective);
   gradient.set_dataset(step.dataset);
-  gradient.set_seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   std::vector<float> floats;
   if (step.result.outcome == rule::Outcome::finished) {
     const double size = norm(step.result.d_theta);
@@ -165,7 +158,8 @@ net::Frame Worker::next_gradient(ActiveStream& work) {
 }
 
 /// Changes nothing that a truncation sees: neither θ nor streams.
-net::Frame Worker::evaluate(const proto::Piece& piece, const std::vector<float>& theta) {
+net::Frame Worker::evaluate(const proto::Piece& piece, const std::vector<float>& theta,
+                            const net::Clock& clock) {
   pause_ = 0.0;
   if (!theta.empty()) {
     evaluated_theta_.assign(theta.begin(), theta.end());
@@ -173,7 +167,7 @@ net::Frame Worker::evaluate(const proto::Piece& piece, const std::vector<float>&
   }
   if (evaluator_ == nullptr) throw Error("this worker was not set up to evaluate");
   OUTERLOOP_CHECK_EQ(piece.update(), evaluated_version_);
-  const auto start = std::chrono::steady_clock::now();
+  const double start = clock.now();
   const evaluation::Evaluation evaluation =
       evaluator_->evaluate(evaluated_theta_, piece.dataset(), piece.task());
   proto::WorkerMessage message;
@@ -182,7 +176,7 @@ net::Frame Worker::evaluate(const proto::Piece& piece, const std::vector<float>&
   evaluated.set_outcome(to_message(evaluation.outcome));
   evaluated.set_meta_objective(evaluation.meta_objective);
   evaluated.set_accuracy(evaluation.accuracy);
-  evaluated.set_seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  evaluated.set_seconds(clock.now() - start);
   report_streams(message);
   return frame(std::move(message), {});
 }
@@ -194,7 +188,6 @@ net::Frame Worker::failure(const std::string& text) const {
 }
 
 net::Frame Worker::farewell() {
-  said_farewell_ = true;
   pause_ = 0.0;
   proto::WorkerMessage message;
   message.set_farewell(true);
@@ -215,52 +208,6 @@ void Worker::report_streams(proto::WorkerMessage& message) {
     const bool ahead = options_.deterministic && work.theta_version == asked_version_;
     *message.add_streams() = store::to_message(ahead ? work.before : work.stream.state());
   }
-}
-
-namespace {
-
-using Asked = std::function<bool()>;
-
-/// Nothing where the coordinator has ended, or does not answer within the deadline.
-std::optional<net::Received> next_answer(net::Transport& transport, double deadline, const Asked& ended) {
-  for (double waited = 0.0; waited < deadline; waited += kLookSeconds) {
-    const bool last = ended();  // looked at first: what it sent before its end can still be received
-    if (auto received = transport.receive(std::min(kLookSeconds, deadline - waited))) return received;
-    if (last) break;
-  }
-  return std::nullopt;
-}
-
-void converse(net::Transport& transport, Worker& worker, const Asked& stop_requested, const Asked& ended) {
-  transport.send(kCoordinator, worker.hello());
-  for (;;) {
-    const auto received = next_answer(transport, worker.options().deadline, ended);
-    if (!received && ended()) throw Error("the coordinator's process has ended");
-    if (!received)
-      throw Error("the coordinator has not answered for " + std::to_string(worker.options().deadline) +
-                  " s; its host or the network to it is gone");
-    if (stop_requested()) worker.signal();
-    const auto next = worker.handle(received->bytes);
-    if (!next) return;
-    std::this_thread::sleep_for(std::chrono::duration<double>(worker.pause()));
-    transport.send(kCoordinator, *next);
-  }
-}
-
-}  // namespace
-
-bool run_worker(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested,
-                const std::function<bool()>& coordinator_ended) {
-  try {
-    converse(transport, worker, stop_requested, coordinator_ended);
-  } catch (const std::exception& error) {
-    if (coordinator_ended()) throw;
-    transport.send(kCoordinator, worker.failure(error.what()));
-    transport.flush(kFlushSeconds);
-    throw;
-  }
-  transport.flush(kFlushSeconds);
-  return worker.may_finalize();
 }
 
 }  // namespace outerloop::worker

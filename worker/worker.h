@@ -1,7 +1,7 @@
 #pragma once
-// The worker as a state machine: the coordinator's answer in, the next message out.
+// The worker as a state machine: the coordinator's answer in, the next message out. The clock and the wait
+// for answers are its caller's (see event_loop.h).
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,13 +35,13 @@ class Worker {
 
   /// Acts on an answer and returns the next message: a gradient (this computes a truncation), the evaluation
   /// of one task, a farewell, or that it waits, where there is nothing to compute. Nothing once it was
-  /// released or refused. Throws InputError for bytes that are no answer, Error for what cannot be done.
-  std::optional<net::Frame> handle(const std::string& bytes);
+  /// released or refused. `clock` measures what the message reports. Throws InputError for bytes that are no
+  /// answer, Error for what cannot be done.
+  std::optional<net::Frame> handle(const std::string& bytes, const net::Clock& clock);
 
   /// Seconds to let pass before the message that handle() returned is sent: a worker that waits asks again
   /// and again, less and less often. 0 for all other messages.
   double pause() const { return pause_; }
-  bool said_farewell() const { return said_farewell_; }
   bool may_finalize() const { return may_finalize_; }  ///< after `released`: all ranks are there
   bool refused() const { return refused_; }
 
@@ -62,7 +62,7 @@ class Worker {
   void adopt(const proto::CoordinatorMessage& message, const std::vector<float>& theta);
   ActiveStream* next_stream();
   net::Frame next_gradient(ActiveStream& work);
-  net::Frame evaluate(const proto::Piece& piece, const std::vector<float>& theta);
+  net::Frame evaluate(const proto::Piece& piece, const std::vector<float>& theta, const net::Clock& clock);
   net::Frame wait();
   net::Frame farewell();
   net::Frame frame(proto::WorkerMessage message, std::vector<float> floats) const;
@@ -85,16 +85,8 @@ class Worker {
   bool send_streams_ = false;
   bool signalled_ = false;
   bool leaving_ = false;
-  bool said_farewell_ = false;
   bool may_finalize_ = false;
   bool refused_ = false;
 };
-
-/// Talks to rank 0 until released. A failure is told to rank 0 before it is thrown on. `stop_requested` is
-/// looked at between truncations, `coordinator_ended` twice a second while an answer is waited for: true
-/// where its process is known to have ended. Throws Error then, and where the coordinator does not answer
-/// within the deadline. Returns whether MPI can be finalised.
-bool run_worker(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested,
-                const std::function<bool()>& coordinator_ended);
 
 }  // namespace outerloop::worker

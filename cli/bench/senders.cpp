@@ -23,7 +23,6 @@ proto::WorkerMessage gradient_message(std::uint32_t stream, std::int64_t theta_v
   gradient.set_meta_objective(1.0);
   gradient.set_norm(1.0);
   gradient.set_dataset("synthetic");
-  gradient.set_seconds(1.0);
   return message;
 }
 

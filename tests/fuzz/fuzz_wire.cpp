@@ -9,6 +9,7 @@
 #include "coordinator/coordinator.h"
 #include "tests/fuzz/input.h"
 #include "tests/toy_engine.h"
+#include "tests/virtual_clock.h"
 #include "worker/worker.h"
 
 namespace {
@@ -47,7 +48,7 @@ class Job {
         coordinator_.handle(how & 3, bytes, now_);
         coordinator_.tick(now_);
       } else if (!left_ && !surplus_evaluation(bytes)) {
-        left_ = !worker_.handle(bytes).has_value();
+        left_ = !worker_.handle(bytes, clock_).has_value();
       }
     } catch (const Error&) {
       left_ = left_ || (how & 4) != 0;  // a worker ends with its first refusal; the coordinator goes on
@@ -109,6 +110,7 @@ class Job {
   Deaf observer_;
   coordinator::Coordinator coordinator_;
   worker::Worker worker_;
+  tests::VirtualClock clock_;
   double now_ = 0.0;
   std::int64_t delivered_ = 0;
   int evaluations_ = 0;

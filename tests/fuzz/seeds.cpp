@@ -4,10 +4,11 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "coordinator/coordinator.h"
+#include "common/store/stream_message.h"
 #include "tests/fuzz/input.h"
 #include "tests/store/support.h"
 #include "tests/toy_engine.h"
+#include "tests/virtual_clock.h"
 #include "worker/worker.h"
 
 namespace {
@@ -31,17 +32,18 @@ std::string conversation() {
   tests::ToyEngine engine(3);
   const auto tasks = tests::toy_tasks(1);
   worker::Worker worker({engine, tasks, 1, 1, 3}, {});
+  const tests::VirtualClock clock;
   proto::CoordinatorMessage work;
   work.add_assign()->set_stream(1);
   work.set_send_streams(true);
   std::string sequence = delivery(1, net::encode(worker.hello()));
   const std::string answer = net::encode({work.SerializeAsString(), {1.0f, 1.0f, 1.0f}});
   sequence += delivery(4, answer);
-  if (const auto gradient = worker.handle(answer)) sequence += delivery(1, net::encode(*gradient));
+  if (const auto gradient = worker.handle(answer, clock)) sequence += delivery(1, net::encode(*gradient));
   proto::CoordinatorMessage stop;
   stop.set_command(proto::CoordinatorMessage::stop);
   sequence += delivery(4, net::encode({stop.SerializeAsString(), {}}));
-  if (const auto farewell = worker.handle(net::encode({stop.SerializeAsString(), {}})))
+  if (const auto farewell = worker.handle(net::encode({stop.SerializeAsString(), {}}), clock))
     sequence += delivery(2, net::encode(*farewell));
   return sequence;
 }

@@ -1,15 +1,17 @@
 #pragma once
-// Virtual time: what happens when, in one queue.
+// Virtual time: a queue of events, and the clock that they move.
 #include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <vector>
 
+#include "common/net/transport.h"
+
 namespace outerloop::simulation {
 
-class Agenda {
+class Agenda : public net::Clock {
  public:
-  double now() const { return now_; }
+  double now() const override { return now_; }
   std::int64_t events() const { return events_; }
 
   void at(double time, std::function<void()> act) {

@@ -135,7 +135,7 @@ Job::End Job::finish() {
 void Job::release_all() {
   for (const auto& answer : coordinator_->release()) {
     auto& worker = *workers_.at(answer.to);
-    if (worker.machine.handle(net::encode(answer.frame)) ||
+    if (worker.machine.handle(net::encode(answer.frame), agenda_) ||
         worker.machine.may_finalize() != coordinator_->may_finalize())
       throw Violation(fmt::format("worker {} is not let go as it should be", answer.to));
   }
@@ -279,7 +279,7 @@ void Job::arrive_down(int number, const std::string& bytes) {
   --worker.under_way;
   if (!worker.alive) return;
   if (fault(scenario_.worker_dies)) return kill(number, false);
-  auto next = worker.machine.handle(bytes);
+  auto next = worker.machine.handle(bytes, agenda_);
   if (!next) {
     worker.alive = false;
     return;

@@ -6,6 +6,7 @@
 #include "tests/catch.h"
 #include "tests/evaluation/small_engine.h"
 #include "tests/toy_engine.h"
+#include "tests/virtual_clock.h"
 #include "worker/stream.h"
 #include "worker/worker.h"
 
@@ -72,9 +73,10 @@ TEST_CASE(
   const std::vector<float> floats(theta.begin(), theta.end());
   std::vector<double> rounded(floats.begin(), floats.end());
   worker::Worker machine({*engine, tasks, 1, 1, 3}, {0.0, "here", 1, 10.0}, &evaluator);
+  const tests::VirtualClock clock(0.25);
   proto::WorkerMessage message;
   const auto hand = [&](const proto::CoordinatorMessage& answer, const std::vector<float>& behind) {
-    const auto frame = machine.handle(net::encode({answer.SerializeAsString(), behind}));
+    const auto frame = machine.handle(net::encode({answer.SerializeAsString(), behind}), clock);
     REQUIRE(frame.has_value());
     REQUIRE(message.ParseFromString(frame->header));
   };
@@ -93,6 +95,7 @@ TEST_CASE(
   for (auto& value : scaled) value *= 1.5f;
   hand(evaluate, scaled);
   CHECK(message.evaluated().piece().update() == 8);
+  CHECK(message.evaluated().seconds() == 0.25);  // of the clock that the worker was given
   std::vector<double> expected(scaled.begin(), scaled.end());
   CHECK(message.evaluated().meta_objective() == evaluator.evaluate(expected, 0, 0).meta_objective);
   REQUIRE(message.streams_size() == 1);
@@ -109,9 +112,9 @@ TEST_CASE(
   CHECK(message.gradient().theta_version() == 0);  // still the θ that it was given for training
   CHECK(message.gradient().step() == length);
   evaluate.mutable_piece()->set_update(10);
-  CHECK_THROWS_AS(machine.handle(net::encode({evaluate.SerializeAsString(), {}})), Error);
+  CHECK_THROWS_AS(machine.handle(net::encode({evaluate.SerializeAsString(), {}}), clock), Error);
   worker::Worker without({*engine, tasks, 1, 1, 3}, {0.0, "here", 1, 10.0});
-  CHECK_THROWS_AS(without.handle(net::encode({evaluate.SerializeAsString(), floats})), Error);
+  CHECK_THROWS_AS(without.handle(net::encode({evaluate.SerializeAsString(), floats}), clock), Error);
 }
 
 TEST_CASE("two classes with scores have a meta-gradient, and are evaluated by their classes") {

@@ -8,6 +8,7 @@
 #include "tests/catch.h"
 #include "tests/coordinator/recorder.h"
 #include "tests/toy_engine.h"
+#include "tests/virtual_clock.h"
 #include "worker/worker.h"
 
 using namespace outerloop;
@@ -19,6 +20,7 @@ using worker::Worker;
 namespace {
 
 constexpr std::int64_t kParameters = 5;
+const tests::VirtualClock kClock;
 
 store::Checkpoint start_state(const tests::ToyEngine& engine) {
   store::Checkpoint start;
@@ -30,7 +32,8 @@ store::Checkpoint start_state(const tests::ToyEngine& engine) {
 
 /// What the worker says to an answer that carries so many zeros as θ.
 proto::WorkerMessage reply_to(const proto::CoordinatorMessage& answer, std::size_t floats, Worker& worker) {
-  const auto frame = worker.handle(net::encode({answer.SerializeAsString(), std::vector<float>(floats)}));
+  const auto frame =
+      worker.handle(net::encode({answer.SerializeAsString(), std::vector<float>(floats)}), kClock);
   REQUIRE(frame.has_value());
   proto::WorkerMessage message;
   REQUIRE(message.ParseFromString(frame->header));
@@ -68,7 +71,7 @@ void run(Coordinator& coordinator, std::map<int, Worker>& workers) {
     inbox.pop_front();
     now += 0.001;
     for (const auto& answer : coordinator.handle(from, bytes, now))
-      if (const auto next = workers.at(answer.to).handle(net::encode(answer.frame)))
+      if (const auto next = workers.at(answer.to).handle(net::encode(answer.frame), kClock))
         inbox.emplace_back(answer.to, net::encode(*next));
     coordinator.tick(now);
   }
@@ -112,7 +115,7 @@ TEST_CASE("a job finds the minimum of a known meta-objective, with fewer or more
       CHECK(checkpoint.streams.size() == static_cast<std::size_t>(streams));
     CHECK(observer.warnings.empty());
     for (const auto& answer : coordinator.release()) {
-      CHECK_FALSE(workers.at(answer.to).handle(net::encode(answer.frame)).has_value());
+      CHECK_FALSE(workers.at(answer.to).handle(net::encode(answer.frame), kClock).has_value());
       CHECK(workers.at(answer.to).may_finalize());
     }
   }
@@ -189,7 +192,7 @@ TEST_CASE("gradients are clipped on the worker, and their norm before clipping i
   proto::CoordinatorMessage work;
   work.add_assign()->set_stream(0);
   const std::vector<float> theta(kParameters, 0.0f);
-  const auto frame = worker.handle(net::encode({work.SerializeAsString(), theta}));
+  const auto frame = worker.handle(net::encode({work.SerializeAsString(), theta}), kClock);
   REQUIRE(frame.has_value());
   proto::WorkerMessage message;
   REQUIRE(message.ParseFromString(frame->header));
@@ -205,21 +208,22 @@ TEST_CASE("a worker without streams waits, less and less often, and a refused on
   const auto tasks = tests::toy_tasks(1);
   Worker worker({engine, tasks, 1, 1, 1}, {0.5, "here", 1, 10.0});
   const proto::CoordinatorMessage work;
-  const auto frame = worker.handle(net::encode({work.SerializeAsString(), std::vector<float>(kParameters)}));
+  const auto frame =
+      worker.handle(net::encode({work.SerializeAsString(), std::vector<float>(kParameters)}), kClock);
   REQUIRE(frame.has_value());
   proto::WorkerMessage message;
   REQUIRE(message.ParseFromString(frame->header));
   CHECK(message.waiting());
   const double pause = worker.pause();
   CHECK(pause > 0.0);
-  worker.handle(net::encode({work.SerializeAsString(), {}}));
+  worker.handle(net::encode({work.SerializeAsString(), {}}), kClock);
   CHECK(worker.pause() > pause);
   proto::CoordinatorMessage refused;
   refused.set_command(proto::CoordinatorMessage::refused);
-  CHECK_FALSE(worker.handle(net::encode({refused.SerializeAsString(), {}})).has_value());
+  CHECK_FALSE(worker.handle(net::encode({refused.SerializeAsString(), {}}), kClock).has_value());
   CHECK(worker.refused());
   CHECK_FALSE(worker.may_finalize());
-  CHECK_THROWS_AS(worker.handle("rubbish"), InputError);
-  CHECK_THROWS_AS(worker.handle(net::encode({work.SerializeAsString(), {1.0f}})),
+  CHECK_THROWS_AS(worker.handle("rubbish", kClock), InputError);
+  CHECK_THROWS_AS(worker.handle(net::encode({work.SerializeAsString(), {1.0f}}), kClock),
                   Error);  // θ of another size
 }
