@@ -37,7 +37,7 @@ json describe(const DatasetKind& kind) {
   try {
     const DatasetRequest request{kind.name, "", 14, {}, {}};
     entry["files"] = data::find_source(request).files.size();
-    entry["path"] = data::source_folder(request).string();
+    entry["path"] = data::source_path(request).string();
     entry["found"] = true;
     entry["message"] = "";
   } catch (const InputError& error) {
@@ -63,7 +63,7 @@ json check(const DatasetRequest& request) {
   json entry = {{"name", request.name}, {"path", request.path}, {"examples", 0},
                 {"classes", 0},         {"ok", false},          {"message", ""}};
   try {
-    entry["path"] = data::source_folder(request).string();
+    entry["path"] = data::source_path(request).string();
     const auto dataset = data::open_dataset(request, data::default_cache_directory());
     const auto [train, held_out] = split(*dataset);
     entry["examples"] = dataset->examples();
@@ -102,6 +102,7 @@ void print_check(const json& entry) {
 std::vector<DatasetRequest> requests(const DataOptions& options) {
   std::vector<DatasetRequest> result;
   for (const std::string& text : options.datasets) result.push_back(data::parse_request(text));
+  for (const DatasetRequest& request : result) data::dataset_kind(request.name);  // refuses unknown ones
   if (result.empty())
     for (const DatasetKind& kind : data::dataset_kinds())
       if (!kind.needs_path()) result.push_back({kind.name, "", 14, {}, {}});

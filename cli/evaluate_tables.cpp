@@ -66,6 +66,7 @@ std::vector<data::DatasetRequest> evaluated_datasets(const EvaluateOptions& opti
                                                      const config::Settings& settings) {
   std::vector<data::DatasetRequest> named;
   for (const auto& text : options.datasets) named.push_back(data::parse_request(text));
+  for (const auto& request : named) data::dataset_kind(request.name);  // refuses unknown ones before any work
   if (options.datasets.empty())
     for (const auto& dataset : settings.evaluation) named.push_back(dataset.request);
   if (named.empty())

@@ -95,15 +95,6 @@ std::vector<std::int32_t> Dataset::classes_with(std::int64_t examples) const {
   return classes;
 }
 
-DatasetRequest parse_request(const std::string& text) {
-  DatasetRequest request;
-  const std::size_t colon = text.find(':');
-  request.name = text.substr(0, colon);
-  if (colon != std::string::npos) request.path = text.substr(colon + 1);
-  dataset_kind(request.name);  // refuses what it does not know
-  return request;
-}
-
 std::shared_ptr<const Dataset> open_dataset(const DatasetRequest& request,
                                             const std::string& cache_directory) {
   if (request.size < 1 || request.size > kMaxSize)

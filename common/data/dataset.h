@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "common/data/request.h"
+
 namespace outerloop::data {
 
 /// Examples of one dataset, immutable once opened.
@@ -24,28 +26,6 @@ struct Dataset {
   /// Labels of the classes that have at least so many examples.
   std::vector<std::int32_t> classes_with(std::int64_t examples) const;
 };
-
-/// Which classes of a dataset take part. The split is a pure function of the class's name, so that it is the
-/// same on every machine whatever else is installed. About one class in five is held out (class_split.h).
-/// Labels are counted anew over the classes that take part.
-enum class ClassSplit { all, train, held_out };
-
-/// Which examples of a dataset that comes in two parts (MNIST's train and test files, CIFAR-10's, IMDB's).
-/// Datasets without such parts are all of both. Parts share their classes: they never keep training and
-/// evaluation apart (overlap.h).
-enum class Part { all, train, test };
-
-/// What to open.
-struct DatasetRequest {
-  std::string name;        ///< one of dataset_kinds() (sources.h)
-  std::string path;        ///< folder or file in the dataset's published layout; empty: where Debian puts it
-  std::int64_t size = 14;  ///< images are resized by area to size × size pixels, 1 to 1024; vectors stay
-  ClassSplit classes = ClassSplit::all;
-  Part part = Part::all;
-};
-
-/// "NAME" or "NAME:PATH". Throws InputError for a name that is not known.
-DatasetRequest parse_request(const std::string& text);
 
 /// Opens, decodes, renders or crops, and resizes (or reads the cache of what was made before).
 /// `cache_directory` empty: no cache; one that is damaged, outdated or not writable costs time and a line on

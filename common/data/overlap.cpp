@@ -21,40 +21,36 @@ bool is_inside(const fs::path& inner, const fs::path& outer) {
   return ends.first == outer.end();
 }
 
-/// Datasets that read the same kind of files.
-std::string kind(const DatasetRequest& request) {
-  if (request.name == "fashion_mnist" || request.name == "mnist") return "idx";
-  return request.name == "crops" || request.name == "folder" ? "pictures" : request.name;
-}
-
-/// True where both read some file.
+/// True where both read some file, or are the same computation.
 bool share_files(const DatasetRequest& a, const DatasetRequest& b) {
-  if (kind(a) != kind(b)) return false;
-  const fs::path a_folder = source_folder(a);
-  const fs::path b_folder = source_folder(b);
-  if (a_folder == b_folder) return true;
-  for (const char* flat : {"idx", "cifar10", "reviews", "npy", "hdf5"})
-    if (kind(a) == flat) return false;  // nothing below a folder is read
-  // Without a folder: all fonts of this machine, a folder's perhaps among them.
-  return a_folder.empty() || b_folder.empty() || is_inside(a_folder, b_folder) ||
-         is_inside(b_folder, a_folder);
+  const DatasetKind& a_kind = dataset_kind(a.name);
+  const DatasetKind& b_kind = dataset_kind(b.name);
+  if (a_kind.reads == Reads::nothing || b_kind.reads == Reads::nothing) return a.name == b.name;
+  if (std::string(a_kind.format) != b_kind.format) return false;
+  const fs::path a_path = source_path(a);
+  const fs::path b_path = source_path(b);
+  // Everything is inside the empty path: all fonts of this machine, a folder's perhaps among them.
+  return a_path == b_path || (b_kind.reads == Reads::tree && is_inside(a_path, b_path)) ||
+         (a_kind.reads == Reads::tree && is_inside(b_path, a_path));
 }
 
 /// True where the class split keeps the two apart: the same classes must have the same names in both.
 bool split_by_class(const DatasetRequest& a, const DatasetRequest& b) {
   const bool disjoint = (a.classes == ClassSplit::train && b.classes == ClassSplit::held_out) ||
                         (a.classes == ClassSplit::held_out && b.classes == ClassSplit::train);
-  return disjoint && a.name == b.name && (a.name == "glyphs" || source_folder(a) == source_folder(b));
+  return disjoint && a.name == b.name &&
+         (dataset_kind(a.name).same_classes_everywhere || source_path(a) == source_path(b));
 }
 
-/// What a request's examples are made from: composites of glyphs and crops, the classes for training alone.
+/// What a request's examples are made from: those of a composed dataset have the classes for training alone.
 std::vector<DatasetRequest> parts_of(const DatasetRequest& request) {
-  if (request.name != "composites") return {request};
-  DatasetRequest glyphs, crops;
-  glyphs.name = "glyphs";
-  crops.name = "crops";
-  glyphs.classes = crops.classes = ClassSplit::train;
-  return {glyphs, crops};
+  std::vector<DatasetRequest> parts;
+  for (const char* name : dataset_kind(request.name).made_of) {
+    parts.emplace_back();
+    parts.back().name = name;
+    parts.back().classes = ClassSplit::train;
+  }
+  return parts.empty() ? std::vector<DatasetRequest>{request} : parts;
 }
 
 bool overlap(const DatasetRequest& a, const DatasetRequest& b) {
@@ -78,7 +74,7 @@ void check_pair(const DatasetRequest& training, const DatasetRequest& evaluation
 void check_no_overlap(const std::vector<DatasetRequest>& training,
                       const std::vector<DatasetRequest>& evaluation) {
   for (const auto* requests : {&training, &evaluation})
-    for (const DatasetRequest& request : *requests) source_folder(request);  // refuses what it does not know
+    for (const DatasetRequest& request : *requests) source_path(request);  // refuses what it does not know
   for (const DatasetRequest& a : training)
     for (const DatasetRequest& b : evaluation) check_pair(a, b);
 }

@@ -2,7 +2,7 @@
 // Evaluation data is never sampled in training.
 #include <vector>
 
-#include "common/data/dataset.h"
+#include "common/data/request.h"
 
 namespace outerloop::data {
 

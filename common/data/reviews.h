@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "common/data/dataset.h"
+#include "common/data/request.h"
 #include "common/data/working_set.h"
 
 namespace outerloop::data {

@@ -184,6 +184,18 @@ Source find_two_moons(const DatasetRequest& request, const fs::path&) {
   return source;
 }
 
+/// The one name of what `path` leads to.
+fs::path canonical_source(Reads reads, const std::string& path) {
+  std::error_code error;
+  if (reads == Reads::part_of_file) {
+    const Hdf5Path parsed = parse_hdf5_path(path);
+    return canonical_path(parsed.file).string() + ":" + parsed.dataset;
+  }
+  if (reads == Reads::file_or_folder && fs::is_directory(path, error))
+    return canonical_path(fs::path(path) / "x.npy");
+  return canonical_path(path);
+}
+
 base::Digest cache_key(const Source& source, std::int64_t side) {
   base::Sha256 key;
   key.update_text(source.recipe);
@@ -215,38 +227,40 @@ WorkingSet resized(const WorkingSet& set, const DatasetRequest& request) {
 }  // namespace
 
 const std::vector<DatasetKind>& dataset_kinds() {
-  using Path = DatasetKind::Path;
+  static const std::vector<const char*> glyphs_and_crops{"glyphs", "crops"};
   static const std::vector<DatasetKind> kinds{
       {"fashion_mnist", "garments", kFashionMnistFolder, "a folder in MNIST's layout",
-       "apt-get install dataset-fashion-mnist, or give the folder that holds it", Path::optional, true,
+       "apt-get install dataset-fashion-mnist, or give the folder that holds it", Reads::folder, "MNIST",
+       true, find_mnist},
+      {"mnist", "digits, or your own images", nullptr, "a folder in MNIST's layout",
+       "give the folder that holds its four *-idx?-ubyte[.gz] files", Reads::folder, "MNIST", true,
        find_mnist},
-      {"mnist", "digits, or your own images", "", "a folder in MNIST's layout",
-       "give the folder that holds its four *-idx?-ubyte[.gz] files", Path::required, true, find_mnist},
-      {"cifar10", "photographs of 10 things", "", "the folder cifar-10-batches-bin",
-       "give the folder that holds CIFAR-10's binary version, data_batch_1.bin and so on", Path::required,
-       true, find_cifar},
+      {"cifar10", "photographs of 10 things", nullptr, "the folder cifar-10-batches-bin",
+       "give the folder that holds CIFAR-10's binary version, data_batch_1.bin and so on", Reads::folder,
+       "CIFAR-10", true, find_cifar},
       {"glyphs", "letters of the fonts of this machine", "", "a folder of .ttf and .otf files",
        "apt-get install fonts-dejavu fonts-liberation fonts-freefont-ttf, or give a folder of fonts",
-       Path::optional, false, find_glyphs},
+       Reads::tree, "fonts", false, find_glyphs, true},
       {"crops", "crops of photographs, a class = a picture", kBackgroundsFolder, "a folder of pictures",
-       "apt-get install mate-backgrounds gnome-backgrounds, or give a folder of photographs", Path::optional,
-       false, find_crops},
-      {"composites", "shapes of letters, filled with photographs, before others", "",
+       "apt-get install mate-backgrounds gnome-backgrounds, or give a folder of photographs", Reads::tree,
+       "pictures", false, find_crops},
+      {"composites", "shapes of letters, filled with photographs, before others", nullptr,
        "nothing: the defaults of glyphs and crops", "apt-get install what glyphs and crops need",
-       Path::refused, false, find_composites},
-      {"folder", "pictures in a folder per class", "", "a folder of folders of pictures",
-       "give a folder that holds CLASS/*.jpg, *.png or *.webp", Path::required, false, find_folder},
-      {"imdb", "film reviews as bags of words", "", "the folder aclImdb",
-       "give the folder aclImdb, which holds train/pos, train/neg, test/pos and test/neg", Path::required,
-       true, find_imdb},
-      {"reviews", "scored texts as bags of words", "", "a file of score, tab, text",
-       "give a file with score, tab and text in every line", Path::required, false, find_reviews},
-      {"two_moons", "two half moons in the plane", "", "nothing: it is computed", "it needs nothing",
-       Path::refused, true, find_two_moons},
-      {"npy", "your own array", "", "FILE.npy, its labels in FILE.labels.npy",
-       "give FILE.npy, as numpy.save writes it", Path::required, false, find_npy},
-      {"hdf5", "your own array", "", "FILE.h5:/dataset, its labels in /dataset_labels",
-       "give FILE.h5:/dataset", Path::required, false, find_hdf5}};
+       Reads::nothing, "", false, find_composites, false, glyphs_and_crops},
+      {"folder", "pictures in a folder per class", nullptr, "a folder of folders of pictures",
+       "give a folder that holds CLASS/*.jpg, *.png or *.webp", Reads::tree, "pictures", false, find_folder},
+      {"imdb", "film reviews as bags of words", nullptr, "the folder aclImdb",
+       "give the folder aclImdb, which holds train/pos, train/neg, test/pos and test/neg", Reads::tree,
+       "texts", true, find_imdb},
+      {"reviews", "scored texts as bags of words", nullptr, "a file of score, tab, text",
+       "give a file with score, tab and text in every line", Reads::file, "table of texts", false,
+       find_reviews},
+      {"two_moons", "two half moons in the plane", nullptr, "nothing: it is computed", "it needs nothing",
+       Reads::nothing, "", true, find_two_moons},
+      {"npy", "your own array", nullptr, "FILE.npy, its labels in FILE.labels.npy",
+       "give FILE.npy, as numpy.save writes it", Reads::file_or_folder, "NPY", false, find_npy},
+      {"hdf5", "your own array", nullptr, "FILE.h5:/dataset, its labels in /dataset_labels",
+       "give FILE.h5:/dataset", Reads::part_of_file, "HDF5", false, find_hdf5}};
   return kinds;
 }
 
@@ -259,24 +273,19 @@ const DatasetKind& dataset_kind(const std::string& name) {
   throw InputError("dataset \"" + name + "\" is not known: take one of " + known);
 }
 
-fs::path source_folder(const DatasetRequest& request) {
+fs::path source_path(const DatasetRequest& request) {
   const DatasetKind& kind = dataset_kind(request.name);
   if (request.path.empty() && kind.needs_path()) throw InputError(request.name + ": no path: " + kind.remedy);
-  if (!request.path.empty() && kind.path == DatasetKind::Path::refused)
+  if (!request.path.empty() && kind.reads == Reads::nothing)
     throw InputError(request.name + ": path " + request.path + ": it is computed: leave it out");
-  if (request.name == "hdf5") {
-    const Hdf5Path path = parse_hdf5_path(request.path);
-    return canonical_path(path.file).string() + ":" + path.dataset;
-  }
+  if (kind.reads == Reads::nothing) return {};
   const std::string path = request.path.empty() ? kind.default_path : request.path;
-  std::error_code error;
-  if (request.name == "npy" && fs::is_directory(path, error)) return canonical_path(fs::path(path) / "x.npy");
-  return path.empty() ? fs::path() : canonical_path(path);
+  return path.empty() ? fs::path() : canonical_source(kind.reads, path);
 }
 
 Source find_source(const DatasetRequest& request) {
   const DatasetKind& kind = dataset_kind(request.name);
-  const fs::path path = source_folder(request);
+  const fs::path path = source_path(request);
   Source source = kind.find(request, path);
   source.cache_name = request.name + "-" + base::hex(base::stable_hash(path.string()));
   if (kind.parts && request.part != Part::all)

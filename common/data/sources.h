@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "common/data/dataset.h"
+#include "common/data/request.h"
 #include "common/data/working_set.h"
 
 namespace outerloop::data {
@@ -22,19 +22,32 @@ struct Source {
   std::function<WorkingSet()> make;
 };
 
+/// What a dataset's path leads to, and which files there are the dataset's.
+enum class Reads {
+  nothing,         ///< it is computed: a path is refused
+  folder,          ///< files in a folder, none below that
+  tree,            ///< files in a folder, at any depth
+  file,            ///< one file
+  file_or_folder,  ///< one file, or the folder that holds it under the name x.npy
+  part_of_file,    ///< what stands behind the colon of FILE:/dataset
+};
+
 /// What there is to know of a dataset before it is opened.
 struct DatasetKind {
   const char* name;
   const char* content;       ///< what it is, a few words
-  const char* default_path;  ///< where Debian puts it; "": none, or a folder is not needed
+  const char* default_path;  ///< where Debian puts it; "": what fontconfig knows; nullptr: there is none
   const char* layout;        ///< what PATH is
   const char* remedy;        ///< how to bring it
-  enum class Path { required, optional, refused } path;  ///< refused: it is computed
-  bool parts;                                            ///< it comes in a train and a test part
-  /// The files of a request, whose path is the second argument (source_folder), or how it is computed.
+  Reads reads;
+  const char* format;  ///< of its files: datasets of one format may read the same (overlap.h); "": computed
+  bool parts;          ///< it comes in a train and a test part
+  /// The files of a request, whose path is the second argument (source_path), or how it is computed.
   Source (*find)(const DatasetRequest& request, const std::filesystem::path& path);
+  bool same_classes_everywhere = false;   ///< a name means the same class in any folder: a character
+  std::vector<const char*> made_of = {};  ///< the datasets whose classes for training it is composed of
 
-  bool needs_path() const { return path == Path::required; }
+  bool needs_path() const { return reads != Reads::nothing && default_path == nullptr; }
 };
 
 /// Every dataset that DatasetRequest::name takes; docs/extending.md adds one.
@@ -43,11 +56,11 @@ const std::vector<DatasetKind>& dataset_kinds();
 /// Throws InputError that lists the known ones.
 const DatasetKind& dataset_kind(const std::string& name);
 
-/// What a request reads, by its one name (canonical_path): its path, or where Debian puts the dataset; of
-/// hdf5 with ":/dataset" behind it. Empty for glyphs without a path, which come from the fonts that
+/// What a request reads, by its one name (canonical_path): its path, or where Debian puts the dataset; of a
+/// part of a file with ":/dataset" behind it. Empty for glyphs without a path, which come from the fonts that
 /// fontconfig knows, and for datasets that are computed. Throws InputError for an unknown dataset, and where
 /// one needs a path and has none, or takes none and has one.
-std::filesystem::path source_folder(const DatasetRequest& request);
+std::filesystem::path source_path(const DatasetRequest& request);
 
 /// Finds the files. Throws InputError that names dataset and folder and says how to bring what is missing.
 Source find_source(const DatasetRequest& request);

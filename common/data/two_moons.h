@@ -1,6 +1,6 @@
 #pragma once
 // Two half moons in the plane that reach into one another, as in the paper's Figure 6.
-#include "common/data/dataset.h"
+#include "common/data/request.h"
 #include "common/data/working_set.h"
 
 namespace outerloop::data {

@@ -1,6 +1,7 @@
 // IDX files, plain and gzipped, and the four files of MNIST's layout.
 #include "common/data/dataset.h"
 #include "common/data/idx.h"
+#include "common/data/sources.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
 
@@ -160,7 +161,9 @@ TEST_CASE("a dataset is named by NAME or NAME:PATH") {
   const data::DatasetRequest request = data::parse_request("hdf5:/a.h5:/x");
   CHECK(request.name == "hdf5");
   CHECK(request.path == "/a.h5:/x");
-  holds(refusal([] { data::parse_request("cifar:/a"); }), "dataset \"cifar\" is not known: take one of");
+  CHECK(data::parse_request("npy:").path.empty());
+  holds(refusal([] { data::dataset_kind(data::parse_request("cifar:/a").name); }),
+        "dataset \"cifar\" is not known: take one of");
 }
 
 TEST_CASE("requests out of range are refused") {

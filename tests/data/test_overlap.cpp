@@ -4,6 +4,7 @@
 #include "common/base/error.h"
 #include "common/data/class_split.h"
 #include "common/data/overlap.h"
+#include "common/data/sources.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
 
@@ -99,6 +100,29 @@ TEST_CASE("pictures, texts and arrays are one dataset where they share files") {
   CHECK(!overlaps(request("hdf5", data + "/a.h5:/x"), request("hdf5", data + "/a.h5:/y")));
   CHECK(overlaps(request("hdf5", data + "/a.h5:/x"), request("hdf5", data + "/../data/a.h5:/x")));
   CHECK(overlaps(request("two_moons"), request("two_moons")));
+}
+
+TEST_CASE("the columns of the table of datasets agree with one another") {
+  for (const data::DatasetKind& kind : data::dataset_kinds()) {
+    INFO(kind.name);
+    const bool computed = kind.reads == data::Reads::nothing;
+    CHECK(computed == std::string(kind.format).empty());
+    CHECK((!computed || kind.default_path == nullptr));
+    CHECK((kind.made_of.empty() || computed));
+    for (const char* name : kind.made_of) CHECK(!data::dataset_kind(name).needs_path());
+    const DatasetRequest here = request(kind.name, "", ClassSplit::train);
+    if (kind.needs_path()) {
+      holds(refusal([&] { data::source_path(here); }), kind.remedy);
+      continue;
+    }
+    CHECK(overlaps(here, here));
+    const auto given = [&] { return data::source_path(request(kind.name, "/somewhere")); };
+    if (computed)
+      holds(refusal(given), "it is computed: leave it out");
+    else
+      CHECK(given() == "/somewhere");
+  }
+  CHECK(!overlaps(request("composites"), request("two_moons")));
 }
 
 TEST_CASE("the class split holds out about a fifth, and never changes") {

@@ -1,0 +1,29 @@
+#pragma once
+// A request for a dataset: name, path, size, classes and part; and "NAME[:PATH]", as the command line has it.
+#include <cstdint>
+#include <string>
+
+namespace outerloop::data {
+
+/// Which classes of a dataset take part. The split is a pure function of the class's name, so that it is the
+/// same on every machine whatever else is installed. About one class in five is held out (class_split.h).
+/// Labels are counted anew over the classes that take part.
+enum class ClassSplit { all, train, held_out };
+
+/// Which examples of a dataset that comes in two parts (MNIST's train and test files, CIFAR-10's, IMDB's).
+/// Datasets without such parts are all of both. Parts share their classes: they never keep training and
+/// evaluation apart (overlap.h).
+enum class Part { all, train, test };
+
+struct DatasetRequest {
+  std::string name;        ///< one of dataset_kinds() (sources.h)
+  std::string path;        ///< what the dataset is read from; empty: where Debian puts it
+  std::int64_t size = 14;  ///< images are resized by area to size × size pixels, 1 to 1024; vectors stay
+  ClassSplit classes = ClassSplit::all;
+  Part part = Part::all;
+};
+
+/// "NAME" or "NAME:PATH". Whether there is such a dataset is for dataset_kind() (sources.h) to say.
+DatasetRequest parse_request(const std::string& text);
+
+}  // namespace outerloop::data
