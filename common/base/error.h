@@ -1,5 +1,12 @@
 #pragma once
-// The one exception family. It is caught once, in main, which prints `what()` as one line.
+// Error and InputError, the exceptions of this program, with their exit codes; OUTERLOOP_CHECK.
+//
+// main prints an Error that reaches it as one line, and returns its exit code. Code below main catches only
+// - where work goes on without what failed: the next file, no cache, the other datasets of a report, a run
+//   whose checkpoint could not be written or whose peer sent nonsense;
+// - to tell other ranks before the process ends;
+// - to turn a library's exception into an Error;
+// - at the end of a thread or of a child process.
 #include <stdexcept>
 #include <string>
 

@@ -1,5 +1,5 @@
 #pragma once
-// Work of a library that crashes on malformed input, done in a process of its own.
+// Run a function in a child process, so that a crash or an endless loop of a library stays there.
 #include <cstddef>
 #include <cstdint>
 #include <functional>

@@ -1,5 +1,5 @@
 #pragma once
-// SHA-256 (FIPS 180-4) through OpenSSL's EVP.
+// SHA-256 (FIPS 180-4, by OpenSSL), hexadecimal digits, and a 64-bit hash that is the same on every machine.
 #include <array>
 #include <cstddef>
 #include <cstdint>

@@ -1,5 +1,5 @@
 #pragma once
-// Keys, ranges and defaults of a configuration, read off config.proto by reflection.
+// Keys, ranges and defaults of a configuration, by reflection on config.proto; parsing, --set, nearest key.
 #include <string>
 #include <vector>
 

@@ -1,5 +1,5 @@
 #pragma once
-// Arrays of the user's (NPY, HDF5) as a dataset.
+// Arrays from NPY and HDF5 files as a dataset: shapes, scaling to bytes, labels.
 #include <cstdint>
 #include <optional>
 #include <string>

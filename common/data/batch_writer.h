@@ -1,5 +1,5 @@
 #pragma once
-// Examples of a task as rows of minibatches: resized, augmented, inverted, permuted, with their targets.
+// Minibatches of a task: each row is an example, resized, augmented, inverted and permuted, with its targets.
 #include <array>
 #include <cstdint>
 #include <vector>

@@ -1,5 +1,6 @@
 #pragma once
-// What was decoded, rendered, cropped or resized, kept on disk: one file per dataset, source and size.
+// The dataset cache on disk: decoded, rendered, cropped or resized sets, one file per dataset, source and
+// size.
 //
 // Layout, little-endian: magic "OLDATA\r\n", version (32 bits), side (32), inputs (64; 0 where side is not),
 // classes (64), bytes of all class names (64), examples (64), scores (64; none, or as many as examples), key

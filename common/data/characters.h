@@ -1,5 +1,5 @@
 #pragma once
-// The characters that glyphs are rendered from, and which of them look alike.
+// The table of characters that glyphs are rendered from, with look-alikes (A, Α, А) in one class.
 #include <cstdint>
 #include <string>
 #include <vector>

@@ -1,6 +1,6 @@
 #pragma once
-// CIFAR-10 in its binary form (Krizhevsky 2009): data_batch_1.bin .. data_batch_5.bin and test_batch.bin. A
-// record is a label (0..9) and 32 × 32 pixels, all reds first, then greens, then blues.
+// Reader of CIFAR-10's binary version (Krizhevsky 2009): data_batch_1.bin .. data_batch_5.bin,
+// test_batch.bin. A record is a label (0..9) and 32 × 32 pixels, all reds first, then greens, then blues.
 #include <filesystem>
 #include <string>
 #include <vector>

@@ -1,5 +1,5 @@
 #pragma once
-// Which classes are for training and which are held out.
+// The class split: which classes are held out, by a hash of the class's name.
 #include <string>
 
 namespace outerloop::data {

@@ -1,9 +1,9 @@
 #pragma once
-// Composites: things in front of backgrounds, made of what this machine has. A class is a shape (a character,
-// thickened and stretched), a surface (a photograph inside the shape), a background and a shading; an example
-// is another font's drawing of the character, another crop of the photograph, and small changes of pose and
-// light. They widen the task distribution between glyphs (shapes without surfaces) and crops (surfaces
-// without shapes).
+// Composite images: a textured shape in front of a background, made of glyphs and crops.
+// A class is a shape (a character, thickened and stretched), a surface (a photograph inside the shape), a
+// background and a shading; an example is another font's drawing of the character, another crop of the
+// photograph, and small changes of pose and light. They widen the task distribution between glyphs (shapes
+// without surfaces) and crops (surfaces without shapes).
 #include <cstdint>
 #include <string>
 

@@ -1,5 +1,5 @@
 #pragma once
-// A dataset in memory, as every task samples from it.
+// A dataset in memory: examples, labels and classes that tasks are sampled from; how one is opened.
 #include <cstdint>
 #include <memory>
 #include <string>

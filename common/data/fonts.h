@@ -1,5 +1,5 @@
 #pragma once
-// Font faces on this machine.
+// Font files and faces, found by fontconfig or in a folder.
 #include <cstdint>
 #include <filesystem>
 #include <string>

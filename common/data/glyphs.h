@@ -1,5 +1,5 @@
 #pragma once
-// Glyphs of the fonts on this machine: a class = a character, an example = a face.
+// Rendering of glyphs by FreeType as a dataset: a class is a character, an example is a font face.
 #include <cstdint>
 #include <string>
 #include <vector>

@@ -1,5 +1,6 @@
 #pragma once
-// Arrays in HDF5 files, read in a process of its own: the HDF5 library crashes on some malformed files.
+// Reader of one array, and its labels, in an HDF5 file. It runs in a process of its own, because the HDF5
+// library crashes on some malformed files.
 #include <filesystem>
 #include <optional>
 #include <string>

@@ -1,6 +1,6 @@
 #pragma once
-// IDX, the format of MNIST's files: two zero bytes, the element type, the number of axes, each extent as a
-// big-endian 32-bit number, then the elements, row-major. Plain or compressed by gzip.
+// Reader of IDX, the format of MNIST's files: two zero bytes, the element type, the number of axes, each
+// extent as a big-endian 32-bit number, then the elements, row-major. Plain or compressed by gzip.
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>

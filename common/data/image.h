@@ -1,5 +1,5 @@
 #pragma once
-// Pictures: JPEG, PNG and WebP files as grey images. One decoder per format, each in a file of its own.
+// Decoders of JPEG, PNG and WebP files into grey images, each in a file of its own.
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>

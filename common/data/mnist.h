@@ -1,6 +1,7 @@
 #pragma once
-// MNIST's published layout: train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
-// t10k-labels-idx1-ubyte in one folder, gzipped or not. Fashion-MNIST is published in the same files.
+// Reader of MNIST's published layout: train-images-idx3-ubyte, train-labels-idx1-ubyte,
+// t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte in one folder, gzipped or not. Fashion-MNIST is published
+// in the same files.
 #include <filesystem>
 #include <string>
 #include <vector>

@@ -1,6 +1,6 @@
 #pragma once
-// NPY, NumPy's file of one array (numpy.lib.format, versions 1 to 3): a magic, a version, a header in
-// Python's notation, then the elements.
+// Reader and writer of NPY, NumPy's file of one array (numpy.lib.format, versions 1 to 3): a magic, a
+// version, a header in Python's notation, then the elements.
 #include <filesystem>
 #include <string>
 

@@ -1,5 +1,5 @@
 #pragma once
-// Evaluation data is never sampled in training.
+// The check that no evaluation data is sampled in training.
 #include <vector>
 
 #include "common/data/request.h"

@@ -1,5 +1,6 @@
 #pragma once
-// A folder of classes, as ImageNet is kept: CLASS/*.jpg|png|webp, at any depth below the class's folder.
+// Reader of a folder of classes, as ImageNet is kept: CLASS/PICTURE.jpg, .png or .webp, at any depth below
+// CLASS.
 #include <cstdint>
 #include <filesystem>
 #include <vector>

@@ -1,5 +1,5 @@
 #pragma once
-// Area resize of grey images: a box filter with the exact coverage of every pixel, in integers, so that the
+// Image resizing by area: a box filter with the exact coverage of every pixel, in integers, so that the
 // result has the same bits on every machine.
 #include <cstdint>
 #include <vector>

@@ -1,5 +1,5 @@
 #pragma once
-// Texts with scores: IMDB's folders (Maas et al. 2011) and tables of score and text.
+// Readers of scored texts: IMDB's folders (Maas et al. 2011), and tables of score and text.
 #include <cstdint>
 #include <filesystem>
 #include <string>

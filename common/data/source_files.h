@@ -1,5 +1,5 @@
 #pragma once
-// The user's files: found in a fixed order, and read whole after a look at their size.
+// Files of a dataset: listing in a fixed order, reading with a limit, canonical paths, stamps for the cache.
 #include <cstdint>
 #include <filesystem>
 #include <string>

@@ -1,5 +1,5 @@
 #pragma once
-// The datasets by name: where each is read from, and what it holds before its classes are selected.
+// The table of datasets by name: what each reads, how it is made from its files, and the cache in between.
 #include <cstdint>
 #include <filesystem>
 #include <functional>

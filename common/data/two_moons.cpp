@@ -14,7 +14,9 @@ std::uint8_t to_byte(double value, double low, double high) {
   return static_cast<std::uint8_t>(std::lround(255.0 * std::clamp((value - low) / (high - low), 0.0, 1.0)));
 }
 
-/// Draws: (seed 0, stream = the part, Purpose::crop), elements 3i (place), 3i + 1 and 3i + 2 (noise).
+/// Draws: (seed 0, stream = the part, Purpose::crop), elements 3i (place), 3i + 1 and 3i + 2 (noise). The
+/// purpose is that of crops, although nothing is cropped: with one of its own every point would be another,
+/// and no run with this dataset could be resumed. Crops of photographs draw from stream 0 alone.
 void append_points(std::uint32_t stream, WorkingSet& set) {
   const rule::Random random(0, stream, 0, rule::Purpose::crop);
   for (std::int64_t i = 0; i < kMoonPoints; ++i) {

@@ -1,5 +1,5 @@
 #pragma once
-// Two half moons in the plane that reach into one another, as in the paper's Figure 6.
+// The two-moons dataset: two half circles in the plane that interlock, as in the paper's Figure 6.
 #include "common/data/request.h"
 #include "common/data/working_set.h"
 

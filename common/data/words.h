@@ -1,5 +1,5 @@
 #pragma once
-// Texts as bags of their most frequent words.
+// Bags of words: a vocabulary of the most frequent words, and each text as its counts.
 #include <cstdint>
 #include <string>
 #include <unordered_map>

@@ -1,5 +1,6 @@
 #pragma once
-// A dataset as it was decoded, rendered or cropped, before its classes are selected.
+// A working set: the examples of a dataset as its reader or renderer returns them, before classes are
+// selected.
 #include <cstdint>
 #include <string>
 #include <vector>
