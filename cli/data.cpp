@@ -35,7 +35,8 @@ json describe(const DatasetKind& kind) {
                 {"path", ""},        {"found", false},          {"message", kind.remedy}};
   if (kind.needs_path()) return entry;
   try {
-    const DatasetRequest request{kind.name, "", 14, {}, {}};
+    DatasetRequest request;
+    request.name = kind.name;
     entry["files"] = data::find_source(request).files.size();
     entry["path"] = data::source_path(request).string();
     entry["found"] = true;
@@ -105,7 +106,7 @@ std::vector<DatasetRequest> requests(const DataOptions& options) {
   for (const DatasetRequest& request : result) data::dataset_kind(request.name);  // refuses unknown ones
   if (result.empty())
     for (const DatasetKind& kind : data::dataset_kinds())
-      if (!kind.needs_path()) result.push_back({kind.name, "", 14, {}, {}});
+      if (!kind.needs_path()) result.push_back({kind.name, "", options.size, {}, {}});
   for (DatasetRequest& request : result) request.size = options.size;
   return result;
 }

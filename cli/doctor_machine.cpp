@@ -14,6 +14,7 @@
 #include "cli/cores.h"
 #include "cli/doctor.h"
 #include "common/base/error.h"
+#include "common/config/settings.h"
 #include "common/data/sources.h"
 #include "common/net/mpi.h"
 #include "common/rule/engine.h"
@@ -93,10 +94,10 @@ std::string network_file_system(const std::string& folder) {
 /// The reference engine's own words, or why there is none, in `problem`.
 std::string reference_on(const std::string& device, std::string& problem) {
   try {
-    rule::EngineOptions options;
+    rule::EngineOptions options = config::default_engine();
     options.kind = rule::EngineKind::reference;
     options.device = device;
-    return rule::make_engine(rule::RuleOptions{}, options)->description();
+    return rule::make_engine({"neuron_local", rule::paper_size(), {}}, options)->description();
   } catch (const Error& error) {
     problem = error.what();
   }
@@ -109,7 +110,9 @@ std::vector<DatasetState> datasets() {
     if (kind.needs_path()) continue;
     DatasetState state{kind.name, ""};
     try {
-      data::find_source({kind.name, "", 14, {}, {}});
+      data::DatasetRequest request;
+      request.name = kind.name;
+      data::find_source(request);
     } catch (const InputError& error) {
       state.problem = error.what();
     }

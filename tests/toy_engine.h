@@ -7,6 +7,7 @@
 
 #include "common/data/task.h"
 #include "common/rule/engine.h"
+#include "tests/rule_options.h"
 
 namespace outerloop::tests {
 
@@ -15,6 +16,7 @@ class ToyEngine : public rule::Engine {
   static constexpr double kTarget = 3.0;  ///< c
 
   explicit ToyEngine(std::int64_t parameters) {
+    rule_ = paper_rule();
     rule_.neuron_local.output_units = 4;
     layout_ =
         rule::Layout({{"toy", {parameters}, "one", rule::Initializer::truncated_normal(1.0), false, 0}});
@@ -86,12 +88,11 @@ inline std::shared_ptr<const data::Dataset> toy_dataset() {
 inline data::TaskDistribution toy_tasks(std::uint64_t seed) {
   data::TaskOptions options;
   options.way = {3, 4};
+  options.subclasses = {1, 1};
   options.labelled_per_class = 2;
-  options.minibatch = 5;
-  options.hidden_layers = {1, 2};
-  options.width = {4, 6};
+  options.sizes = {5, {1, 2}, {4, 6}, {3, 12}};
   options.output_units = 4;
-  options.inner_steps = {3, 12};
+  options.permute_probability = 1.0;
   return data::TaskDistribution(options, {{toy_dataset(), 1.0}}, seed);
 }
 

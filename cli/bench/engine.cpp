@@ -9,6 +9,7 @@
 #include "cli/bench/bench.h"
 #include "cli/bench/machine.h"
 #include "cli/bench/measure.h"
+#include "common/config/settings.h"
 #include "common/store/atomic_file.h"
 
 namespace outerloop::cli {
@@ -180,7 +181,7 @@ int bench_engine(const BenchEngineOptions& options) {
   const double peak = options.threads * machine.fma_peak;
 
   // 2. The engines
-  rule::EngineOptions engine_options;
+  rule::EngineOptions engine_options = config::default_engine();
   engine_options.instruction_set = options.instruction_set;
   engine_options.threads = options.threads;
   const auto engines = choose_engines(options.engines, engine_options);

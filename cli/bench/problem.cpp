@@ -49,6 +49,7 @@ BenchSize make_size(const std::string& name, std::int64_t channels, std::int64_t
                     std::int64_t width, std::int64_t batch, std::int64_t inner_steps, double gflop) {
   BenchSize size;
   size.name = name;
+  size.rule = {"neuron_local", rule::paper_size(), {}};
   auto& rule = size.rule.neuron_local;
   rule.hidden_channels = rule.top_channels = channels;
   rule.delta_channels = delta;

@@ -10,6 +10,7 @@
 #include "cli/bench/bench.h"
 #include "cli/bench/machine.h"
 #include "cli/bench/measure.h"
+#include "common/config/settings.h"
 #include "common/store/atomic_file.h"
 
 namespace outerloop::cli {
@@ -70,7 +71,7 @@ double fresh_architecture(const EngineName& name, BenchSize size, const rule::En
 int bench_unroll(const BenchUnrollOptions& options) {
   // 1. Machine and engine
   const std::string pinned = pin_to_cores(1);
-  rule::EngineOptions engine_options;
+  rule::EngineOptions engine_options = config::default_engine();
   engine_options.instruction_set = options.instruction_set;
   engine_options.memory_budget_mib = options.memory_budget_mib;
   const auto size = bench_size(options.size);

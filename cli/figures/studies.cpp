@@ -214,6 +214,7 @@ json embeddings(const FigureRequest& request) {
   if (request.study.datasets.empty()) {
     data::DatasetRequest moons;
     moons.name = "two_moons";
+    moons.size = request.rule.settings.config.tasks().size();  // points have none
     sets.push_back(embedding_of(request, open(request, moons)));
   }
   auto datasets = requests_of(request, false);

@@ -87,7 +87,8 @@ data::TaskSizes task_sizes(const Message& from) {
 data::TaskOptions task_options(const proto::Config& config) {
   const auto& from = config.tasks();
   data::TaskOptions to;
-  static_cast<data::TaskSizes&>(to) = task_sizes(from);
+  to.sizes = task_sizes(from);
+  to.first = {from.first().tasks(), task_sizes(from.first())};
   to.way = {from.min_way(), from.max_way()};
   to.subclasses = {from.min_subclasses(), from.max_subclasses()};
   to.labelled_per_class = from.labelled_per_class();
@@ -99,7 +100,6 @@ data::TaskOptions task_options(const proto::Config& config) {
   to.invert_probability = from.invert_probability();
   to.gain_jitter = from.gain_jitter();
   to.augmentation = augmentation_options(from.augmentation());
-  to.first = {from.first().tasks(), task_sizes(from.first())};
   return to;
 }
 
@@ -222,6 +222,8 @@ std::vector<std::string> preset_names() {
 }
 
 }  // namespace
+
+rule::EngineOptions default_engine() { return engine_options(proto::Config::default_instance()); }
 
 std::string Settings::text() const { return to_text(config); }
 

@@ -1,5 +1,5 @@
 #pragma once
-// A checked configuration, translated into what each room takes.
+// Reading a configuration: checks, and its translation into the options of rule, engine and tasks.
 #include <string>
 #include <vector>
 
@@ -13,7 +13,7 @@ namespace outerloop::config {
 /// A dataset that a run names.
 struct NamedDataset {
   data::DatasetRequest request;
-  double weight = 1.0;
+  double weight = 0.0;  ///< share of tasks, relative
 };
 
 struct Settings {
@@ -46,6 +46,9 @@ Settings read_settings(const std::string& config, const std::vector<std::string>
 /// The same from text that is already there; `origin` names it in errors.
 Settings settings_from_text(const std::string& text, const std::string& origin,
                             const std::vector<std::string>& overrides);
+
+/// The engine of a configuration that sets nothing: for benchmarks and `doctor`, which have none.
+rule::EngineOptions default_engine();
 
 /// Which keys a resume may change.
 const std::vector<std::string>& resumable_keys();

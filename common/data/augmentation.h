@@ -1,6 +1,6 @@
 #pragma once
-// Augmentation: every example of a task is shifted, turned, scaled, changed in contrast, inverted and made
-// noisy by coefficients of its own, before its inputs are permuted.
+// Data augmentation: shift, rotation, scale, contrast, inversion and noise, with coefficients drawn for each
+// example of a task, before its inputs are permuted.
 #include <cstdint>
 #include <vector>
 
@@ -10,7 +10,7 @@ namespace outerloop::data {
 
 /// How far each coefficient goes; 0 switches its kind off. Shift, rotation and scale are for images alone.
 struct AugmentationOptions {
-  double probability = 1.0;  ///< share of tasks that are augmented
+  double probability = 0.0;  ///< share of tasks that are augmented
   double shift = 0.0;        ///< along each axis uniform(-shift, shift), in sides of the image; 0 .. 1
   double rotation = 0.0;     ///< by uniform(-rotation, rotation) degrees, 0 .. 180
   double scale = 0.0;        ///< enlarged exp(uniform(-scale, scale)) times, 0 .. 2

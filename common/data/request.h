@@ -1,5 +1,5 @@
 #pragma once
-// A request for a dataset: name, path, size, classes and part; and "NAME[:PATH]", as the command line has it.
+// A request for a dataset (name, path, size, classes, part), and its form on the command line, NAME[:PATH].
 #include <cstdint>
 #include <string>
 
@@ -16,14 +16,15 @@ enum class ClassSplit { all, train, held_out };
 enum class Part { all, train, test };
 
 struct DatasetRequest {
-  std::string name;        ///< one of dataset_kinds() (sources.h)
-  std::string path;        ///< what the dataset is read from; empty: where Debian puts it
-  std::int64_t size = 14;  ///< images are resized by area to size × size pixels, 1 to 1024; vectors stay
+  std::string name;       ///< one of dataset_kinds() (sources.h)
+  std::string path;       ///< what the dataset is read from; empty: where Debian puts it
+  std::int64_t size = 0;  ///< images are resized by area to size × size pixels, 1 to 1024; vectors stay
   ClassSplit classes = ClassSplit::all;
   Part part = Part::all;
 };
 
-/// "NAME" or "NAME:PATH". Whether there is such a dataset is for dataset_kind() (sources.h) to say.
+/// "NAME" or "NAME:PATH"; the size is left open. Whether there is such a dataset is for dataset_kind()
+/// (sources.h) to say.
 DatasetRequest parse_request(const std::string& text);
 
 }  // namespace outerloop::data

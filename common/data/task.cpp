@@ -16,40 +16,45 @@ using rule::Purpose;
 using rule::Random;
 
 constexpr std::int64_t kLargest = 1000000;
-constexpr std::int64_t kFewestScored = 2;  // classes, where a score is a target beside them
 
-void require_range(const std::string& key, IntegerRange range, std::int64_t lowest, const char* reason = "") {
+/// A range is the keys min_NAME and max_NAME of `group`, e.g. "tasks.".
+void require_range(const std::string& group, const std::string& name, IntegerRange range, std::int64_t lowest,
+                   const char* reason = "") {
   if (range.low >= lowest && range.low <= range.high && range.high <= kLargest) return;
-  throw InputError("tasks." + key + ": " + std::to_string(range.low) + " to " + std::to_string(range.high) +
-                   ", allowed are rising ranges within " + std::to_string(lowest) + " to " +
-                   std::to_string(kLargest) + reason);
+  throw InputError(group + "min_" + name + " = " + std::to_string(range.low) + ", " + group + "max_" + name +
+                   " = " + std::to_string(range.high) + ": allowed are rising ranges within " +
+                   std::to_string(lowest) + " to " + std::to_string(kLargest) + reason);
 }
 
-void require_number(const char* key, double value, double low, double high) {
+/// `key` in full, e.g. "tasks.minibatch".
+template <class Number>
+void require_number(const std::string& key, Number value, Number low, Number high) {
   if (value >= low && value <= high) return;
-  throw InputError("tasks." + std::string(key) + ": " + std::to_string(value) + ", allowed is " +
-                   std::to_string(low) + " to " + std::to_string(high));
+  throw InputError(key + ": " + std::to_string(value) + ", allowed is " + std::to_string(low) + " to " +
+                   std::to_string(high));
 }
 
-void check_sizes(const std::string& prefix, const TaskSizes& sizes) {
-  require_range(prefix + "hidden_layers", sizes.hidden_layers, 0);
-  require_range(prefix + "width", sizes.width, 1);
-  require_range(prefix + "inner_steps", sizes.inner_steps, 1);
-  require_range(prefix + "minibatch", {sizes.minibatch, sizes.minibatch}, 1);
+void check_sizes(const std::string& group, const TaskSizes& sizes) {
+  require_range(group, "hidden_layers", sizes.hidden_layers, 0);
+  require_range(group, "width", sizes.width, 1);
+  require_range(group, "inner_steps", sizes.inner_steps, 1);
+  require_number(group + "minibatch", sizes.minibatch, std::int64_t{1}, kLargest);
 }
 
 void check_options(const TaskOptions& options) {
-  require_range("way", options.way, 3, " (two classes give the meta-objective no gradient)");
-  require_range("subclasses", options.subclasses, 1);
-  check_sizes("", options);
-  require_range("labelled_per_class", {options.labelled_per_class, options.labelled_per_class}, 1);
-  require_range("output_units", {options.output_units, options.output_units}, 0);
-  require_range("smallest_side", {options.smallest_side, options.smallest_side}, 0);
-  require_range("first.tasks", {options.first.tasks, options.first.tasks}, 0);
-  if (options.first.tasks > 0) check_sizes("first.", options.first.sizes);
-  require_number("permute_probability", options.permute_probability, 0.0, 1.0);
-  require_number("invert_probability", options.invert_probability, 0.0, 1.0);
-  require_number("gain_jitter", options.gain_jitter, 0.0, 10.0);
+  constexpr std::int64_t kNone = 0, kOne = 1;
+  require_range("tasks.", "way", options.way, kFewestClasses,
+                " (two classes give the meta-objective no gradient)");
+  require_range("tasks.", "subclasses", options.subclasses, 1);
+  check_sizes("tasks.", options.sizes);
+  require_number("tasks.labelled_per_class", options.labelled_per_class, kOne, kLargest);
+  require_number("rule.output_units", options.output_units, kNone, kLargest);
+  require_number("tasks.min_size", options.smallest_side, kNone, kLargest);
+  require_number("tasks.first.tasks", options.first.tasks, kNone, kLargest);
+  if (options.first.tasks > 0) check_sizes("tasks.first.", options.first.sizes);
+  require_number("tasks.permute_probability", options.permute_probability, 0.0, 1.0);
+  require_number("tasks.invert_probability", options.invert_probability, 0.0, 1.0);
+  require_number("tasks.gain_jitter", options.gain_jitter, 0.0, 10.0);
   check_augmentation(options.augmentation);
 }
 
@@ -67,7 +72,7 @@ std::int64_t draw(const Random& random, std::uint32_t element, IntegerRange rang
 std::uint32_t first_element(std::int64_t block, std::int64_t count) {
   if (block > (std::int64_t{UINT32_MAX} + 1) / count - 1)
     throw Error("inner step " + std::to_string(block) +
-                " is beyond what a task's random numbers are counted to: " + "lower tasks.inner_steps");
+                " is beyond what a task's random numbers are counted to: lower tasks.max_inner_steps");
   return static_cast<std::uint32_t>(block * count);
 }
 
@@ -121,14 +126,14 @@ TaskDistribution::TaskDistribution(TaskOptions options, std::vector<WeightedData
     if (static_cast<std::int64_t>(eligible_.back().size()) < needed)
       throw InputError("tasks.dataset " + name + ": " + std::to_string(eligible_.back().size()) +
                        " classes with " + std::to_string(fewest) +
-                       " examples (twice labelled_per_class), a task needs at least " +
+                       " examples (twice tasks.labelled_per_class), a task needs at least " +
                        std::to_string(needed) + ": lower tasks.min_way or tasks.labelled_per_class");
   }
 }
 
 const TaskSizes& TaskDistribution::sizes(std::uint32_t index) const {
   if (std::int64_t{index} < options_.first.tasks) return options_.first.sizes;
-  return options_;
+  return options_.sizes;
 }
 
 Task TaskDistribution::sample(std::uint32_t stream, std::uint32_t index) const {

@@ -1,6 +1,6 @@
 #pragma once
-// The task distribution: dataset, classes, permutation of the inputs, architecture and number of inner steps,
-// and the minibatches of every step, all from counter-based random numbers.
+// The task distribution: a task's dataset, classes, permutation of the inputs, architecture and number of
+// inner steps, and the minibatches of every step, all from counter-based random numbers.
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,45 +13,53 @@
 
 namespace outerloop::data {
 
+/// Fewest classes of a task: two give the meta-objective no gradient.
+inline constexpr std::int64_t kFewestClasses = 3;
+/// The same where examples have scores, which are a target beside the classes.
+inline constexpr std::int64_t kFewestScored = 2;
+
 /// A range of integers, both ends included.
 struct IntegerRange {
-  std::int64_t low = 1;
-  std::int64_t high = 1;
+  std::int64_t low = 0;
+  std::int64_t high = 0;
 };
 
-/// What the time of a task goes by.
+// The options below have no defaults: config.proto states them. What is not set is 0, "off" or refused.
+
+/// The sizes that a task's computing time depends on.
 struct TaskSizes {
-  std::int64_t minibatch = 64;        ///< B: examples of an inner step
-  IntegerRange hidden_layers{1, 2};   ///< depth without the output layer
-  IntegerRange width{32, 48};         ///< units per hidden layer, one draw per task
-  IntegerRange inner_steps{10, 100};  ///< length of a task
+  std::int64_t minibatch = 0;  ///< B: examples of an inner step
+  IntegerRange hidden_layers;  ///< depth without the output layer
+  IntegerRange width;          ///< units per hidden layer, one draw per task
+  IntegerRange inner_steps;    ///< length of a task
 };
 
-/// What the first tasks of every stream have instead of the sizes that TaskOptions says.
+/// Sizes of the first tasks of every stream, in place of TaskOptions::sizes.
 struct FirstTasks {
   std::int64_t tasks = 0;  ///< of each stream; 0: none
   TaskSizes sizes;
 };
 
-/// What tasks are sampled from.
-struct TaskOptions : TaskSizes {
-  IntegerRange way{5, 5};                ///< classes per task, >= 3, at most as many as a dataset has
-  IntegerRange subclasses{1, 1};         ///< the dataset's classes in each of a task's, where it has so many
-  std::int64_t labelled_per_class = 10;  ///< K: examples per class in each labelled minibatch
-  std::int64_t output_units = 32;        ///< N_L; 0: the task's way (supervised rules)
-  bool inner_steps_uniform = false;      ///< its length is uniform; false: in its logarithm
+/// The distribution that tasks are sampled from.
+struct TaskOptions {
+  TaskSizes sizes;
+  FirstTasks first;                     ///< of tasks with an index below first.tasks
+  IntegerRange way;                     ///< classes per task, >= 3, at most as many as a dataset has
+  IntegerRange subclasses;              ///< the dataset's classes in each of a task's, where it has so many
+  std::int64_t labelled_per_class = 0;  ///< K: examples per class in each labelled minibatch
+  std::int64_t output_units = 0;        ///< N_L; 0: the task's way (supervised rules)
+  bool inner_steps_uniform = false;     ///< its length is uniform; false: in its logarithm
   bool random_offset = false;  ///< a stream's first task is cut to uniform(1, its length), as if begun before
   std::int64_t smallest_side = 0;    ///< images are uniform(this, the dataset's side) a side; 0: as they are
-  double permute_probability = 1.0;  ///< share of tasks whose inputs are permuted
+  double permute_probability = 0.0;  ///< share of tasks whose inputs are permuted
   double invert_probability = 0.0;   ///< the whole task shows 1 - x
   double gain_jitter = 0.0;          ///< g: the whole task's x is multiplied by exp(uniform(-g, g)), 0 .. 10
   AugmentationOptions augmentation;  ///< of every example of the tasks that have it
-  FirstTasks first;                  ///< those with an index below first.tasks
 };
 
 struct WeightedDataset {
   std::shared_ptr<const Dataset> dataset;
-  double weight = 1.0;  ///< share of tasks, relative
+  double weight = 0.0;  ///< share of tasks, relative; positive
 };
 
 /// One task: a pure function of (seed, stream, index).
@@ -81,7 +89,7 @@ std::vector<std::int32_t> task_permutation(std::uint64_t seed, std::uint32_t str
 
 class TaskDistribution {
  public:
-  /// Throws InputError, naming option or dataset, its value and what is allowed: an option out of range
+  /// Throws InputError, naming key or dataset, its value and what is allowed: an option out of range
   /// (fewer than three classes among them: two give the meta-objective no gradient), no datasets, a weight
   /// that is not positive, or a dataset with fewer than way.low classes of 2K examples. Smaller classes are
   /// never sampled. A dataset with scores needs two classes: its score is a target beside them.

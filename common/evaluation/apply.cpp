@@ -47,6 +47,8 @@ void scale_inputs(rule::Matrix& x, InputScale scale, const std::string& name) {
 
 rule::Matrix apply_rule(rule::Engine& engine, const std::vector<double>& theta, const rule::Matrix& x,
                         const ApplyOptions& options) {
+  if (options.inner_steps < 1)
+    throw InputError(std::to_string(options.inner_steps) + " inner steps: take 1 at least");
   // A draw of few-shot evaluation that has no labels and permutes nothing.
   FewShotData data;
   data.train = x;

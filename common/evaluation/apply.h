@@ -21,15 +21,15 @@ enum class InputScale {
 void scale_inputs(rule::Matrix& x, InputScale scale, const std::string& name);
 
 struct ApplyOptions {
-  std::vector<std::int64_t> hidden = {64, 64};  ///< units of the hidden layers; the rule fixes the outputs
-  std::int64_t inner_steps = 100;
-  std::int64_t minibatch = 32;
-  std::uint64_t seed = 0;  ///< of the initialisation and the minibatches
+  std::vector<std::int64_t> hidden;  ///< units of the hidden layers; the rule fixes the outputs
+  std::int64_t inner_steps = 0;      ///< at least 1
+  std::int64_t minibatch = 0;        ///< rows of an inner step, at least 1
+  std::uint64_t seed = 0;            ///< of the initialisation and the minibatches
 };
 
 /// Features [examples, outputs] of `x` [examples, inputs], by a base model that the rule has trained on
 /// random minibatches of `x`; batch norm's statistics are those of all examples. Throws Error where the base
-/// model does not stay finite.
+/// model does not stay finite, and InputError for options out of range.
 rule::Matrix apply_rule(rule::Engine& engine, const std::vector<double>& theta, const rule::Matrix& x,
                         const ApplyOptions& options);
 

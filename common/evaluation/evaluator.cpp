@@ -16,14 +16,12 @@ namespace {
 constexpr std::uint32_t kSeedStream = 0xFFFFFFFEu;  // few_shot.cpp has the others of this purpose
 constexpr std::int64_t kUnrollChunk = 32;           // inner steps whose minibatches are in memory at once
 constexpr double kLambda = 0.1;                     // of the read-out, on scaled features
-constexpr std::int64_t kFewestClasses = 3;          // two give the meta-objective nothing to tell apart ...
-constexpr std::int64_t kFewestScored = 2;           // ... but for a score, which is a target beside them
 
 data::TaskDistribution distribution(data::TaskOptions options, std::shared_ptr<const data::Dataset> dataset,
                                     std::uint64_t seed) {
   const std::int64_t examples = 2 * options.labelled_per_class;
   const auto classes = static_cast<std::int64_t>(dataset->classes_with(examples).size());
-  const std::int64_t needed = dataset->scores.empty() ? kFewestClasses : kFewestScored;
+  const std::int64_t needed = dataset->scores.empty() ? data::kFewestClasses : data::kFewestScored;
   if (classes < needed)
     throw InputError("evaluation.dataset " + dataset->name + ": " + std::to_string(classes) +
                      " classes with " + std::to_string(examples) +

@@ -12,7 +12,7 @@
 namespace outerloop::evaluation {
 
 struct EvaluatorOptions {
-  std::int64_t inner_steps = 100;
+  std::int64_t inner_steps = 0;
   std::int64_t labelled_draws = 4;          ///< pairs of labelled minibatches that a task is judged by
   std::int64_t statistics_examples = 1024;  ///< for the batch norm of the features; at least
   std::uint64_t seed = 0;                   ///< of the run

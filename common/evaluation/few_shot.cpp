@@ -171,6 +171,8 @@ void check(const FewShotData& data, const FewShotOptions& options) {
     throw InputError("evaluate: `random` must be among the methods, since differences are to it");
   if (options.readouts.empty() || options.selection_draws < 1 || options.draws < 1)
     throw InputError("evaluate: one read-out, one draw and one draw of selection are needed at least");
+  if (options.inner_steps < 1)
+    throw InputError("evaluate: " + std::to_string(options.inner_steps) + " inner steps: take 1 at least");
   for (std::size_t i = 0; i < options.steps.size(); ++i)
     if (options.steps[i] <= (i > 0 ? options.steps[i - 1] : 0))
       throw InputError("evaluate: numbers of steps must rise, from 1 on; " +

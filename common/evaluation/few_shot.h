@@ -23,15 +23,14 @@ struct FewShotOptions {
   std::int64_t labels_per_class = 10;
   std::int64_t draws = 50;
   std::int64_t selection_draws = 5;  ///< other draws, on which hyper-parameters are chosen
-  std::int64_t inner_steps = 100;
+  std::int64_t inner_steps = 0;      ///< at least 1
   /// Rising, from 1 on. Where there are any, the methods that train without labels (rule, untrained, vae,
   /// masked_contrastive) have a row after each of these numbers of steps; otherwise the rules have one after
   /// inner_steps, and the others after the best of their own numbers of steps.
   std::vector<std::int64_t> steps{};
-  std::int64_t minibatch = 64;
+  std::int64_t minibatch = 0;         ///< unlabelled examples of an inner step, at least 1
   std::int64_t test_examples = 5000;  ///< at most; the same ones for every draw
-  std::vector<std::int64_t> hidden = {
-      64, 64};  ///< one base model for all, so that no gain comes from a weak start
+  std::vector<std::int64_t> hidden;   ///< one base model for all, so that no gain comes from a weak start
   rule::Nonlinearity nonlinearity = rule::Nonlinearity::relu;
   bool permute = true;                                    ///< each draw permutes the inputs
   std::vector<std::string> methods = few_shot_methods();  ///< `random` among them, for the differences

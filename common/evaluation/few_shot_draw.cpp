@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "common/base/error.h"
 #include "common/rule/phi.h"
 
 namespace outerloop::evaluation {
@@ -37,6 +38,8 @@ std::vector<std::int32_t> labels_of(const std::vector<std::int32_t>& labels,
 DrawSampler::DrawSampler(const rule::RuleOptions& rule, const FewShotData& data,
                          const FewShotOptions& options)
     : rule_(rule), data_(data), options_(options), rows_of_class_(static_cast<std::size_t>(data.classes)) {
+  if (options.minibatch < 1)
+    throw InputError("minibatches of " + std::to_string(options.minibatch) + " examples: take 1 at least");
   for (std::size_t i = 0; i < data.train_labels.size(); ++i)
     rows_of_class_[static_cast<std::size_t>(data.train_labels[i])].push_back(static_cast<std::int32_t>(i));
   architecture_.units.push_back(data.train.columns);

@@ -68,13 +68,15 @@ void check_rule(const RuleOptions& rule) {
                                                             {"top_layers", s.top_layers}};
   const auto check = [](const char* name, std::int64_t value, std::int64_t least) {
     if (value < least || value > kLargestSize)
-      throw InputError(std::string("neuron_local.") + name + ": " + std::to_string(value) +
-                       " is out of range; use " + std::to_string(least) + " to " +
-                       std::to_string(kLargestSize));
+      throw InputError(std::string("rule.") + name + ": " + std::to_string(value) + " is out of range; use " +
+                       std::to_string(least) + " to " + std::to_string(kLargestSize));
   };
   for (const auto& [name, value] : from_one) check(name, value, 1);
   for (const auto& [name, value] : from_zero) check(name, value, 0);
-  if (!(s.ridge > 0)) throw InputError("neuron_local.ridge: must be above 0, got " + std::to_string(s.ridge));
+  for (const auto& [name, value] :
+       {std::pair{"ridge", s.ridge}, std::pair{"inner_step_size", s.inner_step_size}})
+    if (!(value > 0))
+      throw InputError(std::string("rule.") + name + ": must be above 0, got " + std::to_string(value));
 }
 
 void check_threads(int threads) {

@@ -15,13 +15,15 @@ namespace outerloop::rule {
 enum class EngineKind { fused, reference };
 enum class Precision { float32, mixed, float64 };
 
+/// Without defaults: config.proto states them (config::default_engine). An empty device or instruction set,
+/// and 0 MiB or threads, are refused.
 struct EngineOptions {
-  EngineKind kind = EngineKind::fused;
-  Precision precision = Precision::float32;
-  std::string device = "cpu";             ///< cpu | cuda | cuda:i
-  std::string instruction_set = "auto";   ///< auto | avx512 | avx2 | sse4 | baseline (fused only)
-  std::int64_t memory_budget_mib = 1024;  ///< kept activations and φ of one truncation (fused only)
-  int threads = 1;
+  EngineKind kind{};
+  Precision precision{};
+  std::string device;                  ///< cpu | cuda | cuda:i
+  std::string instruction_set;         ///< auto | avx512 | avx2 | sse4 | baseline (fused only)
+  std::int64_t memory_budget_mib = 0;  ///< kept activations and φ of one truncation (fused only)
+  int threads = 0;
   int local_rank = 0;  ///< device "cuda" without an index is GPU local_rank modulo their number
 };
 

@@ -23,10 +23,10 @@ enum class EstimatorKind { backpropagation, evolution, persistent_evolution };
 const char* estimator_name(EstimatorKind kind);
 
 struct EstimatorOptions {
-  EstimatorKind kind = EstimatorKind::backpropagation;
-  double deviation = 0.01;           ///< σ of the noise on each number of θ, above 0
-  std::int64_t pairs = 1;            ///< antithetic pairs per truncation, at least 1
-  double backpropagation_share = 0;  ///< g = share · backpropagation's + (1 − share) · the other's, 0 .. 1
+  EstimatorKind kind{};
+  double deviation = 0.0;  ///< σ of the noise on each number of θ, above 0; not for backpropagation
+  std::int64_t pairs = 0;  ///< antithetic pairs per truncation, at least 1; likewise
+  double backpropagation_share = 0.0;  ///< g = share · backpropagation's + (1 − share) · the other's, 0 .. 1
 
   /// Whether pairs have a state of their own between truncations.
   bool persistent() const { return kind == EstimatorKind::persistent_evolution; }

@@ -1,7 +1,9 @@
 #include "common/rule/theta.h"
 
 #include <cmath>
+#include <limits>
 
+#include "common/base/error.h"
 #include "common/rule/random.h"
 
 namespace outerloop::rule {
@@ -57,7 +59,16 @@ void add_readouts(SpecList& list, const std::string& prefix, const NeuronLocalSi
   list.zeros(prefix + "merge.b", 1, "one", false);
 }
 
+/// Of a number whose logarithm, or logit, is a number of θ.
+void require_between(const char* key, double value, double high) {
+  if (!(value > 0.0 && value < high))
+    throw InputError(std::string(key) + ": must be above 0 and below " + std::to_string(high) + ", got " +
+                     std::to_string(value));
+}
+
 }  // namespace
+
+NeuronLocalSize paper_size() { return {64, 64, 32, 4, 1, 2, 32, 1e-4, 0.1, false, 0.1}; }
 
 Layout neuron_local_theta(const RuleOptions& rule) {
   const NeuronLocalSize& s = rule.neuron_local;
@@ -85,6 +96,9 @@ Layout neuron_local_theta(const RuleOptions& rule) {
 
 Layout supervised_sgd_theta(const RuleOptions& rule) {
   const SupervisedSgdOptions& options = rule.supervised_sgd;
+  require_between("rule.initial_learning_rate", options.initial_learning_rate,
+                  std::numeric_limits<double>::infinity());
+  require_between("rule.initial_momentum", options.initial_momentum, 1.0);
   SpecList list;
   const double logit = std::log(options.initial_momentum / (1.0 - options.initial_momentum));
   for (const char* kind : {"hidden", "output"}) {

@@ -8,36 +8,43 @@
 
 namespace outerloop::rule {
 
+// The options below have no defaults: config.proto states them. What is not set is refused where it matters.
+
 /// Sizes of the neuron-local rule of Metz et al. (ICLR 2019); letters as in docs/update-rule.md.
 struct NeuronLocalSize {
-  std::int64_t hidden_channels = 64;  ///< C
-  std::int64_t top_channels = 64;     ///< T
-  std::int64_t delta_channels = 32;   ///< D
-  std::int64_t readout_channels = 4;  ///< G
-  std::int64_t hidden_blocks = 1;     ///< H, may be 0
-  std::int64_t top_layers = 2;        ///< P, may be 0
-  std::int64_t output_units = 32;     ///< N_L: θ fixes it, because top.mix has N_L channels
-  double inner_step_size = 1e-4;      ///< η
-  double ridge = 0.1;                 ///< λ of the meta-objective
+  std::int64_t hidden_channels = 0;   ///< C
+  std::int64_t top_channels = 0;      ///< T
+  std::int64_t delta_channels = 0;    ///< D
+  std::int64_t readout_channels = 0;  ///< G
+  std::int64_t hidden_blocks = 0;     ///< H, may be 0
+  std::int64_t top_layers = 0;        ///< P, may be 0
+  std::int64_t output_units = 0;      ///< N_L: θ fixes it, because top.mix has N_L channels
+  double inner_step_size = 0.0;       ///< η
+  double ridge = 0.0;                 ///< λ of the meta-objective, above 0
   bool separate_backward_readouts = false;
-  double initial_merge = 0.1;  ///< what merge.w is before meta-training; the paper's is 0.1
+  double initial_merge = 0.0;  ///< what merge.w is before meta-training
 };
 
-/// The seed's example of a learned optimizer: SGD with momentum, one learning rate and momentum per layer
-/// kind.
+/// The sizes of the paper: C = T = 64, D = 32, G = 4, H = 1, P = 2, N_L = 32, η = 1e-4, λ = 0.1, merge.w 0.1.
+/// configs/paper.textproto has the same.
+NeuronLocalSize paper_size();
+
+/// SGD with momentum, a learned optimizer of four numbers: a learning rate and a momentum for hidden layers,
+/// and both for the output layer.
 struct SupervisedSgdOptions {
-  double initial_learning_rate = 1e-6;
-  double initial_momentum = 0.5;
+  double initial_learning_rate = 0.0;  ///< above 0
+  double initial_momentum = 0.0;       ///< above 0, below 1
 };
 
-/// Which update rule, with its sizes.
+/// An update rule with its sizes.
 struct RuleOptions {
-  std::string name = "neuron_local";  ///< of rule_kinds() (rules.h)
+  std::string name;  ///< of rule_kinds() (rules.h)
   NeuronLocalSize neuron_local;
   SupervisedSgdOptions supervised_sgd;
 };
 
-/// θ's tensors in the order of the golden files' name table. Throws InputError for an unknown rule name.
+/// θ's tensors in the order of the golden files' name table. Throws InputError for an unknown rule name, and
+/// for options of supervised_sgd that have no logarithm.
 Layout theta_layout(const RuleOptions& rule);
 
 /// The same of each rule (rules.h).

@@ -4,6 +4,7 @@
 #include "common/store/files.h"
 #include "tests/catch.h"
 #include "tests/cli/process.h"
+#include "tests/rule_options.h"
 #include "tests/toy_engine.h"
 
 using namespace outerloop;
@@ -30,20 +31,19 @@ const std::string kRecomputing =
 
 /// Bytes that a truncation of kRecomputing's sizes keeps within a budget.
 std::int64_t kept_bytes(std::int64_t memory_budget_mib) {
-  rule::RuleOptions options;
+  auto options = paper_rule();
   options.neuron_local.hidden_blocks = 0;
   options.neuron_local.top_layers = 1;
   options.neuron_local.readout_channels = 2;
   options.neuron_local.output_units = 8;
-  rule::EngineOptions engine;
+  auto engine = cpu_engine();
   engine.memory_budget_mib = memory_budget_mib;
   const auto fused = rule::fused::make_fused_engine(options, engine);
   data::TaskOptions tasks;
   tasks.way = {3, 3};
   tasks.labelled_per_class = 2;
-  tasks.minibatch = 32;
-  tasks.hidden_layers = {1, 1};
-  tasks.width = {48, 48};
+  tasks.subclasses = {1, 1};
+  tasks.sizes = {32, {1, 1}, {48, 48}, {10, 100}};
   tasks.output_units = 8;
   const data::TaskDistribution distribution(tasks, {{toy_dataset(), 1.0}}, 1);
   const auto task = distribution.sample(0, 0);

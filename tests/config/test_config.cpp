@@ -199,11 +199,18 @@ TEST_CASE("the preset paper has the reference sizes and ranges, and trains on no
   CHECK((rule.hidden_channels == 64 && rule.top_channels == 64 && rule.delta_channels == 32));
   CHECK((rule.readout_channels == 4 && rule.hidden_blocks == 1 && rule.top_layers == 2));
   CHECK((rule.output_units == 32 && rule.inner_step_size == 1e-4));
+  const auto size = outerloop::rule::paper_size();
+  CHECK((size.hidden_channels == rule.hidden_channels && size.top_channels == rule.top_channels));
+  CHECK((size.delta_channels == rule.delta_channels && size.readout_channels == rule.readout_channels));
+  CHECK((size.hidden_blocks == rule.hidden_blocks && size.top_layers == rule.top_layers));
+  CHECK((size.output_units == rule.output_units && size.inner_step_size == rule.inner_step_size));
+  CHECK((size.ridge == rule.ridge && size.initial_merge == rule.initial_merge));
+  CHECK(size.separate_backward_readouts == rule.separate_backward_readouts);
   CHECK((paper.config.batch() == 256 && paper.config.updates() == 200000));
   const auto& tasks = paper.tasks;
-  CHECK((tasks.minibatch == 128 && tasks.labelled_per_class == 10));
-  CHECK((tasks.hidden_layers.low == 1 && tasks.hidden_layers.high == 4));  // and the output layer
-  CHECK((tasks.width.low == 64 && tasks.width.high == 512));
+  CHECK((tasks.sizes.minibatch == 128 && tasks.labelled_per_class == 10));
+  CHECK((tasks.sizes.hidden_layers.low == 1 && tasks.sizes.hidden_layers.high == 4));  // and the output layer
+  CHECK((tasks.sizes.width.low == 64 && tasks.sizes.width.high == 512));
   CHECK(paper.config.tasks().size() == 16);
   CHECK((tasks.augmentation.enabled() && tasks.augmentation.target_scale > 0.0));
   double fonts = 0.0, all = 0.0;

@@ -122,6 +122,7 @@ TEST_CASE("noise is as wide as asked, nearly normal, its own for every example a
 
 TEST_CASE("coefficients fill their ranges, and kinds that are off change nothing") {
   data::AugmentationOptions options;
+  options.probability = 1.0;
   options.shift = 0.1;
   options.rotation = 30.0;
   options.scale = 0.2;
@@ -198,9 +199,12 @@ std::shared_ptr<const data::Dataset> images() {
 
 data::TaskOptions task_options(double probability) {
   data::TaskOptions options;
+  options.sizes = {8, {1, 2}, {32, 48}, {10, 100}};
   options.way = {3, 3};
+  options.subclasses = {1, 1};
   options.labelled_per_class = 4;
-  options.minibatch = 8;
+  options.output_units = 32;
+  options.permute_probability = 1.0;
   options.augmentation.probability = probability;
   options.augmentation.shift = 0.2;
   options.augmentation.rotation = 20.0;

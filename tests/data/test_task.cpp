@@ -37,13 +37,12 @@ std::shared_ptr<const data::Dataset> dataset(const std::string& name, std::int64
 
 data::TaskOptions small_options() {
   data::TaskOptions options;
+  options.sizes = {16, {1, 3}, {8, 11}, {10, 100}};
   options.way = {3, 5};
+  options.subclasses = {1, 1};
   options.labelled_per_class = 4;
-  options.minibatch = 16;
-  options.hidden_layers = {1, 3};
-  options.width = {8, 11};
   options.output_units = 6;
-  options.inner_steps = {10, 100};
+  options.permute_probability = 1.0;
   return options;
 }
 
@@ -144,7 +143,7 @@ TEST_CASE("the first tasks of every stream have base models, minibatches and len
       CHECK(task.architecture.units == std::vector<std::int64_t>{9, 6});
       CHECK(task.inner_steps == 2);
       CHECK(tasks.step_data(task, 1).inner.examples == 7);
-      CHECK(plain.step_data(later, 1).inner.examples == options.minibatch);
+      CHECK(plain.step_data(later, 1).inner.examples == options.sizes.minibatch);
     }
   options.first.sizes.hidden_layers = {2, 2};
   const data::TaskDistribution deep(options, {{dataset("d", 10, 20), 1.0}}, 1);
@@ -324,23 +323,25 @@ TEST_CASE("options and datasets that give no tasks are refused") {
     return refusal([&] { data::TaskDistribution(options, {{good, 1.0}}, 0); });
   };
   holds(message([](auto& o) { o.way = {2, 5}; }), "two classes give the meta-objective no gradient");
-  holds(message([](auto& o) { o.way = {5, 4}; }), "tasks.way");
+  holds(message([](auto& o) { o.way = {5, 4}; }), "tasks.min_way = 5, tasks.max_way = 4: allowed are rising");
+  holds(message([](auto& o) { o.subclasses = {0, 0}; }), "tasks.min_subclasses = 0");
   holds(message([](auto& o) { o.way = {11, 12}; }), "good: 10 classes with 8 examples");
   holds(message([](auto& o) { o.labelled_per_class = 11; }), "good: 0 classes with 22 examples");
-  holds(message([](auto& o) { o.labelled_per_class = 0; }), "tasks.labelled_per_class");
-  holds(message([](auto& o) { o.minibatch = 0; }), "tasks.minibatch");
-  holds(message([](auto& o) { o.hidden_layers = {-1, 2}; }), "tasks.hidden_layers");
-  holds(message([](auto& o) { o.width = {0, 2}; }), "tasks.width");
-  holds(message([](auto& o) { o.output_units = -1; }), "tasks.output_units");
-  holds(message([](auto& o) { o.inner_steps = {0, 2}; }), "tasks.inner_steps");
-  holds(message([](auto& o) { o.smallest_side = -1; }), "tasks.smallest_side");
+  holds(message([](auto& o) { o.labelled_per_class = 0; }), "tasks.labelled_per_class: 0, allowed is 1 to");
+  holds(message([](auto& o) { o.sizes.minibatch = 0; }), "tasks.minibatch: 0");
+  holds(message([](auto& o) { o.sizes.hidden_layers = {-1, 2}; }), "tasks.min_hidden_layers = -1");
+  holds(message([](auto& o) { o.sizes.width = {0, 2}; }), "tasks.min_width = 0");
+  holds(message([](auto& o) { o.output_units = -1; }), "rule.output_units: -1");
+  holds(message([](auto& o) { o.sizes.inner_steps = {0, 2}; }), "tasks.min_inner_steps = 0");
+  holds(message([](auto& o) { o.sizes.inner_steps = {1, std::int64_t{1} << 40}; }), "tasks.max_inner_steps");
+  holds(message([](auto& o) { o.smallest_side = -1; }), "tasks.min_size: -1");
   holds(message([](auto& o) { o.permute_probability = 1.1; }), "tasks.permute_probability");
-  holds(message([](auto& o) { o.inner_steps = {1, std::int64_t{1} << 40}; }), "tasks.inner_steps");
   holds(message([](auto& o) { o.invert_probability = 1.5; }), "tasks.invert_probability");
   holds(message([](auto& o) { o.gain_jitter = std::nan(""); }), "tasks.gain_jitter");
-  holds(message([](auto& o) { o.first.tasks = -1; }), "tasks.first.tasks");
-  holds(message([](auto& o) { o.first = {1, {0, {1, 2}, {8, 9}, {1, 2}}}; }), "tasks.first.minibatch");
-  holds(message([](auto& o) { o.first = {1, {8, {1, 2}, {9, 8}, {1, 2}}}; }), "tasks.first.width");
+  holds(message([](auto& o) { o.first.tasks = -1; }), "tasks.first.tasks: -1");
+  holds(message([](auto& o) { o.first = {1, {0, {1, 2}, {8, 9}, {1, 2}}}; }), "tasks.first.minibatch: 0");
+  holds(message([](auto& o) { o.first = {1, {8, {1, 2}, {9, 8}, {1, 2}}}; }), "tasks.first.max_width = 8");
+  holds(refusal([&] { data::TaskDistribution({}, {{good, 1.0}}, 0); }), "tasks.min_way = 0");
   holds(refusal([&] { data::TaskDistribution(small_options(), {}, 0); }), "no dataset");
   for (const double weight : {0.0, -1.0, std::nan(""), HUGE_VAL})
     holds(refusal([&] { data::TaskDistribution(small_options(), {{good, weight}}, 0); }), "weight");

@@ -6,19 +6,19 @@
 
 #include "common/evaluation/evaluator.h"
 #include "common/rule/engines/make_engine.h"
+#include "tests/rule_options.h"
 #include "tests/toy_engine.h"
 
 namespace outerloop::tests {
 
 inline std::unique_ptr<rule::Engine> small_engine(const std::string& name = "neuron_local") {
-  rule::RuleOptions options;
-  options.name = name;
+  auto options = paper_rule(name);
   options.neuron_local.hidden_channels = 4;
   options.neuron_local.top_channels = 4;
   options.neuron_local.hidden_blocks = 0;
   options.neuron_local.top_layers = 1;
   options.neuron_local.output_units = 4;
-  return rule::make_engine(options, {});
+  return rule::make_engine(options, cpu_engine());
 }
 
 inline evaluation::EvaluatorOptions evaluator_options() {

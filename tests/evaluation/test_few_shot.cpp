@@ -40,6 +40,7 @@ FewShotOptions small_options() {
   options.draws = 6;
   options.selection_draws = 2;
   options.inner_steps = 3;
+  options.minibatch = 64;
   options.hidden = {6};
   return options;
 }
@@ -157,6 +158,8 @@ TEST_CASE("too few labelled examples, and a table without what it is compared wi
   SECTION("nothing to compare with") { options.methods = {"rule"}; }
   SECTION("no such method") { options.methods = {"random", "autoencoder"}; }
   SECTION("no read-out") { options.readouts.clear(); }
+  SECTION("no inner steps") { options.inner_steps = 0; }
+  SECTION("empty minibatches") { options.minibatch = 0; }
   SECTION("steps from 0") { options.steps = {0, 3}; }
   SECTION("steps that do not rise") { options.steps = {3, 3}; }
   CHECK_THROWS_AS(evaluation::evaluate_few_shot(kRule, data, options, [](std::int64_t, std::int64_t) {}),

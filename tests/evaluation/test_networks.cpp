@@ -6,6 +6,7 @@
 #include "common/evaluation/baselines/supervised.h"
 #include "common/evaluation/baselines/vae.h"
 #include "tests/catch.h"
+#include "tests/rule_options.h"
 
 using namespace outerloop;
 using namespace outerloop::baselines;
@@ -60,7 +61,7 @@ Toy toy(std::int64_t rows, std::uint32_t stream) {
 }
 
 struct Setting {
-  rule::RuleOptions rule;
+  rule::RuleOptions rule = tests::paper_rule();
   rule::Architecture architecture{{12, 8, 6}, rule::Nonlinearity::relu};
   std::vector<double> phi = rule::initial_phi(rule::phi_layout(rule, architecture), 1, 0, 0);
   EncoderStart start() const { return {rule, architecture, phi}; }

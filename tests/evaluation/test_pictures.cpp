@@ -41,6 +41,8 @@ evaluation::FewShotData falling_pixels() {
 evaluation::FewShotOptions small_options() {
   evaluation::FewShotOptions options;
   options.draws = 3;
+  options.inner_steps = 100;
+  options.minibatch = 64;
   options.hidden = {6};
   options.test_examples = 500;
   return options;
@@ -148,6 +150,7 @@ TEST_CASE("applying a rule gives the features of its base model on all examples"
   evaluation::ApplyOptions options;
   options.hidden = {6, 5};
   options.inner_steps = 3;
+  options.minibatch = 32;
   const auto engine = kRule.make_engine();
   const auto features = evaluation::apply_rule(*engine, kRule.theta, x, options);
   CHECK(features.rows == 600);
@@ -164,4 +167,7 @@ TEST_CASE("applying a rule gives the features of its base model on all examples"
   }
   options.seed = 1;
   CHECK(features.values != evaluation::apply_rule(*engine, kRule.theta, x, options).values);
+  options.minibatch = 0;
+  CHECK_THROWS_AS(evaluation::apply_rule(*engine, kRule.theta, x, options), InputError);
+  CHECK_THROWS_AS(evaluation::apply_rule(*engine, kRule.theta, x, evaluation::ApplyOptions{}), InputError);
 }

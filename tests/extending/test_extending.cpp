@@ -9,15 +9,12 @@
 #include "common/rule/rules.h"
 #include "tests/catch.h"
 #include "tests/rule/problem.h"
+#include "tests/rule_options.h"
 
 namespace outerloop::tests {
 namespace {
 
-rule::RuleOptions oja() {
-  rule::RuleOptions options;
-  options.name = "oja";
-  return options;
-}
+rule::RuleOptions oja() { return paper_rule("oja"); }
 
 /// Three layers; coefficients that are nowhere zero.
 Problem oja_problem() {

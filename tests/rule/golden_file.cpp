@@ -7,6 +7,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "tests/rule_options.h"
+
 namespace outerloop::tests {
 namespace {
 
@@ -60,6 +62,7 @@ GoldenCase read_golden(const Hdf5File& file) {
   const auto number = [&](const char* name) { return file.attribute("config", name).at(0); };
   const auto integer = [&](const char* name) { return static_cast<std::int64_t>(number(name)); };
   GoldenCase golden;
+  golden.rule = paper_rule();
   auto& size = golden.rule.neuron_local;
   size.hidden_channels = integer("hidden_channels");
   size.top_channels = integer("top_channels");

@@ -2,6 +2,7 @@
 
 #include "common/rule/engines/make_engine.h"
 #include "common/rule/random.h"
+#include "tests/rule_options.h"
 
 namespace outerloop::tests {
 namespace {
@@ -28,7 +29,7 @@ rule::Batch make_batch(const ProblemSize& size, std::uint32_t task, std::int64_t
 }  // namespace
 
 rule::RuleOptions small_neuron_local() {
-  rule::RuleOptions options;
+  auto options = paper_rule();
   auto& size = options.neuron_local;
   size.hidden_channels = 6;
   size.top_channels = 5;
@@ -39,8 +40,7 @@ rule::RuleOptions small_neuron_local() {
 }
 
 rule::RuleOptions supervised_sgd() {
-  rule::RuleOptions options;
-  options.name = "supervised_sgd";
+  auto options = paper_rule("supervised_sgd");
   options.supervised_sgd.initial_learning_rate = 0.05;
   return options;
 }
@@ -68,18 +68,13 @@ Problem make_problem(rule::RuleOptions options, const ProblemSize& size) {
 }
 
 std::unique_ptr<rule::Engine> reference_engine(const rule::RuleOptions& options, rule::Precision precision) {
-  rule::EngineOptions engine;
-  engine.kind = rule::EngineKind::reference;
-  engine.precision = precision;
-  return rule::make_engine(options, engine);
+  return rule::make_engine(options, cpu_engine(rule::EngineKind::reference, precision));
 }
 
 std::unique_ptr<rule::Engine> fused_engine(const rule::RuleOptions& options, rule::Precision precision,
                                            const std::string& instruction_set,
                                            std::int64_t memory_budget_mib) {
-  rule::EngineOptions engine;
-  engine.kind = rule::EngineKind::fused;
-  engine.precision = precision;
+  auto engine = cpu_engine(rule::EngineKind::fused, precision);
   engine.instruction_set = instruction_set;
   engine.memory_budget_mib = memory_budget_mib;
   return rule::make_engine(options, engine);

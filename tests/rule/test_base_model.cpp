@@ -7,6 +7,7 @@
 #include "common/rule/random.h"
 #include "common/rule/reference/forward.h"
 #include "tests/catch.h"
+#include "tests/rule_options.h"
 
 namespace outerloop::tests {
 namespace {
@@ -54,7 +55,7 @@ double largest_difference(const Matrix& ours, const at::Tensor& theirs) {
 }  // namespace
 
 TEST_CASE("features with the batch's own statistics are the engine's x^L") {
-  const rule::RuleOptions options;
+  const auto options = paper_rule();
   // 3,000 examples of up to 600 units pass in several chunks.
   for (const auto rows : {std::int64_t{2}, std::int64_t{37}, std::int64_t{3000}}) {
     const auto inputs = random_inputs(rows, 19);
@@ -72,7 +73,7 @@ TEST_CASE("features with the batch's own statistics are the engine's x^L") {
 }
 
 TEST_CASE("the step non-linearity gives zeros and ones") {
-  const rule::RuleOptions options;
+  const auto options = paper_rule();
   const rule::Architecture architecture{{19, 5}, rule::Nonlinearity::step};
   const auto phi = rule::initial_phi(rule::phi_layout(options, architecture), 1, 0, 0);
   const auto inputs = random_inputs(50, 19);
@@ -84,7 +85,7 @@ TEST_CASE("the step non-linearity gives zeros and ones") {
 }
 
 TEST_CASE("frozen statistics make every example's features independent of the others") {
-  const rule::RuleOptions options;
+  const auto options = paper_rule();
   const rule::Architecture architecture{{19, 24, 8}, rule::Nonlinearity::relu};
   const auto phi = rule::initial_phi(rule::phi_layout(options, architecture), 1, 0, 0);
   const auto inputs = random_inputs(9000, 19);
@@ -101,7 +102,7 @@ TEST_CASE("frozen statistics make every example's features independent of the ot
 }
 
 TEST_CASE("statistics of a far-off input keep their digits") {
-  const rule::RuleOptions options;
+  const auto options = paper_rule();
   const rule::Architecture architecture{{1, 1}, rule::Nonlinearity::relu};
   const std::vector<double> phi = {1.0, 0.0, 1.0};  // W, b, V
   Matrix inputs(10000, 1);
@@ -113,8 +114,7 @@ TEST_CASE("statistics of a far-off input keep their digits") {
 }
 
 TEST_CASE("features of supervised_sgd are those below its class scores") {
-  rule::RuleOptions options;
-  options.name = "supervised_sgd";
+  const auto options = paper_rule("supervised_sgd");
   const rule::Architecture architecture{{19, 24, 11, 5}, rule::Nonlinearity::relu};
   const auto phi = rule::initial_phi(rule::phi_layout(options, architecture), 1, 0, 0);
   const auto inputs = random_inputs(40, 19);
@@ -129,7 +129,7 @@ TEST_CASE("features of supervised_sgd are those below its class scores") {
 }
 
 TEST_CASE("sizes that do not fit a base model are errors") {
-  const rule::RuleOptions options;
+  const auto options = paper_rule();
   const rule::Architecture architecture{{19, 24, 8}, rule::Nonlinearity::relu};
   auto phi = rule::initial_phi(rule::phi_layout(options, architecture), 1, 0, 0);
   const auto inputs = random_inputs(10, 19);

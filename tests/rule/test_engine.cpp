@@ -7,6 +7,7 @@
 #include "common/rule/engines/make_engine.h"
 #include "tests/catch.h"
 #include "tests/rule/problem.h"
+#include "tests/rule_options.h"
 
 namespace outerloop::tests {
 namespace {
@@ -74,11 +75,7 @@ TEST_CASE("outcomes have names") {
 }
 
 TEST_CASE("engines that do not exist are refused by name") {
-  const auto fresh = [] {
-    rule::EngineOptions options;
-    options.kind = kEngineUnderTest;
-    return options;
-  };
+  const auto fresh = [] { return cpu_engine(kEngineUnderTest); };
   auto options = fresh();
   options.precision = rule::Precision::mixed;
   options.instruction_set = "baseline";  // which has no products of bfloat16
@@ -96,10 +93,14 @@ TEST_CASE("engines that do not exist are refused by name") {
     options.threads = threads;
     CHECK(contains(refusal(options), "engine.threads"));
   }
+  if (kEngineUnderTest == rule::EngineKind::reference) return;  // which has no budget
+  options = fresh();
+  options.memory_budget_mib = 0;
+  CHECK(contains(refusal(options), "engine.memory_budget_mib: 0"));
 }
 
 TEST_CASE("a cuda device that is not there is refused, one that is there works") {
-  rule::EngineOptions options;
+  auto options = cpu_engine();
   options.device = "cuda:99";
   CHECK(contains(refusal(options), "engine.kind: reference"));  // fused is the default, and on the CPU alone
   options.kind = rule::EngineKind::reference;
@@ -127,16 +128,19 @@ TEST_CASE("rules that do not exist are refused by name") {
   CHECK(contains(refusal({}, options), "no_such_rule"));
   options = small_neuron_local();
   options.neuron_local.readout_channels = 0;
-  CHECK(contains(refusal({}, options), "neuron_local.readout_channels: 0"));
+  CHECK(contains(refusal({}, options), "rule.readout_channels: 0"));
   options = small_neuron_local();
   options.neuron_local.top_layers = -1;
-  CHECK(contains(refusal({}, options), "neuron_local.top_layers: -1"));
+  CHECK(contains(refusal({}, options), "rule.top_layers: -1"));
   options = small_neuron_local();
   options.neuron_local.hidden_channels = std::int64_t{1} << 40;
-  CHECK(contains(refusal({}, options), "neuron_local.hidden_channels"));
+  CHECK(contains(refusal({}, options), "rule.hidden_channels"));
   options = small_neuron_local();
   options.neuron_local.ridge = 0;
-  CHECK(contains(refusal({}, options), "neuron_local.ridge"));
+  CHECK(contains(refusal({}, options), "rule.ridge"));
+  options = small_neuron_local();
+  options.neuron_local.inner_step_size = 0;
+  CHECK(contains(refusal({}, options), "rule.inner_step_size: must be above 0"));
 }
 
 TEST_CASE("unroll, meta-objective and truncation agree to the last bit") {

@@ -12,6 +12,7 @@
 #include "tests/rule/allocations.h"
 #include "tests/rule/fused/mixed.h"
 #include "tests/rule/problem.h"
+#include "tests/rule_options.h"
 
 namespace outerloop::tests {
 namespace {
@@ -134,7 +135,7 @@ TEST_CASE("the memory budget is kept where one step's activations fit, and recom
   size.steps = 40;
   const auto problem = make_problem(options, size);
   const auto arena = [&](std::int64_t budget_mib) {
-    rule::EngineOptions engine;
+    auto engine = cpu_engine();
     engine.memory_budget_mib = budget_mib;
     const auto fused = rule::fused::make_fused_engine(problem.rule, engine);
     const auto result = run(*fused, problem);
@@ -211,8 +212,7 @@ TEST_CASE("a layer of 10,000 units is evaluated within 8 GB") {
   size.batch = 8;
   size.steps = 1;
   const auto problem = make_problem(options, size);
-  rule::EngineOptions engine_options;
-  const auto engine = rule::fused::make_fused_engine(problem.rule, engine_options);
+  const auto engine = rule::fused::make_fused_engine(problem.rule, cpu_engine());
   const auto phi = engine->unroll(problem.architecture, problem.theta, problem.phi, {problem.steps[0].inner});
   CHECK(std::all_of(phi.begin(), phi.end(), [](double v) { return std::isfinite(v); }));
   CHECK(phi != problem.phi);

@@ -11,6 +11,7 @@
 #include "tests/rule/fused/mixed.h"
 #include "tests/rule/fused/numbers.h"
 #include "tests/rule/problem.h"
+#include "tests/rule_options.h"
 
 namespace outerloop::tests {
 namespace {
@@ -21,8 +22,7 @@ std::unique_ptr<rule::fused::FusedEngine> engine_with(const Problem& problem, in
                                                       Precision precision,
                                                       std::int64_t memory_budget_mib = 1024,
                                                       const std::string& instruction_set = "auto") {
-  rule::EngineOptions options;
-  options.precision = precision;
+  auto options = cpu_engine(rule::EngineKind::fused, precision);
   options.threads = threads;
   options.memory_budget_mib = memory_budget_mib;
   options.instruction_set = instruction_set;

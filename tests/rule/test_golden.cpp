@@ -16,6 +16,7 @@
 #include "common/rule/reference/objective.h"
 #include "tests/catch.h"
 #include "tests/rule/golden_file.h"
+#include "tests/rule_options.h"
 
 namespace outerloop::tests {
 namespace {
@@ -341,9 +342,7 @@ void check_truncation(const std::string& path, const rule::EngineOptions& option
 TEST_CASE("truncations by both engines give the golden objective, gradient and phi") {
   for (const auto& path : golden_paths())
     for (const auto precision : {rule::Precision::float64, rule::Precision::float32}) {
-      rule::EngineOptions options;
-      options.precision = precision;
-      options.kind = rule::EngineKind::reference;
+      auto options = cpu_engine(rule::EngineKind::reference, precision);
       check_truncation(path, options);
       options.kind = rule::EngineKind::fused;
       for (const auto& set : rule::fused::available_instruction_sets()) {

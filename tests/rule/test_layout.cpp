@@ -5,11 +5,12 @@
 #include "common/rule/phi.h"
 #include "common/rule/theta.h"
 #include "tests/catch.h"
+#include "tests/rule_options.h"
 
 namespace outerloop::tests {
 
 TEST_CASE("theta at the reference size has 72 tensors and 114,670 numbers") {
-  const auto layout = rule::theta_layout(rule::RuleOptions{});
+  const auto layout = rule::theta_layout(paper_rule());
   CHECK(layout.tensors().size() == 72);
   CHECK(layout.size() == 114670);
   std::int64_t offset = 0;
@@ -29,7 +30,7 @@ TEST_CASE("theta at the reference size has 72 tensors and 114,670 numbers") {
 }
 
 TEST_CASE("only biases in front of a batch norm have no gradient") {
-  const auto layout = rule::theta_layout(rule::RuleOptions{});
+  const auto layout = rule::theta_layout(paper_rule());
   for (const auto& tensor : layout.tensors()) {
     const auto dot = tensor.name.rfind('.');
     const bool before_batch_norm =
@@ -40,7 +41,7 @@ TEST_CASE("only biases in front of a batch norm have no gradient") {
 }
 
 TEST_CASE("sizes of theta follow the options") {
-  rule::RuleOptions options;
+  auto options = paper_rule();
   options.neuron_local.hidden_blocks = 0;
   options.neuron_local.top_layers = 0;
   const auto small = rule::theta_layout(options);
@@ -57,7 +58,7 @@ TEST_CASE("sizes of theta follow the options") {
 }
 
 TEST_CASE("merge.w starts at initial_merge, of both kinds of readouts, and nothing else changes with it") {
-  rule::RuleOptions options;
+  auto options = paper_rule();
   options.neuron_local.separate_backward_readouts = true;
   const auto paper = rule::theta_layout(options);
   const auto before = rule::initial_theta(paper, 3);
@@ -73,7 +74,7 @@ TEST_CASE("merge.w starts at initial_merge, of both kinds of readouts, and nothi
 }
 
 TEST_CASE("initial theta is drawn within two sigma of fan-in, and merge.w starts at 0.1") {
-  const auto layout = rule::theta_layout(rule::RuleOptions{});
+  const auto layout = rule::theta_layout(paper_rule());
   const auto theta = rule::initial_theta(layout, 3);
   REQUIRE(theta.size() == 114670);
   CHECK(theta == rule::initial_theta(layout, 3));
@@ -104,7 +105,7 @@ TEST_CASE("initial theta is drawn within two sigma of fan-in, and merge.w starts
 }
 
 TEST_CASE("phi holds W, b and V, or W, b and their momentum, for every layer") {
-  rule::RuleOptions options;
+  auto options = paper_rule();
   const rule::Architecture architecture{{7, 5, 4}, rule::Nonlinearity::relu};
   const auto layout = rule::phi_layout(options, architecture);
   CHECK(layout.size() == 2 * (35 + 20) + 9);
@@ -117,6 +118,25 @@ TEST_CASE("phi holds W, b and V, or W, b and their momentum, for every layer") {
   CHECK(phi != rule::initial_phi(sgd, 1, 2, 4));
   for (std::int64_t i = 0; i < 4; ++i)
     CHECK(phi[static_cast<std::size_t>(sgd.at("2/momentum_b").offset + i)] == 0.0);
+}
+
+TEST_CASE("initial values of supervised_sgd that have no logarithm are refused by their key") {
+  const auto refusal = [](double learning_rate, double momentum) -> std::string {
+    auto options = paper_rule("supervised_sgd");
+    options.supervised_sgd = {learning_rate, momentum};
+    try {
+      rule::theta_layout(options);
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  CHECK(refusal(1e-6, 0.5).empty());
+  for (const double wrong : {0.0, -1.0, std::nan("")}) {
+    CHECK(refusal(wrong, 0.5).find("rule.initial_learning_rate: must be above 0") == 0);
+    CHECK(refusal(1e-6, wrong).find("rule.initial_momentum: must be above 0") == 0);
+  }
+  CHECK(refusal(1e-6, 1.0).find("below 1") != std::string::npos);
 }
 
 TEST_CASE("a layout's signature names every tensor with its shape") {

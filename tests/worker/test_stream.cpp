@@ -155,7 +155,7 @@ TEST_CASE("under a curriculum tasks get longer with the update that they begin a
 TEST_CASE("truncations are as long as their distribution says, uniform or uniform in the logarithm") {
   tests::ToyEngine engine(2);
   data::TaskOptions options = tests::toy_tasks(1).options();
-  options.inner_steps = {100000, 100000};
+  options.sizes.inner_steps = {100000, 100000};
   const data::TaskDistribution tasks(options, {{tests::toy_dataset(), 1.0}}, 1);
   for (const bool logarithmic : {false, true}) {
     Stream stream({engine, tasks, 1, 2, 31, {}, {}, logarithmic}, beginning(0));

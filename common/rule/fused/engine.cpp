@@ -168,6 +168,9 @@ const Maker& maker_of(const RuleOptions& rule) {
 std::unique_ptr<FusedEngine> make_fused_engine(const RuleOptions& rule, const EngineOptions& options) {
   check_rule(rule);
   check_threads(options.threads);
+  if (options.memory_budget_mib < 1)
+    throw InputError("engine.memory_budget_mib: " + std::to_string(options.memory_budget_mib) +
+                     ", it must be 1 at least");
   if (options.device != "cpu")
     throw InputError("device: '" + options.device +
                      "' needs engine.kind: reference; fused runs on the cpu alone");

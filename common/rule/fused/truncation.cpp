@@ -25,11 +25,7 @@ std::vector<double> as_double(const Real* values, std::int64_t count) {
   return {values, values + count};
 }
 
-RuleOptions neuron_local(const NeuronLocalSize& size) {
-  RuleOptions options;
-  options.neuron_local = size;
-  return options;
-}
+RuleOptions neuron_local(const NeuronLocalSize& size) { return {"neuron_local", size, {}}; }
 
 }  // namespace
 

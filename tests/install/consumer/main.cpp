@@ -24,6 +24,8 @@ int main(int argc, char** argv) {
 
   // 3. A base model, trained on them; its features.
   evaluation::ApplyOptions how;
+  how.hidden = settings.evaluation_hidden_units();
+  how.minibatch = settings.config.tasks().minibatch();
   how.inner_steps = 20;
   const auto features = evaluation::apply_rule(*engine, file.theta, x, how);
   std::printf("%lld features of %lld examples\n", static_cast<long long>(features.columns),
