@@ -1,5 +1,5 @@
 #pragma once
-// θ of one file described, and of two files compared, parameter by parameter.
+// Norms of a rule's θ, and the differences between the θ of two files, parameter by parameter.
 #include <cstdint>
 #include <limits>
 #include <string>

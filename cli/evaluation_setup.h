@@ -1,5 +1,5 @@
 #pragma once
-// What a run evaluates while it goes on, from its configuration: for the coordinator, and for workers.
+// Held-out evaluation during a run, set up from its configuration: for the coordinator, and for workers.
 #include <memory>
 #include <string>
 

@@ -1,5 +1,5 @@
 #pragma once
-// Workers that come while a run goes on: --respawn starts one in the place of each that is lost, --joinable
+// Workers that are added to a running job: --respawn starts one in the place of each that is lost, --joinable
 // lets in those of another mpirun (--join).
 #include <cstddef>
 #include <map>

@@ -1,4 +1,5 @@
 #pragma once
+// Signals that ask for a graceful shutdown: SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2.
 
 namespace outerloop::cli {
 

@@ -1,4 +1,5 @@
 #pragma once
+// Version and git revision of this program.
 #include <string>
 
 namespace outerloop::cli {

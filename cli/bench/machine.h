@@ -1,5 +1,5 @@
 #pragma once
-// The machine that a benchmark runs on: its name, its peaks, its cores and its memory.
+// The machine that a benchmark runs on: processor name, peak FLOP rate, BLAS, pinning and resident memory.
 #include <cstdint>
 #include <string>
 

@@ -1,5 +1,5 @@
 #pragma once
-// One engine at one size: seconds and bytes of its two directions.
+// Time and memory of one engine at one size: forward passes and whole truncations.
 #include <algorithm>
 #include <array>
 #include <chrono>

@@ -1,5 +1,5 @@
 #pragma once
-// What the benchmarks compute: three sizes of the neuron-local rule on random data, and engines by name.
+// Problems of the benchmarks: three sizes of the neuron-local rule on random data, and engines by name.
 #include <cstdint>
 #include <memory>
 #include <string>

@@ -1,5 +1,5 @@
 #pragma once
-// Simulated workers of one rank, for outerloop bench coordinator: gradients without any computing.
+// Simulated workers of one rank, for outerloop bench coordinator: they send gradients and compute nothing.
 #include <cstdint>
 #include <deque>
 #include <vector>

@@ -1,5 +1,5 @@
 #pragma once
-// Drawing on Cairo: the same calls make the PNG and the SVG.
+// Drawing with Cairo: lines, text, images; the same calls make a PNG and an SVG.
 #include <cstdint>
 #include <functional>
 #include <string>

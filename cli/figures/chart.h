@@ -1,5 +1,5 @@
 #pragma once
-// Two charts: lines over a common x, and horizontal bars with intervals.
+// Line charts, and charts of horizontal bars with confidence intervals.
 #include <limits>
 #include <string>
 #include <vector>

@@ -1,5 +1,5 @@
 #pragma once
-// One axis of a chart: its range, where values fall on it, and round numbers to label it with.
+// Axis of a chart: range, linear or logarithmic scale, ticks with round numbers and their labels.
 #include <string>
 #include <utility>
 #include <vector>

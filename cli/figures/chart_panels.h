@@ -1,5 +1,5 @@
 #pragma once
-// Small pictures without numbered axes, many on a sheet: points in a plane, and filters as images.
+// Scatter plots and images of filters: small panels without numbered axes, many on a sheet.
 #include <cstdint>
 #include <string>
 #include <vector>

@@ -1,6 +1,6 @@
 #pragma once
-// What the figures show, read from the files that train and evaluate write. Throws InputError that names the
-// file, and the line or place in it.
+// Reads what figures show: learning curves from metrics.jsonl, accuracy tables from evaluate's JSON. Throws
+// InputError that names the file, and the line or place in it.
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json_fwd.hpp>

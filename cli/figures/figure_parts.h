@@ -1,5 +1,5 @@
 #pragma once
-// What figures have in common: names and colours of methods, bars of accuracy, and where files go.
+// Shared parts of the figures: names and colours of methods, bars of accuracy, and paths of the output.
 #include <string>
 #include <vector>
 

@@ -1,7 +1,7 @@
 #pragma once
-// The figures of `outerloop plot`, each as PNG and SVG. All make `out_dir`, return the paths of what they
-// wrote, and throw InputError that names file and place for what cannot be drawn from, Error where the disk
-// refuses.
+// Draws the figures of a run for `outerloop plot`, each as PNG and SVG: learning curve, held-out curve,
+// accuracy, norms of θ. All make `out_dir`, return the paths of what they wrote, and throw InputError that
+// names file and place for what cannot be drawn from, Error where the disk refuses.
 #include <string>
 #include <vector>
 

@@ -1,5 +1,6 @@
 #pragma once
-// Draws the figures of `outerloop figure` from the JSON that it writes, so that `plot` can draw them again.
+// Draws the figures of a study: those of the paper that `outerloop figure` computes (studies.h), from the
+// JSON that it writes, so that `plot` can draw them again.
 #include <string>
 #include <vector>
 
