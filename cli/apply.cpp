@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 
-#include "cli/evaluate_tables.h"
-#include "cli/rule_flags.h"
+#include "cli/support/evaluated_rule.h"
+#include "cli/support/rule_flags.h"
 #include "common/base/error.h"
 #include "common/data/npy.h"
 #include "common/evaluation/apply.h"
@@ -16,6 +18,14 @@ namespace outerloop::cli {
 namespace {
 
 constexpr std::int64_t kMostInputs = 65536;
+
+struct ApplyOptions {
+  std::string rule, input, output;
+  BaseModelOptions base_model;
+  std::uint64_t seed = 0;
+  std::string scale = "auto";     ///< auto | columns | array | none
+  std::string theta = "average";  ///< average | last
+};
 
 /// [examples, everything else].
 rule::Matrix matrix_of(const data::Array& array, const std::string& name) {
@@ -45,29 +55,7 @@ const char* scale_name(evaluation::InputScale scale) {
   return scale == evaluation::InputScale::array ? "scaled together" : "scaled one by one";
 }
 
-}  // namespace
-
-CLI::App* add_apply(CLI::App& app, ApplyCommandOptions& options) {
-  auto* command = app.add_subcommand(
-      "apply", "Trains a base model by a rule on your own array, without labels, and writes its features.");
-  add_rule(*command, options.rule);
-  command->add_option("--input", options.input, "NPY array [examples, inputs]; more axes count as inputs")
-      ->required();
-  command->add_option("--output", options.output, "NPY array [examples, features] of float32")->required();
-  add_base_model(*command, options.base_model);
-  command->add_option("--seed", options.seed, "of initialisation and minibatches")->capture_default_str();
-  command
-      ->add_option(
-          "--scale", options.scale,
-          "how inputs come to lie in 0..1: columns (each by itself), array (all together), none; auto: "
-          "columns for [examples, inputs], array where there are more axes")
-      ->check(CLI::IsMember({"auto", "columns", "array", "none"}))
-      ->capture_default_str();
-  add_theta(*command, options.theta);
-  return command;
-}
-
-int apply(const ApplyCommandOptions& options) {
+int apply(const ApplyOptions& options) {
   // 1. The rule and the array.
   const auto rule = read_evaluated_rule(options.rule, options.theta == "average");
   const auto array = data::read_npy(options.input);
@@ -91,6 +79,29 @@ int apply(const ApplyCommandOptions& options) {
              features.columns, how.inner_steps, options.rule, rule.file.update);
   std::fflush(stdout);
   return 0;
+}
+
+}  // namespace
+
+Command add_apply(CLI::App& app) {
+  const auto options = std::make_shared<ApplyOptions>();
+  auto* command = app.add_subcommand(
+      "apply", "Trains a base model by a rule on your own array, without labels, and writes its features.");
+  add_rule(*command, options->rule);
+  command->add_option("--input", options->input, "NPY array [examples, inputs]; more axes count as inputs")
+      ->required();
+  command->add_option("--output", options->output, "NPY array [examples, features] of float32")->required();
+  add_base_model(*command, options->base_model);
+  command->add_option("--seed", options->seed, "of initialisation and minibatches")->capture_default_str();
+  command
+      ->add_option(
+          "--scale", options->scale,
+          "how inputs come to lie in 0..1: columns (each by itself), array (all together), none; auto: "
+          "columns for [examples, inputs], array where there are more axes")
+      ->check(CLI::IsMember({"auto", "columns", "array", "none"}))
+      ->capture_default_str();
+  add_theta(*command, options->theta);
+  return {command, [options] { return apply(*options); }};
 }
 
 }  // namespace outerloop::cli

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "common/base/error.h"
@@ -22,6 +23,12 @@ using nlohmann::json;
 
 constexpr int kUsage = 2;
 constexpr std::size_t kNamedClasses = 12;  // more are only counted
+
+struct DataOptions {
+  std::vector<std::string> datasets;  ///< check: NAME[:PATH]; empty: all that need no path
+  std::int64_t size = 14;             ///< check: images are resized to size × size
+  std::string json;
+};
 
 void write_json(const std::string& path, const json& datasets) {
   const json result = {{"datasets", datasets}};
@@ -111,28 +118,7 @@ std::vector<DatasetRequest> requests(const DataOptions& options) {
   return result;
 }
 
-}  // namespace
-
-CLI::App* add_data(CLI::App& app, DataOptions& options) {
-  auto* command = app.add_subcommand("data", "Which datasets are here, and what is in them.");
-  command->require_subcommand(1);
-  auto* list = command->add_subcommand(
-      "list", "Every dataset by name: where it is found, or how to bring it. Opens nothing.");
-  auto* check = command->add_subcommand(
-      "check", "Opens datasets: examples, classes, and which the class split trains on or holds out.");
-  check->add_option("DATASET", options.datasets, "NAME[:PATH]; default: all that need no path");
-  check->add_option("--size", options.size, "images are resized to this side, in pixels")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1024}))
-      ->capture_default_str();
-  for (auto* each : {list, check})
-    each->add_option("--json", options.json, "write what is printed to this file as JSON");
-  return command;
-}
-
-int data(const CLI::App& command, const DataOptions& options) {
-  return command.got_subcommand("list") ? data_list(options) : data_check(options);
-}
-
+/// Every dataset by name: what it is, and where it is found or how to bring it. Returns 0.
 int data_list(const DataOptions& options) {
   json datasets = json::array();
   for (const DatasetKind& kind : data::dataset_kinds()) {
@@ -153,6 +139,7 @@ int data_list(const DataOptions& options) {
   return 0;
 }
 
+/// Opens each dataset. Returns the exit code.
 int data_check(const DataOptions& options) {
   json datasets = json::array();
   bool all_ok = true;
@@ -164,6 +151,27 @@ int data_check(const DataOptions& options) {
   }
   write_json(options.json, datasets);
   return all_ok ? 0 : kUsage;
+}
+
+}  // namespace
+
+Command add_data(CLI::App& app) {
+  const auto options = std::make_shared<DataOptions>();
+  auto* command = app.add_subcommand("data", "Which datasets are here, and what is in them.");
+  command->require_subcommand(1);
+  auto* list = command->add_subcommand(
+      "list", "Every dataset by name: where it is found, or how to bring it. Opens nothing.");
+  auto* check = command->add_subcommand(
+      "check", "Opens datasets: examples, classes, and which the class split trains on or holds out.");
+  check->add_option("DATASET", options->datasets, "NAME[:PATH]; default: all that need no path");
+  check->add_option("--size", options->size, "images are resized to this side, in pixels")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1024}))
+      ->capture_default_str();
+  for (auto* each : {list, check})
+    each->add_option("--json", options->json, "write what is printed to this file as JSON");
+  const std::vector<Command> commands = {{list, [options] { return data_list(*options); }},
+                                         {check, [options] { return data_check(*options); }}};
+  return {command, [commands] { return run_given(commands); }};
 }
 
 }  // namespace outerloop::cli

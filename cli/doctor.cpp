@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cli/version.h"
@@ -14,6 +16,11 @@
 
 namespace outerloop::cli {
 namespace {
+
+struct DoctorOptions {
+  std::string folder = ".";  ///< where run directories would be
+  std::string json;          ///< also write what is printed; empty: no
+};
 
 constexpr std::int64_t kMiB = 1 << 20;
 constexpr std::int64_t kGiB = kMiB << 10;
@@ -193,6 +200,22 @@ void print(const std::vector<Finding>& findings) {
   std::fflush(stdout);
 }
 
+int doctor(const DoctorOptions& options) {
+  if (!std::filesystem::is_directory(options.folder))
+    throw InputError(options.folder +
+                     ": no such folder; --dir names the one that run directories would be in");
+  const auto findings = diagnose(read_machine(options.folder));
+  print(findings);
+  if (options.json.empty()) return 0;
+  nlohmann::json result = {{"version", version()}, {"git_revision", git_revision()}};
+  for (const auto& finding : findings)
+    result["findings"].push_back(
+        {{"name", finding.name}, {"ok", finding.ok}, {"what", finding.what}, {"remedy", finding.remedy}});
+  store::write_file_atomically(options.json,
+                               result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  return 0;
+}
+
 }  // namespace
 
 std::vector<Finding> diagnose(const Machine& machine) {
@@ -212,20 +235,12 @@ std::vector<Finding> diagnose(const Machine& machine) {
           slurm_finding(machine)};
 }
 
-int doctor(const DoctorOptions& options) {
-  if (!std::filesystem::is_directory(options.folder))
-    throw InputError(options.folder +
-                     ": no such folder; --dir names the one that run directories would be in");
-  const auto findings = diagnose(read_machine(options.folder));
-  print(findings);
-  if (options.json.empty()) return 0;
-  nlohmann::json result = {{"version", version()}, {"git_revision", git_revision()}};
-  for (const auto& finding : findings)
-    result["findings"].push_back(
-        {{"name", finding.name}, {"ok", finding.ok}, {"what", finding.what}, {"remedy", finding.remedy}});
-  store::write_file_atomically(options.json,
-                               result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
-  return 0;
+Command add_doctor(CLI::App& app) {
+  const auto options = std::make_shared<DoctorOptions>();
+  auto* command = app.add_subcommand("doctor", "Says what is right and wrong for a run on this machine.");
+  command->add_option("--dir", options->folder, "where run directories would be")->capture_default_str();
+  command->add_option("--json", options->json, "write what is printed to this file as JSON");
+  return {command, [options] { return doctor(*options); }};
 }
 
 }  // namespace outerloop::cli

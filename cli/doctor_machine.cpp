@@ -1,4 +1,5 @@
-// What outerloop doctor looks at.
+#include "cli/doctor_machine.h"
+
 #include <dlfcn.h>
 #include <sys/resource.h>
 #include <sys/statfs.h>
@@ -11,8 +12,7 @@
 #include <sstream>
 
 #include "cli/bench/machine.h"
-#include "cli/cores.h"
-#include "cli/doctor.h"
+#include "cli/support/cores.h"
 #include "common/base/error.h"
 #include "common/config/settings.h"
 #include "common/data/sources.h"

@@ -1,27 +1,37 @@
-// outerloop evaluate: few-shot accuracy of a rule beside its baselines.
+#include "cli/evaluate.h"
+
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
+#include <memory>
 #include <nlohmann/json.hpp>
 
-#include "cli/commands.h"
-#include "cli/evaluate_tables.h"
+#include "cli/support/few_shot_tables.h"
+#include "cli/support/study.h"
 #include "common/store/metrics.h"
 
 namespace outerloop::cli {
+namespace {
 
 using nlohmann::json;
 
+struct EvaluateOptions {
+  StudyOptions study;
+  std::string json;  ///< also write the table here; empty: no
+};
+
 int evaluate(const EvaluateOptions& options) {
+  const auto& study = options.study;
   // 1. The rule and the configuration that made it.
-  const auto rule = read_evaluated_rule(options.rule, options.theta == "average");
-  fmt::print("{}: {} after {} updates, {} θ\n", options.rule, rule.file.rule, rule.file.update,
+  const auto rule = read_evaluated_rule(study.rule, study.theta == "average");
+  fmt::print("{}: {} after {} updates, {} θ\n", study.rule, rule.file.rule, rule.file.update,
              rule.averaged ? "running average of" : "last");
-  json result = {{"rule", options.rule}, {"rule_name", rule.file.rule}, {"update", rule.file.update}};
+  json result = {{"rule", study.rule}, {"rule_name", rule.file.rule}, {"update", rule.file.update}};
 
   // 2. A table for every dataset and size.
-  const auto few_shot = few_shot_options(options, rule.settings);
+  const auto few_shot = few_shot_options(study, rule.settings);
   result["tables"] = json::array();
-  for (const auto& request : evaluated_datasets(options, rule.settings)) {
+  for (const auto& request : evaluated_datasets(study, rule.settings)) {
     const auto data = evaluation::open_few_shot_data(request, rule.settings.cache_directory());
     const auto table = evaluate_with_progress(rule, data, few_shot, data.name);
     print(table);
@@ -31,6 +41,33 @@ int evaluate(const EvaluateOptions& options) {
   // 3. The same for machines.
   if (!options.json.empty()) store::write_file_atomically(options.json, result.dump(2) + "\n");
   return 0;
+}
+
+}  // namespace
+
+Command add_evaluate(CLI::App& app) {
+  const auto options = std::make_shared<EvaluateOptions>();
+  auto& study = options->study;
+  auto* command = app.add_subcommand(
+      "evaluate",
+      "Few-shot accuracy of base models that a rule has trained without labels, beside its baselines.");
+  add_rule(*command, study.rule);
+  add_study_data(*command, study, "sides of the images, e.g. 14,28", "draws in the table");
+  add_study_run(*command, study);
+  command
+      ->add_option(
+          "--baselines", study.baselines,
+          "all, none, or some of untrained,pixels,pca,kmeans,vae,masked_contrastive,supervised; the rule "
+          "and random initialisation are always there")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  command->add_option("--readouts", study.readouts, "all, or some of ridge,logistic,nearest_mean,knn5")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  command->add_option("--json", options->json, "write the table to this file as JSON");
+  return {command, [options] { return evaluate(*options); }};
 }
 
 }  // namespace outerloop::cli

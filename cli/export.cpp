@@ -1,12 +1,13 @@
-// outerloop export: θ for other programs.
 #include "cli/export.h"
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
+#include <memory>
 #include <nlohmann/json.hpp>
 
-#include "cli/rule_flags.h"
+#include "cli/support/rule_flags.h"
 #include "common/base/error.h"
 #include "common/config/settings.h"
 #include "common/rule/engines/torchscript.h"
@@ -16,6 +17,13 @@
 namespace outerloop::cli {
 namespace {
 
+struct ExportOptions {
+  std::string rule;
+  std::string safetensors;        ///< file to write; empty: none
+  std::string torchscript;        ///< file to write; empty: none
+  std::string theta = "average";  ///< average | last
+};
+
 /// What the safetensors' metadata say, too.
 std::string metadata_of(const store::RuleFile& rule, const char* which) {
   // A configuration may hold bytes of a path that are no UTF-8.
@@ -24,20 +32,6 @@ std::string metadata_of(const store::RuleFile& rule, const char* which) {
                                 {"created", rule.created}, {"git_revision", rule.git_revision},
                                 {"config", rule.config}}
       .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
-
-}  // namespace
-
-CLI::App* add_export(CLI::App& app, ExportOptions& options) {
-  auto* command = app.add_subcommand("export", "Writes a rule for programs that do not read rule.h5.");
-  add_rule(*command, options.rule);
-  command->add_option("--safetensors", options.safetensors,
-                      "θ as plain tensors, for the package safetensors");
-  command->add_option(
-      "--torchscript", options.torchscript,
-      "a module for torch.jit.load with init, step and features; needs LibTorch to be written");
-  add_theta(*command, options.theta);
-  return command;
 }
 
 int export_rule(const ExportOptions& options) {
@@ -59,6 +53,21 @@ int export_rule(const ExportOptions& options) {
     write(options.torchscript, rule::torchscript_of(settings.rule, theta, metadata_of(rule, which)));
   }
   return 0;
+}
+
+}  // namespace
+
+Command add_export(CLI::App& app) {
+  const auto options = std::make_shared<ExportOptions>();
+  auto* command = app.add_subcommand("export", "Writes a rule for programs that do not read rule.h5.");
+  add_rule(*command, options->rule);
+  command->add_option("--safetensors", options->safetensors,
+                      "θ as plain tensors, for the package safetensors");
+  command->add_option(
+      "--torchscript", options->torchscript,
+      "a module for torch.jit.load with init, step and features; needs LibTorch to be written");
+  add_theta(*command, options->theta);
+  return {command, [options] { return export_rule(*options); }};
 }
 
 }  // namespace outerloop::cli

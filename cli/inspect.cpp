@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -257,6 +259,25 @@ int inspect_config(const std::vector<std::string>& files) {
   fmt::print("{}", config);
   std::fflush(stdout);
   return 0;
+}
+
+Command add_inspect(CLI::App& app) {
+  struct Options {
+    std::vector<std::string> files;
+    bool config = false;
+    std::string json;
+  };
+  const auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand("inspect", "Says what a file is, verifies it, compares two.");
+  command->add_option("FILE", options->files, "one or two HDF5 files")->required()->expected(1, 2);
+  auto* json = command->add_option("--json", options->json, "write what is printed to this file as JSON");
+  command
+      ->add_flag("--config", options->config,
+                 "print the configuration that made the file, for train to read, and nothing else")
+      ->excludes(json);
+  return {command, [options] {
+            return options->config ? inspect_config(options->files) : inspect(options->files, options->json);
+          }};
 }
 
 }  // namespace outerloop::cli

@@ -1,8 +1,14 @@
 #pragma once
+// outerloop inspect: what a rule.h5 or checkpoint holds, whether its checksums are right, and how two differ.
 #include <string>
 #include <vector>
 
+#include "cli/support/command.h"
+
 namespace outerloop::cli {
+
+/// Adds the command to `app`.
+Command add_inspect(CLI::App& app);
 
 /// outerloop inspect A.h5 [B.h5]: prints what the file is, θ by name with shape and norm, history, Adam and
 /// streams, after its checksums are verified; of two files also how they differ. `json_path`: also write the

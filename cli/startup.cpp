@@ -10,11 +10,13 @@
 #include <numeric>
 #include <set>
 
-#include "cli/cores.h"
 #include "cli/evaluation_setup.h"
+#include "cli/run_pace.h"
+#include "cli/support/cores.h"
 #include "cli/version.h"
 #include "common/base/error.h"
 #include "common/data/overlap.h"
+#include "common/net/peer_process.h"
 #include "common/rule/checks.h"
 #include "common/rule/engines/make_engine.h"
 #include "common/rule/estimator.h"
@@ -156,78 +158,6 @@ std::map<std::string, std::string> open_datasets(const Plan& plan, RankSetup& se
   return hashes;
 }
 
-/// What the time of a truncation goes by, apart from its length.
-double work_of(const data::Task& task) {
-  const auto& units = task.architecture.units;
-  return static_cast<double>(task.minibatch * std::accumulate(units.begin(), units.end(), std::int64_t{0}));
-}
-
-struct TypicalTask {
-  std::uint32_t number = 0;       ///< of this rank's tasks
-  double inner_steps = 0.0;       ///< of a mean task
-  double truncation_steps = 0.0;  ///< of a mean truncation
-  double work = 0.0;              ///< of a mean inner step
-};
-
-/// The one among many tasks, as they will come, whose work is nearest to their mean.
-TypicalTask typical_task(const RankSetup& setup, const Plan& plan, std::uint32_t stream) {
-  constexpr std::uint32_t kTasks = 256;
-  const auto& unroll = plan.settings.config.unroll();
-  const double length = 0.5 * static_cast<double>(unroll.min_steps() + unroll.max_steps());
-  TypicalTask typical;
-  std::vector<double> work;
-  for (std::uint32_t i = 0; i < kTasks; ++i) {
-    const auto task = setup.tasks->sample(stream, i);
-    work.push_back(work_of(task));
-    typical.work += work.back() / kTasks;
-    typical.inner_steps += static_cast<double>(task.inner_steps) / kTasks;
-    typical.truncation_steps += std::min(length, static_cast<double>(task.inner_steps)) / kTasks;
-  }
-  for (std::uint32_t i = 1; i < kTasks; ++i)
-    if (std::abs(work[i] - typical.work) < std::abs(work[typical.number] - typical.work)) typical.number = i;
-  return typical;
-}
-
-/// Gradients per second of this rank. The run waits for it, so it is had from a few truncations of one and of
-/// three inner steps of a typical task: what a truncation costs grows with its steps along a line.
-double measure_rate(const RankSetup& setup, const Plan& plan, int rank) {
-  constexpr int kFewest = 2;
-  constexpr double kLong = 0.1, kLongest = 5.0;  // seconds
-  const auto seed = plan.settings.config.seed();
-  const auto stream = static_cast<std::uint32_t>(rank);
-  const TypicalTask typical = typical_task(setup, plan, stream);
-  const auto theta = rule::initial_theta(setup.engine->theta_layout(), seed);
-  const net::SteadyClock clock;
-  const double beginning = clock.now();
-  const auto task = setup.tasks->sample(stream, typical.number);
-  const auto layout = rule::phi_layout(plan.settings.rule, task.architecture);
-  const auto phi = rule::initial_phi(layout, seed, stream, typical.number);
-  const double once = clock.now() - beginning;
-  const auto truncation = [&](std::int64_t length) {
-    const double start = clock.now();
-    std::vector<rule::StepData> steps;
-    for (std::int64_t step = 0; step < length; ++step) steps.push_back(setup.tasks->step_data(task, step));
-    std::vector<rule::PerturbedPair> pairs;
-    const rule::Random random(seed, stream, typical.number, rule::Purpose::perturbation);
-    rule::estimate_gradient(*setup.engine, plan.settings.estimator,
-                            {task.architecture, theta, phi, steps, random, 0}, pairs);
-    return clock.now() - start;
-  };
-  truncation(3);  // the engine makes room
-  double one = 0.0, three = 0.0;
-  int pairs = 0;
-  for (; one + three < (pairs < kFewest ? kLongest : kLong); ++pairs) {
-    one += truncation(1);
-    three += truncation(3);
-  }
-  one /= pairs;
-  three /= pairs;
-  const double step = std::max(three - one, 0.0) / 2.0;
-  const double seconds = one + (typical.truncation_steps - 1.0) * step;
-  const double share = typical.truncation_steps / typical.inner_steps;  // of a task's beginning
-  return 1.0 / (seconds * typical.work / work_of(task) + once * share);
-}
-
 }  // namespace
 
 std::vector<std::string> changed_datasets(const Plan& plan, const std::map<std::string, std::string>& here) {
@@ -317,11 +247,12 @@ RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool c
     auto engine = plan.settings.engine;
     engine.local_rank = mpi.local_rank() - (mpi.size() > 1 && mpi.local_rank() == mpi.rank() ? 1 : 0);
     setup.engine = rule::make_engine(plan.settings.rule, engine);
-    const json opened = {{"datasets", open_datasets(plan, setup)},
-                         {"engine", setup.engine->description()},
-                         {"instruction_set", setup.engine->instruction_set()},
-                         {"cores", usable_cores().size()},
-                         {"gradients_per_second", measure_rate(setup, plan, mpi.rank())}};
+    const json opened = {
+        {"datasets", open_datasets(plan, setup)},
+        {"engine", setup.engine->description()},
+        {"instruction_set", setup.engine->instruction_set()},
+        {"cores", usable_cores().size()},
+        {"gradients_per_second", measure_pace(*setup.engine, *setup.tasks, plan.settings, mpi.rank())}};
     return opened.dump();
   });
   std::set<std::string> engines;
@@ -354,6 +285,10 @@ RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, bool compute
     if (mpi.rank() == 0 && !plan.resumed) coordinator::RunDirectory::remove_unstarted(plan.run_directory);
     throw;
   }
+}
+
+Ranks gather_ranks(const net::MpiSession& mpi) {
+  return {mpi.gather_all(mpi.host()), mpi.gather_all(net::PeerProcess::here())};
 }
 
 void pin_worker(const net::MpiSession& mpi, const config::Settings& settings, bool computes) {

@@ -1,6 +1,6 @@
 #pragma once
-// Start-up of a run, where all ranks still agree on everything: any rank's trouble ends all of them with one
-// line.
+// Start-up of a run: all ranks agree on configuration, checkpoint, datasets and engine, or all end with one
+// error line.
 #include <functional>
 #include <map>
 #include <memory>
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/commands.h"
+#include "cli/train.h"
 #include "common/config/settings.h"
 #include "common/data/task.h"
 #include "common/evaluation/evaluator.h"
@@ -57,6 +57,15 @@ std::vector<std::string> changed_datasets(const Plan& plan, const std::map<std::
 
 /// Deterministic mode: throws InputError where a dataset differs from the one that the run began with.
 void check_same_datasets(const Plan& plan, const std::map<std::string, std::string>& here);
+
+/// Who the ranks are, by rank.
+struct Ranks {
+  std::vector<std::string> hosts;
+  std::vector<std::string> process_ids;  ///< PeerProcess::here()
+};
+
+/// To be called by all of them.
+Ranks gather_ranks(const net::MpiSession& mpi);
 
 /// Pins this process to engine.threads cores of its own where the workers of this host fill all that it may
 /// use. Before the engine is made, whose threads inherit it. OUTERLOOP_PIN=0 switches it off.

@@ -1,8 +1,10 @@
 #include "cli/bench/bench.h"
 
 #include <CLI/CLI.hpp>
+#include <memory>
 
-#include "cli/rule_flags.h"
+#include "cli/bench/benchmarks.h"
+#include "cli/support/rule_flags.h"
 
 namespace outerloop::cli {
 namespace {
@@ -13,124 +15,123 @@ constexpr int kMostRepetitions = 1000;
 constexpr std::int64_t kMostSteps = 10000;
 
 template <class Options>
-void add_common(CLI::App* command, Options& options) {
-  command->add_option("--repetitions", options.repetitions, "of every measurement; the median counts")
+void add_common(CLI::App& command, Options& options) {
+  command.add_option("--repetitions", options.repetitions, "of every measurement; the median counts")
       ->check(CLI::Range(1, kMostRepetitions))
       ->capture_default_str();
-  command->add_option("--instruction-set", options.instruction_set, "of the fused engine and the peak")
+  command.add_option("--instruction-set", options.instruction_set, "of the fused engine and the peak")
       ->check(CLI::IsMember(kInstructionSets))
       ->capture_default_str();
-  command->add_option("--json", options.json, "write the table to this file as JSON");
+  command.add_option("--json", options.json, "write the table to this file as JSON");
 }
 
-void add_engine(CLI::App* bench, BenchEngineOptions& options) {
-  auto* command = bench->add_subcommand(
+Command add_engine(CLI::App& bench) {
+  const auto options = std::make_shared<BenchEngineOptions>();
+  auto* command = bench.add_subcommand(
       "engine", "Forward pass and whole truncation of every engine, beside the core's own peak.");
-  command->add_option("--sizes", options.sizes, "laptop,medium,paper; paper takes the reference 6 GB")
+  command->add_option("--sizes", options->sizes, "laptop,medium,paper; paper takes the reference 6 GB")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::IsMember(kSizes))
       ->capture_default_str();
   command
-      ->add_option("--engines", options.engines,
+      ->add_option("--engines", options->engines,
                    "KIND[:PRECISION], e.g. fused:float32,reference; default: all that are there")
       ->delimiter(',')
       ->allow_extra_args(false);
-  command->add_option("--inner-steps", options.inner_steps, "k; default: 10, at paper size 5")
+  command->add_option("--inner-steps", options->inner_steps, "k; default: 10, at paper size 5")
       ->check(CLI::Range(std::int64_t{1}, kMostSteps));
-  command->add_option("--threads", options.threads, "of every engine")
+  command->add_option("--threads", options->threads, "of every engine")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  add_common(command, options);
+  add_common(*command, *options);
+  return {command, [options] { return bench_engine(*options); }};
 }
 
-void add_unroll(CLI::App* bench, BenchUnrollOptions& options) {
-  auto* command = bench->add_subcommand("unroll", "Time and memory of a truncation against its length k.");
-  command->add_option("--size", options.size, "laptop, medium or paper")
+Command add_unroll(CLI::App& bench) {
+  const auto options = std::make_shared<BenchUnrollOptions>();
+  auto* command = bench.add_subcommand("unroll", "Time and memory of a truncation against its length k.");
+  command->add_option("--size", options->size, "laptop, medium or paper")
       ->check(CLI::IsMember(kSizes))
       ->capture_default_str();
-  command->add_option("--engine", options.engine, "KIND[:PRECISION], e.g. fused:float32, reference")
+  command->add_option("--engine", options->engine, "KIND[:PRECISION], e.g. fused:float32, reference")
       ->capture_default_str();
-  command->add_option("--lengths", options.lengths, "inner steps")
+  command->add_option("--lengths", options->lengths, "inner steps")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::Range(std::int64_t{1}, kMostSteps))
       ->capture_default_str();
   command
-      ->add_option("--memory-budget-mib", options.memory_budget_mib,
+      ->add_option("--memory-budget-mib", options->memory_budget_mib,
                    "engine.memory_budget_mib (fused engine only)")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))
       ->capture_default_str();
-  add_common(command, options);
+  add_common(*command, *options);
+  return {command, [options] { return bench_unroll(*options); }};
 }
 
-void add_coordinator(CLI::App* bench, BenchCoordinatorOptions& options) {
-  auto* command = bench->add_subcommand(
+Command add_coordinator(CLI::App& bench) {
+  const auto options = std::make_shared<BenchCoordinatorOptions>();
+  auto* command = bench.add_subcommand(
       "coordinator",
       "The coordinator against the bare exchange of the same bytes. Under mpirun rank 0 coordinates and the "
       "others send; alone it starts mpirun with two ranks.");
-  command->add_option("--workers", options.workers, "simulated workers, over all ranks but rank 0")
+  command->add_option("--workers", options->workers, "simulated workers, over all ranks but rank 0")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{100000}))
       ->capture_default_str();
-  command->add_option("--floats", options.floats, "numbers of θ")
+  command->add_option("--floats", options->floats, "numbers of θ")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{100000000}))
       ->capture_default_str();
-  command->add_option("--batch", options.batch, "gradients per update; default: half the workers")
+  command->add_option("--batch", options->batch, "gradients per update; default: half the workers")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1000000}));
-  command->add_option("--seconds", options.seconds, "of every measurement")
+  command->add_option("--seconds", options->seconds, "of every measurement")
       ->check(CLI::Range(0.01, 3600.0))
       ->capture_default_str();
-  command->add_option("--repetitions", options.repetitions, "of every measurement; the median counts")
+  command->add_option("--repetitions", options->repetitions, "of every measurement; the median counts")
       ->check(CLI::Range(1, kMostRepetitions))
       ->capture_default_str();
-  command->add_option("--json", options.json, "write the table to this file as JSON");
+  command->add_option("--json", options->json, "write the table to this file as JSON");
+  return {command, [options] { return bench_coordinator(*options); }};
 }
 
-void add_estimators(CLI::App* bench, BenchEstimatorsOptions& options) {
-  auto* command = bench->add_subcommand(
+Command add_estimators(CLI::App& bench) {
+  const auto options = std::make_shared<BenchEstimatorsOptions>();
+  auto* command = bench.add_subcommand(
       "estimators", "Bias and noise of every gradient estimator against the horizon, on a rule's own tasks.");
-  add_rule(*command, options.rule);
+  add_rule(*command, options->rule);
   command
-      ->add_option("--horizons", options.horizons,
+      ->add_option("--horizons", options->horizons,
                    "inner steps at which a truncation ends, rising multiples of --truncation")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::Range(std::int64_t{1}, kMostSteps))
       ->capture_default_str();
-  command->add_option("--truncation", options.truncation, "inner steps of a truncation")
+  command->add_option("--truncation", options->truncation, "inner steps of a truncation")
       ->check(CLI::Range(std::int64_t{1}, kMostSteps))
       ->capture_default_str();
-  command->add_option("--deviation", options.deviation, "of the noise on each number of θ")
+  command->add_option("--deviation", options->deviation, "of the noise on each number of θ")
       ->check(CLI::Range(1e-9, 10.0))
       ->capture_default_str();
-  command->add_option("--replicates", options.replicates, "antithetic pairs that the noise is measured with")
+  command->add_option("--replicates", options->replicates, "antithetic pairs that the noise is measured with")
       ->check(CLI::Range(2, 100000))
       ->capture_default_str();
-  command->add_option("--tasks", options.tasks, "tasks of the rule's own distribution")
+  command->add_option("--tasks", options->tasks, "tasks of the rule's own distribution")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  command->add_option("--seed", options.seed, "of the tasks")->capture_default_str();
-  command->add_option("--json", options.json, "write the table to this file as JSON");
+  command->add_option("--seed", options->seed, "of the tasks")->capture_default_str();
+  command->add_option("--json", options->json, "write the table to this file as JSON");
+  return {command, [options] { return bench_estimators(*options); }};
 }
 
 }  // namespace
 
-CLI::App* add_bench(CLI::App& app, BenchOptions& options) {
+Command add_bench(CLI::App& app) {
   auto* command =
       app.add_subcommand("bench", "Measures engines, the coordinator and gradient estimators here.");
   command->require_subcommand(1);
-  add_engine(command, options.engine);
-  add_coordinator(command, options.coordinator);
-  add_unroll(command, options.unroll);
-  add_estimators(command, options.estimators);
-  return command;
-}
-
-int bench(const CLI::App& command, const BenchOptions& options) {
-  if (command.got_subcommand("engine")) return bench_engine(options.engine);
-  if (command.got_subcommand("coordinator")) return bench_coordinator(options.coordinator);
-  if (command.got_subcommand("unroll")) return bench_unroll(options.unroll);
-  return bench_estimators(options.estimators);
+  const std::vector<Command> commands = {add_engine(*command), add_coordinator(*command),
+                                         add_unroll(*command), add_estimators(*command)};
+  return {command, [commands] { return run_given(commands); }};
 }
 
 }  // namespace outerloop::cli

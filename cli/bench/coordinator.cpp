@@ -13,11 +13,11 @@
 #include <numeric>
 #include <optional>
 
-#include "cli/bench/bench.h"
+#include "cli/bench/benchmarks.h"
 #include "cli/bench/machine.h"
 #include "cli/bench/measure.h"
 #include "cli/bench/senders.h"
-#include "cli/cores.h"
+#include "cli/support/cores.h"
 #include "common/base/error.h"
 #include "common/net/bare_exchange.h"
 #include "common/net/peer_process.h"

@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "cli/bench/bench.h"
+#include "cli/bench/benchmarks.h"
 #include "cli/bench/machine.h"
 #include "common/base/error.h"
 #include "common/config/settings.h"

@@ -15,7 +15,7 @@
 #include <limits>
 #include <vector>
 
-#include "cli/cores.h"
+#include "cli/support/cores.h"
 
 namespace outerloop::cli {
 namespace {

@@ -7,7 +7,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "cli/bench/bench.h"
+#include "cli/bench/benchmarks.h"
 #include "cli/bench/machine.h"
 #include "cli/bench/measure.h"
 #include "common/config/settings.h"

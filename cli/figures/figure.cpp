@@ -2,52 +2,29 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cli/figures/figure_parts.h"
 #include "cli/figures/studies.h"
 #include "cli/figures/study_figures.h"
-#include "cli/rule_flags.h"
 #include "common/base/error.h"
 #include "common/store/atomic_file.h"
 
 namespace outerloop::cli {
+namespace {
 
 using nlohmann::json;
 
-CLI::App* add_figure(CLI::App& app, FigureOptions& options) {
-  options.study.draws = 0;
-  auto& study = options.study;
-  auto* command = app.add_subcommand("figure", "Computes and draws a figure of the paper for a rule.");
-  std::string names = "What it shows:";
-  for (const auto& kind : figure_studies())
-    names += fmt::format("\n  {:<20}{} ({} draws)", kind.name, kind.says, kind.draws);
-  command->footer(names);
-  command->add_option("NAME", options.name, "which figure, see below")->required();
-  add_rule(*command, study.rule);
-  command->add_option("--dataset", study.datasets, "NAME[:PATH]; default: those of the rule's configuration")
-      ->allow_extra_args(false);
-  command->add_option("--size", study.sizes, "side of the images; sizes takes several, e.g. 14,28")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  command->add_option("--labels", study.labels, "labelled examples per class")->check(CLI::Range(1, 100000));
-  command->add_option("--draws", study.draws, "default: see below")->check(CLI::Range(2, 100000));
-  add_base_model(*command, study.base_model);
-  command
-      ->add_option("--values", options.values,
-                   "numbers of steps, units or hidden layers to compute, instead of the figure's own")
-      ->delimiter(',')
-      ->check(CLI::Range(0, 100000000))
-      ->allow_extra_args(false);
-  command->add_option("--seed", study.seed, "of all draws");
-  add_theta(*command, study.theta);
-  command->add_option("--threads", study.threads, "draws computed at once; default: one per core")
-      ->check(CLI::Range(1, 1024));
-  command->add_option("--out", options.out, "folder for the figure")->capture_default_str();
-  return command;
-}
+struct FigureOptions {
+  std::string name;
+  StudyOptions study;                ///< draws 0: the figure's own number
+  std::vector<std::int64_t> values;  ///< of what the figure varies; empty: the figure's own
+  std::string out = "figures";
+};
 
 int figure(const FigureOptions& options) {
   // 1. What is asked for.
@@ -78,6 +55,32 @@ int figure(const FigureOptions& options) {
   for (const auto& drawn : draw_figure(path, options.out)) fmt::print("{}\n", drawn);
   std::fflush(stdout);
   return 0;
+}
+
+}  // namespace
+
+Command add_figure(CLI::App& app) {
+  const auto options = std::make_shared<FigureOptions>();
+  auto& study = options->study;
+  study.draws = 0;
+  auto* command = app.add_subcommand("figure", "Computes and draws a figure of the paper for a rule.");
+  std::string names = "What it shows:";
+  for (const auto& kind : figure_studies())
+    names += fmt::format("\n  {:<20}{} ({} draws)", kind.name, kind.says, kind.draws);
+  command->footer(names);
+  command->add_option("NAME", options->name, "which figure, see below")->required();
+  add_rule(*command, study.rule);
+  add_study_data(*command, study, "side of the images; sizes takes several, e.g. 14,28",
+                 "default: see below");
+  command
+      ->add_option("--values", options->values,
+                   "numbers of steps, units or hidden layers to compute, instead of the figure's own")
+      ->delimiter(',')
+      ->check(CLI::Range(0, 100000000))
+      ->allow_extra_args(false);
+  add_study_run(*command, study);
+  command->add_option("--out", options->out, "folder for the figure")->capture_default_str();
+  return {command, [options] { return figure(*options); }};
 }
 
 }  // namespace outerloop::cli

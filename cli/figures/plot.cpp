@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -64,6 +66,18 @@ int plot(const std::string& input, const std::string& out_dir) {
   for (const auto& path : paths) fmt::print("{}\n", path);
   std::fflush(stdout);
   return 0;
+}
+
+Command add_plot(CLI::App& app) {
+  struct Options {
+    std::string input, out = "figures";
+  };
+  const auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand("plot", "Draws figures as PNG and SVG.");
+  command->add_option("INPUT", options->input, "a run directory, evaluate's or a figure's JSON, or a rule.h5")
+      ->required();
+  command->add_option("--out", options->out, "folder for the figures")->capture_default_str();
+  return {command, [options] { return plot(options->input, options->out); }};
 }
 
 }  // namespace outerloop::cli

@@ -1,9 +1,15 @@
 #pragma once
+// outerloop plot: draws the figures of a run directory, of evaluate's or figure's JSON, or of a rule.h5.
 #include <string>
+
+#include "cli/support/command.h"
 
 namespace outerloop::cli {
 
-/// outerloop plot: draws what `input` allows into `out_dir` (made where needed) and prints each file's path.
+/// Adds the command to `app`.
+Command add_plot(CLI::App& app);
+
+/// Draws what `input` allows into `out_dir` (made where needed) and prints each file's path.
 ///   a run directory     its metrics.jsonl, and its evaluation.json where there is one
 ///   metrics.jsonl       the learning curve
 ///   evaluate's JSON     accuracy bars

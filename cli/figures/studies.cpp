@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "cli/progress.h"
+#include "cli/support/few_shot_tables.h"
 #include "common/base/error.h"
 #include "common/evaluation/explained_variance.h"
 #include "common/evaluation/pictures.h"

@@ -1,17 +1,18 @@
 #pragma once
-// What each figure of `outerloop figure` shows, computed: a JSON that figure_drawing.h draws.
+// Computes what each figure of `outerloop figure` shows, as the JSON that study_figures.h draws.
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "cli/evaluate_tables.h"
+#include "cli/support/evaluated_rule.h"
+#include "cli/support/study.h"
 
 namespace outerloop::cli {
 
 struct FigureRequest {
   const EvaluatedRule& rule;
-  const EvaluateOptions& study;             ///< with the number of draws filled in
+  const StudyOptions& study;                ///< with the number of draws filled in
   const std::vector<std::int64_t>& values;  ///< of what the figure varies; empty: its own
 };
 

@@ -1,5 +1,5 @@
 // Cores: which a worker keeps, and what is said where its threads have too few.
-#include "cli/cores.h"
+#include "cli/support/cores.h"
 #include "tests/catch.h"
 #include "tests/cli/run_command.h"
 

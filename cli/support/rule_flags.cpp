@@ -1,17 +1,21 @@
-#pragma once
-// Flags that every command has that trains base models by a rule.
-#include <CLI/CLI.hpp>
-#include <string>
+#include "cli/support/rule_flags.h"
 
-#include "cli/base_model_options.h"
+#include <CLI/CLI.hpp>
 
 namespace outerloop::cli {
 
-inline void add_rule(CLI::App& command, std::string& rule) {
+BaseModelOptions completed(BaseModelOptions options, const config::Settings& settings) {
+  if (options.layers.empty()) options.layers = settings.evaluation_hidden_units();
+  if (options.inner_steps == 0) options.inner_steps = settings.evaluation_inner_steps();
+  if (options.minibatch == 0) options.minibatch = settings.config.tasks().minibatch();
+  return options;
+}
+
+void add_rule(CLI::App& command, std::string& rule) {
   command.add_option("RULE", rule, "rule.h5, or a checkpoint")->required();
 }
 
-inline void add_base_model(CLI::App& command, BaseModelOptions& options) {
+void add_base_model(CLI::App& command, BaseModelOptions& options) {
   command
       .add_option("--layers", options.layers,
                   "units of the base model's hidden layers, e.g. 64,64; default: as the rule's configuration "
@@ -29,7 +33,7 @@ inline void add_base_model(CLI::App& command, BaseModelOptions& options) {
       ->check(CLI::Range(2, 65536));
 }
 
-inline void add_theta(CLI::App& command, std::string& theta) {
+void add_theta(CLI::App& command, std::string& theta) {
   command.add_option("--theta", theta, "the running average of θ where there is one, or the last θ")
       ->check(CLI::IsMember({"average", "last"}));
 }

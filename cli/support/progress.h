@@ -1,5 +1,5 @@
 #pragma once
-// One refreshing line on a terminal, one line a minute elsewhere. Progress goes to stderr.
+// A progress line on stderr: refreshed in place on a terminal, one line a minute elsewhere.
 #include <chrono>
 #include <string>
 

@@ -1,5 +1,5 @@
 #pragma once
-// Which cores this process may use, and which a worker keeps for itself.
+// CPU affinity: the cores that this process may run on, and pinning a worker to cores of its own.
 #include <string>
 #include <vector>
 

@@ -1,4 +1,4 @@
-#include "cli/cores.h"
+#include "cli/support/cores.h"
 
 #include <fmt/format.h>
 #include <sched.h>

@@ -1,0 +1,57 @@
+#pragma once
+// The four benchmarks of `outerloop bench` with their options: engine, coordinator, unroll and estimators.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace outerloop::cli {
+
+struct BenchEngineOptions {
+  std::vector<std::string> sizes = {"laptop", "medium", "paper"};
+  std::vector<std::string> engines;  ///< KIND[:PRECISION]; empty: all that this build and processor have
+  std::string instruction_set = "auto";
+  int repetitions = 5;
+  std::int64_t inner_steps = 0;  ///< k; 0: that of the size
+  int threads = 1;
+  std::string json;
+};
+
+struct BenchUnrollOptions {
+  std::string size = "laptop";
+  std::string engine = "fused";  ///< KIND[:PRECISION]
+  std::string instruction_set = "auto";
+  std::vector<std::int64_t> lengths = {5, 10, 20, 50, 100};
+  std::int64_t memory_budget_mib = 1024;
+  int repetitions = 3;
+  std::string json;
+};
+
+struct BenchEstimatorsOptions {
+  std::string rule;
+  std::vector<std::int64_t> horizons = {5, 10, 20, 50, 100};  ///< inner steps, multiples of `truncation`
+  std::int64_t truncation = 5;
+  double deviation = 0.01;
+  int replicates = 16;
+  int tasks = 4;
+  std::uint64_t seed = 0;
+  std::string json;
+};
+
+struct BenchCoordinatorOptions {
+  std::int64_t workers = 512;    ///< simulated, over all ranks but 0
+  std::int64_t floats = 115000;  ///< numbers of θ
+  std::int64_t batch = 0;        ///< gradients per update; 0: half the workers
+  double seconds = 1.5;          ///< of each measurement
+  int repetitions = 7;
+  std::string json;
+};
+
+/// Each prints a table, also writes it as JSON where that is asked for, and returns the exit code. Throws
+/// InputError for an engine that is unknown or not there, a rule that cannot be read, or ranks that do not
+/// fit.
+int bench_engine(const BenchEngineOptions& options);
+int bench_coordinator(const BenchCoordinatorOptions& options);
+int bench_unroll(const BenchUnrollOptions& options);
+int bench_estimators(const BenchEstimatorsOptions& options);
+
+}  // namespace outerloop::cli

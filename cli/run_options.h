@@ -1,0 +1,22 @@
+#pragma once
+// The options of coordinator, worker and streams, from a run's configuration.
+#include <cstdint>
+
+#include "cli/startup.h"
+#include "common/net/mpi.h"
+#include "coordinator/coordinator.h"
+#include "worker/worker.h"
+
+namespace outerloop::cli {
+
+/// `workers`: how many the run begins with.
+coordinator::CoordinatorOptions coordinator_options(const Plan& plan, std::int64_t workers);
+
+/// The setup outlives the result.
+worker::StreamContext stream_context(const RankSetup& setup, const config::Settings& settings);
+
+/// `joined`: the worker comes from another mpirun (--join).
+worker::WorkerOptions worker_options(const net::MpiSession& mpi, const proto::Config& config,
+                                     bool joined = false);
+
+}  // namespace outerloop::cli

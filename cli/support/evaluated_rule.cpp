@@ -1,0 +1,24 @@
+#include "cli/support/evaluated_rule.h"
+
+#include "common/base/error.h"
+#include "common/rule/engines/make_engine.h"
+#include "common/rule/rules.h"
+
+namespace outerloop::cli {
+
+EvaluatedRule read_evaluated_rule(const std::string& path, bool average) {
+  EvaluatedRule rule;
+  rule.file = store::read_rule(path);
+  rule.settings = config::settings_from_text(rule.file.config, path + ": /config", {});
+  if (rule::rule_kind(rule.settings.rule.name).supervised)
+    throw InputError(path + ": few-shot evaluation needs a rule without labels; this is " + rule.file.rule);
+  rule.averaged = average && !rule.file.theta_average.empty();
+  auto engine = rule.settings.engine;
+  engine.threads = 1;
+  rule.under_test = {[rule = rule.settings.rule, engine] { return rule::make_engine(rule, engine); },
+                     rule.averaged ? rule.file.theta_average : rule.file.theta,
+                     rule::initial_theta(rule.file.layout, rule.settings.config.seed())};
+  return rule;
+}
+
+}  // namespace outerloop::cli

@@ -1,0 +1,43 @@
+#pragma once
+// A few-shot study of a rule as the command line describes it, for evaluate and figure: datasets, sizes,
+// draws, base model and methods.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cli/support/rule_flags.h"
+#include "common/config/settings.h"
+#include "common/evaluation/few_shot.h"
+
+namespace outerloop::cli {
+
+struct StudyOptions {
+  std::string rule;
+  std::vector<std::string> datasets;  ///< NAME[:PATH]; empty: those of the rule's configuration
+  std::vector<std::int64_t> sizes;    ///< empty: that of the rule's configuration
+  std::int64_t labels = 10;           ///< examples per class
+  std::int64_t draws = 50;
+  BaseModelOptions base_model;
+  std::uint64_t seed = 0;
+  std::vector<std::string> baselines = {"all"};  ///< all, none, or names
+  std::vector<std::string> readouts = {"all"};   ///< all, or names
+  std::string theta = "average";                 ///< average | last
+  int threads = 0;                               ///< 0: one per core
+};
+
+/// --dataset, --size, --labels, --draws and the base model's flags; two of them with the command's own help.
+void add_study_data(CLI::App& command, StudyOptions& options, const std::string& size_help,
+                    const std::string& draws_help);
+
+/// --seed, --theta and --threads.
+void add_study_run(CLI::App& command, StudyOptions& options);
+
+/// The datasets of the command line, or those that the rule's configuration names; each at every size. Throws
+/// InputError where there is none.
+std::vector<data::DatasetRequest> evaluated_datasets(const StudyOptions& options,
+                                                     const config::Settings& settings);
+
+/// Throws InputError for a method or read-out that does not exist.
+evaluation::FewShotOptions few_shot_options(const StudyOptions& options, const config::Settings& settings);
+
+}  // namespace outerloop::cli

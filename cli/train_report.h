@@ -1,0 +1,35 @@
+#pragma once
+// What a run prints and what it says of itself in files: start table, progress line, environment.json,
+// result.json and the final table.
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/startup.h"
+#include "common/net/mpi.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/run_directory.h"
+
+namespace outerloop::cli {
+
+/// The content of environment.json. `rate`: gradients per second, estimated.
+nlohmann::json environment_of(const net::MpiSession& mpi, const std::vector<std::string>& hosts,
+                              const RankSetup& setup, double rate, const config::Settings& settings);
+
+/// The table at the beginning, to standard output.
+void print_start(const Plan& plan, const RankSetup& setup, double rate, std::int64_t workers);
+
+/// The line that is refreshed while the run goes on; `now` in seconds, of the coordinator's clock.
+std::string progress_line(const coordinator::Coordinator& coordinator, const coordinator::RunDirectory& run,
+                          const proto::Config& config, double now);
+
+/// The content of result.json. `last`: the last checkpoint; `theta_sha256`: of its θ.
+nlohmann::json result_of(const coordinator::Coordinator& coordinator, const store::Checkpoint& last,
+                         coordinator::StopReason reason, const std::string& theta_sha256);
+
+/// The same as a table, to standard output, with the command that goes on where the run can.
+void print_result(const nlohmann::json& result, const std::string& run_directory,
+                  coordinator::StopReason reason);
+
+}  // namespace outerloop::cli
