@@ -8,6 +8,7 @@ endif()
 
 add_library(outerloop_sanitizers INTERFACE)
 if(OUTERLOOP_SANITIZE)
+  target_compile_definitions(outerloop_sanitizers INTERFACE OUTERLOOP_SANITIZED)
   target_compile_options(outerloop_sanitizers INTERFACE -fsanitize=${OUTERLOOP_SANITIZE} -fno-omit-frame-pointer
                                                         -fno-sanitize-recover=all)
   # The sanitizers' dlopen calls the real one from their own library, for which an executable's RUNPATH does not count;
@@ -68,6 +69,7 @@ function(outerloop_test name)
   add_executable(${name} ${TEST_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${TEST_LIBRARIES} outerloop_catch outerloop_warnings outerloop_sanitizers)
+  target_precompile_headers(${name} REUSE_FROM outerloop_catch)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests
                                            BUILD_RPATH "$ORIGIN/../lib")
   add_test(NAME ${name} COMMAND ${name})

@@ -16,7 +16,7 @@ namespace outerloop::tests {
 
 /// Under the address sanitizer a job takes several times as long to start: what is there to be found by it is
 /// found with fewer repetitions of the same.
-#ifdef __SANITIZE_ADDRESS__
+#ifdef OUTERLOOP_SANITIZED
 inline constexpr bool kSanitized = true;
 #else
 inline constexpr bool kSanitized = false;

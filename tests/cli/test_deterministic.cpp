@@ -17,7 +17,7 @@ namespace {
 const std::string kDeterministic =
     "train smoke --set mode=deterministic --set batch=6 --set checkpoint.every_updates=5";
 /// Updates of a run in the middle of which something happens: it has to last for a second at least.
-constexpr std::int64_t kLongRun = kSanitized ? 100 : 200;
+constexpr std::int64_t kLongRun = 200;
 
 const std::string kReference = kDeterministic + " --set engine.kind=reference";
 
@@ -133,8 +133,6 @@ std::string disturb(const std::string& train, const std::string& run, int ranks,
 
 TEST_CASE(
     "the reference engine gives the same bits from any number of workers and any memory budget, cut or not") {
-  // The sanitizers see nothing of LibTorch, which takes long to load under them.
-  if (kSanitized) return;
   const TemporaryFolder folder;
   const json alone = finished_run(folder / "alone", 1, kReference);
   CHECK(alone.at("updates") == 20);
@@ -154,8 +152,7 @@ TEST_CASE("θ has the same bits from 1, 2, 3 and 5 workers, and after a cut and 
   const json alone = finished_run(folder / "alone", 1, kDeterministic);
   CHECK(alone.at("updates") == 20);
   check_metrics(folder / "alone", 20);
-  const std::vector<int> numbers = kSanitized ? std::vector<int>{3} : std::vector<int>{2, 3, 5};
-  for (const int workers : numbers) {
+  for (const int workers : {2, 3, 5}) {
     const std::string run = folder / std::to_string(workers);
     const json result = finished_run(run, workers + 1, kDeterministic);
     CHECK(bits(result) == bits(alone));
@@ -183,7 +180,6 @@ TEST_CASE(
   const json alone = finished_run(folder / "alone", 1, kRecomputing + " --set updates=6");
   const struct { int workers, budget; } cases[] = {{2, 12}, {1, 1}, {3, 1024}, {5, 1}};
   for (const auto& c : cases) {
-    if (kSanitized && c.workers != 2) continue;
     const std::string run = folder / std::to_string(c.workers);
     INFO(c.workers << " workers, " << c.budget << " MiB");
     const std::string budget = " --set engine.memory_budget_mib=" + std::to_string(c.budget);
@@ -208,7 +204,6 @@ TEST_CASE("evaluations change no bit of θ, and are the same from any number of 
   REQUIRE(expected.size() == 9);  // at 0, 8, ..., 56 and the end
   check_evaluations(expected, alone, folder / "alone");
   for (const int workers : {2, 5}) {
-    if (kSanitized && workers == 5) continue;
     const std::string run = folder / std::to_string(workers);
     const json result = finished_run(run, workers + 1, train);
     CHECK(bits(result) == bits(never));

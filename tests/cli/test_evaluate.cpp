@@ -67,9 +67,7 @@ TEST_CASE("evaluate prints and writes a table of every size, and plot draws it")
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
     skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");
   const TemporaryFolder& folder = smoke_run();
-  // 60,000 images and 256 centroids: minutes under the address sanitizer, where test_baselines has k-means.
-  std::vector<std::string> baselines = {"untrained", "pixels", "pca"};
-  if (!kSanitized) baselines.push_back("kmeans");
+  const std::vector<std::string> baselines = {"untrained", "pixels", "pca", "kmeans"};
   std::string chosen;
   for (const auto& baseline : baselines) chosen += (chosen.empty() ? "" : ",") + baseline;
   const auto finished = run_alone("evaluate " + (folder / "run/rule.h5") +
@@ -98,9 +96,6 @@ TEST_CASE("evaluate prints and writes a table of every size, and plot draws it")
     CHECK(std::filesystem::file_size(folder / (std::string("figures/") + figure)) > 1000);
 }
 
-// Three of the baselines train networks over a whole grid of settings: minutes under the address sanitizer,
-// where test_networks is their test.
-#ifndef __SANITIZE_ADDRESS__
 TEST_CASE("evaluate has all baselines unless told otherwise") {
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
     skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)");
@@ -115,7 +110,6 @@ TEST_CASE("evaluate has all baselines unless told otherwise") {
   check_table(result.at("tables")[0], {"rule", "untrained", "random", "pixels", "pca", "kmeans", "vae",
                                        "masked_contrastive", "supervised"});
 }
-#endif
 
 TEST_CASE("baselines and read-outs are chosen by name") {
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))

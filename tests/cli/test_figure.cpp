@@ -140,15 +140,12 @@ TEST_CASE("a VAE's loss falls, and is drawn beside its accuracy") {
   CHECK(read_text(trained() / "again/vae-decline.svg") == read_text(trained() / "figures/vae-decline.svg"));
 }
 
-// A grid of settings of three networks: a minute under the address sanitizer.
-#ifndef __SANITIZE_ADDRESS__
 TEST_CASE("the figure of sizes has all baselines") {
   const auto sizes = drawn("sizes", "");
   REQUIRE(sizes.at("tables").size() == 1);
   check_methods(sizes.at("tables")[0], {"rule", "untrained", "random", "pixels", "pca", "kmeans", "vae",
                                         "masked_contrastive", "supervised"});
 }
-#endif
 
 TEST_CASE("what cannot be drawn is refused with one line") {
   const std::string rule = trained() / "run/rule.h5";
