@@ -62,6 +62,9 @@ function(outerloop_room name)
   set_property(GLOBAL APPEND PROPERTY OUTERLOOP_ROOMS ${name})
 endfunction()
 
+# Tests spend their time in what they test: to optimize their own code would take the compiler longer than it saves.
+set(OUTERLOOP_TEST_OPTIONS $<$<CONFIG:Release>:-O1>)
+
 # outerloop_test(NAME SOURCES ... [LIBRARIES ...] [LABELS ...] [TIMEOUT seconds])
 # One Catch2 executable, one CTest test. Exit code 77 means skipped, with a line that says why.
 function(outerloop_test name)
@@ -69,6 +72,7 @@ function(outerloop_test name)
   add_executable(${name} ${TEST_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${TEST_LIBRARIES} outerloop_catch outerloop_warnings outerloop_sanitizers)
+  target_compile_options(${name} PRIVATE ${OUTERLOOP_TEST_OPTIONS})
   target_precompile_headers(${name} REUSE_FROM outerloop_catch)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests
                                            BUILD_RPATH "$ORIGIN/../lib")
