@@ -1,4 +1,5 @@
-// main of every test executable. It asks Catch2's header for its implementation, so it cannot take the precompiled one.
+// main of every test executable. It asks Catch2's header for its implementation, so it cannot take the
+// precompiled one.
 #ifdef OUTERLOOP_CATCH2_V3
 #include <catch2/catch_session.hpp>
 #else
