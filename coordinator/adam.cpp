@@ -12,7 +12,9 @@ constexpr double kPi = 3.14159265358979323846;
 
 }  // namespace
 
-Adam::Adam(AdamOptions options, std::size_t parameters) : options_(options), m_(parameters), v_(parameters) {}
+Adam::Adam(AdamOptions options, std::size_t parameters) : options_(options), m_(parameters), v_(parameters) {
+  OUTERLOOP_CHECK(options_.epsilon > 0.0, "Adam's epsilon " + std::to_string(options_.epsilon));
+}
 
 double Adam::learning_rate() const {
   const auto next = static_cast<double>(step_ + 1);

@@ -6,11 +6,12 @@
 
 namespace outerloop::coordinator {
 
+/// Without defaults: config.proto states them.
 struct AdamOptions {
-  double learning_rate = 1e-3;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double epsilon = 1e-8;
+  double learning_rate = 0.0;
+  double beta1 = 0.0;
+  double beta2 = 0.0;
+  double epsilon = 0.0;             ///< above 0
   std::int64_t warmup_updates = 0;  ///< updates over which the learning rate rises to its value
   std::int64_t decay_updates = 0;   ///< update from which on it is `final_learning_rate`; 0: it stays
   double final_learning_rate = 0.0;

@@ -14,7 +14,11 @@ Coordinator::Coordinator(CoordinatorOptions options, const store::Checkpoint& st
       observer_(observer),
       first_workers_(workers.size()),
       membership_(workers, now),
-      training_(options_, start, membership_, observer, now) {}
+      training_(options_, start, membership_, observer, now) {
+  OUTERLOOP_CHECK(
+      options_.batch > 0 && options_.streams > 0 && options_.deadline > 0.0,
+      fmt::format("batch {}, streams {}, deadline {}", options_.batch, options_.streams, options_.deadline));
+}
 
 bool Coordinator::read(int from, const std::string& bytes, net::FrameView& frame,
                        proto::WorkerMessage& message) const {

@@ -27,7 +27,7 @@ struct EvaluationDataset {
 
 struct EvaluationOptions {
   std::int64_t every_updates = 0;  ///< 0: never
-  std::int64_t tasks = 4;          ///< per dataset
+  std::int64_t tasks = 0;          ///< per dataset
   std::vector<EvaluationDataset> datasets;
 
   bool enabled() const { return every_updates > 0 && tasks > 0 && !datasets.empty(); }

@@ -10,23 +10,24 @@
 
 namespace outerloop::coordinator {
 
+/// Without defaults: config.proto states them. Batch, streams and deadline must be above 0.
 struct CoordinatorOptions {
   /// An update takes exactly one gradient of every stream, computed at its θ and summed in stream order; a
   /// lost worker leads back to the last checkpoint. `batch` must equal `streams`.
   bool deterministic = false;
   std::int64_t updates = 0;  ///< 0: no limit
   double seconds = 0.0;      ///< 0: no limit
-  std::int64_t batch = 8;    ///< gradients per update
-  std::int64_t streams = 1;
-  std::int64_t staleness_bound = 2;  ///< updates; deterministic: 0 whatever stands here
-  double reject_norm = 1e4;
-  double batch_norm_clip = 0.0;  ///< 0: not
+  std::int64_t batch = 0;    ///< gradients per update
+  std::int64_t streams = 0;
+  std::int64_t staleness_bound = 0;  ///< updates; deterministic: 0 whatever stands here
+  double reject_norm = 0.0;          ///< a gradient of a larger norm is dropped
+  double batch_norm_clip = 0.0;      ///< 0: not
   AdamOptions adam;
   double average_decay = 0.0;  ///< 0: no average of θ is kept
   StepBackOptions step_back;
   std::int64_t checkpoint_every = 0;  ///< updates; 0: only at the end
-  std::int64_t max_failures = 16;     ///< per hour
-  double deadline = 300.0;            ///< seconds of silence after which a worker counts as lost
+  std::int64_t max_failures = 0;      ///< per hour
+  double deadline = 0.0;              ///< seconds of silence after which a worker counts as lost
   /// The caller replaces lost workers, by expect(): without any the run goes on as long as one is expected.
   bool replaces = false;
   EvaluationOptions evaluation;

@@ -11,12 +11,13 @@
 
 namespace outerloop::coordinator {
 
+/// Without defaults: config.proto states them.
 struct StepBackOptions {
   double tolerance =
       0.0;  ///< step back where the running mean exceeds (1 + tolerance) · its lowest; 0: never
-  std::int64_t every_updates = 50;  ///< between two safe points; the first so many updates have none
-  double learning_rate_factor = 0.5;
-  std::int64_t most = 5;  ///< steps back in a run; what diverges after the last is left to diverge
+  std::int64_t every_updates = 0;  ///< between two safe points; the first so many updates have none
+  double learning_rate_factor = 0.0;
+  std::int64_t most = 0;  ///< steps back in a run; what diverges after the last is left to diverge
 };
 
 /// Counter of a checkpoint: steps back so far.

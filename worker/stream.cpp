@@ -19,6 +19,9 @@ std::int64_t Curriculum::limit(std::int64_t update) const {
 
 Stream::Stream(const StreamContext& context, store::StreamState state)
     : context_(context), state_(std::move(state)) {
+  OUTERLOOP_CHECK(
+      context_.min_length >= 1 && context_.min_length <= context_.max_length,
+      "truncations of " + std::to_string(context_.min_length) + " to " + std::to_string(context_.max_length));
   if (state_.phi.empty()) {
     begin_task(state_.task);
     return;

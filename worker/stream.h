@@ -15,8 +15,8 @@ namespace outerloop::worker {
 /// low · (high / low)^min(u / updates, 1) inner steps, so first rules need not hold for long.
 struct Curriculum {
   std::int64_t updates = 0;  ///< 0: no curriculum
-  std::int64_t low = 1;      ///< inner steps
-  std::int64_t high = 1;
+  std::int64_t low = 0;      ///< inner steps
+  std::int64_t high = 0;
 
   std::int64_t limit(std::int64_t update) const;
 };
@@ -26,8 +26,8 @@ struct StreamContext {
   rule::Engine& engine;
   const data::TaskDistribution& tasks;
   std::uint64_t seed = 0;
-  std::int64_t min_length = 5;  ///< k of a truncation, both ends included
-  std::int64_t max_length = 5;
+  std::int64_t min_length = 0;  ///< k of a truncation, both ends included; at least 1
+  std::int64_t max_length = 0;
   Curriculum curriculum{};
   rule::EstimatorOptions estimator{};
   bool log_uniform_length = false;  ///< k is uniform in its logarithm

@@ -40,6 +40,11 @@ net::Frame Worker::frame(proto::WorkerMessage message, std::vector<float> floats
   return {message.SerializeAsString(), std::move(floats)};
 }
 
+Worker::Worker(StreamContext context, WorkerOptions options, const evaluation::Evaluator* evaluator)
+    : context_(context), options_(std::move(options)), evaluator_(evaluator) {
+  OUTERLOOP_CHECK(options_.deadline > 0.0, "a deadline of " + std::to_string(options_.deadline));
+}
+
 net::Frame Worker::hello() const {
   proto::WorkerMessage message;
   auto& hello = *message.mutable_hello();

@@ -13,11 +13,12 @@
 
 namespace outerloop::worker {
 
+/// Without defaults: config.proto states them. The deadline must be above 0.
 struct WorkerOptions {
-  double gradient_norm_clip = 0.05;  ///< 0: not
+  double gradient_norm_clip = 0.0;  ///< 0: not
   std::string host;
   std::int64_t pid = 0;
-  double deadline = 300.0;     ///< seconds without an answer after which the coordinator counts as dead
+  double deadline = 0.0;       ///< seconds without an answer after which the coordinator counts as dead
   bool deterministic = false;  ///< one truncation of every stream with each θ, then wait for the next
   std::string process{};       ///< net::PeerProcess::here()
   bool leaves = false;         ///< by a signal it leaves alone, and does not end the run
@@ -27,8 +28,7 @@ class Worker {
  public:
   /// `evaluator`, which outlives the worker: what it evaluates θ with where it is asked to; none: it throws
   /// Error then.
-  Worker(StreamContext context, WorkerOptions options, const evaluation::Evaluator* evaluator = nullptr)
-      : context_(context), options_(std::move(options)), evaluator_(evaluator) {}
+  Worker(StreamContext context, WorkerOptions options, const evaluation::Evaluator* evaluator = nullptr);
 
   /// The first message.
   net::Frame hello() const;

@@ -24,6 +24,7 @@
 #include "common/net/watchdog.h"
 #include "common/store/atomic_file.h"
 #include "coordinator/event_loop.h"
+#include "outerloop/config.pb.h"
 
 namespace outerloop::cli {
 namespace {
@@ -117,15 +118,23 @@ store::Checkpoint beginning(std::int64_t floats) {
   return start;
 }
 
-/// As a run with the preset `paper` has it, without files.
+/// As a run has it that keeps an average, clips and may step back, without files; all else as the schema
+/// says.
 coordinator::CoordinatorOptions coordinator_options(const Setup& setup, PartSeconds& parts) {
+  const auto& schema = proto::Config::default_instance();
+  const auto& adam = schema.optimizer();
+  const auto& back = schema.step_back();
   coordinator::CoordinatorOptions options;
+  options.reject_norm = schema.reject_norm();
+  options.max_failures = schema.max_failures();
+  options.deadline = schema.deadline_seconds();
+  options.adam = {adam.learning_rate(), adam.beta1(), adam.beta2(), adam.epsilon(), 0, 0, 0.0};
+  options.step_back = {0.5, back.every_updates(), back.learning_rate_factor(), back.most()};
   options.batch = setup.batch;
   options.streams = setup.workers;
   options.staleness_bound = coordinator::default_staleness_bound(setup.workers, setup.batch);
   options.batch_norm_clip = 1.0;
   options.average_decay = 0.999;
-  options.step_back.tolerance = 0.5;
   options.seconds = setup.seconds + 3600.0;
   options.profiler = &parts;
   return options;

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "common/base/error.h"
 #include "coordinator/adam.h"
 #include "coordinator/gradient_batch.h"
 #include "coordinator/smoothed_objective.h"
@@ -17,6 +18,11 @@ TEST_CASE("the first step of Adam has the size of the learning rate, whatever th
   CHECK(theta[0] == Approx(0.9).epsilon(1e-4));
   CHECK(theta[1] == Approx(1.1));
   CHECK(theta[2] == 1.0);  // a gradient of exactly zero moves nothing
+}
+
+TEST_CASE("an Adam without epsilon is refused") {
+  CHECK_THROWS_AS(Adam({0.1, 0.9, 0.999, 0.0, 0}, 1), outerloop::Error);
+  CHECK_THROWS_AS(Adam(AdamOptions{}, 1), outerloop::Error);
 }
 
 TEST_CASE("two steps of Adam follow the recurrences") {

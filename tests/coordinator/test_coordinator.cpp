@@ -8,6 +8,7 @@
 #include "common/store/stream_message.h"
 #include "coordinator/coordinator.h"
 #include "tests/catch.h"
+#include "tests/coordinator/options.h"
 #include "tests/coordinator/recorder.h"
 
 using namespace outerloop;
@@ -28,7 +29,7 @@ store::Checkpoint start_state() {
 }
 
 coordinator::CoordinatorOptions options() {
-  coordinator::CoordinatorOptions o;
+  auto o = tests::coordinator_options();
   o.batch = 2;
   o.streams = 2;
   o.staleness_bound = 1;
@@ -101,6 +102,16 @@ TEST_CASE("hello is answered with θ and the worker's streams, once") {
   CHECK(read(again).assign_size() == 0);
   CHECK(again.frame.floats.empty());  // it has the newest θ already
   CHECK(read(f.one(2, hello())).assign(0).stream() == 1);
+}
+
+TEST_CASE("a coordinator whose batch, streams or deadline are not set is refused") {
+  for (const int unset : {0, 1, 2}) {
+    auto o = options();
+    if (unset == 0) o.batch = 0;
+    if (unset == 1) o.streams = 0;
+    if (unset == 2) o.deadline = 0.0;
+    CHECK_THROWS_AS(Fixture(o), Error);
+  }
 }
 
 TEST_CASE("a full batch is one update, and the next answer carries the new θ") {

@@ -7,6 +7,7 @@
 #include "common/store/stream_message.h"
 #include "coordinator/coordinator.h"
 #include "tests/catch.h"
+#include "tests/coordinator/options.h"
 #include "tests/coordinator/recorder.h"
 
 using namespace outerloop;
@@ -17,7 +18,7 @@ using tests::Recorder;
 namespace {
 
 coordinator::CoordinatorOptions options() {
-  coordinator::CoordinatorOptions o;
+  auto o = tests::coordinator_options();
   o.deterministic = true;
   o.batch = 4;
   o.streams = 4;

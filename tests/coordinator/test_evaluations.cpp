@@ -10,6 +10,7 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/run_directory.h"
 #include "tests/catch.h"
+#include "tests/coordinator/options.h"
 #include "tests/coordinator/recorder.h"
 #include "tests/temporary_folder.h"
 
@@ -46,7 +47,7 @@ struct Fixture {
       : coordinator(o, start, {1, 2}, recorder, 0.0) {}
 
   static coordinator::CoordinatorOptions options() {
-    coordinator::CoordinatorOptions o;
+    auto o = tests::coordinator_options();
     o.batch = 1;
     o.streams = 2;
     o.updates = 3;

@@ -4,6 +4,7 @@
 
 #include "coordinator/learner.h"
 #include "tests/catch.h"
+#include "tests/coordinator/options.h"
 
 using namespace outerloop;
 using coordinator::Adam;
@@ -20,19 +21,9 @@ store::Checkpoint beginning() {
   return start;
 }
 
-AdamOptions adam_options() {
-  AdamOptions options;
-  options.learning_rate = 0.1;
-  return options;
-}
+AdamOptions adam_options() { return tests::adam_options(0.1); }
 
-StepBackOptions step_back_options() {
-  StepBackOptions options;
-  options.tolerance = 0.5;
-  options.every_updates = 10;
-  options.most = 2;
-  return options;
-}
+StepBackOptions step_back_options() { return {0.5, 10, 0.5, 2}; }
 
 /// One update whose gradients all had this meta-objective.
 UpdateRecord apply(Learner& learner, double meta_objective, std::vector<double> mean = {0.3, -0.2}) {
@@ -45,8 +36,7 @@ UpdateRecord apply(Learner& learner, double meta_objective, std::vector<double> 
 }  // namespace
 
 TEST_CASE("the learning rate rises, stays, and decays along half a cosine") {
-  AdamOptions options;
-  options.learning_rate = 1.0;
+  AdamOptions options = tests::adam_options(1.0);
   options.warmup_updates = 10;
   options.decay_updates = 110;
   options.final_learning_rate = 0.2;

@@ -7,6 +7,7 @@
 
 #include "common/base/error.h"
 #include "coordinator/coordinator.h"
+#include "tests/coordinator/options.h"
 #include "tests/fuzz/input.h"
 #include "tests/toy_engine.h"
 #include "tests/virtual_clock.h"
@@ -81,6 +82,7 @@ class Job {
 
   static worker::WorkerOptions worker_options(bool deterministic) {
     worker::WorkerOptions options;
+    options.gradient_norm_clip = 0.05;
     options.deterministic = deterministic;
     options.host = "here";
     options.deadline = 10.0;
@@ -88,7 +90,7 @@ class Job {
   }
 
   static coordinator::CoordinatorOptions options(bool deterministic) {
-    coordinator::CoordinatorOptions options;
+    auto options = tests::coordinator_options();
     options.deterministic = deterministic;
     options.batch = deterministic ? 3 : 2;
     options.streams = 3;

@@ -31,7 +31,7 @@ std::string delivery(char how, const std::string& bytes) {
 std::string conversation() {
   tests::ToyEngine engine(3);
   const auto tasks = tests::toy_tasks(1);
-  worker::Worker worker({engine, tasks, 1, 1, 3}, {});
+  worker::Worker worker({engine, tasks, 1, 1, 3}, {0.05, "", 0, 300.0});
   const tests::VirtualClock clock;
   proto::CoordinatorMessage work;
   work.add_assign()->set_stream(1);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "tests/coordinator/options.h"
 #include "tests/simulation/engine.h"
 
 namespace outerloop::simulation {
@@ -57,6 +58,7 @@ Scenario draw_scenario(std::uint64_t seed) {
   Dice dice(seed ^ 0x5eed);
   Scenario s;
   s.seed = seed;
+  s.options = tests::coordinator_options();
   auto& o = s.options;
   o.deterministic = dice.happens(0.5);
   s.most_workers = dice.log_uniform(1, 64);

@@ -93,6 +93,13 @@ TEST_CASE("a stream of persistent evolution goes on from its state, and begins e
   CHECK_THROWS_AS(Stream(context, state), InputError);
 }
 
+TEST_CASE("truncations of no inner steps, or of a range that falls, are refused") {
+  tests::ToyEngine engine(2);
+  const auto tasks = tests::toy_tasks(1);
+  CHECK_THROWS_AS(Stream({engine, tasks}, beginning(0)), Error);
+  CHECK_THROWS_AS(Stream({engine, tasks, 1, 3, 2}, beginning(0)), Error);
+}
+
 TEST_CASE("an outcome that is no gradient ends the task") {
   tests::ToyEngine engine(2);
   const auto tasks = tests::toy_tasks(1);

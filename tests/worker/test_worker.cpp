@@ -6,6 +6,7 @@
 #include "common/base/error.h"
 #include "coordinator/coordinator.h"
 #include "tests/catch.h"
+#include "tests/coordinator/options.h"
 #include "tests/coordinator/recorder.h"
 #include "tests/toy_engine.h"
 #include "tests/virtual_clock.h"
@@ -91,7 +92,7 @@ TEST_CASE("a job finds the minimum of a known meta-objective, with fewer or more
   for (const auto& [worker_count, streams] : workers_and_streams) {
     tests::ToyEngine engine(kParameters);
     const auto tasks = tests::toy_tasks(1);
-    coordinator::CoordinatorOptions options;
+    auto options = tests::coordinator_options();
     options.updates = 300;
     options.batch = 2;
     options.streams = streams;
@@ -224,6 +225,7 @@ TEST_CASE("a worker without streams waits, less and less often, and a refused on
   CHECK(worker.refused());
   CHECK_FALSE(worker.may_finalize());
   CHECK_THROWS_AS(worker.handle("rubbish", kClock), InputError);
+  CHECK_THROWS_AS(Worker({engine, tasks, 1, 1, 1}, {}), Error);  // it would wait for no answer at all
   CHECK_THROWS_AS(worker.handle(net::encode({work.SerializeAsString(), {1.0f}}), kClock),
                   Error);  // θ of another size
 }
