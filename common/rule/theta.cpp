@@ -109,10 +109,6 @@ Layout supervised_sgd_theta(const RuleOptions& rule) {
   return Layout(list.take());
 }
 
-const char* const kWeightChangeTerms[12] = {
-    "0_order",       "1_order",        "decorr_x", "hebb",           "large_decay",    "lin_lower_symm",
-    "lin_upper_psd", "lin_upper_symm", "rbf",      "sqr_lower_symm", "sqr_upper_symm", "w_base"};
-
 std::vector<double> initial_theta(const Layout& layout, std::uint64_t seed) {
   const Random random(seed, 0, 0, Purpose::theta);
   return draw_initial(layout, random);

@@ -54,7 +54,4 @@ Layout supervised_sgd_theta(const RuleOptions& rule);
 /// θ before meta-training.
 std::vector<double> initial_theta(const Layout& layout, std::uint64_t seed);
 
-/// The twelve terms of the weight change, in the order of merge.w.
-extern const char* const kWeightChangeTerms[12];
-
 }  // namespace outerloop::rule

@@ -77,7 +77,6 @@ Dataset Dataset::integer(std::int64_t value) { return {ElementType::int64, {}, b
 Dataset Dataset::unsigned_integer(std::uint64_t value) {
   return {ElementType::uint64, {}, bytes_of(&value, 1), {}};
 }
-Dataset Dataset::real(double value) { return {ElementType::float64, {}, bytes_of(&value, 1), {}}; }
 
 Dataset Dataset::text(const std::string& value) {
   if (value.find('\0') != std::string::npos)
@@ -168,10 +167,6 @@ std::int64_t DocumentReader::integer(const std::string& path) const {
 
 std::uint64_t DocumentReader::unsigned_integer(const std::string& path) const {
   return values_of<std::uint64_t>(typed(path, ElementType::uint64, true).bytes).at(0);
-}
-
-double DocumentReader::real(const std::string& path) const {
-  return values_of<double>(typed(path, ElementType::float64, true).bytes).at(0);
 }
 
 std::string DocumentReader::text(const std::string& path) const {

@@ -28,7 +28,6 @@ struct Dataset {
   static Dataset integers(const std::vector<std::int64_t>& values);
   static Dataset integer(std::int64_t value);
   static Dataset unsigned_integer(std::uint64_t value);
-  static Dataset real(double value);
   /// Throws Error for a NUL inside, which a fixed-length string cannot keep.
   static Dataset text(const std::string& value);
 
@@ -65,7 +64,6 @@ class DocumentReader {
   std::vector<std::int64_t> integers(const std::string& path) const;
   std::int64_t integer(const std::string& path) const;
   std::uint64_t unsigned_integer(const std::string& path) const;
-  double real(const std::string& path) const;
   std::string text(const std::string& path) const;
 
   /// Names of the links directly in `group` (a path that ends in "/"), datasets and groups, in byte order.

@@ -26,6 +26,11 @@ using rule::reference::NeuronLocal;
 using rule::reference::Phi;
 using Values = std::map<std::string, std::vector<double>>;
 
+/// Names of the terms of the weight change in the order of merge.w, as the files have them.
+const char* const kTerms[12] = {"0_order",     "1_order",        "decorr_x",       "hebb",
+                                "large_decay", "lin_lower_symm", "lin_upper_psd",  "lin_upper_symm",
+                                "rbf",         "sqr_lower_symm", "sqr_upper_symm", "w_base"};
+
 std::vector<double> flat(const Tensor& t) {
   const Tensor host = t.detach().to(at::kDouble).contiguous();
   return {host.data_ptr<double>(), host.data_ptr<double>() + host.numel()};
@@ -61,7 +66,7 @@ void add_trace(Values& ours, const std::string& step, const rule::reference::Ste
     if (l == 0) continue;
     ours[step + "delta" + layer] = flat(batch_first(trace.delta[l]));
     for (std::int64_t k = 0; k < 12; ++k)
-      ours[step + "terms" + layer + "/" + rule::kWeightChangeTerms[k]] = flat(trace.terms[l].select(0, k));
+      ours[step + "terms" + layer + "/" + kTerms[k]] = flat(trace.terms[l].select(0, k));
     ours[step + "delta_W" + layer] = flat(trace.delta_W[l]);
     ours[step + "delta_V" + layer] = flat(trace.delta_V[l]);
     ours[step + "delta_b" + layer] = flat(trace.delta_b[l]);

@@ -87,7 +87,7 @@ TEST_CASE("labels and scales are made of `axes` alone, and leave a document as i
   document.datasets["/other/b"] = dataset({3}).with_axes("x");    // the scale is in another group
   document.datasets["/g/y"] = dataset({3}).with_axes("x");        // no scale of its own name
   document.datasets["/g/z"] = dataset({3}).with_axes("y");
-  document.datasets["/scalar"] = Dataset::real(1.0);
+  document.datasets["/scalar"] = Dataset::float64({1.0}, 0, {});
   const auto bytes = encode_hdf5(document);
   const auto read = decode_hdf5(bytes);
   CHECK(read.datasets.size() == document.datasets.size());

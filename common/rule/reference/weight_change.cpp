@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::int64_t kTerms = 12;
 
-/// The twelve terms in the order of kWeightChangeTerms.
+/// The twelve terms in the order of docs/update-rule.md, §3.4.
 Tensor stacked_terms(const Tensor& w, const LayerPair& pair) {
   const auto upper = pair.upper.split_with_sizes({3, 2, 2, 1});
   const auto lower = pair.lower.split_with_sizes({3, 2, 2});
