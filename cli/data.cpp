@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -57,14 +58,21 @@ json describe(const DatasetKind& kind) {
 /// The classes of both sides of the split, by name.
 std::pair<std::vector<std::string>, std::vector<std::string>> split(const data::Dataset& dataset) {
   std::vector<std::string> train, held_out;
-  for (const std::string& name : dataset.class_names)
-    (data::is_held_out(name) ? held_out : train).push_back(name);
+  for (std::size_t label = 0; label < dataset.class_names.size(); ++label)
+    (data::is_held_out(data::split_name(dataset, label)) ? held_out : train)
+        .push_back(dataset.class_names[label]);
   return {train, held_out};
 }
 
 std::string class_list(const std::vector<std::string>& names) {
   if (names.empty() || names.size() > kNamedClasses) return std::to_string(names.size());
   return fmt::format("{}: {}", names.size(), fmt::join(names, ", "));
+}
+
+std::int64_t fewest_inputs(const data::Dataset& dataset) {
+  std::int64_t fewest = dataset.inputs;
+  for (const data::ClassGroup& group : dataset.groups) fewest = std::min(fewest, group.inputs);
+  return fewest;
 }
 
 json check(const DatasetRequest& request) {
@@ -78,6 +86,8 @@ json check(const DatasetRequest& request) {
     entry["classes"] = dataset->classes();
     entry["size"] = dataset->size;
     entry["inputs"] = dataset->inputs;
+    entry["groups"] = dataset->groups.size();
+    entry["fewest_inputs"] = fewest_inputs(*dataset);
     entry["scores"] = !dataset->scores.empty();
     entry["train_classes"] = train;
     entry["held_out_classes"] = held_out;
@@ -89,6 +99,12 @@ json check(const DatasetRequest& request) {
   return entry;
 }
 
+std::string numbers(const json& entry) {
+  const auto most = entry.at("inputs").get<std::int64_t>();
+  const auto fewest = entry.at("fewest_inputs").get<std::int64_t>();
+  return fewest < most ? fmt::format("{} to {} numbers", fewest, most) : fmt::format("{} numbers", most);
+}
+
 void print_check(const json& entry) {
   const auto path = entry.at("path").get<std::string>();
   fmt::print("{}{}{}\n", entry.at("name").get<std::string>(), path.empty() ? "" : "  ", path);
@@ -97,10 +113,11 @@ void print_check(const json& entry) {
     return;
   }
   const auto size = entry.at("size").get<std::int64_t>();
-  fmt::print("  {} examples of {} in {} classes{}\n", entry.at("examples").get<std::int64_t>(),
-             size > 0 ? fmt::format("{0} x {0} pixels", size)
-                      : fmt::format("{} numbers", entry.at("inputs").get<std::int64_t>()),
-             entry.at("classes").get<std::int64_t>(), entry.at("scores").get<bool>() ? ", with scores" : "");
+  const auto groups = entry.at("groups").get<std::int64_t>();
+  fmt::print("  {} examples of {} in {} classes{}{}\n", entry.at("examples").get<std::int64_t>(),
+             size > 0 ? fmt::format("{0} x {0} pixels", size) : numbers(entry),
+             entry.at("classes").get<std::int64_t>(), groups > 0 ? fmt::format(" of {} worlds", groups) : "",
+             entry.at("scores").get<bool>() ? ", with scores" : "");
   fmt::print("  classes: train     {}\n",
              class_list(entry.at("train_classes").get<std::vector<std::string>>()));
   fmt::print("  classes: held_out  {}\n",

@@ -52,15 +52,17 @@ json to_json(const evaluation::FewShotTable& table) {
           {"draws", table.draws},
           {"unlabelled_examples", table.unlabelled},
           {"test_examples", table.tested},
+          {"groups", table.groups},
           {"rows", rows}};
 }
 
 void print(const evaluation::FewShotTable& table) {
   fmt::print(
-      "\n{}{}, {} labelled examples per class, base model {}, {} inner steps, {} draws\n"
+      "\n{}{}{}, {} labelled examples per class, base model {}, {} inner steps, {} draws\n"
       "  {} unlabelled examples, {} in an inner step; {} test examples; 95 % intervals over draws, "
       "hyper-parameters from other draws\n",
-      table.dataset, table.size > 0 ? fmt::format(" at {0}x{0}", table.size) : "", table.labels_per_class,
+      table.dataset, table.size > 0 ? fmt::format(" at {0}x{0}", table.size) : "",
+      table.groups > 1 ? fmt::format(", mean of {} worlds", table.groups) : "", table.labels_per_class,
       table.base_model, table.inner_steps, table.draws, table.unlabelled, table.minibatch, table.tested);
   const auto difference = [](bool shown, double mean, double half_width) {
     return shown ? fmt::format("{:+.3f} ± {:.3f}", mean, half_width) : "";

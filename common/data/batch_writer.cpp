@@ -46,7 +46,7 @@ rule::Batch BatchWriter::empty(std::int64_t examples, bool labelled) const {
 }
 
 const std::uint8_t* BatchWriter::resized(std::int32_t example) {
-  const std::uint8_t* pixels = dataset_.pixels.data() + example * dataset_.inputs;
+  const std::uint8_t* pixels = dataset_.example(example);
   if (small_.empty()) return pixels;
   resize_({pixels, dataset_.size, dataset_.size, dataset_.size}, small_.data());
   return small_.data();

@@ -1,5 +1,6 @@
 #pragma once
 // The class split: which classes are held out, by a hash of the class's name.
+#include <cstddef>
 #include <string>
 
 namespace outerloop::data {
@@ -7,5 +8,13 @@ namespace outerloop::data {
 /// True for about one class in five, by a hash of the canonical name of the class alone: a glyph's canonical
 /// character, a picture's name, a digit, a garment. The same on every machine, whatever else is installed.
 bool is_held_out(const std::string& class_name);
+
+/// What is_held_out() takes for class `label` of a WorkingSet or a Dataset: the name of its group, where
+/// there are groups, so that a group is on one side as a whole.
+template <class Set>
+const std::string& split_name(const Set& set, std::size_t label) {
+  return set.groups.empty() ? set.class_names[label]
+                            : set.groups[static_cast<std::size_t>(set.group_of_class[label])].name;
+}
 
 }  // namespace outerloop::data

@@ -9,12 +9,11 @@
 #include "common/base/error.h"
 #include "common/base/sha256.h"
 #include "common/data/class_split.h"
+#include "common/data/dice.h"
 #include "common/rule/random.h"
 
 namespace outerloop::data {
 namespace {
-
-using rule::Random;
 
 constexpr std::size_t kPixels = static_cast<std::size_t>(kWorkingSide * kWorkingSide);
 constexpr double kMiddle = (static_cast<double>(kWorkingSide) - 1.0) / 2.0;
@@ -99,21 +98,11 @@ Box inked(const Image& image) {
   return box;
 }
 
-/// Random numbers of one class, or of one of its examples, taken one after the other.
-class Dice {
- public:
-  Dice(std::int64_t of_class, std::int64_t example)
-      : random_(base::stable_hash("composites"), static_cast<std::uint32_t>(of_class),
-                static_cast<std::uint32_t>(example), rule::Purpose::composite) {}
-
-  double uniform(double low, double high) { return random_.uniform(next_++, low, high); }
-  std::size_t below(std::size_t n) { return static_cast<std::size_t>(random_.below(next_++, n)); }
-  bool chance(double probability) { return random_.uniform(next_++) < probability; }
-
- private:
-  Random random_;
-  std::uint32_t next_ = 0;
-};
+/// Random numbers of one class, or of one of its examples.
+Dice dice_of(std::int64_t of_class, std::int64_t example) {
+  return Dice(rule::Random(base::stable_hash("composites"), static_cast<std::uint32_t>(of_class),
+                           static_cast<std::uint32_t>(example), rule::Purpose::composite));
+}
 
 /// What light falls on, and where: a photograph's share against plain grey.
 struct Surface {
@@ -134,7 +123,7 @@ struct Look {
 };
 
 Look look_of_class(std::int64_t number, const Parts& glyphs, const Parts& crops) {
-  Dice dice(number, 0);
+  Dice dice = dice_of(number, 0);
   Look look;
   look.shape = dice.below(glyphs.classes.size());
   look.thickness = static_cast<std::int64_t>(dice.below(4));
@@ -243,7 +232,7 @@ WorkingSet compose(const WorkingSet& glyphs, const WorkingSet& crops) {
                               name(crops, pictures, look.inside.picture));
     for (std::int64_t example = 1; example <= kExamplesPerComposite; ++example, pixels += kPixels) {
       set.labels.push_back(static_cast<std::int32_t>(number));
-      draw_example(look, glyphs, shapes, crops, pictures, Dice(number, example), pixels);
+      draw_example(look, glyphs, shapes, crops, pictures, dice_of(number, example), pixels);
     }
   }
   return set;

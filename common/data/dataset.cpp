@@ -16,8 +16,8 @@ namespace {
 
 constexpr std::int64_t kMaxSize = 1024;
 
-bool takes_part(const std::string& class_name, ClassSplit split) {
-  return split == ClassSplit::all || is_held_out(class_name) == (split == ClassSplit::held_out);
+bool takes_part(const std::string& name, ClassSplit split) {
+  return split == ClassSplit::all || is_held_out(name) == (split == ClassSplit::held_out);
 }
 
 /// The label that each class gets, or -1 where it takes no part or has no example.
@@ -25,10 +25,12 @@ std::vector<std::int32_t> select_classes(const WorkingSet& set, ClassSplit split
   std::vector<std::int64_t> count(set.class_names.size());
   for (const std::int32_t label : set.labels) ++count[static_cast<std::size_t>(label)];
   std::vector<std::int32_t> renamed(set.class_names.size(), -1);
+  dataset.groups = set.groups;
   for (std::size_t i = 0; i < renamed.size(); ++i) {
-    if (count[i] == 0 || !takes_part(set.class_names[i], split)) continue;
+    if (count[i] == 0 || !takes_part(split_name(set, i), split)) continue;
     renamed[i] = static_cast<std::int32_t>(dataset.class_names.size());
     dataset.class_names.push_back(set.class_names[i]);
+    if (!set.groups.empty()) dataset.group_of_class.push_back(set.group_of_class[i]);
   }
   return renamed;
 }
@@ -44,7 +46,9 @@ void standardise(std::vector<float>& scores) {
   for (float& score : scores) score = static_cast<float>((score - mean) * scale);
 }
 
-void append_examples(WorkingSet set, const std::vector<std::int32_t>& renamed, Dataset& dataset) {
+/// Rows of the set that take part, with their labels.
+std::vector<std::size_t> select_rows(const WorkingSet& set, const std::vector<std::int32_t>& renamed,
+                                     Dataset& dataset) {
   dataset.examples_of_class.resize(dataset.class_names.size());
   std::vector<std::size_t> rows;
   for (std::size_t row = 0; row < set.labels.size(); ++row) {
@@ -57,6 +61,26 @@ void append_examples(WorkingSet set, const std::vector<std::int32_t>& renamed, D
     rows.push_back(row);
   }
   standardise(dataset.scores);
+  return rows;
+}
+
+/// Pixels of examples, each as long as its group's are.
+void append_of_groups(const WorkingSet& set, const std::vector<std::int32_t>& renamed, Dataset& dataset) {
+  const std::uint8_t* next = set.pixels.data();
+  for (const std::int32_t of_set : set.labels) {
+    const auto place = static_cast<std::size_t>(of_set);
+    const std::int64_t inputs = set.groups[static_cast<std::size_t>(set.group_of_class[place])].inputs;
+    if (renamed[place] >= 0) {
+      dataset.starts.push_back(dataset.pixels.size());
+      dataset.pixels.insert(dataset.pixels.end(), next, next + inputs);
+    }
+    next += inputs;
+  }
+}
+
+void append_examples(WorkingSet set, const std::vector<std::int32_t>& renamed, Dataset& dataset) {
+  const std::vector<std::size_t> rows = select_rows(set, renamed, dataset);
+  if (!set.groups.empty()) return append_of_groups(set, renamed, dataset);
   if (rows.size() == set.labels.size()) {
     dataset.pixels = std::move(set.pixels);
     return;
@@ -82,16 +106,33 @@ std::string content_sha256(const Dataset& dataset) {
     std::memcpy(&bits, &score, sizeof bits);
     hash.update_number(bits);
   }
+  for (const ClassGroup& group : dataset.groups) {
+    hash.update_text(group.name);
+    hash.update_number(static_cast<std::uint64_t>(group.inputs));
+  }
+  for (const std::int32_t group : dataset.group_of_class)
+    hash.update_number(static_cast<std::uint64_t>(group));
   return base::hex(hash.finish());
 }
 
 }  // namespace
 
-std::vector<std::int32_t> Dataset::classes_with(std::int64_t examples) const {
-  std::vector<std::int32_t> classes;
+std::int64_t Dataset::inputs_of(std::int32_t label) const {
+  if (groups.empty()) return inputs;
+  return groups[static_cast<std::size_t>(group_of_class[static_cast<std::size_t>(label)])].inputs;
+}
+
+const std::uint8_t* Dataset::example(std::int64_t row) const {
+  return pixels.data() +
+         (starts.empty() ? row * inputs : static_cast<std::int64_t>(starts[static_cast<std::size_t>(row)]));
+}
+
+std::vector<std::vector<std::int32_t>> Dataset::classes_with(std::int64_t examples) const {
+  std::vector<std::vector<std::int32_t>> classes(std::max<std::size_t>(1, groups.size()));
   for (std::size_t label = 0; label < examples_of_class.size(); ++label)
     if (static_cast<std::int64_t>(examples_of_class[label].size()) >= examples)
-      classes.push_back(static_cast<std::int32_t>(label));
+      classes[groups.empty() ? 0 : static_cast<std::size_t>(group_of_class[label])].push_back(
+          static_cast<std::int32_t>(label));
   return classes;
 }
 

@@ -6,25 +6,34 @@
 #include <vector>
 
 #include "common/data/request.h"
+#include "common/data/working_set.h"
 
 namespace outerloop::data {
 
 /// Examples of one dataset, immutable once opened.
 struct Dataset {
-  std::string name;                      ///< e.g. "fashion_mnist"
-  std::int64_t size = 0;                 ///< side of the square images; 0 where examples are plain vectors
-  std::int64_t inputs = 0;               ///< numbers per example: size * size for grey images
-  std::vector<std::string> class_names;  ///< index = label
-  std::vector<std::int32_t> labels;      ///< [examples]
-  std::vector<std::uint8_t> pixels;      ///< [examples, inputs], 0..255 stands for 0..1
+  std::string name;         ///< e.g. "fashion_mnist"
+  std::int64_t size = 0;    ///< side of the square images; 0 where examples are plain vectors
+  std::int64_t inputs = 0;  ///< numbers per example: size * size for grey images; the most of any
+                            ///< group where there are groups
+  std::vector<std::string> class_names;      ///< index = label
+  std::vector<std::int32_t> labels;          ///< [examples]
+  std::vector<ClassGroup> groups;            ///< none: all classes are alike
+  std::vector<std::int32_t> group_of_class;  ///< [classes], where there are groups
+  std::vector<std::uint8_t> pixels;  ///< [examples, inputs], or of its group each; 0..255 stands for 0..1
   std::vector<float> scores;  ///< [examples], mean 0, standard deviation 1/2: a regression target; or empty
   std::vector<std::vector<std::int32_t>> examples_of_class;  ///< [classes][...]: rows of each class
-  std::string sha256;  ///< over everything above: what a resumed run compares
+  std::vector<std::size_t> starts;  ///< [examples]: where in pixels each begins; empty where all are alike
+  std::string sha256;               ///< over everything above: what a resumed run compares
 
   std::int64_t examples() const { return static_cast<std::int64_t>(labels.size()); }
   std::int64_t classes() const { return static_cast<std::int64_t>(class_names.size()); }
-  /// Labels of the classes that have at least so many examples.
-  std::vector<std::int32_t> classes_with(std::int64_t examples) const;
+  /// Numbers per example of a class.
+  std::int64_t inputs_of(std::int32_t label) const;
+  /// The numbers of an example: [inputs_of(its label)].
+  const std::uint8_t* example(std::int64_t row) const;
+  /// Labels of the classes that have at least so many examples: [groups][...], one list without groups.
+  std::vector<std::vector<std::int32_t>> classes_with(std::int64_t examples) const;
 };
 
 /// Opens, decodes, renders or crops, and resizes (or reads the cache of what was made before).

@@ -19,6 +19,7 @@
 #include "common/data/resize.h"
 #include "common/data/reviews.h"
 #include "common/data/source_files.h"
+#include "common/data/tables.h"
 #include "common/data/two_moons.h"
 #include "common/data/words.h"
 
@@ -178,6 +179,12 @@ Source find_mnist(const DatasetRequest& request, const fs::path& folder) {
   return source;
 }
 
+Source find_tables(const DatasetRequest&, const fs::path&) {
+  Source source;
+  source.make = make_tables;
+  return source;
+}
+
 Source find_two_moons(const DatasetRequest& request, const fs::path&) {
   Source source;
   source.make = [part = request.part] { return make_two_moons(part); };
@@ -255,6 +262,8 @@ const std::vector<DatasetKind>& dataset_kinds() {
       {"reviews", "scored texts as bags of words", nullptr, "a file of score, tab, text",
        "give a file with score, tab and text in every line", Reads::file, "table of texts", false,
        find_reviews},
+      {"tables", "random mixtures with columns of many kinds", nullptr, "nothing: it is computed",
+       "it needs nothing", Reads::nothing, "", false, find_tables},
       {"two_moons", "two half moons in the plane", nullptr, "nothing: it is computed", "it needs nothing",
        Reads::nothing, "", true, find_two_moons},
       {"npy", "your own array", nullptr, "FILE.npy, its labels in FILE.labels.npy",

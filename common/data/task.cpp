@@ -121,11 +121,17 @@ TaskDistribution::TaskDistribution(TaskOptions options, std::vector<WeightedData
     if (!(entry.weight > 0.0) || !std::isfinite(entry.weight))
       throw InputError("tasks.dataset " + name + ": weight " + std::to_string(entry.weight) +
                        ", it must be a positive number");
-    eligible_.push_back(entry.dataset->classes_with(fewest));
     const std::int64_t needed = entry.dataset->scores.empty() ? options_.way.low : kFewestScored;
-    if (static_cast<std::int64_t>(eligible_.back().size()) < needed)
-      throw InputError("tasks.dataset " + name + ": " + std::to_string(eligible_.back().size()) +
-                       " classes with " + std::to_string(fewest) +
+    std::int64_t most = 0;
+    eligible_.emplace_back();
+    for (std::vector<std::int32_t>& group : entry.dataset->classes_with(fewest)) {
+      const auto classes = static_cast<std::int64_t>(group.size());
+      most = std::max(most, classes);
+      if (classes >= needed) eligible_.back().push_back(std::move(group));
+    }
+    if (eligible_.back().empty())
+      throw InputError("tasks.dataset " + name + ": " + std::to_string(most) + " classes with " +
+                       std::to_string(fewest) +
                        " examples (twice tasks.labelled_per_class), a task needs at least " +
                        std::to_string(needed) + ": lower tasks.min_way or tasks.labelled_per_class");
   }
@@ -150,7 +156,9 @@ Task TaskDistribution::sample(std::uint32_t stream, std::uint32_t index) const {
   const Dataset& dataset = *datasets_[task.dataset].dataset;
 
   const Random classes = random(Purpose::task_classes);
-  const std::vector<std::int32_t>& eligible = eligible_[task.dataset];
+  const auto& groups = eligible_[task.dataset];
+  const std::vector<std::int32_t>& eligible =
+      groups[static_cast<std::size_t>(random(Purpose::task_dataset).below(2, groups.size()))];
   const auto usable = static_cast<std::int64_t>(eligible.size());
   const std::int64_t way = draw(classes, 0, at_most(options_.way, usable));
   task.subclasses = draw(random(Purpose::task_dataset), 1, at_most(options_.subclasses, usable / way));
@@ -183,7 +191,8 @@ void TaskDistribution::sample_architecture(const Random& random, const Dataset& 
   task.side = dataset.size;
   if (options_.smallest_side > 0 && options_.smallest_side < dataset.size)
     task.side = draw(random, 2, {options_.smallest_side, dataset.size});
-  task.architecture.units.push_back(task.side > 0 ? task.side * task.side : dataset.inputs);
+  task.architecture.units.push_back(task.side > 0 ? task.side * task.side
+                                                  : dataset.inputs_of(task.classes.front()));
   task.architecture.units.insert(task.architecture.units.end(), static_cast<std::size_t>(depth), width);
   task.architecture.units.push_back(options_.output_units > 0 ? options_.output_units : way);
 }

@@ -68,6 +68,7 @@ struct Task {
   std::uint32_t index = 0;            ///< counts the tasks of its stream
   std::size_t dataset = 0;            ///< place in the distribution's list
   std::vector<std::int32_t> classes;  ///< the dataset's labels: those of the task's class 0, then of 1, ...
+                                      ///< all of one group, where the dataset has groups
   std::int64_t subclasses = 1;        ///< of the dataset's labels in each of the task's classes
   std::int64_t side = 0;              ///< of its images; 0: vectors
   std::vector<std::int32_t> permutation;  ///< x[i] = pixel[permutation[i]]
@@ -91,15 +92,16 @@ class TaskDistribution {
  public:
   /// Throws InputError, naming key or dataset, its value and what is allowed: an option out of range
   /// (fewer than three classes among them: two give the meta-objective no gradient), no datasets, a weight
-  /// that is not positive, or a dataset with fewer than way.low classes of 2K examples. Smaller classes are
-  /// never sampled. A dataset with scores needs two classes: its score is a target beside them.
+  /// that is not positive, or a dataset with fewer than way.low classes of 2K examples (where it has groups:
+  /// in each of them). Smaller classes and groups are never sampled. A dataset with scores needs two classes:
+  /// its score is a target beside them.
   TaskDistribution(TaskOptions options, std::vector<WeightedDataset> datasets, std::uint64_t seed);
 
   const TaskOptions& options() const { return options_; }
   const std::vector<WeightedDataset>& datasets() const { return datasets_; }
 
-  /// Elements of each purpose: task_dataset 0, 1 (subclasses); task_classes 0 (way), then 1 .. way ·
-  /// subclasses; task_permutation 0 .. inputs - 1; task_architecture 0 (depth), 1 (width), 2 (side);
+  /// Elements of each purpose: task_dataset 0, 1 (subclasses), 2 (group); task_classes 0 (way), then 1 .. way
+  /// · subclasses; task_permutation 0 .. inputs - 1; task_architecture 0 (depth), 1 (width), 2 (side);
   /// task_steps 0, 1 (offset); augmentation 0 (inversion), 1 (gain), 2 (whether examples are augmented).
   Task sample(std::uint32_t stream, std::uint32_t index) const;
 
@@ -122,7 +124,8 @@ class TaskDistribution {
   TaskOptions options_;
   std::vector<WeightedDataset> datasets_;
   std::uint64_t seed_;
-  std::vector<std::vector<std::int32_t>> eligible_;  ///< [datasets][...]: classes with at least 2K examples
+  /// [datasets][groups][...]: classes with at least 2K examples, of groups that have enough of them
+  std::vector<std::vector<std::vector<std::int32_t>>> eligible_;
 };
 
 }  // namespace outerloop::data

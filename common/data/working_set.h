@@ -10,14 +10,24 @@ namespace outerloop::data {
 /// Side of the images that are rendered or cropped; requests are resized from it.
 constexpr std::int64_t kWorkingSide = 28;
 
+/// Classes whose examples are vectors of a length of their own: a task's classes come from one group, and the
+/// class split goes by the group's name.
+struct ClassGroup {
+  std::string name;
+  std::int64_t inputs = 0;  ///< numbers per example
+};
+
 /// Images where `side` is above 0, vectors of `inputs` numbers elsewhere.
 struct WorkingSet {
-  std::int64_t side = 0;                 ///< images are side × side; 0: plain vectors
-  std::int64_t inputs = 0;               ///< numbers per example where side is 0
-  std::vector<std::string> class_names;  ///< index = label
-  std::vector<std::int32_t> labels;      ///< [examples], each in 0 .. classes - 1
-  std::vector<std::uint8_t> pixels;      ///< [examples, numbers()]: grey, or 0..255 for 0..1
-  std::vector<float> scores;             ///< [examples] a number to predict, e.g. a rating; or empty
+  std::int64_t side = 0;                     ///< images are side × side; 0: plain vectors
+  std::int64_t inputs = 0;                   ///< numbers per example where side is 0; the most of any group
+  std::vector<std::string> class_names;      ///< index = label
+  std::vector<std::int32_t> labels;          ///< [examples], each in 0 .. classes - 1
+  std::vector<ClassGroup> groups;            ///< none: all classes are alike
+  std::vector<std::int32_t> group_of_class;  ///< [classes], where there are groups
+  /// [examples, numbers()]: grey, or 0..255 for 0..1; where there are groups, each example has its group's.
+  std::vector<std::uint8_t> pixels;
+  std::vector<float> scores;  ///< [examples] a number to predict, e.g. a rating; or empty
 
   std::int64_t examples() const { return static_cast<std::int64_t>(labels.size()); }
   std::int64_t numbers() const { return side > 0 ? side * side : inputs; }

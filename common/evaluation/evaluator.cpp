@@ -20,7 +20,9 @@ constexpr double kLambda = 0.1;                     // of the read-out, on scale
 data::TaskDistribution distribution(data::TaskOptions options, std::shared_ptr<const data::Dataset> dataset,
                                     std::uint64_t seed) {
   const std::int64_t examples = 2 * options.labelled_per_class;
-  const auto classes = static_cast<std::int64_t>(dataset->classes_with(examples).size());
+  std::int64_t classes = 0;  // of the group with the most
+  for (const auto& group : dataset->classes_with(examples))
+    classes = std::max(classes, static_cast<std::int64_t>(group.size()));
   const std::int64_t needed = dataset->scores.empty() ? data::kFewestClasses : data::kFewestScored;
   if (classes < needed)
     throw InputError("evaluation.dataset " + dataset->name + ": " + std::to_string(classes) +

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <numeric>
 #include <set>
 
 #include "common/base/error.h"
 #include "common/evaluation/draw_pool.h"
+#include "common/evaluation/few_shot_rows.h"
 #include "common/evaluation/interval.h"
 
 namespace outerloop::evaluation {
@@ -109,13 +109,6 @@ std::vector<double> accuracies_of(const std::vector<DrawResult>& draws, std::siz
   return values;
 }
 
-/// a − b within draws.
-Interval paired(const std::vector<double>& a, const std::vector<double>& b) {
-  std::vector<double> differences(a.size());
-  std::transform(a.begin(), a.end(), b.begin(), differences.begin(), std::minus<>());
-  return interval(differences);
-}
-
 /// `random`, `rule`: accuracies of their rows by the same read-out; rule: empty where there is not one.
 FewShotRow row_of(const std::vector<DrawResult>& draws, const Method& method, std::size_t m, std::size_t r,
                   const Choice& choice, const std::vector<double>& random, const std::vector<double>& rule) {
@@ -124,16 +117,7 @@ FewShotRow row_of(const std::vector<DrawResult>& draws, const Method& method, st
   row.setting = method.settings[choice.setting];
   if (!method.steps.empty()) row.steps = method.steps[choice.setting];
   row.by_draw = accuracies_of(draws, m, r, choice);
-  const Interval own = interval(row.by_draw), above_random = paired(row.by_draw, random);
-  row.accuracy = own.mean;
-  row.ci95 = own.half_width;
-  row.minus_random = above_random.mean;
-  row.minus_random_ci95 = above_random.half_width;
-  if (!rule.empty()) {
-    const Interval below_rule = paired(rule, row.by_draw);
-    row.rule_minus = below_rule.mean;
-    row.rule_minus_ci95 = below_rule.half_width;
-  }
+  compare(random, rule, row);
   std::vector<double> losses;
   for (const auto& draw : draws) losses.push_back(draw[m][choice.setting].loss);
   const Interval loss = interval(losses);
@@ -188,17 +172,10 @@ void check(const FewShotData& data, const FewShotOptions& options) {
                      " training examples, fewer than --labels " + std::to_string(options.labels_per_class));
 }
 
-}  // namespace
+using Progress = std::function<void(std::int64_t, std::int64_t)>;
 
-const std::vector<std::string>& few_shot_methods() {
-  static const std::vector<std::string> methods = {
-      "rule", "untrained", "random", "pixels", "pca", "kmeans", "vae", "masked_contrastive", "supervised"};
-  return methods;
-}
-
-FewShotTable evaluate_few_shot(const RuleUnderTest& rule, const FewShotData& data,
-                               const FewShotOptions& options,
-                               const std::function<void(std::int64_t, std::int64_t)>& progress) {
+FewShotTable evaluate_one(const RuleUnderTest& rule, const FewShotData& data, const FewShotOptions& options,
+                          const Progress& progress) {
   check(data, options);
   DrawPool pool(rule, data, options, options.selection_draws + options.draws, progress);
   const auto& methods = pool.methods().methods();
@@ -230,6 +207,31 @@ FewShotTable evaluate_few_shot(const RuleUnderTest& rule, const FewShotData& dat
           data.train.rows,
           pool.prepared().test.rows,
           tabulate(draws, choices, methods, options)};
+}
+
+}  // namespace
+
+const std::vector<std::string>& few_shot_methods() {
+  static const std::vector<std::string> methods = {
+      "rule", "untrained", "random", "pixels", "pca", "kmeans", "vae", "masked_contrastive", "supervised"};
+  return methods;
+}
+
+FewShotTable evaluate_few_shot(const RuleUnderTest& rule, const FewShotData& data,
+                               const FewShotOptions& options,
+                               const std::function<void(std::int64_t, std::int64_t)>& progress) {
+  const auto count = static_cast<std::int64_t>(1 + data.others.size());
+  std::vector<FewShotTable> tables;
+  const auto add = [&](const FewShotData& one) {
+    const auto before = static_cast<std::int64_t>(tables.size());
+    const auto part = [&](std::int64_t done, std::int64_t total) {
+      progress(before * total + done, count * total);
+    };
+    tables.push_back(evaluate_one(rule, one, options, part));
+  };
+  add(data);
+  for (const FewShotData& other : data.others) add(other);
+  return count == 1 ? tables.front() : mean_table(tables);
 }
 
 }  // namespace outerloop::evaluation

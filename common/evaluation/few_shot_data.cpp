@@ -1,42 +1,66 @@
 #include "common/evaluation/few_shot_data.h"
 
+#include <iterator>
+#include <utility>
+
 namespace outerloop::evaluation {
 namespace {
 
 using rule::Matrix;
 
-void append(const data::Dataset& from, std::int64_t row, Matrix& to, std::vector<std::int32_t>& labels) {
-  const std::uint8_t* pixels = from.pixels.data() + row * from.inputs;
-  for (std::int64_t i = 0; i < from.inputs; ++i) to.values.push_back(static_cast<float>(pixels[i]) / 255.0f);
-  to.columns = from.inputs;
+/// Example `row` with a label of its own.
+void append(const data::Dataset& from, std::int64_t row, std::int32_t label, Matrix& to,
+            std::vector<std::int32_t>& labels) {
+  const std::uint8_t* pixels = from.example(row);
+  to.columns = from.inputs_of(from.labels[static_cast<std::size_t>(row)]);
+  for (std::int64_t i = 0; i < to.columns; ++i) to.values.push_back(static_cast<float>(pixels[i]) / 255.0f);
   ++to.rows;
-  labels.push_back(from.labels[static_cast<std::size_t>(row)]);
+  labels.push_back(label);
+}
+
+void append_all(const data::Dataset& from, Matrix& to, std::vector<std::int32_t>& labels) {
+  for (std::int64_t row = 0; row < from.examples(); ++row)
+    append(from, row, from.labels[static_cast<std::size_t>(row)], to, labels);
+}
+
+/// These classes of a dataset without parts, numbered from 0; every second example is for the test.
+FewShotData split_in_turn(const data::Dataset& from, const std::vector<std::int32_t>& labels) {
+  FewShotData result;
+  result.name = from.name;
+  result.size = from.size;
+  for (const std::int32_t label : labels) {
+    const auto& rows = from.examples_of_class[static_cast<std::size_t>(label)];
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      append(from, rows[i], static_cast<std::int32_t>(result.classes), i % 2 ? result.test : result.train,
+             i % 2 ? result.test_labels : result.train_labels);
+    ++result.classes;
+  }
+  return result;
 }
 
 }  // namespace
 
 FewShotData open_few_shot_data(const data::DatasetRequest& request, const std::string& cache_directory) {
-  FewShotData result;
-  result.name = request.name;
   if (data::has_parts(request.name)) {
+    FewShotData result;
+    result.name = request.name;
     data::DatasetRequest part = request;
     part.part = data::Part::train;
     const auto train = data::open_dataset(part, cache_directory);
     part.part = data::Part::test;
     const auto test = data::open_dataset(part, cache_directory);
-    for (std::int64_t i = 0; i < train->examples(); ++i) append(*train, i, result.train, result.train_labels);
-    for (std::int64_t i = 0; i < test->examples(); ++i) append(*test, i, result.test, result.test_labels);
+    append_all(*train, result.train, result.train_labels);
+    append_all(*test, result.test, result.test_labels);
     result.classes = train->classes();
     result.size = train->size;
     return result;
   }
   const auto all = data::open_dataset(request, cache_directory);
-  for (const auto& rows : all->examples_of_class)
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      append(*all, rows[i], i % 2 ? result.test : result.train,
-             i % 2 ? result.test_labels : result.train_labels);
-  result.classes = all->classes();
-  result.size = all->size;
+  std::vector<FewShotData> groups;
+  for (const auto& labels : all->classes_with(1))
+    if (!labels.empty()) groups.push_back(split_in_turn(*all, labels));
+  FewShotData result = std::move(groups.front());
+  result.others.assign(std::make_move_iterator(groups.begin() + 1), std::make_move_iterator(groups.end()));
   return result;
 }
 

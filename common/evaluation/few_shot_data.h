@@ -18,9 +18,12 @@ struct FewShotData {
   rule::Matrix test;
   std::vector<std::int32_t> test_labels;
   std::int64_t classes = 0;
+  /// Further groups of the same dataset (the worlds of tables), each with inputs and classes of its own.
+  std::vector<FewShotData> others;
 };
 
 /// Opens a dataset in its two parts; one without parts (glyphs, crops) is split example by example, in turn.
+/// One with groups is read group by group.
 FewShotData open_few_shot_data(const data::DatasetRequest& request, const std::string& cache_directory);
 
 }  // namespace outerloop::evaluation

@@ -31,6 +31,7 @@ enum class Purpose : std::uint8_t {
   noise = 16,
   perturbation = 17,
   composite = 18,
+  table = 19,
 };
 
 /// All draws of one purpose of one task of one stream.

@@ -23,9 +23,9 @@ TEST_CASE("data list names every dataset, where it is or how to bring it") {
   const TemporaryFolder folder;
   const auto listed = run_alone("data list --json \"" + (folder / "list.json") + "\"");
   CHECK(listed.exit_code == 0);
-  CHECK(read_json(folder / "list.json").at("datasets").size() == 12);
+  CHECK(read_json(folder / "list.json").at("datasets").size() == 13);
   for (const char* name : {"fashion_mnist", "mnist", "cifar10", "glyphs", "crops", "composites", "folder",
-                           "imdb", "reviews", "two_moons", "npy", "hdf5"})
+                           "imdb", "reviews", "tables", "two_moons", "npy", "hdf5"})
     holds(listed.out, name);
   CHECK(entry(folder / "list.json", "two_moons").at("found") == true);
   const json cifar = entry(folder / "list.json", "cifar10");
@@ -53,6 +53,18 @@ TEST_CASE("data check counts examples and classes and names both sides of the cl
   holds(checked.out, "20 examples of 8 x 8 pixels in 10 classes");
   holds(checked.out, "classes: held_out  " + std::to_string(held_out.size()) + ": " + held_out[0]);
   holds(checked.out, "4000 examples of 2 numbers in 2 classes, with scores");
+}
+
+TEST_CASE("data check tables: worlds of different widths are on one side of the class split each") {
+  const TemporaryFolder folder;
+  const auto checked = run_alone("data check tables --json \"" + (folder / "check.json") + "\"");
+  CHECK(checked.exit_code == 0);
+  const json tables = entry(folder / "check.json", "tables");
+  CHECK(tables.at("classes") == 2000);
+  CHECK(tables.at("groups") == 100);
+  CHECK(tables.at("train_classes").size() + tables.at("held_out_classes").size() == 2000);
+  CHECK(tables.at("held_out_classes").size() % 20 == 0);
+  holds(checked.out, "of 8 to 199 numbers in 2000 classes of 100 worlds");
 }
 
 TEST_CASE("data check says which dataset is damaged or missing, goes on, and ends with 2") {

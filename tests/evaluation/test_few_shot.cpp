@@ -1,6 +1,8 @@
 // The few-shot table: same draws for every method, paired differences, λ chosen on other draws.
+#include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "common/base/error.h"
 #include "common/evaluation/few_shot.h"
@@ -164,4 +166,77 @@ TEST_CASE("too few labelled examples, and a table without what it is compared wi
   SECTION("steps that do not rise") { options.steps = {3, 3}; }
   CHECK_THROWS_AS(evaluation::evaluate_few_shot(kRule, data, options, [](std::int64_t, std::int64_t) {}),
                   InputError);
+}
+
+namespace {
+
+/// The same classes by their first four inputs.
+FewShotData narrow_classes() {
+  FewShotData data = gaussian_classes();
+  for (rule::Matrix* x : {&data.train, &data.test}) {
+    rule::Matrix narrow(x->rows, 4);
+    for (std::int64_t i = 0; i < x->rows; ++i) std::copy_n(x->row(i), 4, narrow.row(i));
+    *x = narrow;
+  }
+  return data;
+}
+
+}  // namespace
+
+TEST_CASE("of a dataset of several groups there is one table, their mean within every draw") {
+  auto options = small_options();
+  options.methods = {"rule", "random", "pixels", "kmeans"};
+  std::int64_t last = 0;
+  const auto evaluate = [&](const FewShotData& data, std::int64_t expected) {
+    return evaluation::evaluate_few_shot(kRule, data, options, [&](std::int64_t done, std::int64_t total) {
+      CHECK(total == expected);
+      last = done;
+    });
+  };
+  auto both = gaussian_classes();
+  both.others = {narrow_classes()};
+  const auto wide = evaluate(gaussian_classes(), 8), narrow = evaluate(narrow_classes(), 8);
+  const auto mean = evaluate(both, 16);
+  CHECK(last == 16);
+  CHECK(mean.groups == 2);
+  CHECK(wide.groups == 1);
+  CHECK(mean.draws == 6);
+  CHECK(mean.base_model == "d-6-4");
+  CHECK(mean.unlabelled == 2400);
+  CHECK(mean.tested == 600);
+  REQUIRE(mean.rows.size() == wide.rows.size());
+  for (std::size_t i = 0; i < mean.rows.size(); ++i) {
+    const auto &row = mean.rows[i], &a = wide.rows[i], &b = narrow.rows[i];
+    INFO(row.method << " " << row.readout);
+    CHECK(row.accuracy == Approx((a.accuracy + b.accuracy) / 2));
+    CHECK(row.minus_random == Approx((a.minus_random + b.minus_random) / 2).margin(1e-12));
+    CHECK(row.rule_minus == Approx((a.rule_minus + b.rule_minus) / 2).margin(1e-12));
+    for (std::size_t d = 0; d < 6; ++d) CHECK(row.by_draw[d] == Approx((a.by_draw[d] + b.by_draw[d]) / 2));
+    // Over draws, of which each is a mean: not over twelve pairs of draw and group.
+    double squares = 0.0;
+    for (const double accuracy : row.by_draw)
+      squares += (accuracy - row.accuracy) * (accuracy - row.accuracy);
+    CHECK(row.ci95 == Approx(1.96 * std::sqrt(squares / 5.0 / 6.0)).epsilon(1e-4));
+    CHECK(row.lambda == (a.lambda == b.lambda ? a.lambda : 0.0));
+    CHECK(row.setting == (a.setting == b.setting ? a.setting : ""));
+  }
+}
+
+TEST_CASE("groups of a dataset are opened as others, every second row for the test") {
+  const auto data = evaluation::open_few_shot_data({"tables", "", 14, data::ClassSplit::held_out, {}}, "");
+  REQUIRE(data.others.size() > 10);
+  const auto check = [](const FewShotData& world) {
+    CHECK(world.size == 0);
+    CHECK(world.classes == 20);
+    CHECK((world.train.columns >= 8 && world.train.columns <= 200));
+    CHECK(world.test.columns == world.train.columns);
+    CHECK(std::abs(world.train.rows - world.test.rows) <= 20);
+    REQUIRE(world.train_labels.size() == static_cast<std::size_t>(world.train.rows));
+    REQUIRE(world.train.values.size() == static_cast<std::size_t>(world.train.rows * world.train.columns));
+    CHECK(std::set<std::int32_t>(world.train_labels.begin(), world.train_labels.end()).size() == 20);
+    CHECK(*std::max_element(world.test_labels.begin(), world.test_labels.end()) == 19);
+  };
+  check(data);
+  for (const auto& world : data.others) check(world);
+  CHECK(data.others[0].train.columns != data.train.columns);
 }
