@@ -20,6 +20,8 @@ EXPECTED = {
     "musk": (476, 166, 2), "pima": (768, 8, 2), "shuttle": (57977, 9, 5), "sonar": (208, 60, 2),
     "soybean": (630, 61, 15), "ticdata": (9822, 132, 2), "zoo": (61, 16, 2),
 }
+# Columns of one value: of zoo for want of the small classes.
+CONSTANT = {"ionosphere": 1, "zoo": 3}
 UNPACKED = {"Shuttle", "Sonar", "Ionosphere", "Glass", "Soybean", "PimaIndiansDiabetes", "HouseVotes84", "Zoo", "musk",
             "ticdata", "income"}
 
@@ -41,7 +43,7 @@ def check_arrays(folder):
         assert labels.shape == (rows,), (name, labels.shape)
         assert np.isfinite(x).all(), name
         assert len(np.unique(labels)) == classes and np.bincount(labels)[np.unique(labels)].min() >= 20, name
-        assert (x.min(0) <= x.max(0)).all() and (x.min(0) < x.max(0)).sum() > 0.9 * columns, name
+        assert (x.min(0) == x.max(0)).sum() == CONSTANT.get(name, 0), name
     votes = np.load(f"{folder}/house_votes.npy")
     assert set(np.unique(votes)) == {0.0, 1.0}
     # Nine categories without an order, behind sex and marital status (5): one column each, at most one of them is 1.
