@@ -10,9 +10,6 @@
 
 namespace outerloop::evaluation {
 
-/// Called with the number of draws done and the number of all draws.
-using DrawProgress = std::function<void(std::int64_t, std::int64_t)>;
-
 class DrawPool {
  public:
   /// All references outlive the pool. `total`: draws that will be computed in all, for `progress`.

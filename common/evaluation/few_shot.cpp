@@ -172,10 +172,8 @@ void check(const FewShotData& data, const FewShotOptions& options) {
                      " training examples, fewer than --labels " + std::to_string(options.labels_per_class));
 }
 
-using Progress = std::function<void(std::int64_t, std::int64_t)>;
-
 FewShotTable evaluate_one(const RuleUnderTest& rule, const FewShotData& data, const FewShotOptions& options,
-                          const Progress& progress) {
+                          const DrawProgress& progress) {
   check(data, options);
   DrawPool pool(rule, data, options, options.selection_draws + options.draws, progress);
   const auto& methods = pool.methods().methods();
@@ -218,8 +216,7 @@ const std::vector<std::string>& few_shot_methods() {
 }
 
 FewShotTable evaluate_few_shot(const RuleUnderTest& rule, const FewShotData& data,
-                               const FewShotOptions& options,
-                               const std::function<void(std::int64_t, std::int64_t)>& progress) {
+                               const FewShotOptions& options, const DrawProgress& progress) {
   const auto count = static_cast<std::int64_t>(1 + data.others.size());
   std::vector<FewShotTable> tables;
   const auto add = [&](const FewShotData& one) {

@@ -75,12 +75,13 @@ struct FewShotTable {
   std::int64_t groups = 1;       ///< of the dataset, over which this is the mean
 };
 
+/// Called with the number of draws done and the number of all draws.
+using DrawProgress = std::function<void(std::int64_t, std::int64_t)>;
+
 /// Where the data has others, the table is the mean of theirs and its own (mean_table in few_shot_rows.h),
-/// with settings chosen for each. `progress` is called with the number of draws done and the number of all
-/// draws. Throws InputError where the data has too few labelled examples, Error where a base model does not
-/// stay finite.
+/// with settings chosen for each. Throws InputError where the data has too few labelled examples, Error where
+/// a base model does not stay finite.
 FewShotTable evaluate_few_shot(const RuleUnderTest& rule, const FewShotData& data,
-                               const FewShotOptions& options,
-                               const std::function<void(std::int64_t, std::int64_t)>& progress);
+                               const FewShotOptions& options, const DrawProgress& progress);
 
 }  // namespace outerloop::evaluation
