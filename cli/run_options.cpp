@@ -32,6 +32,7 @@ coordinator::CoordinatorOptions coordinator_options(const Plan& plan, std::int64
   const auto& back = config.step_back();
   options.step_back = {back.tolerance(), back.every_updates(), back.learning_rate_factor(), back.most()};
   options.checkpoint_every = config.checkpoint().every_updates();
+  options.theta_snapshots = config.checkpoint().theta_snapshots();
   options.max_failures = config.max_failures();
   options.deadline = config.deadline_seconds();
   options.evaluation = evaluation_options(plan.settings);

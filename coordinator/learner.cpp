@@ -14,6 +14,16 @@ const std::string kRefused = "refused.";
 
 }  // namespace
 
+bool is_snapshot(std::int64_t update, std::int64_t per_decade) {
+  if (update < 1 || per_decade < 1) return false;
+  const auto density = static_cast<double>(per_decade);
+  const double nearest = std::round(density * std::log10(static_cast<double>(update)));
+  // Beside it, since rounding to whole updates moves small ones.
+  for (const double j : {nearest - 1.0, nearest, nearest + 1.0})
+    if (j >= 0.0 && std::llround(std::pow(10.0, j / density)) == update) return true;
+  return false;
+}
+
 Learner::Learner(const AdamOptions& adam, double average_decay, const StepBackOptions& step_back,
                  store::Checkpoint start)
     : adam_options_(adam),

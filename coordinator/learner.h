@@ -39,6 +39,9 @@ struct UpdateRecord {
 /// Counter of a checkpoint: the newest update whose evaluation is complete; absent before the first.
 inline constexpr const char* kEvaluatedUpdate = "evaluated_update";
 
+/// Whether `update` is one of those whose θ is kept: the rounded powers 10^(j / per_decade), j = 0, 1, ...
+bool is_snapshot(std::int64_t update, std::int64_t per_decade);
+
 class Learner {
  public:
   /// Goes on from `start`: θ, Adam, average, history, counters. `average_decay` 0: no average is kept.

@@ -87,6 +87,8 @@ void MetaTraining::apply_batch() {
         "times as large",
         update(), *record.stepped_back_to, options_.step_back.learning_rate_factor));
   if (!learner_.finite()) request_stop(StopReason::diverged);
+  if (is_snapshot(update(), options_.theta_snapshots) && learner_.finite())
+    observer_.on_snapshot(learner_.snapshot().rule);
   if (evaluations_.due(update()) && !stopping()) begin_evaluation();
   if (options_.updates > 0 && update() >= options_.updates) request_stop(StopReason::updates);
   const bool due = options_.checkpoint_every > 0 && update() - collected_at_ >= options_.checkpoint_every;

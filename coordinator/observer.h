@@ -15,6 +15,8 @@ class Observer {
   virtual void on_update(const UpdateRecord& record) = 0;
   /// A checkpoint is complete in memory and is to be written.
   virtual void on_checkpoint(const store::Checkpoint& checkpoint) = 0;
+  /// θ after this update is one that the run keeps (is_snapshot()).
+  virtual void on_snapshot(const store::RuleFile& /*rule*/) {}
   /// A lost worker has led back to the checkpoint of `update`: what was reported of later updates is void.
   virtual void on_rollback(std::int64_t /*update*/) {}
   /// All tasks of an evaluation have come in, perhaps some updates after the one that it is of.

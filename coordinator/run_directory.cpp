@@ -23,6 +23,22 @@ constexpr double kRetrySeconds = 30.0;
 
 std::string best_path(const std::string& directory) { return directory + "/rule-best.h5"; }
 
+std::string snapshots_path(const std::string& directory) { return directory + "/snapshots"; }
+
+/// Of updates that this start has not reached: an earlier one wrote them after its last checkpoint.
+void remove_snapshots_beyond(const std::string& directory, std::int64_t update) {
+  std::error_code error;
+  std::vector<fs::path> beyond;
+  for (fs::directory_iterator entry(snapshots_path(directory), error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().stem().string();
+    const bool number = name.find_first_not_of("0123456789") == std::string::npos;
+    if (!name.empty() && name.size() < 18 && number && std::stoll(name) > update)
+      beyond.push_back(entry->path());
+  }
+  for (const auto& path : beyond) fs::remove(path, error);
+}
+
 std::string config_path(const std::string& directory) { return directory + "/config.textproto"; }
 
 /// An object by worker: JSON's keys are texts.
@@ -82,6 +98,8 @@ RunDirectory::RunDirectory(std::string path, std::int64_t keep, std::int64_t log
       metrics_(path_ + "/metrics.jsonl", start_update),
       events_(path_, start_update) {
   store::remove_leftovers(path_);
+  store::remove_leftovers(snapshots_path(path_));
+  remove_snapshots_beyond(path_, start_update);
   events_.text(start_update, "config", read_config(path_));
 }
 
@@ -242,6 +260,20 @@ void RunDirectory::write_best() {
   } catch (const Error& error) {
     on_warning(fmt::format("the best rule so far, of update {}, was not written, training goes on: {}",
                            unwritten_best_->update, error.what()));
+  }
+}
+
+void RunDirectory::on_snapshot(const store::RuleFile& rule) {
+  const std::string folder = snapshots_path(path_);
+  try {
+    std::error_code error;
+    fs::create_directories(folder, error);
+    if (error) throw Error(folder + ": cannot be made: " + error.message());
+    auto dated = rule;
+    dated.created = utc_now();
+    store::write_rule(fmt::format("{}/{:09d}.h5", folder, rule.update), dated);
+  } catch (const Error& error) {
+    on_warning(fmt::format("θ of update {} is not kept, training goes on: {}", rule.update, error.what()));
   }
 }
 

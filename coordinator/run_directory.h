@@ -45,6 +45,8 @@ class RunDirectory : public Observer {
   /// Writes the checkpoint and rule.h5. A disk that refuses is warned of: training goes on, the checkpoint is
   /// kept in memory and tried again by retry().
   void on_checkpoint(const store::Checkpoint& checkpoint) override;
+  /// Writes it to snapshots/. A disk that refuses is warned of: training goes on without this one.
+  void on_snapshot(const store::RuleFile& rule) override;
   /// Cuts the metrics beyond `update` and begins a new segment.
   void on_rollback(std::int64_t update) override;
   /// Writes a line of metrics, and rule-best.h5 where this is the best so far. A disk that refuses the file

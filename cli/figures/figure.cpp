@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/figures/domains.h"
 #include "cli/figures/figure_parts.h"
 #include "cli/figures/studies.h"
 #include "cli/figures/study_figures.h"
@@ -21,6 +22,7 @@ using nlohmann::json;
 
 struct FigureOptions {
   std::string name;
+  std::vector<std::string> rules;
   StudyOptions study;                ///< draws 0: the figure's own number
   std::vector<std::int64_t> values;  ///< of what the figure varies; empty: the figure's own
   std::string out = "figures";
@@ -29,16 +31,20 @@ struct FigureOptions {
 int figure(const FigureOptions& options) {
   // 1. What is asked for.
   const auto& kind = figure_study(options.name);
+  if (options.rules.size() > 1 && !kind.several_runs)
+    throw InputError(
+        fmt::format("figure {}: takes one rule, {} were given", kind.name, options.rules.size()));
   const auto stem = make_stem(options.out, kind.name);
-  const auto rule = read_evaluated_rule(options.study.rule, options.study.theta == "average");
   auto study = options.study;
+  study.rule = kind.several_runs ? rule_of_run(options.rules.back()) : options.rules.back();
+  const auto rule = read_evaluated_rule(study.rule, study.theta == "average");
   if (study.draws == 0) study.draws = kind.draws;
   study.baselines = {"none"};
   study.readouts = {"ridge"};
 
   // 2. Computed.
   const auto begin = std::chrono::steady_clock::now();
-  json result = kind.compute({rule, study, options.values});
+  json result = kind.compute({rule, study, options.values, options.rules});
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   result["figure"] = kind.name;
   result["rule"] = study.rule;
@@ -69,7 +75,10 @@ Command add_figure(CLI::App& app) {
     names += fmt::format("\n  {:<20}{} ({} draws)", kind.name, kind.says, kind.draws);
   command->footer(names);
   command->add_option("NAME", options->name, "which figure, see below")->required();
-  add_rule(*command, study.rule);
+  command
+      ->add_option("RULE", options->rules,
+                   "rule.h5, or a checkpoint; domains takes several, and run directories with snapshots of θ")
+      ->required();
   add_study_data(*command, study, "side of the images; sizes takes several, e.g. 14,28",
                  "default: see below");
   command

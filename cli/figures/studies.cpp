@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "cli/figures/domains.h"
 #include "cli/support/few_shot_tables.h"
 #include "common/base/error.h"
 #include "common/evaluation/explained_variance.h"
@@ -257,7 +258,9 @@ const std::vector<FigureStudy>& figure_studies() {
       {"filters", "first-layer filters before and after training, of one draw", 1, filters},
       {"embeddings", "examples in three principal components over inner steps, of one draw", 1, embeddings},
       {"explained-variance", "variance that the first principal components hold", 10, explained_variance},
-      {"vae-decline", "a VAE's accuracy and loss over its steps of training", 5, vae_decline}};
+      {"vae-decline", "a VAE's accuracy and loss over its steps of training", 5, vae_decline},
+      {"domains", "accuracy over meta-training; takes run directories with snapshots, and rules", 5, domains,
+       true}};
   return studies;
 }
 

@@ -14,6 +14,7 @@ struct FigureRequest {
   const EvaluatedRule& rule;
   const StudyOptions& study;                ///< with the number of draws filled in
   const std::vector<std::int64_t>& values;  ///< of what the figure varies; empty: its own
+  const std::vector<std::string>& runs;     ///< what was given as RULE: `rule` is the last one's
 };
 
 struct FigureStudy {
@@ -21,6 +22,7 @@ struct FigureStudy {
   const char* says;
   std::int64_t draws;  ///< by default: what takes minutes on two cores with a rule of laptop size
   nlohmann::json (*compute)(const FigureRequest&);
+  bool several_runs = false;  ///< takes any number of run directories and rules
 };
 
 /// In the order of the help.

@@ -172,6 +172,47 @@ Paths draw_explained_variance(const json& figure, const Stem& stem) {
   return render_line_charts(stem(), chart.title, {chart});
 }
 
+/// A chart for each dataset: a line for each run over its updates, the baselines as level lines.
+Paths draw_domains(const json& figure, const Stem& stem) {
+  static const Colour colours[] = {palette::vermilion, palette::blue, palette::green, palette::purple,
+                                   palette::orange};
+  std::vector<LineChart> charts;
+  for (const auto& dataset : figure.at("datasets")) {
+    LineChart chart;
+    double first = std::numeric_limits<double>::infinity(), last = 0.0;
+    std::size_t colour = 0;
+    for (const auto& curve : dataset.at("curves")) {
+      Series series;
+      series.name = charts.empty() ? curve.at("run").get<std::string>() : "";
+      series.colour = colours[colour++ % std::size(colours)];
+      series.width = 2.2;
+      series.dots = true;
+      for (const auto& point : curve.at("points")) {
+        const auto update = point.at("update").get<double>();
+        first = std::min(first, update);
+        last = std::max(last, update);
+        add_point(series, update, point.at("accuracy").get<double>(), point.at("ci95").get<double>());
+      }
+      chart.series.push_back(std::move(series));
+    }
+    for (const auto& row : dataset.at("baselines")) {
+      const auto method = row.at("method").get<std::string>();
+      auto& series = series_of(chart.series, method);
+      series.dots = false;
+      if (!charts.empty()) series.name.clear();
+      for (const double x : {first, last})
+        add_point(series, x, row.at("accuracy").get<double>(), row.at("ci95").get<double>());
+    }
+    chart.title = "Few-shot accuracy on " + dataset.at("dataset").get<std::string>();
+    chart.y_label = "accuracy, %";
+    chart.logarithmic_x = true;
+    charts.push_back(std::move(chart));
+  }
+  if (charts.empty()) throw InputError("no datasets");
+  charts.back().x_label = "updates of meta-training";
+  return render_line_charts(stem(), "Few-shot accuracy over meta-training", charts);
+}
+
 void draw_header(Canvas& canvas, const std::string& title, const std::string& subtitle) {
   canvas.text({kMargin, 22.0}, title, fonts::title);
   canvas.text({kMargin, 40.0}, subtitle, fonts::tick, palette::muted);
@@ -263,6 +304,7 @@ Paths draw(const json& figure, const std::string& name, const std::string& path,
   if (name == "explained-variance") return draw_explained_variance(figure, stem);
   if (name == "filters") return draw_filter_panels(figure, stem);
   if (name == "embeddings") return draw_embeddings(figure, stem);
+  if (name == "domains") return draw_domains(figure, stem);
   throw InputError("there is no figure '" + name + "'");
 }
 

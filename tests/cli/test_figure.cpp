@@ -147,6 +147,28 @@ TEST_CASE("the figure of sizes has all baselines") {
                                         "masked_contrastive", "supervised"});
 }
 
+TEST_CASE("the figure of domains follows each run over its snapshots") {
+  const std::string run = trained() / "run", rule = trained() / "run/rule.h5";
+  const auto domains = drawn("domains", run + " --dataset fashion_mnist --layers 8");
+  CHECK(domains.at("runs") == json{rule, run});
+  REQUIRE(domains.at("datasets").size() == 2);
+  for (const auto& dataset : domains.at("datasets")) {
+    std::vector<std::string> baselines;
+    for (const auto& row : dataset.at("baselines")) baselines.push_back(row.at("method"));
+    CHECK(baselines == std::vector<std::string>{"random", "pixels", "pca", "kmeans"});
+    const auto& curves = dataset.at("curves");
+    REQUIRE(curves.size() == 2);
+    REQUIRE(curves[0].at("points").size() == 1);  // a file
+    CHECK(curves[1].at("run") == "run");
+    std::vector<std::int64_t> updates;
+    for (const auto& point : curves[1].at("points")) updates.push_back(point.at("update"));
+    CHECK(updates == std::vector<std::int64_t>{1, 3, 10, 20});
+    // The last of the run is the rule itself.
+    CHECK(curves[1].at("points").back().at("accuracy") == curves[0].at("points")[0].at("accuracy"));
+    CHECK(curves[1].at("points").back().at("ci95").is_number());
+  }
+}
+
 TEST_CASE("what cannot be drawn is refused with one line") {
   const std::string rule = trained() / "run/rule.h5";
   const std::string out = " --out " + (trained() / "refused");
@@ -154,6 +176,8 @@ TEST_CASE("what cannot be drawn is refused with one line") {
   refuses("steps /nowhere/rule.h5" + out, "/nowhere/rule.h5");
   refuses("steps " + rule + " --values 0,5" + out, "--values: 0");
   refuses("steps " + rule + " --size 8,14" + out, "takes one size");
+  refuses("steps " + rule + " " + rule + out, "takes one rule, 2 were given");
+  refuses("domains " + rule + " " + (trained() / "run/checkpoints") + out, "keeps no snapshots");
   refuses("widths " + rule + " --dataset two_moons --dataset fashion_mnist" + out, "takes one dataset");
   refuses("filters " + rule + " --dataset two_moons" + out, "not images");
   refuses("text " + rule + out, "--dataset imdb");

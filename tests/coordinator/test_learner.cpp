@@ -56,6 +56,18 @@ TEST_CASE("the learning rate rises, stays, and decays along half a cosine") {
   for (std::size_t i = 10; i < 110; ++i) CHECK(rates[i] < rates[i - 1]);
 }
 
+TEST_CASE("snapshots lie at equal distances in the logarithm of updates") {
+  std::vector<std::int64_t> kept;
+  for (std::int64_t update = 0; update <= 1000; ++update)
+    if (coordinator::is_snapshot(update, 4)) kept.push_back(update);
+  CHECK(kept == std::vector<std::int64_t>{1, 2, 3, 6, 10, 18, 32, 56, 100, 178, 316, 562, 1000});
+  CHECK(coordinator::is_snapshot(1000000000, 1));
+  CHECK_FALSE(coordinator::is_snapshot(999999999, 1));
+  // More of them than there are whole numbers: each is one.
+  for (std::int64_t update = 1; update <= 20; ++update) CHECK(coordinator::is_snapshot(update, 100));
+  for (const int update : {0, 1, 10}) CHECK_FALSE(coordinator::is_snapshot(update, 0));
+}
+
 TEST_CASE("a run that diverges steps back to where it was good, with half the learning rate") {
   Learner learner(adam_options(), 0.9, step_back_options(), beginning());
   std::vector<std::vector<float>> thetas{learner.theta()};

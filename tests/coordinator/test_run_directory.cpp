@@ -76,6 +76,36 @@ TEST_CASE("a resume removes what a start that was killed left half-written, and 
   for (const char* name : {"/notes.txt", "/rule.h5", "/config.textproto"}) CHECK(fs::exists(path + name));
 }
 
+TEST_CASE("a run keeps snapshots of θ, and a resume removes those that it has not reached") {
+  const tests::TemporaryFolder folder;
+  const std::string path = folder / "run";
+  RunDirectory::create(path, "updates: 3\n");
+  {
+    RunDirectory run(path, 2, 1, 0);
+    for (const int update : {1, 2, 10}) run.on_snapshot(checkpoint(update).rule);
+  }
+  CHECK(store::read_rule(path + "/snapshots/000000002.h5").update == 2);
+  std::ofstream(path + "/snapshots/000000009.h5.12.0.tmp") << "x";
+  std::ofstream(path + "/snapshots/mine.h5") << "x";
+  const RunDirectory resumed(path, 2, 1, 2);
+  for (const char* name : {"000000001.h5", "000000002.h5", "mine.h5"})
+    CHECK(fs::exists(path + "/snapshots/" + name));
+  for (const char* name : {"000000010.h5", "000000009.h5.12.0.tmp"})
+    CHECK_FALSE(fs::exists(path + "/snapshots/" + name));
+}
+
+TEST_CASE("a snapshot that cannot be written is warned of, and the run goes on") {
+  const tests::TemporaryFolder folder;
+  const std::string path = folder / "run";
+  RunDirectory::create(path, "updates: 3\n");
+  std::ofstream(path + "/snapshots") << "in the way";
+  RunDirectory run(path, 2, 1, 0);
+  CHECK_NOTHROW(run.on_snapshot(checkpoint(1).rule));
+  std::string line;
+  std::getline(std::ifstream(path + "/log.txt") >> std::ws, line);
+  CHECK(line.find("θ of update 1 is not kept, training goes on: ") != std::string::npos);
+}
+
 TEST_CASE("a disk that refuses is warned of, and the run goes on") {
   const tests::TemporaryFolder folder;
   const std::string path = folder / "run";
