@@ -75,12 +75,24 @@ std::int64_t fewest_inputs(const data::Dataset& dataset) {
   return fewest;
 }
 
+/// Name, examples, and the smallest and the largest value before anything was scaled or resized.
+json per_class(const data::Dataset& dataset) {
+  json classes = json::array();
+  for (std::size_t label = 0; label < dataset.class_names.size(); ++label)
+    classes.push_back({{"name", dataset.class_names[label]},
+                       {"examples", dataset.examples_of_class[label].size()},
+                       {"min", dataset.ranges[label].low},
+                       {"max", dataset.ranges[label].high}});
+  return classes;
+}
+
 json check(const DatasetRequest& request) {
   json entry = {{"name", request.name}, {"path", request.path}, {"examples", 0},
                 {"classes", 0},         {"ok", false},          {"message", ""}};
+  std::vector<std::string> remarks;
   try {
     entry["path"] = data::source_path(request).string();
-    const auto dataset = data::open_dataset(request, data::default_cache_directory());
+    const auto dataset = data::open_dataset(request, data::default_cache_directory(), &remarks);
     const auto [train, held_out] = split(*dataset);
     entry["examples"] = dataset->examples();
     entry["classes"] = dataset->classes();
@@ -92,10 +104,12 @@ json check(const DatasetRequest& request) {
     entry["train_classes"] = train;
     entry["held_out_classes"] = held_out;
     entry["sha256"] = dataset->sha256;
+    entry["per_class"] = per_class(*dataset);
     entry["ok"] = true;
   } catch (const InputError& error) {
     entry["message"] = error.what();
   }
+  entry["warnings"] = remarks;
   return entry;
 }
 
@@ -122,6 +136,7 @@ void print_check(const json& entry) {
              class_list(entry.at("train_classes").get<std::vector<std::string>>()));
   fmt::print("  classes: held_out  {}\n",
              class_list(entry.at("held_out_classes").get<std::vector<std::string>>()));
+  for (const auto& warning : entry.at("warnings")) fmt::print("  warning: {}\n", warning.get<std::string>());
 }
 
 std::vector<DatasetRequest> requests(const DataOptions& options) {

@@ -37,7 +37,8 @@ std::string evaluation_description(const config::Settings& settings) {
 
 std::unique_ptr<evaluation::Evaluator> open_evaluator(const config::Settings& settings,
                                                       const data::TaskDistribution& training,
-                                                      rule::Engine& engine) {
+                                                      rule::Engine& engine,
+                                                      std::vector<std::string>& remarks) {
   if (!evaluation_options(settings).enabled()) return nullptr;
   std::vector<std::shared_ptr<const data::Dataset>> datasets;
   for (const auto& weighted : training.datasets()) datasets.push_back(weighted.dataset);
@@ -46,7 +47,7 @@ std::unique_ptr<evaluation::Evaluator> open_evaluator(const config::Settings& se
     // What a choice is made on must not be what is reported in the end, where a dataset tells them apart.
     if (data::has_parts(request.name))
       request.part = role_of(named) == EvaluationRole::test ? data::Part::test : data::Part::train;
-    datasets.push_back(data::open_dataset(request, settings.cache_directory()));
+    datasets.push_back(data::open_dataset(request, settings.cache_directory(), &remarks));
   }
   evaluation::EvaluatorOptions options;
   options.inner_steps = settings.evaluation_inner_steps();

@@ -149,12 +149,12 @@ std::map<std::string, std::string> open_datasets(const Plan& plan, RankSetup& se
   std::map<std::string, std::string> hashes;
   std::vector<data::WeightedDataset> datasets;
   for (const auto& named : plan.settings.training) {
-    datasets.push_back({data::open_dataset(named.request, cache), named.weight});
+    datasets.push_back({data::open_dataset(named.request, cache, &setup.remarks), named.weight});
     hashes[fmt::format("{}.{}", datasets.size() - 1, named.request.name)] = datasets.back().dataset->sha256;
   }
   setup.tasks =
       std::make_unique<data::TaskDistribution>(plan.settings.tasks, std::move(datasets), config.seed());
-  setup.evaluator = open_evaluator(plan.settings, *setup.tasks, *setup.engine);
+  setup.evaluator = open_evaluator(plan.settings, *setup.tasks, *setup.engine, setup.remarks);
   return hashes;
 }
 
@@ -249,19 +249,23 @@ RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool c
     setup.engine = rule::make_engine(plan.settings.rule, engine);
     const json opened = {
         {"datasets", open_datasets(plan, setup)},
+        {"remarks", setup.remarks},
         {"engine", setup.engine->description()},
         {"instruction_set", setup.engine->instruction_set()},
         {"cores", usable_cores().size()},
         {"gradients_per_second", measure_pace(*setup.engine, *setup.tasks, plan.settings, mpi.rank())}};
-    return opened.dump();
+    return opened.dump(-1, ' ', false, json::error_handler_t::replace);
   });
-  std::set<std::string> engines;
+  setup.remarks.clear();
+  std::set<std::string> engines, said;
   for (std::size_t rank = 0; rank < values.size(); ++rank) {
     if (values[rank].empty()) continue;
     const json opened = json::parse(values[rank]);
     if (setup.warning.empty())
       setup.warning =
           too_few_cores(plan.settings.engine.threads, opened.at("cores").get<int>(), static_cast<int>(rank));
+    for (const auto& remark : opened.at("remarks"))
+      if (said.insert(remark.get<std::string>()).second) setup.remarks.push_back(remark.get<std::string>());
     setup.dataset_sha256 = opened.at("datasets").get<std::map<std::string, std::string>>();
     setup.engine_description = opened.at("engine").get<std::string>();
     setup.instruction_set = opened.at("instruction_set").get<std::string>();

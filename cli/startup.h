@@ -44,6 +44,7 @@ struct RankSetup {
   std::map<std::string, std::string> dataset_sha256;  ///< by place and name
   std::string engine_description;
   std::string instruction_set;
+  std::vector<std::string> remarks;   ///< for the user: what any rank has to say of the data, each line once
   std::string warning;                ///< for the user: of the first rank that has too few cores; or empty
   double gradients_per_second = 0.0;  ///< of all ranks together, estimated from a few truncations of each
 };

@@ -85,6 +85,7 @@ void begin_run(const net::MpiSession& mpi, Plan& plan, const RankSetup& setup, c
                RunDirectory& run) {
   const auto& config = plan.settings.config;
   check_datasets(plan, setup.dataset_sha256, run);
+  for (const auto& remark : setup.remarks) run.on_warning(remark);
   if (!setup.warning.empty()) run.on_warning(setup.warning);
   plan.start.dataset_sha256 = setup.dataset_sha256;
   plan.start.rule.git_revision = git_revision();

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/store/atomic_file.h"
 #include "coordinator/filters.h"
 
@@ -86,7 +87,7 @@ std::string RunDirectory::read_config(const std::string& path) {
                      "; start it without --resume");
   std::ostringstream text;
   text << stream.rdbuf();
-  return text.str();
+  return base::without_byte_order_mark(text.str(), config_path(path));
 }
 
 RunDirectory::RunDirectory(std::string path, std::int64_t keep, std::int64_t log_every,

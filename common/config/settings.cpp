@@ -10,7 +10,9 @@
 #include <sstream>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/config/schema.h"
+#include "common/data/listing.h"
 #include "common/rule/rules.h"
 
 namespace outerloop::config {
@@ -209,14 +211,15 @@ std::string read_file(const std::string& path) {
   std::ostringstream text;
   if (stream) text << stream.rdbuf();
   if (stream.bad() || !stream.is_open()) throw InputError(path + ": the configuration cannot be read");
-  return text.str();
+  return base::without_byte_order_mark(text.str(), path);
 }
 
 std::vector<std::string> preset_names() {
   std::vector<std::string> names;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(fs::path(share_directory()) / "configs", ignored))
-    if (entry.path().extension() == ".textproto") names.push_back(entry.path().stem().string());
+    if (entry.path().extension() == ".textproto" && !data::is_clutter(entry.path().filename().string()))
+      names.push_back(entry.path().stem().string());
   std::sort(names.begin(), names.end());
   return names;
 }

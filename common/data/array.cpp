@@ -91,6 +91,18 @@ void set_labels(const Array& labels, std::int64_t examples, const std::string& n
     set.labels.push_back(classes.at(static_cast<std::int64_t>(label_at(i))));
 }
 
+/// Ranges of the numbers before they are scaled to bytes. Those of bytes are known from the pixels.
+void set_ranges(const Array& x, WorkingSet& set) {
+  set.ranges.assign(set.class_names.size(), {HUGE_VAL, -HUGE_VAL});
+  const std::size_t step = x.numbers.size() / set.labels.size();
+  for (std::size_t i = 0; i < set.labels.size(); ++i) {
+    const auto first = x.numbers.begin() + static_cast<std::ptrdiff_t>(i * step);
+    const auto [low, high] = std::minmax_element(first, first + static_cast<std::ptrdiff_t>(step));
+    ValueRange& range = set.ranges[static_cast<std::size_t>(set.labels[i])];
+    range = {std::min(range.low, *low), std::max(range.high, *high)};
+  }
+}
+
 }  // namespace
 
 std::int64_t count_elements(const std::vector<std::int64_t>& shape, const std::string& name) {
@@ -125,6 +137,7 @@ WorkingSet array_set(const Array& x, const std::optional<Array>& labels, const s
     set.class_names = {"all"};
     set.labels.assign(static_cast<std::size_t>(examples), 0);
   }
+  if (!x.is_bytes()) set_ranges(x, set);
   return set;
 }
 

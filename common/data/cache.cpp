@@ -1,30 +1,24 @@
 #include "common/data/cache.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <atomic>
-#include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
 #include "common/base/error.h"
-#include "common/data/source_files.h"
+#include "common/data/cache_folder.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;
 namespace {
 
 constexpr char kMagic[8] = {'O', 'L', 'D', 'A', 'T', 'A', '\r', '\n'};
-constexpr std::uint64_t kVersion = 2;
+constexpr std::uint64_t kVersion = 3;
 // Where each field of the header begins; the digest ends it.
 constexpr std::size_t kSideAt = 12, kInputsAt = 16, kClassesAt = 24, kNameBytesAt = 32, kExamplesAt = 40,
-                      kScoresAt = 48, kKeyAt = 56, kDigestAt = 88, kHeaderBytes = 120;
+                      kScoresAt = 48, kRemarkBytesAt = 56, kKeyAt = 64, kDigestAt = 96, kHeaderBytes = 128;
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 34;
 constexpr std::uint64_t kMaxSide = 4096;
 constexpr std::uint64_t kMaxInputs = kMaxSide * kMaxSide;
+constexpr std::uint64_t kRangeBytes = 16;
 
 void put(std::vector<std::uint8_t>& bytes, std::uint64_t value, int count) {
   for (int i = 0; i < count; ++i) bytes.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
@@ -49,37 +43,42 @@ base::Digest digest_of(const std::uint8_t* bytes, std::size_t count) {
 
 /// The file's extents, as its header announces them.
 struct Extents {
-  std::uint64_t side, inputs, classes, name_bytes, examples, scores;
+  std::uint64_t side, inputs, classes, name_bytes, examples, scores, remark_bytes;
 
   std::uint64_t numbers() const { return side > 0 ? side * side : inputs; }
 
   /// True where they fit a payload of exactly so many bytes. No product overflows.
   bool fill(std::uint64_t payload) const {
     if (side > kMaxSide || inputs > kMaxInputs || (side == 0) == (inputs == 0)) return false;
-    if (name_bytes > payload || classes > name_bytes) return false;
+    if (name_bytes > payload || classes > name_bytes || remark_bytes > payload) return false;
     if (scores != 0 && scores != examples) return false;
-    const std::uint64_t rest = payload - name_bytes;
+    const std::uint64_t before = name_bytes + remark_bytes + kRangeBytes * classes;
+    if (before > payload) return false;
+    const std::uint64_t rest = payload - before;
     return examples <= rest && rest == examples * (4 + numbers()) + 4 * scores;
   }
 };
 
-std::vector<std::string> parse_names(const std::uint8_t* bytes, const Extents& extents) {
+/// Texts with a NUL behind each.
+std::vector<std::string> parse_texts(const std::uint8_t* bytes, std::uint64_t count) {
   std::vector<std::string> result;
-  const auto* names = reinterpret_cast<const char*>(bytes);
-  const char* const names_end = names + extents.name_bytes;
-  while (names != names_end) {
+  const auto* text = reinterpret_cast<const char*>(bytes);
+  const char* const texts_end = text + count;
+  while (text != texts_end) {
     const auto* end =
-        static_cast<const char*>(std::memchr(names, 0, static_cast<std::size_t>(names_end - names)));
-    if (end == nullptr) throw InputError("a class name does not end");
-    result.emplace_back(names, end);
-    names = end + 1;
+        static_cast<const char*>(std::memchr(text, 0, static_cast<std::size_t>(texts_end - text)));
+    if (end == nullptr) throw InputError("a text in it does not end");
+    result.emplace_back(text, end);
+    text = end + 1;
   }
-  if (result.size() != extents.classes) throw InputError("its class names are not as many as announced");
   return result;
 }
 
-std::uint32_t bits_of(float value) {
-  std::uint32_t bits = 0;
+/// The bits of a float or a double.
+template <class Bits, class Value>
+Bits bits_of(Value value) {
+  Bits bits = 0;
+  static_assert(sizeof bits == sizeof value);
   std::memcpy(&bits, &value, sizeof bits);
   return bits;
 }
@@ -91,13 +90,25 @@ float float_of(std::uint64_t bits) {
   return value;
 }
 
+double double_of(std::uint64_t bits) {
+  double value = 0.0;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
 /// The payload's parts, once its size and checksum have been found right.
 WorkingSet parse_payload(const std::uint8_t* payload, const Extents& extents) {
   WorkingSet set;
   set.side = static_cast<std::int64_t>(extents.side);
   set.inputs = static_cast<std::int64_t>(extents.inputs);
-  set.class_names = parse_names(payload, extents);
+  set.class_names = parse_texts(payload, extents.name_bytes);
+  if (set.class_names.size() != extents.classes)
+    throw InputError("its class names are not as many as announced");
   const std::uint8_t* next = payload + extents.name_bytes;
+  set.remarks = parse_texts(next, extents.remark_bytes);
+  next += extents.remark_bytes;
+  for (std::uint64_t i = 0; i < extents.classes; ++i, next += kRangeBytes)
+    set.ranges.push_back({double_of(get(next, 8)), double_of(get(next + 8, 8))});
   set.labels.reserve(static_cast<std::size_t>(extents.examples));
   for (std::uint64_t i = 0; i < extents.examples; ++i, next += 4) {
     const std::uint64_t label = get(next, 4);
@@ -116,9 +127,10 @@ WorkingSet parse(const std::vector<std::uint8_t>& bytes, const base::Digest& key
   if (get(header + 8, 4) != kVersion) throw InputError("it is of another version");
   if (std::memcmp(header + kKeyAt, key.data(), key.size()) != 0)
     throw InputError("what it was made from has changed");
-  const Extents extents{get(header + kSideAt, 4),     get(header + kInputsAt, 8),
-                        get(header + kClassesAt, 8),  get(header + kNameBytesAt, 8),
-                        get(header + kExamplesAt, 8), get(header + kScoresAt, 8)};
+  const Extents extents{get(header + kSideAt, 4),       get(header + kInputsAt, 8),
+                        get(header + kClassesAt, 8),    get(header + kNameBytesAt, 8),
+                        get(header + kExamplesAt, 8),   get(header + kScoresAt, 8),
+                        get(header + kRemarkBytesAt, 8)};
   const std::uint8_t* payload = header + kHeaderBytes;
   const std::size_t payload_bytes = bytes.size() - kHeaderBytes;
   if (!extents.fill(payload_bytes)) throw InputError("its size is not what its header announces");
@@ -132,9 +144,15 @@ std::vector<std::uint8_t> serialize(const base::Digest& key, const WorkingSet& s
   std::vector<std::uint8_t> payload;
   for (const std::string& name : set.class_names) put(payload, name.c_str(), name.size() + 1);
   const std::uint64_t name_bytes = payload.size();
+  for (const std::string& remark : set.remarks) put(payload, remark.c_str(), remark.size() + 1);
+  const std::uint64_t remark_bytes = payload.size() - name_bytes;
+  for (std::size_t label = 0; label < set.class_names.size(); ++label) {
+    const ValueRange range = label < set.ranges.size() ? set.ranges[label] : ValueRange{};
+    for (const double end : {range.low, range.high}) put(payload, bits_of<std::uint64_t>(end), 8);
+  }
   payload.reserve(payload.size() + 4 * (set.labels.size() + set.scores.size()) + set.pixels.size());
   for (const std::int32_t label : set.labels) put(payload, static_cast<std::uint64_t>(label), 4);
-  for (const float score : set.scores) put(payload, bits_of(score), 4);
+  for (const float score : set.scores) put(payload, bits_of<std::uint32_t>(score), 4);
   put(payload, set.pixels.data(), set.pixels.size());
   const base::Digest digest = digest_of(payload.data(), payload.size());
 
@@ -148,80 +166,59 @@ std::vector<std::uint8_t> serialize(const base::Digest& key, const WorkingSet& s
   put(bytes, name_bytes, 8);
   put(bytes, set.labels.size(), 8);
   put(bytes, set.scores.size(), 8);
+  put(bytes, remark_bytes, 8);
   put(bytes, key.data(), key.size());
   put(bytes, digest.data(), digest.size());
   put(bytes, payload.data(), payload.size());
   return bytes;
 }
 
-/// Removes the temporary file unless it was renamed.
-struct TemporaryFile {
-  std::string path;
-  int descriptor;
-  bool keep = false;
-  ~TemporaryFile() {
-    if (descriptor >= 0) ::close(descriptor);
-    if (!keep) ::unlink(path.c_str());
+/// The set in one file; empty where there is no such file, or none that is trusted.
+std::optional<WorkingSet> read_from(const CacheFolder& folder, const fs::path& file,
+                                    const base::Digest& key) {
+  std::vector<std::uint8_t> bytes;
+  try {
+    bytes = folder.read(file, kMaxFileBytes);
+  } catch (const InputError&) {
+    throw InputError("it cannot be read or is empty");
   }
-};
-
-[[noreturn]] void fail(const std::string& path) {
-  throw Error(path + ": cannot be written (" + std::strerror(errno) + ")");
+  if (bytes.empty()) return std::nullopt;
+  return parse(bytes, key);
 }
 
 }  // namespace
 
 std::optional<WorkingSet> read_cache(const fs::path& file, const base::Digest& key) {
-  std::error_code error;
-  if (!fs::exists(file, error)) return std::nullopt;
-  std::vector<std::uint8_t> bytes;
-  try {
-    bytes = read_file(file, kMaxFileBytes);
-  } catch (const InputError&) {
-    throw InputError("it cannot be read or is empty");
-  }
-  return parse(bytes, key);
+  return read_from(CacheFolder(file.parent_path()), file, key);
 }
 
-void write_cache(const fs::path& file, const base::Digest& key, const WorkingSet& set) {
-  const std::vector<std::uint8_t> bytes = serialize(key, set);
-  std::error_code error;
-  fs::create_directories(file.parent_path(), error);
-  if (error) throw Error(file.parent_path().string() + ": cannot be made (" + error.message() + ")");
-  std::string temporary_name = file.string() + ".XXXXXX.tmp";
-  TemporaryFile temporary{temporary_name, ::mkstemps(temporary_name.data(), 4)};
-  temporary.path = temporary_name;
-  if (temporary.descriptor < 0) fail(temporary_name);
-  for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t wrote = ::write(temporary.descriptor, bytes.data() + done, bytes.size() - done);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) fail(temporary_name);
-    done += static_cast<std::size_t>(wrote);
-  }
-  if (::fsync(temporary.descriptor) != 0) fail(temporary_name);
-  if (std::rename(temporary_name.c_str(), file.c_str()) != 0) fail(file.string());
-  temporary.keep = true;
+std::string write_cache(const fs::path& file, const base::Digest& key, const WorkingSet& set) {
+  return CacheFolder(file.parent_path()).write(file.filename().string(), serialize(key, set));
 }
 
 WorkingSet cached(const std::string& directory, const std::string& file_name, const base::Digest& key,
-                  const std::function<WorkingSet()>& make) {
+                  const std::function<WorkingSet()>& make, std::vector<std::string>& remarks) {
   if (directory.empty()) return make();
-  const fs::path file = fs::path(directory) / file_name;
-  try {
-    if (std::optional<WorkingSet> set = read_cache(file, key)) return std::move(*set);
-  } catch (const InputError& error) {
-    std::fprintf(stderr, "note: %s: %s: it is made anew\n", file.c_str(), error.what());
+  const CacheFolder folder(directory);
+  std::vector<std::string> unusable;
+  for (const fs::path& file : folder.candidates(file_name)) {
+    try {
+      if (std::optional<WorkingSet> set = read_from(folder, file, key)) return std::move(*set);
+    } catch (const InputError& error) {
+      unusable.push_back(file.string() + ": " + error.what() + ": it is made anew");
+    }
   }
+  remarks.insert(remarks.end(), unusable.begin(), unusable.end());
   WorkingSet set = make();
+  if (!set.complete) return set;
   try {
-    write_cache(file, key, set);
+    const std::string remark = folder.write(file_name, serialize(key, set));
+    if (!remark.empty()) remarks.push_back(remark);
   } catch (const Error& error) {
-    static std::atomic<bool> said{false};
-    if (!said.exchange(true))
-      std::fprintf(stderr,
-                   "warning: %s: datasets are made anew by every run; set OUTERLOOP_CACHE_DIR to a folder "
-                   "that can be written\n",
-                   error.what());
+    remarks.push_back(
+        std::string(error.what()) +
+        ": datasets are made anew by every run; set OUTERLOOP_CACHE_DIR to a folder that can be "
+        "written");
   }
   return set;
 }

@@ -3,9 +3,10 @@
 // size.
 //
 // Layout, little-endian: magic "OLDATA\r\n", version (32 bits), side (32), inputs (64; 0 where side is not),
-// classes (64), bytes of all class names (64), examples (64), scores (64; none, or as many as examples), key
-// (32 bytes), SHA-256 of the payload (32 bytes); payload: every class name with a NUL behind it, labels (32
-// bits each), scores (IEEE 754 single), pixels (side * side or `inputs` bytes per example).
+// classes (64), bytes of all class names (64), examples (64), scores (64; none, or as many as examples),
+// bytes of all remarks (64), key (32 bytes), SHA-256 of the payload (32 bytes); payload: every class name
+// with a NUL behind it, every remark likewise, two IEEE 754 doubles per class (its range), labels (32 bits
+// each), scores (IEEE 754 single), pixels (side * side or `inputs` bytes per example).
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -21,13 +22,13 @@ namespace outerloop::data {
 /// compared with the file's before anything is allocated.
 std::optional<WorkingSet> read_cache(const std::filesystem::path& file, const base::Digest& key);
 
-/// Writes beside the file and renames, so that a reader sees the old file or the new one; folders are made.
-/// Several writers at once do no harm: the last one stays. Throws Error where it cannot be written.
-void write_cache(const std::filesystem::path& file, const base::Digest& key, const WorkingSet& set);
+/// Writes it as cache_folder.h says. Returns its line for the user, or "". Throws Error where it cannot be
+/// written.
+std::string write_cache(const std::filesystem::path& file, const base::Digest& key, const WorkingSet& set);
 
-/// The cached set, or that of `make`, which is then cached. A cache that cannot be used, or not be written,
-/// costs time only: it is said on stderr, the latter once per process. `directory` empty: no cache.
+/// The cached set, or that of `make`, which is then cached if it is complete. A cache that cannot be used, or
+/// not be written, costs time only: `remarks` says so. `directory` empty: no cache.
 WorkingSet cached(const std::string& directory, const std::string& file_name, const base::Digest& key,
-                  const std::function<WorkingSet()>& make);
+                  const std::function<WorkingSet()>& make, std::vector<std::string>& remarks);
 
 }  // namespace outerloop::data

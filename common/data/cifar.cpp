@@ -37,6 +37,9 @@ std::vector<fs::path> cifar_files(const fs::path& folder, Part part) {
         entry->is_regular_file(ignored))
       files.push_back(path);
   }
+  if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory)
+    throw InputError("cifar10: " + folder.string() + ": the folder cannot be read (" + error.message() +
+                     "): check its permissions");
   if (files.empty()) {
     const std::string wanted = part == Part::train  ? "data_batch_1.bin .. data_batch_5.bin"
                                : part == Part::test ? "test_batch.bin"

@@ -221,6 +221,9 @@ WorkingSet compose(const WorkingSet& glyphs, const WorkingSet& crops) {
                      " that are for training: they need the datasets glyphs and crops, see docs/data.md");
   WorkingSet set;
   set.side = kWorkingSide;
+  set.remarks = glyphs.remarks;
+  set.remarks.insert(set.remarks.end(), crops.remarks.begin(), crops.remarks.end());
+  set.complete = glyphs.complete && crops.complete;
   set.pixels.resize(static_cast<std::size_t>(kCompositeClasses * kExamplesPerComposite) * kPixels);
   std::uint8_t* pixels = set.pixels.data();
   for (std::int64_t number = 0; number < kCompositeClasses; ++number) {

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
-#include <cstdio>
+#include <optional>
 #include <set>
 
-#include "common/base/error.h"
 #include "common/base/sha256.h"
+#include "common/data/picture_reader.h"
 #include "common/rule/random.h"
 
 namespace outerloop::data {
@@ -108,36 +108,34 @@ WorkingSet crop_pictures(const fs::path& root, const std::vector<fs::path>& file
   set.side = kWorkingSide;
   std::set<std::string> names;
   std::vector<std::vector<double>> thumbnails;
+  PictureReader reader("crops");
   for (const fs::path& file : files) {
     const std::string name = picture_name(root, file);
     if (names.count(name) != 0) continue;
-    GreyImage picture;
-    try {
-      picture = read_picture(file);
-    } catch (const InputError& error) {
-      std::fprintf(stderr, "warning: crops: passed over %s\n", error.what());
-      continue;
-    }
-    const std::vector<double> small = thumbnail(picture);
+    const std::optional<GreyImage> picture = reader.read(file);
+    if (!picture) continue;
+    const std::vector<double> small = thumbnail(*picture);
     const auto same = [&](const std::vector<double>& other) { return same_picture(small, other); };
     if (std::any_of(thumbnails.begin(), thumbnails.end(), same)) continue;
-    const std::vector<std::uint8_t> crops = crop_picture(picture, name);
+    const std::vector<std::uint8_t> crops = crop_picture(*picture, name);
     if (crops.empty()) continue;
     set.labels.insert(set.labels.end(), crops.size() / kPixels,
                       static_cast<std::int32_t>(set.class_names.size()));
     set.pixels.insert(set.pixels.end(), crops.begin(), crops.end());
     set.class_names.push_back(name);
+    const auto [low, high] = std::minmax_element(picture->pixels.begin(), picture->pixels.end());
+    set.ranges.push_back({static_cast<double>(*low), static_cast<double>(*high)});
     names.insert(name);
     thumbnails.push_back(small);
   }
+  reader.finish(root, set);
   return set;
 }
 
 std::string crops_recipe() {
-  return jpeg_version() + ", " + png_version() + ", " + webp_version() + ", " +
-         std::to_string(kCropsPerPicture) + " crops of " + std::to_string(kWorkingSide) + ", deviation " +
-         std::to_string(kFlatDeviation) + ", odds " + std::to_string(kFlatOdds) + ", same picture " +
-         std::to_string(kSamePicture);
+  return picture_recipe() + ", " + std::to_string(kCropsPerPicture) + " crops of " +
+         std::to_string(kWorkingSide) + ", deviation " + std::to_string(kFlatDeviation) + ", odds " +
+         std::to_string(kFlatOdds) + ", same picture " + std::to_string(kSamePicture);
 }
 
 }  // namespace outerloop::data

@@ -32,7 +32,8 @@ std::string picture_name(const std::filesystem::path& root, const std::filesyste
 std::vector<std::uint8_t> crop_picture(const GreyImage& picture, const std::string& name);
 
 /// Crops of every picture below `root`, in the order of their paths. Left out: nearly flat pictures and
-/// copies or variants of an earlier one. Damaged pictures are named on stderr and passed over.
+/// copies or variants of an earlier one. Pictures that are damaged or cannot be read are passed over; the
+/// set's remarks say so.
 WorkingSet crop_pictures(const std::filesystem::path& root, const std::vector<std::filesystem::path>& files);
 
 /// What besides the files decides about the result: versions and constants, for the cache's key.

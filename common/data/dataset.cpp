@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <set>
 #include <utility>
 
 #include "common/base/error.h"
@@ -30,6 +33,7 @@ std::vector<std::int32_t> select_classes(const WorkingSet& set, ClassSplit split
     if (count[i] == 0 || !takes_part(split_name(set, i), split)) continue;
     renamed[i] = static_cast<std::int32_t>(dataset.class_names.size());
     dataset.class_names.push_back(set.class_names[i]);
+    dataset.ranges.push_back(set.ranges[i]);
     if (!set.groups.empty()) dataset.group_of_class.push_back(set.group_of_class[i]);
   }
   return renamed;
@@ -91,6 +95,39 @@ void append_examples(WorkingSet set, const std::vector<std::int32_t>& renamed, D
     std::copy_n(set.pixels.data() + rows[i] * inputs, inputs, dataset.pixels.data() + i * inputs);
 }
 
+/// True where any two examples differ, or are of different lengths, or where there are no two.
+bool varies(const Dataset& dataset) {
+  const std::uint8_t* first = dataset.example(0);
+  const std::int64_t numbers = dataset.inputs_of(dataset.labels[0]);
+  for (std::int64_t row = 1; row < dataset.examples(); ++row)
+    if (dataset.inputs_of(dataset.labels[static_cast<std::size_t>(row)]) != numbers ||
+        !std::equal(first, first + numbers, dataset.example(row)))
+      return true;
+  return dataset.examples() < 2;
+}
+
+std::string nothing_to_learn(const DatasetRequest& request, const Dataset& dataset) {
+  return "dataset " + request.name + (request.path.empty() ? "" : ":" + request.path) + ": all " +
+         std::to_string(dataset.examples()) +
+         " examples are equal, so there is nothing to learn from them: the meta-objective of a rule without "
+         "labels stays at 2";
+}
+
+/// Without what would break a line or move a terminal's cursor: names of files may hold anything.
+std::string one_line(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  return text;
+}
+
+void say_once(const std::vector<std::string>& remarks) {
+  static std::mutex mutex;
+  static std::set<std::string> said;
+  const std::lock_guard<std::mutex> lock(mutex);
+  for (const std::string& remark : remarks)
+    if (said.insert(remark).second) std::fprintf(stderr, "warning: %s\n", remark.c_str());
+}
+
 std::string content_sha256(const Dataset& dataset) {
   base::Sha256 hash;
   hash.update_text(dataset.name);
@@ -136,12 +173,13 @@ std::vector<std::vector<std::int32_t>> Dataset::classes_with(std::int64_t exampl
   return classes;
 }
 
-std::shared_ptr<const Dataset> open_dataset(const DatasetRequest& request,
-                                            const std::string& cache_directory) {
+std::shared_ptr<const Dataset> open_dataset(const DatasetRequest& request, const std::string& cache_directory,
+                                            std::vector<std::string>* remarks) {
   if (request.size < 1 || request.size > kMaxSize)
     throw InputError("dataset " + request.name + ": size " + std::to_string(request.size) +
                      ", allowed are 1 to " + std::to_string(kMaxSize) + " pixels");
   WorkingSet set = open_source(request, cache_directory);
+  std::vector<std::string> lines = std::move(set.remarks);
   auto dataset = std::make_shared<Dataset>();
   dataset->name = request.name;
   dataset->size = set.side;
@@ -151,6 +189,12 @@ std::shared_ptr<const Dataset> open_dataset(const DatasetRequest& request,
   if (dataset->labels.empty())
     throw InputError("dataset " + request.name + ": no class is left by the class split: take classes: all");
   dataset->sha256 = content_sha256(*dataset);
+  if (!varies(*dataset)) lines.push_back(nothing_to_learn(request, *dataset));
+  for (std::string& line : lines) line = one_line(std::move(line));
+  if (remarks == nullptr)
+    say_once(lines);
+  else
+    remarks->insert(remarks->end(), lines.begin(), lines.end());
   return dataset;
 }
 

@@ -25,6 +25,7 @@ struct Dataset {
   std::vector<std::vector<std::int32_t>> examples_of_class;  ///< [classes][...]: rows of each class
   std::vector<std::size_t> starts;  ///< [examples]: where in pixels each begins; empty where all are alike
   std::string sha256;               ///< over everything above: what a resumed run compares
+  std::vector<ValueRange> ranges;   ///< [classes] before anything was scaled or resized
 
   std::int64_t examples() const { return static_cast<std::int64_t>(labels.size()); }
   std::int64_t classes() const { return static_cast<std::int64_t>(class_names.size()); }
@@ -41,8 +42,10 @@ struct Dataset {
 /// stderr. Classes without an example are left out. The same request gives the same bits while files and
 /// libraries (FreeType, libjpeg, libpng, libwebp) stay the same. Throws InputError that names dataset, path,
 /// what is wrong and what to do.
-std::shared_ptr<const Dataset> open_dataset(const DatasetRequest& request,
-                                            const std::string& cache_directory);
+/// What the user should know of the data (files that were passed over, examples that are all equal) is a line
+/// each in `remarks`; without them each is said on stderr, once in a process.
+std::shared_ptr<const Dataset> open_dataset(const DatasetRequest& request, const std::string& cache_directory,
+                                            std::vector<std::string>* remarks = nullptr);
 
 /// Whether the dataset of that name comes in a train and a test part. Throws InputError for an unknown one.
 bool has_parts(const std::string& name);

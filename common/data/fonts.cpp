@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "common/base/error.h"
+#include "common/data/listing.h"
 #include "common/data/source_files.h"
 
 namespace outerloop::data {
@@ -37,8 +38,10 @@ void append_face(FcPattern* pattern, std::vector<FontFace>& faces) {
   if (FcPatternGetBool(pattern, FC_COLOR, 0, &color) == FcResultMatch && color != FcFalse) return;
   const fs::path path(reinterpret_cast<const char*>(file));
   // The upper half of the index counts the named instances of a variable font: its default one stands for
-  // all.
-  if (is_wanted_extension(path)) faces.push_back({canonical_path(path), index & 0xFFFF});
+  // all. fontconfig may know of a file that has gone.
+  std::error_code ignored;
+  if (is_wanted_extension(path) && fs::exists(path, ignored))
+    faces.push_back({canonical_path(path), index & 0xFFFF});
 }
 
 std::vector<FontFace> fontconfig_faces() {
@@ -56,12 +59,16 @@ std::vector<FontFace> fontconfig_faces() {
 
 }  // namespace
 
-std::vector<FontFace> find_fonts(const fs::path& folder) {
+std::vector<FontFace> find_fonts(const fs::path& folder, std::vector<std::string>* remarks) {
   std::vector<FontFace> faces;
-  if (folder.empty())
+  if (folder.empty()) {
     faces = fontconfig_faces();
-  else
-    for (const fs::path& file : list_files(folder, kExtensions)) faces.push_back({canonical_path(file), 0});
+  } else {
+    const Listing listing = list_tree(folder, kExtensions);
+    for (const fs::path& file : listing.files) faces.push_back({canonical_path(file), 0});
+    const std::vector<std::string> lines = listing_remarks(listing, folder, "glyphs", ".ttf and .otf", false);
+    if (remarks != nullptr) remarks->insert(remarks->end(), lines.begin(), lines.end());
+  }
   const auto key = [](const FontFace& face) { return std::tie(face.file, face.index); };
   std::sort(faces.begin(), faces.end(),
             [&](const FontFace& a, const FontFace& b) { return key(a) < key(b); });

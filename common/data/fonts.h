@@ -14,7 +14,9 @@ struct FontFace {
 
 /// Faces of .ttf and .otf files, sorted by path and index, each once: those that fontconfig knows where
 /// `folder` is empty, else those at any depth below `folder` (one face per file: the first). Bitmap and
-/// colour faces are left out. Throws InputError where `folder` is no folder or fontconfig does not start.
-std::vector<FontFace> find_fonts(const std::filesystem::path& folder);
+/// colour faces are left out. What else lies below `folder` is added to `remarks`, if given. Throws
+/// InputError where `folder` is no folder or fontconfig does not start.
+std::vector<FontFace> find_fonts(const std::filesystem::path& folder,
+                                 std::vector<std::string>* remarks = nullptr);
 
 }  // namespace outerloop::data

@@ -15,6 +15,7 @@
 #include <type_traits>
 
 #include "common/base/error.h"
+#include "common/data/listing.h"
 #include "common/data/source_files.h"
 
 namespace outerloop::data {
@@ -92,14 +93,8 @@ std::int64_t difference(const std::vector<std::uint8_t>& a, const std::vector<st
   return sum;
 }
 
-std::vector<Glyph> render_face(FT_Library library, const FontFace& face,
-                               const std::vector<Character>& wanted) {
-  std::vector<std::uint8_t> bytes;
-  try {
-    bytes = read_file(face.file, kMaxFontBytes);
-  } catch (const InputError&) {
-    return {};  // fontconfig may know of a file that has gone
-  }
+std::vector<Glyph> render_bytes(FT_Library library, const std::vector<std::uint8_t>& bytes,
+                                const FontFace& face, const std::vector<Character>& wanted) {
   const Face open = open_face(library, bytes, face.index);
   if (!open) return {};
   const std::vector<std::uint8_t> missing = render(library, open.get(), 0);
@@ -138,7 +133,7 @@ std::vector<Glyph> without_doubles(std::vector<Glyph> glyphs) {
 }  // namespace
 
 std::vector<Glyph> render_face(const FontFace& face, const std::vector<Character>& wanted) {
-  return render_face(open_library().get(), face, wanted);
+  return render_bytes(open_library().get(), read_file(face.file, kMaxFontBytes), face, wanted);
 }
 
 WorkingSet render_glyphs(const std::vector<FontFace>& faces) {
@@ -147,8 +142,17 @@ WorkingSet render_glyphs(const std::vector<FontFace>& faces) {
   WorkingSet set;
   set.side = kWorkingSide;
   set.class_names = character_classes();
+  std::vector<std::string> passed_over;
   for (const FontFace& face : faces) {
-    const std::vector<Glyph> glyphs = without_doubles(render_face(library.get(), face, wanted));
+    std::vector<std::uint8_t> bytes;
+    try {
+      bytes = read_file(face.file, kMaxFontBytes);
+    } catch (const InputError& error) {
+      set.complete = set.complete && dynamic_cast<const UnreadableFile*>(&error) == nullptr;
+      passed_over.push_back(std::string("glyphs: passed over ") + error.what());
+      continue;
+    }
+    const std::vector<Glyph> glyphs = without_doubles(render_bytes(library.get(), bytes, face, wanted));
     std::set<std::int32_t> classes;
     for (const Glyph& glyph : glyphs) classes.insert(glyph.character.label);
     if (classes.size() < kFewestClasses) continue;
@@ -157,6 +161,7 @@ WorkingSet render_glyphs(const std::vector<FontFace>& faces) {
       set.pixels.insert(set.pixels.end(), glyph.pixels.begin(), glyph.pixels.end());
     }
   }
+  append_first_lines(passed_over, "glyphs: passed over ", "more font files", set.remarks);
   return set;
 }
 

@@ -25,14 +25,14 @@ struct Glyph {
 };
 
 /// What the face draws of `wanted`, in that order, without hinting. Characters that it lacks, draws as
-/// nothing or as its .notdef are left out. Symbol and bitmap faces, and files that FreeType cannot read, give
-/// none.
+/// nothing or as its .notdef are left out. Symbol and bitmap faces, and files that FreeType cannot parse,
+/// give none. Throws InputError where the file cannot be read.
 std::vector<Glyph> render_face(const FontFace& face, const std::vector<Character>& wanted);
 
 /// Every face's glyphs, in the order of `faces`, then of code points. Left out: a glyph that the face draws
 /// as it drew an earlier one of another class (small capitals, I and l of sans-serif faces), for its label
-/// would be wrong; faces with fewer than ten classes (symbols, boxes). Classes without an example keep their
-/// label.
+/// would be wrong; faces with fewer than ten classes (symbols, boxes). Files that cannot be read are passed
+/// over, which the set's remarks say. Classes without an example keep their label.
 WorkingSet render_glyphs(const std::vector<FontFace>& faces);
 
 /// What besides the font files decides about the result: versions and constants, for the cache's key.

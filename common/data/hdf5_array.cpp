@@ -1,75 +1,24 @@
 #include "common/data/hdf5_array.h"
 
-#include <hdf5.h>
-
 #include <cstring>
 #include <stdexcept>
 
 #include "common/base/error.h"
 #include "common/base/isolated.h"
+#include "common/data/hdf5_dataset.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;
 namespace {
 
-// Deflate never packs more than this into one byte, and no other common filter does.
-constexpr std::int64_t kMaxCompression = 1032;
 // What travels from the child begins with one of these.
 constexpr std::uint8_t kRefused = 0, kArrays = 1;
 
-// The functions below run in the child alone, which ends right after: nothing is closed.
-
-hid_t require(hid_t id, const std::string& what) {
-  if (id < 0) throw InputError(what);
-  return id;
-}
-
-/// Reads `dataset` [..], its shape first.
-Array read_dataset(hid_t file, const std::string& dataset, const std::string& name) {
-  const hid_t id = require(H5Dopen2(file, dataset.c_str(), H5P_DEFAULT),
-                           name + ": no such dataset in the file: h5ls -r lists them");
-  const hid_t type = require(H5Dget_type(id), name + ": its type cannot be read: fetch the file again");
-  const hid_t space = require(H5Dget_space(id), name + ": its shape cannot be read: fetch the file again");
-  const H5T_class_t kind = H5Tget_class(type);
-  const std::size_t size = H5Tget_size(type);
-  if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || size > 8)
-    throw InputError(name +
-                     ": elements are neither integers nor floats of up to 8 bytes: convert the dataset");
-  const int axes = H5Sget_simple_extent_ndims(space);
-  std::vector<hsize_t> extents(static_cast<std::size_t>(axes > 0 ? axes : 0));
-  if (!extents.empty()) H5Sget_simple_extent_dims(space, extents.data(), nullptr);
-  Array array;
-  for (const hsize_t extent : extents)
-    array.shape.push_back(extent > static_cast<hsize_t>(kMostElements) ? kMostElements + 1
-                                                                       : static_cast<std::int64_t>(extent));
-  const std::int64_t elements = count_elements(array.shape, name);
-  const auto stored = static_cast<std::int64_t>(H5Dget_storage_size(id));
-  if (elements * static_cast<std::int64_t>(size) / kMaxCompression > stored)
-    throw InputError(name + ": announces " + std::to_string(elements) + " elements, the file holds " +
-                     std::to_string(stored) + " bytes of them: write the dataset again");
-  const bool bytes = kind == H5T_INTEGER && size == 1 && H5Tget_sign(type) == H5T_SGN_NONE;
-  herr_t status = 0;
-  if (bytes) {
-    array.bytes.resize(static_cast<std::size_t>(elements));
-    status = H5Dread(id, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.bytes.data());
-  } else {
-    array.numbers.resize(static_cast<std::size_t>(elements));
-    status = H5Dread(id, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.numbers.data());
-  }
-  if (status < 0)
-    throw InputError(name + ": damaged, or packed by a filter that is not here: write it again");
-  return array;
-}
-
-bool exists(hid_t file, const std::string& dataset) {
-  return H5Lexists(file, dataset.c_str(), H5P_DEFAULT) > 0;
-}
-
 /// Where the labels of `dataset` are; empty where there are none.
-std::string labels_of(hid_t file, const std::string& dataset) {
-  if (exists(file, dataset + "_labels")) return dataset + "_labels";
+std::string labels_of(const Hdf5File& file, const std::string& dataset) {
+  if (file.exists(dataset + "_labels")) return dataset + "_labels";
   const std::string beside = dataset.substr(0, dataset.find_last_of('/') + 1) + "labels";
-  return beside != dataset && exists(file, beside) ? beside : "";
+  return beside != dataset && file.exists(beside) ? beside : "";
 }
 
 void put(const void* data, std::size_t count, std::vector<std::uint8_t>& bytes) {
@@ -88,17 +37,28 @@ void put_array(const Array& array, std::vector<std::uint8_t>& bytes) {
     put(array.numbers.data(), array.numbers.size() * sizeof array.numbers[0], bytes);
 }
 
+/// How many lines, then each with its length.
+void put_lines(const std::vector<std::string>& lines, std::vector<std::uint8_t>& bytes) {
+  const std::size_t count = lines.size();
+  put(&count, sizeof count, bytes);
+  for (const std::string& line : lines) {
+    const std::size_t length = line.size();
+    put(&length, sizeof length, bytes);
+    put(line.data(), length, bytes);
+  }
+}
+
 std::vector<std::uint8_t> read_in_child(const Hdf5Path& path) {
   std::vector<std::uint8_t> message;
   try {
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-    const std::string file_name = path.file.string();
-    const hid_t file = require(H5Fopen(file_name.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT),
-                               file_name + ": no HDF5 file, or a damaged one: check the path");
-    message.push_back(kArrays);
-    put_array(read_dataset(file, path.dataset, file_name + ":" + path.dataset), message);
+    Hdf5File file(path.file);
+    const Array x = file.read(path.dataset);
     const std::string labels = labels_of(file, path.dataset);
-    if (!labels.empty()) put_array(read_dataset(file, labels, file_name + ":" + labels), message);
+    const Array of_labels = labels.empty() ? Array() : file.read(labels);
+    message.push_back(kArrays);
+    put_lines(file.remarks(), message);
+    put_array(x, message);
+    if (!labels.empty()) put_array(of_labels, message);
   } catch (const std::exception& error) {
     message.assign(1, kRefused);
     put(error.what(), std::strlen(error.what()), message);
@@ -106,26 +66,42 @@ std::vector<std::uint8_t> read_in_child(const Hdf5Path& path) {
   return message;
 }
 
+/// Takes `count` bytes off the front of what the child sent. Throws std::out_of_range where there are fewer.
+void take(const std::vector<std::uint8_t>& bytes, std::size_t& at, void* to, std::size_t count) {
+  if (count > bytes.size() - at) throw std::out_of_range("the child's message ends early");
+  if (count > 0) std::memcpy(to, bytes.data() + at, count);
+  at += count;
+}
+
+std::vector<std::string> take_lines(const std::vector<std::uint8_t>& bytes, std::size_t& at) {
+  std::size_t count = 0;
+  take(bytes, at, &count, sizeof count);
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::size_t length = 0;
+    take(bytes, at, &length, sizeof length);
+    if (length > bytes.size()) throw std::out_of_range("the child's message ends early");
+    lines.emplace_back(length, ' ');
+    take(bytes, at, lines.back().data(), length);
+  }
+  return lines;
+}
+
 /// Takes an array off the front of what the child sent. Throws std::out_of_range where it does not fit.
 Array take_array(const std::vector<std::uint8_t>& bytes, std::size_t& at) {
-  const auto take = [&](void* to, std::size_t count) {
-    if (count > bytes.size() - at) throw std::out_of_range("the child's message ends early");
-    if (count > 0) std::memcpy(to, bytes.data() + at, count);
-    at += count;
-  };
   std::uint8_t head[2] = {0, 0};
-  take(head, sizeof head);
+  take(bytes, at, head, sizeof head);
   Array array;
   array.shape.resize(head[0]);
-  take(array.shape.data(), array.shape.size() * sizeof array.shape[0]);
+  take(bytes, at, array.shape.data(), array.shape.size() * sizeof array.shape[0]);
   const auto elements = static_cast<std::size_t>(count_elements(array.shape, "HDF5"));
   if (elements > bytes.size()) throw std::out_of_range("the child's message ends early");
   if (head[1] == 1) {
     array.bytes.resize(elements);
-    take(array.bytes.data(), elements);
+    take(bytes, at, array.bytes.data(), elements);
   } else {
     array.numbers.resize(elements);
-    take(array.numbers.data(), elements * sizeof array.numbers[0]);
+    take(bytes, at, array.numbers.data(), elements * sizeof array.numbers[0]);
   }
   return array;
 }
@@ -156,6 +132,7 @@ LabelledArray read_hdf5(const Hdf5Path& path) {
   LabelledArray arrays;
   std::size_t at = 1;
   try {
+    arrays.remarks = take_lines(result.bytes, at);
     arrays.x = take_array(result.bytes, at);
     if (at < result.bytes.size()) arrays.labels = take_array(result.bytes, at);
   } catch (const std::out_of_range&) {

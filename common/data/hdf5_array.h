@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/data/array.h"
 
@@ -21,12 +22,12 @@ Hdf5Path parse_hdf5_path(const std::string& path);
 struct LabelledArray {
   Array x;
   std::optional<Array> labels;
+  std::vector<std::string> remarks;  ///< for the user, a line each
 };
 
 /// The dataset, and its labels where the file holds "<dataset>_labels", or else "labels" in the same group.
-/// Integers and floats of up to 8 bytes. Throws InputError that names file and dataset: missing, no HDF5,
-/// another kind of element, no or more than four axes, more elements than the file can hold (checked before
-/// anything is allocated), damaged data, a file that crashes the library or keeps it for a minute.
+/// Integers and floats of up to 8 bytes. Throws InputError that names file and dataset: what Hdf5File refuses
+/// (hdf5_dataset.h), a file that crashes the library or keeps it for a minute.
 LabelledArray read_hdf5(const Hdf5Path& path);
 
 }  // namespace outerloop::data

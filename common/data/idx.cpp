@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "common/base/error.h"
+#include "common/data/source_files.h"
 
 namespace outerloop::data {
 namespace {
@@ -22,7 +23,7 @@ class ByteStream {
  public:
   explicit ByteStream(const std::filesystem::path& path)
       : name_(path.string()), file_(gzopen(path.c_str(), "rb"), gzclose_r) {
-    if (!file_) throw InputError(name_ + ": cannot be opened: check the path and its permissions");
+    if (!file_) throw UnreadableFile(name_ + ": cannot be opened: check the path and its permissions");
     gzbuffer(file_.get(), 1 << 17);
   }
 
@@ -55,6 +56,7 @@ class ByteStream {
   [[noreturn]] void fail() {
     int status = Z_OK;
     const std::string reason = gzerror(file_.get(), &status);
+    if (status == Z_ERRNO) throw UnreadableFile(name_ + ": cannot be read (" + reason + "): check the file");
     throw InputError(name_ + ": damaged gzip data (" + reason + "): fetch the file again");
   }
 

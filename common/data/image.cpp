@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/data/source_files.h"
@@ -18,9 +19,15 @@ bool begins_with(const std::vector<std::uint8_t>& bytes, const char* magic, std:
 
 }  // namespace
 
+const char* const kPictureFormats = ".jpg, .jpeg, .png and .webp";
+
 const std::vector<std::string>& picture_extensions() {
   static const std::vector<std::string> extensions{".jpg", ".jpeg", ".png", ".webp"};
   return extensions;
+}
+
+std::string picture_recipe() {
+  return jpeg_version() + ", " + png_version() + ", " + webp_version() + ", on white, 16 bits as sRGB";
 }
 
 GreyImage read_picture(const std::filesystem::path& path) {
@@ -49,6 +56,21 @@ void luminance(const std::uint8_t* rgb, std::size_t count, std::uint8_t* grey) {
     const std::uint32_t sum = 19595u * rgb[3 * i] + 38470u * rgb[3 * i + 1] + 7471u * rgb[3 * i + 2];
     grey[i] = static_cast<std::uint8_t>((sum + 32768u) >> 16);
   }
+}
+
+void grey_on_white(std::vector<std::uint8_t> rgba, GreyImage& image) {
+  const std::size_t count = rgba.size() / 4;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t alpha = rgba[4 * i + 3];
+    image.transparent = image.transparent || alpha < 255;
+    for (std::size_t channel = 0; channel < 3; ++channel)
+      rgba[3 * i + channel] =
+          static_cast<std::uint8_t>((rgba[4 * i + channel] * alpha + 255u * (255u - alpha) + 127u) / 255u);
+  }
+  luminance(rgba.data(), count, rgba.data());
+  rgba.resize(count);
+  rgba.shrink_to_fit();
+  image.pixels = std::move(rgba);
 }
 
 }  // namespace outerloop::data

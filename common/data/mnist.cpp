@@ -1,11 +1,30 @@
 #include "common/data/mnist.h"
 
+#include <algorithm>
+
 #include "common/base/error.h"
 #include "common/data/idx.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;
 namespace {
+
+/// Where the folder holds IDX files of other names (EMNIST's are emnist-letters-train-images-idx3-ubyte), or
+/// cannot be read, a few words about that.
+std::string other_name(const fs::path& folder) {
+  std::error_code error;
+  std::vector<std::string> names;
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (name.find("-idx3-ubyte") != std::string::npos) names.push_back(name);
+  }
+  if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory)
+    return " (the folder cannot be read: " + error.message() + ")";
+  if (names.empty()) return "";
+  return " (" + *std::min_element(names.begin(), names.end()) +
+         " is there: files of other names need a link of this name each)";
+}
 
 /// "train-images" → the file's path. Some mirrors write a dot in place of the second hyphen.
 fs::path find_file(const std::string& dataset, const fs::path& folder, const std::string& stem,
@@ -20,11 +39,12 @@ fs::path find_file(const std::string& dataset, const fs::path& folder, const std
   const std::string remedy = dataset == "fashion_mnist"
                                  ? "apt-get install dataset-fashion-mnist, or give the folder that holds it"
                                  : "put MNIST's four files there, or give the folder that holds them";
-  throw InputError(dataset + ": no " + stem + "-idx" + axes + "-ubyte[.gz] in " + folder.string() + ": " +
-                   remedy);
+  throw InputError(dataset + ": no " + stem + "-idx" + axes + "-ubyte[.gz] in " + folder.string() +
+                   other_name(folder) + ": " + remedy);
 }
 
-void append_part(const fs::path& images_path, const fs::path& labels_path, WorkingSet& set) {
+void append_part(const std::string& dataset, const fs::path& images_path, const fs::path& labels_path,
+                 WorkingSet& set) {
   const Idx images = read_idx(images_path);
   const Idx labels = read_idx(labels_path);
   if (images.shape.size() != 3 || images.shape[1] != images.shape[2] || images.shape[1] > 1024)
@@ -41,11 +61,15 @@ void append_part(const fs::path& images_path, const fs::path& labels_path, Worki
                      " pixels wide, those of the other part " + std::to_string(set.side) +
                      ": fetch both again");
   set.side = images.shape[1];
-  const std::size_t classes = set.class_names.size();
   for (const std::uint8_t label : labels.elements) {
-    if (label >= classes)
-      throw InputError(labels_path.string() + ": label " + std::to_string(label) + ", the dataset has 0 to " +
-                       std::to_string(classes - 1) + ": fetch the file again");
+    if (label >= set.class_names.size()) {
+      if (dataset != "mnist")
+        throw InputError(labels_path.string() + ": label " + std::to_string(label) + ", " + dataset +
+                         " has 0 to " + std::to_string(set.class_names.size() - 1) +
+                         ": fetch the file again, or read other data in its layout as mnist");
+      while (label >= set.class_names.size())
+        set.class_names.push_back(std::to_string(set.class_names.size()));
+    }
     set.labels.push_back(label);
   }
   set.pixels.insert(set.pixels.end(), images.elements.begin(), images.elements.end());
@@ -75,7 +99,7 @@ std::vector<fs::path> mnist_files(const std::string& dataset, const fs::path& fo
 WorkingSet read_mnist(const std::string& dataset, const std::vector<fs::path>& files) {
   WorkingSet set;
   set.class_names = mnist_class_names(dataset);
-  for (std::size_t i = 0; i + 1 < files.size(); i += 2) append_part(files[i], files[i + 1], set);
+  for (std::size_t i = 0; i + 1 < files.size(); i += 2) append_part(dataset, files[i], files[i + 1], set);
   return set;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/base/error.h"
+#include "common/data/listing.h"
 #include "common/data/source_files.h"
 #include "common/data/sources.h"
 
@@ -21,17 +22,30 @@ bool is_inside(const fs::path& inner, const fs::path& outer) {
   return ends.first == outer.end();
 }
 
+/// What a request reads: its path, and where that is a tree, the folders that links in it lead to.
+std::vector<fs::path> places_of(const DatasetRequest& request) {
+  std::vector<fs::path> places{source_path(request)};
+  std::error_code error;
+  if (dataset_kind(request.name).reads == Reads::tree && fs::is_directory(places.front(), error)) {
+    const Listing listing = list_tree(places.front(), {});
+    places.insert(places.end(), listing.linked.begin(), listing.linked.end());
+  }
+  return places;
+}
+
 /// True where both read some file, or are the same computation.
 bool share_files(const DatasetRequest& a, const DatasetRequest& b) {
   const DatasetKind& a_kind = dataset_kind(a.name);
   const DatasetKind& b_kind = dataset_kind(b.name);
   if (a_kind.reads == Reads::nothing || b_kind.reads == Reads::nothing) return a.name == b.name;
   if (std::string(a_kind.format) != b_kind.format) return false;
-  const fs::path a_path = source_path(a);
-  const fs::path b_path = source_path(b);
   // Everything is inside the empty path: all fonts of this machine, a folder's perhaps among them.
-  return a_path == b_path || (b_kind.reads == Reads::tree && is_inside(a_path, b_path)) ||
-         (a_kind.reads == Reads::tree && is_inside(b_path, a_path));
+  for (const fs::path& of_a : places_of(a))
+    for (const fs::path& of_b : places_of(b))
+      if (of_a == of_b || (b_kind.reads == Reads::tree && is_inside(of_a, of_b)) ||
+          (a_kind.reads == Reads::tree && is_inside(of_b, of_a)))
+        return true;
+  return false;
 }
 
 /// True where the class split keeps the two apart: the same classes must have the same names in both.

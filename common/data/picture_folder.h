@@ -13,9 +13,9 @@ namespace outerloop::data {
 constexpr std::int64_t kFolderSide = 32;
 
 /// Every picture below `root`, the middle square of each resized to side × side, in grey; a class is a folder
-/// right below `root`. Pictures in `root` itself belong to no class; damaged ones are named on stderr (the
-/// first ten, then their number) and passed over. Throws InputError that names `root` where no picture is
-/// left, or where they would take more than 16 GiB.
+/// right below `root`. Pictures in `root` itself belong to no class; those that are damaged or cannot be read
+/// are passed over. The set's remarks say so. Throws InputError that names `root` where no picture is left,
+/// or where they would take more than 16 GiB.
 WorkingSet read_picture_folder(const std::filesystem::path& root,
                                const std::vector<std::filesystem::path>& files, std::int64_t side);
 

@@ -2,6 +2,7 @@
 #include <png.h>
 
 #include <cstring>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/data/image.h"
@@ -44,17 +45,15 @@ GreyImage decode_png(const std::vector<std::uint8_t>& bytes, const std::string& 
   };
   if (png_image_begin_read_from_memory(&png, bytes.data(), bytes.size()) == 0) return fail();
   check_picture_size(png.width, png.height, bytes.size(), kPixelsPerByte, name);
-  png.format = PNG_FORMAT_RGB;
+  // libpng takes 16 bits for linear light unless the file says otherwise; hardly a program writes such files.
+  png.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
+  png.format = PNG_FORMAT_RGBA;
   GreyImage image;
   image.width = png.width;
   image.height = png.height;
-  const auto count = static_cast<std::size_t>(image.width * image.height);
-  image.pixels.resize(3 * count);
-  const png_color black{0, 0, 0};  // what is transparent shows black
-  if (png_image_finish_read(&png, &black, image.pixels.data(), 0, nullptr) == 0) return fail();
-  luminance(image.pixels.data(), count, image.pixels.data());
-  image.pixels.resize(count);
-  image.pixels.shrink_to_fit();
+  std::vector<std::uint8_t> rgba(static_cast<std::size_t>(4 * image.width * image.height));
+  if (png_image_finish_read(&png, nullptr, rgba.data(), 0, nullptr) == 0) return fail();
+  grey_on_white(std::move(rgba), image);
   return image;
 }
 

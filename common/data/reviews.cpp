@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "common/base/error.h"
+#include "common/data/listing.h"
 #include "common/data/source_files.h"
 #include "common/data/words.h"
 
@@ -32,11 +33,6 @@ std::vector<fs::path> texts_in(const fs::path& folder) {
 bool holds_parts(const fs::path& folder) {
   std::error_code error;
   return !fs::is_directory(folder / "neg", error) || !fs::is_directory(folder / "pos", error);
-}
-
-std::string read_text(const fs::path& file) {
-  const std::vector<std::uint8_t> bytes = read_file(file, kMaxReviewBytes);
-  return std::string(bytes.begin(), bytes.end());
 }
 
 /// The rating in "ID_RATING".
@@ -115,7 +111,7 @@ Texts read_imdb(const std::vector<fs::path>& files) {
     const bool positive = file.parent_path().filename() == "pos";
     result.scores.push_back(static_cast<float>(rating_of(file, positive)));
     result.labels.push_back(positive ? 1 : 0);
-    result.texts.push_back(read_text(file));
+    result.texts.push_back(read_text_file(file, kMaxReviewBytes));
   }
   return result;
 }
@@ -136,8 +132,7 @@ Texts parse_reviews(const std::string& table, const std::string& name) {
 }
 
 Texts read_reviews(const fs::path& file) {
-  const std::vector<std::uint8_t> bytes = read_file(file, kMaxTableBytes);
-  return parse_reviews(std::string(bytes.begin(), bytes.end()), file.string());
+  return parse_reviews(read_text_file(file, kMaxTableBytes), file.string());
 }
 
 WorkingSet text_set(const Texts& texts, const Texts& vocabulary, const std::string& name) {

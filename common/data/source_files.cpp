@@ -1,53 +1,63 @@
 #include "common/data/source_files.h"
 
-#include <algorithm>
-#include <cctype>
-#include <fstream>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include "common/base/error.h"
+#include <cerrno>
+
+#include "common/base/text.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;
 namespace {
 
-std::string lower_extension(const fs::path& path) {
-  std::string extension = path.extension().string();
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return extension;
+struct OpenFile {
+  int descriptor;
+  ~OpenFile() {
+    if (descriptor >= 0) ::close(descriptor);
+  }
+};
+
+[[noreturn]] void unreadable(const fs::path& path, int code) {
+  if (code == ENOENT || code == ENOTDIR)
+    throw UnreadableFile(path.string() + ": no such file: check the path");
+  throw UnreadableFile(path.string() + ": cannot be read (" + std::generic_category().message(code) +
+                       "): check its permissions and its file system");
 }
 
 }  // namespace
 
 std::vector<std::uint8_t> read_file(const fs::path& path, std::uint64_t limit) {
-  std::error_code error;
-  if (!fs::is_regular_file(path, error)) throw InputError(path.string() + ": no such file: check the path");
-  const std::uintmax_t size = fs::file_size(path, error);
-  if (error) throw InputError(path.string() + ": " + error.message() + ": check the file");
+  // Without O_NONBLOCK a pipe of that name would be waited for.
+  const OpenFile file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.descriptor < 0) unreadable(path, errno);
+  return read_open_file(file.descriptor, path, limit);
+}
+
+std::vector<std::uint8_t> read_open_file(int descriptor, const fs::path& path, std::uint64_t limit) {
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) unreadable(path, errno);
+  if (!S_ISREG(status.st_mode)) unreadable(path, ENOENT);
+  const auto size = static_cast<std::uint64_t>(status.st_size);
   if (size == 0) throw InputError(path.string() + ": the file is empty: fetch it again");
   if (size > limit)
     throw InputError(path.string() + ": " + std::to_string(size) + " bytes, more than the " +
                      std::to_string(limit) + " that are read: use a smaller file");
-  std::ifstream file(path, std::ios::binary);
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size));
-  file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size));
-  if (!file) throw InputError(path.string() + ": cannot be read: check its permissions");
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t got = ::read(descriptor, bytes.data() + done, bytes.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) unreadable(path, errno);
+    if (got == 0) throw UnreadableFile(path.string() + ": became shorter while it was read: try again");
+    done += static_cast<std::size_t>(got);
+  }
   return bytes;
 }
 
-std::vector<fs::path> list_files(const fs::path& root, const std::vector<std::string>& extensions) {
-  std::error_code error;
-  if (!fs::is_directory(root, error)) throw InputError(root.string() + ": no such folder: check the path");
-  std::vector<fs::path> files;
-  fs::recursive_directory_iterator entry(root, fs::directory_options::skip_permission_denied, error);
-  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-    std::error_code ignored;
-    const bool wanted =
-        std::find(extensions.begin(), extensions.end(), lower_extension(entry->path())) != extensions.end();
-    if (wanted && entry->is_regular_file(ignored)) files.push_back(entry->path());
-  }
-  if (error) throw InputError(root.string() + ": " + error.message() + ": check the folder");
-  std::sort(files.begin(), files.end());
-  return files;
+std::string read_text_file(const fs::path& path, std::uint64_t limit) {
+  const std::vector<std::uint8_t> bytes = read_file(path, limit);
+  return base::without_byte_order_mark(std::string(bytes.begin(), bytes.end()), path.string());
 }
 
 fs::path canonical_path(const fs::path& path) {

@@ -1,24 +1,36 @@
 #pragma once
-// Files of a dataset: listing in a fixed order, reading with a limit, canonical paths, stamps for the cache.
+// Files of a dataset: reading with a limit, canonical paths, stamps for the cache.
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "common/base/error.h"
+
 namespace outerloop::data {
 
-/// Every byte of a regular file. Throws InputError that names it where it is missing, no regular file, empty,
-/// not readable, or larger than `limit` bytes (checked before anything is allocated).
-std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::uint64_t limit);
+/// Thrown where a file may well be whole, but could not be read this time: it is missing, its permissions
+/// forbid it, or its file system reports an error. Nothing that was made without it may be cached.
+class UnreadableFile : public InputError {
+ public:
+  using InputError::InputError;
+};
 
-/// Regular files at any depth below `root` whose extension, in lower case and with its dot, is one of
-/// `extensions`; sorted by path. Folders that may not be read are passed over. Throws InputError where `root`
-/// is no folder.
-std::vector<std::filesystem::path> list_files(const std::filesystem::path& root,
-                                              const std::vector<std::string>& extensions);
+/// Every byte of a regular file. Throws InputError that names it where it is empty, or larger than `limit`
+/// bytes (checked before anything is allocated), and UnreadableFile where it cannot be read or is no regular
+/// file.
+std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::uint64_t limit);
 
 /// The one name of a path: absolute, symbolic links resolved as far as the path exists, no trailing slash.
 std::filesystem::path canonical_path(const std::filesystem::path& path);
+
+/// The same of a file that is open; `path` names it in errors.
+std::vector<std::uint8_t> read_open_file(int descriptor, const std::filesystem::path& path,
+                                         std::uint64_t limit);
+
+/// The text of a file, without UTF-8's byte order mark. Throws what read_file throws, and InputError where it
+/// is UTF-16.
+std::string read_text_file(const std::filesystem::path& path, std::uint64_t limit);
 
 /// "path size mtime", which differs when a file was replaced: what a cache's key is made of.
 std::string file_stamp(const std::filesystem::path& path);

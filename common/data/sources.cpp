@@ -13,6 +13,7 @@
 #include "common/data/glyphs.h"
 #include "common/data/hdf5_array.h"
 #include "common/data/image.h"
+#include "common/data/listing.h"
 #include "common/data/mnist.h"
 #include "common/data/npy.h"
 #include "common/data/picture_folder.h"
@@ -30,12 +31,12 @@ namespace {
 constexpr std::int64_t kMaxPixels = std::int64_t{1} << 34;
 
 Source find_glyphs(const DatasetRequest&, const fs::path& folder) {
-  const std::vector<FontFace> faces = find_fonts(folder);
+  Source source;
+  const std::vector<FontFace> faces = find_fonts(folder, &source.remarks);
   const std::string where = folder.empty() ? "that fontconfig knows" : "in " + folder.string();
   if (faces.empty())
     throw InputError("glyphs: no .ttf or .otf fonts " + where +
                      ": apt-get install fonts-dejavu-core fonts-liberation, or give a folder of fonts");
-  Source source;
   source.recipe = glyphs_recipe();
   for (const FontFace& face : faces) {
     source.recipe += " " + std::to_string(face.index);
@@ -54,22 +55,32 @@ Source find_glyphs(const DatasetRequest&, const fs::path& folder) {
   return source;
 }
 
-/// The pictures below `folder`, for crops and for folder.
-std::vector<fs::path> pictures_in(const fs::path& folder, const DatasetKind& kind) {
+/// Sets files and remarks: the pictures below `folder`, for crops and for folder.
+void find_pictures(const DatasetRequest& request, const fs::path& folder, bool classes, Source& source) {
+  const DatasetKind& kind = dataset_kind(request.name);
+  const std::string name = kind.name;
   std::error_code error;
   if (!fs::is_directory(folder, error))
-    throw InputError(std::string(kind.name) + ": no folder " + folder.string() + ": " + kind.remedy);
-  std::vector<fs::path> files = list_files(folder, picture_extensions());
-  if (files.empty())
-    throw InputError(std::string(kind.name) + ": no .jpg, .png or .webp pictures in " + folder.string() +
-                     ": " + kind.remedy);
-  return files;
+    throw InputError(name + ": no folder " + folder.string() + ": " + kind.remedy);
+  Listing listing = list_tree(folder, picture_extensions());
+  if (listing.files.empty()) {
+    const std::string others = other_formats(listing);
+    const std::string unreadable =
+        listing.unreadable.empty() ? "" : "; not to be read: " + listing.unreadable.front();
+    throw InputError(name + ": no .jpg, .png or .webp pictures in " + folder.string() +
+                     (others.empty() ? "" : " (other files: " + others + ")") + unreadable + ": " +
+                     kind.remedy);
+  }
+  // Debian's packages hold what they hold: only a folder of the user's own is worth a word.
+  if (request.path.empty()) listing.others.clear();
+  source.remarks = listing_remarks(listing, folder, name, kPictureFormats, classes);
+  source.files = std::move(listing.files);
 }
 
-Source find_crops(const DatasetRequest&, const fs::path& folder) {
+Source find_crops(const DatasetRequest& request, const fs::path& folder) {
   Source source;
   source.recipe = crops_recipe();
-  source.files = pictures_in(folder, dataset_kind("crops"));
+  find_pictures(request, folder, false, source);
   source.keep_made = source.keep_resized = true;
   source.side = kWorkingSide;
   source.make = [folder, files = source.files] {
@@ -86,11 +97,15 @@ Source find_crops(const DatasetRequest&, const fs::path& folder) {
 /// Of the fonts and photographs that glyphs and crops read by default.
 Source find_composites(const DatasetRequest& request, const fs::path&) {
   const Source glyphs = find_glyphs(request, {});
-  const Source crops = find_crops(request, canonical_path(kBackgroundsFolder));
+  DatasetRequest photographs = request;
+  photographs.name = "crops";
+  const Source crops = find_crops(photographs, canonical_path(kBackgroundsFolder));
   Source source;
   source.recipe = composites_recipe() + ", " + glyphs.recipe + ", " + crops.recipe;
   source.files = glyphs.files;
   source.files.insert(source.files.end(), crops.files.begin(), crops.files.end());
+  source.remarks = glyphs.remarks;
+  source.remarks.insert(source.remarks.end(), crops.remarks.begin(), crops.remarks.end());
   source.keep_made = source.keep_resized = true;
   source.side = kWorkingSide;
   source.make = [make_glyphs = glyphs.make, make_crops = crops.make] {
@@ -102,8 +117,8 @@ Source find_composites(const DatasetRequest& request, const fs::path&) {
 Source find_folder(const DatasetRequest& request, const fs::path& folder) {
   Source source;
   source.side = std::max(kFolderSide, request.size);
-  source.recipe = jpeg_version() + ", " + png_version() + ", " + webp_version() + ", middle squares";
-  source.files = pictures_in(folder, dataset_kind("folder"));
+  source.recipe = picture_recipe() + ", middle squares";
+  find_pictures(request, folder, true, source);
   source.keep_made = source.keep_resized = true;
   source.make = [folder, files = source.files, side = source.side] {
     return read_picture_folder(folder, files, side);
@@ -157,7 +172,9 @@ Source find_hdf5(const DatasetRequest&, const fs::path& path) {
   source.files = {parsed.file};
   source.make = [parsed] {
     const LabelledArray arrays = read_hdf5(parsed);
-    return array_set(arrays.x, arrays.labels, parsed.file.string() + ":" + parsed.dataset);
+    WorkingSet set = array_set(arrays.x, arrays.labels, parsed.file.string() + ":" + parsed.dataset);
+    set.remarks = arrays.remarks;
+    return set;
   };
   return source;
 }
@@ -222,6 +239,9 @@ WorkingSet resized(const WorkingSet& set, const DatasetRequest& request) {
   small.class_names = set.class_names;
   small.labels = set.labels;
   small.scores = set.scores;
+  small.ranges = set.ranges;
+  small.remarks = set.remarks;
+  small.complete = set.complete;
   const auto from = static_cast<std::size_t>(set.numbers());
   const auto to = static_cast<std::size_t>(size * size);
   small.pixels.resize(set.labels.size() * to);
@@ -229,6 +249,24 @@ WorkingSet resized(const WorkingSet& set, const DatasetRequest& request) {
   for (std::size_t i = 0; i < set.labels.size(); ++i)
     resize({set.pixels.data() + i * from, set.side, set.side, set.side}, small.pixels.data() + i * to);
   return small;
+}
+
+/// Ranges of the pixels, where the reader knows none of its own.
+WorkingSet with_ranges(WorkingSet set) {
+  if (!set.ranges.empty()) return set;
+  set.ranges.assign(set.class_names.size(), {255.0, 0.0});
+  const std::uint8_t* next = set.pixels.data();
+  for (const std::int32_t of_set : set.labels) {
+    const auto label = static_cast<std::size_t>(of_set);
+    const std::int64_t numbers = set.groups.empty()
+                                     ? set.numbers()
+                                     : set.groups[static_cast<std::size_t>(set.group_of_class[label])].inputs;
+    const auto [low, high] = std::minmax_element(next, next + numbers);
+    ValueRange& range = set.ranges[label];
+    range = {std::min<double>(range.low, *low), std::max<double>(range.high, *high)};
+    next += numbers;
+  }
+  return set;
 }
 
 }  // namespace
@@ -304,18 +342,23 @@ Source find_source(const DatasetRequest& request) {
 
 WorkingSet open_source(const DatasetRequest& request, const std::string& cache_directory) {
   const Source source = find_source(request);
+  std::vector<std::string> remarks = source.remarks;
   const auto keep = [&](std::int64_t side, const std::function<WorkingSet()>& make) {
     const std::string suffix = side > 0 ? "-" + std::to_string(side) : "";
-    return cached(cache_directory, source.cache_name + suffix + ".cache", cache_key(source, side), make);
+    return cached(cache_directory, source.cache_name + suffix + ".cache", cache_key(source, side), make,
+                  remarks);
   };
-  const auto made = [&] { return source.keep_made ? keep(source.side, source.make) : source.make(); };
+  const auto make = [&] { return with_ranges(source.make()); };
+  const auto made = [&] { return source.keep_made ? keep(source.side, make) : make(); };
   const auto fitted = [&] {
     WorkingSet set = made();
     return set.side == 0 || set.side == request.size ? std::move(set) : resized(set, request);
   };
-  if (source.keep_resized && !(source.keep_made && source.side == request.size))
-    return keep(request.size, fitted);
-  return fitted();
+  WorkingSet set = source.keep_resized && !(source.keep_made && source.side == request.size)
+                       ? keep(request.size, fitted)
+                       : fitted();
+  set.remarks.insert(set.remarks.begin(), remarks.begin(), remarks.end());
+  return set;
 }
 
 }  // namespace outerloop::data

@@ -16,6 +16,7 @@ struct Source {
   std::string cache_name;                    ///< the same for the same dataset, folder and part
   std::string recipe;                        ///< what besides the files decides about the result
   std::vector<std::filesystem::path> files;  ///< in order
+  std::vector<std::string> remarks;          ///< for the user: what was passed over when they were looked for
   bool keep_made = false;                    ///< in the cache as `make` gives it: making it takes seconds
   bool keep_resized = false;                 ///< in the cache as it is resized
   std::int64_t side = 0;                     ///< of the images that `make` gives, where that is known
@@ -66,7 +67,7 @@ std::filesystem::path source_path(const DatasetRequest& request);
 Source find_source(const DatasetRequest& request);
 
 /// Reads, renders, crops or resizes to `size` of the request, or takes it from the cache. `classes` is not
-/// looked at.
+/// looked at. The set's remarks begin with those of its source, and it has the range of each class.
 WorkingSet open_source(const DatasetRequest& request, const std::string& cache_directory);
 
 }  // namespace outerloop::data

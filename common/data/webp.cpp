@@ -1,6 +1,8 @@
 // WebP through libwebp.
 #include <webp/decode.h>
 
+#include <utility>
+
 #include "common/base/error.h"
 #include "common/data/image.h"
 
@@ -31,14 +33,10 @@ GreyImage decode_webp(const std::vector<std::uint8_t>& bytes, const std::string&
   image.width = features.width;
   image.height = features.height;
   check_picture_size(image.width, image.height, bytes.size(), kPixelsPerByte, name);
-  const auto count = static_cast<std::size_t>(image.width * image.height);
-  image.pixels.resize(3 * count);
-  if (WebPDecodeRGBInto(bytes.data(), bytes.size(), image.pixels.data(), image.pixels.size(),
-                        3 * features.width) == nullptr)
+  std::vector<std::uint8_t> rgba(static_cast<std::size_t>(4 * image.width * image.height));
+  if (WebPDecodeRGBAInto(bytes.data(), bytes.size(), rgba.data(), rgba.size(), 4 * features.width) == nullptr)
     throw InputError(damaged);
-  luminance(image.pixels.data(), count, image.pixels.data());
-  image.pixels.resize(count);
-  image.pixels.shrink_to_fit();
+  grey_on_white(std::move(rgba), image);
   return image;
 }
 

@@ -17,6 +17,12 @@ struct ClassGroup {
   std::int64_t inputs = 0;  ///< numbers per example
 };
 
+/// The smallest and the largest value of a class.
+struct ValueRange {
+  double low = 0.0;
+  double high = 0.0;
+};
+
 /// Images where `side` is above 0, vectors of `inputs` numbers elsewhere.
 struct WorkingSet {
   std::int64_t side = 0;                     ///< images are side × side; 0: plain vectors
@@ -28,6 +34,10 @@ struct WorkingSet {
   /// [examples, numbers()]: grey, or 0..255 for 0..1; where there are groups, each example has its group's.
   std::vector<std::uint8_t> pixels;
   std::vector<float> scores;  ///< [examples] a number to predict, e.g. a rating; or empty
+  /// [classes] before anything is scaled or resized: pictures 0..255, arrays as they are; empty: of pixels.
+  std::vector<ValueRange> ranges;
+  std::vector<std::string> remarks;  ///< for the user, a line each: what was passed over or changed, and why
+  bool complete = true;  ///< false: a file could not be read this time, so that this set is never cached
 
   std::int64_t examples() const { return static_cast<std::int64_t>(labels.size()); }
   std::int64_t numbers() const { return side > 0 ? side * side : inputs; }

@@ -1,0 +1,274 @@
+#include "common/data/hdf5_dataset.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <set>
+#include <system_error>
+
+#include "common/base/error.h"
+#include "common/data/source_files.h"
+
+namespace outerloop::data {
+namespace fs = std::filesystem;
+namespace {
+
+// Deflate never packs more than this into one byte, and no other common filter does.
+constexpr std::int64_t kMaxCompression = 1032;
+// Elements that may have no storage behind them: those that were never written have the fill value.
+constexpr std::int64_t kMostUnwritten = std::int64_t{1} << 26;
+constexpr int kDeepest = 4;                // virtual datasets made of virtual datasets
+constexpr int kLinks = 16;                 // soft links on the way to a dataset
+constexpr std::size_t kSources = 1 << 16;  // of a virtual dataset
+constexpr char kSignature[] = "\x89HDF\r\n\x1a\n";
+constexpr const char* kNoLocking = "HDF5_USE_FILE_LOCKING=FALSE";
+
+hid_t require(hid_t id, const std::string& what) {
+  if (id < 0) throw InputError(what);
+  return id;
+}
+
+struct OpenFile {
+  int descriptor;
+  ~OpenFile() {
+    if (descriptor >= 0) ::close(descriptor);
+  }
+};
+
+/// The signature is at 0, or behind a user block of 512, 1024, 2048 ... bytes.
+bool has_signature(int descriptor) {
+  const off_t size = ::lseek(descriptor, 0, SEEK_END);
+  char bytes[sizeof kSignature - 1];
+  for (off_t at = 0; at < size; at = at == 0 ? 512 : 2 * at) {
+    if (::pread(descriptor, bytes, sizeof bytes, at) != static_cast<ssize_t>(sizeof bytes)) return false;
+    if (std::memcmp(bytes, kSignature, sizeof bytes) == 0) return true;
+  }
+  return false;
+}
+
+/// What the library says, from the function that was called to the one that failed.
+std::string library_text() {
+  std::string text;
+  const auto append = [](unsigned, const H5E_error2_t* entry, void* to) -> herr_t {
+    auto& all = *static_cast<std::string*>(to);
+    if (entry->desc != nullptr) all += (all.empty() ? "" : "; ") + std::string(entry->desc);
+    return 0;
+  };
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, append, &text);
+  return text;
+}
+
+[[noreturn]] void refuse_locked(const std::string& name) {
+  throw InputError(name + ": locked: another program has it open for writing: close it there, or set " +
+                   kNoLocking + " if nothing writes to it");
+}
+
+[[noreturn]] void refuse_damaged(const std::string& name, const std::string& text) {
+  if (text.find("consistency flags") != std::string::npos ||
+      text.find("already open for") != std::string::npos)
+    throw InputError(
+        name +
+        ": another program has it open for writing, or ended without closing it: close it there, "
+        "or remove that mark by h5clear -s " +
+        name);
+  if (text.find("lock") != std::string::npos) refuse_locked(name);
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  throw InputError(name + ": a damaged HDF5 file, or one of a newer version than HDF5 " +
+                   std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(release) +
+                   " reads: write it again");
+}
+
+/// False where the file system has no locks, which `remarks` then says.
+bool lockable(int descriptor, const std::string& name, std::vector<std::string>& remarks) {
+  const char* wish = std::getenv("HDF5_USE_FILE_LOCKING");
+  if (wish != nullptr && (std::strcmp(wish, "FALSE") == 0 || std::strcmp(wish, "0") == 0)) return false;
+  int status = 0;
+  do status = ::flock(descriptor, LOCK_SH | LOCK_NB);
+  while (status != 0 && errno == EINTR);
+  if (status == 0) {
+    ::flock(descriptor, LOCK_UN);
+    return true;
+  }
+  if (errno == EWOULDBLOCK) refuse_locked(name);
+  remarks.push_back(name + ": read without a lock, which its file system does not have (" +
+                    std::generic_category().message(errno) + ")");
+  return false;
+}
+
+bool is_inside(const fs::path& inner, const fs::path& outer) {
+  const auto ends = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
+  return ends.first == outer.end();
+}
+
+/// The text of a soft link.
+std::string target_of(hid_t file, const std::string& link, std::size_t size) {
+  std::vector<char> value(size + 1);
+  if (H5Lget_val(file, link.c_str(), value.data(), value.size(), H5P_DEFAULT) < 0) return "";
+  return value.data();
+}
+
+/// True where an external link stands on the way to `dataset`.
+bool behind_external_link(hid_t file, const std::string& dataset, int depth = 0) {
+  for (std::size_t at = 1; at < dataset.size() && depth < kLinks;) {
+    const std::size_t end = std::min(dataset.find('/', at), dataset.size());
+    const std::string link = dataset.substr(0, end);
+    H5L_info_t info;
+    if (H5Lget_info(file, link.c_str(), &info, H5P_DEFAULT) < 0) return false;
+    if (info.type == H5L_TYPE_EXTERNAL) return true;
+    if (info.type == H5L_TYPE_SOFT) {
+      const std::string target = target_of(file, link, info.u.val_size);
+      const std::string whole =
+          !target.empty() && target[0] == '/' ? target : link.substr(0, link.rfind('/') + 1) + target;
+      return behind_external_link(file, whole + dataset.substr(end), depth + 1);
+    }
+    at = end + 1;
+  }
+  return false;
+}
+
+std::string file_of(hid_t creation, std::size_t i) {
+  const ssize_t size = H5Pget_virtual_filename(creation, i, nullptr, 0);
+  std::string text(static_cast<std::size_t>(std::max<ssize_t>(0, size)) + 1, '\0');
+  H5Pget_virtual_filename(creation, i, text.data(), text.size());
+  return text.c_str();
+}
+
+std::string dataset_of(hid_t creation, std::size_t i) {
+  const ssize_t size = H5Pget_virtual_dsetname(creation, i, nullptr, 0);
+  std::string text(static_cast<std::size_t>(std::max<ssize_t>(0, size)) + 1, '\0');
+  H5Pget_virtual_dsetname(creation, i, text.data(), text.size());
+  return text.c_str();
+}
+
+std::vector<std::int64_t> shape_of(hid_t dataset, const std::string& name) {
+  const hid_t space =
+      require(H5Dget_space(dataset), name + ": its shape cannot be read: fetch the file again");
+  const int axes = H5Sget_simple_extent_ndims(space);
+  std::vector<hsize_t> extents(static_cast<std::size_t>(axes > 0 ? axes : 0));
+  if (!extents.empty()) H5Sget_simple_extent_dims(space, extents.data(), nullptr);
+  std::vector<std::int64_t> shape;
+  for (const hsize_t extent : extents)
+    shape.push_back(extent > static_cast<hsize_t>(kMostElements) ? kMostElements + 1
+                                                                 : static_cast<std::int64_t>(extent));
+  return shape;
+}
+
+}  // namespace
+
+Hdf5File::Hdf5File(const fs::path& path) : path_(canonical_path(path)) {
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  require(H5Lunregister(H5L_TYPE_EXTERNAL), path.string() + ": external links cannot be switched off");
+  file_ = open_file(path);
+}
+
+hid_t Hdf5File::open_file(const fs::path& path) {
+  const std::string name = path.string();
+  const OpenFile plain{::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (plain.descriptor < 0)
+    throw InputError(name + ": cannot be read (" + std::generic_category().message(errno) +
+                     "): check the path and its permissions");
+  if (!has_signature(plain.descriptor)) throw InputError(name + ": no HDF5 file: check the path");
+  const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  if (!lockable(plain.descriptor, name, remarks_)) H5Pset_file_locking(access, false, true);
+  const hid_t file = H5Fopen(name.c_str(), H5F_ACC_RDONLY, access);
+  if (file < 0) refuse_damaged(name, library_text());
+  return file;
+}
+
+bool Hdf5File::exists(const std::string& dataset) const {
+  return H5Lexists(file_, dataset.c_str(), H5P_DEFAULT) > 0;
+}
+
+hid_t Hdf5File::open_dataset(hid_t file, const std::string& dataset, const std::string& name) const {
+  const hid_t id = H5Dopen2(file, dataset.c_str(), H5P_DEFAULT);
+  if (id >= 0) return id;
+  if (behind_external_link(file, dataset))
+    throw InputError(name + ": an external link leads to another file, and is not followed: name that file");
+  throw InputError(name + ": no such dataset in the file: h5ls -r lists them");
+}
+
+hid_t Hdf5File::open_source(const std::string& file, const std::string& name) {
+  const fs::path folder = path_.parent_path();
+  const fs::path source = canonical_path(fs::path(file).is_absolute() ? fs::path(file) : folder / file);
+  if (file.find('%') != std::string::npos)
+    throw InputError(name + ": a virtual dataset that names its files by a pattern, " + file +
+                     ": write its numbers into one dataset");
+  if (!is_inside(source.parent_path(), folder))
+    throw InputError(name + ": a virtual dataset with a part in " + file +
+                     ", but only files beside its own are read: put that file into " + folder.string());
+  std::error_code error;
+  if (!fs::is_regular_file(source, error))
+    throw InputError(name + ": a virtual dataset whose part " + source.string() +
+                     " is missing: bring that file back");
+  const auto known = sources_.find(source.string());
+  if (known != sources_.end()) return known->second;
+  return sources_[source.string()] = open_file(source);
+}
+
+std::int64_t Hdf5File::check_sources(hid_t file, hid_t creation, const std::string& name, int depth) {
+  std::size_t count = 0;
+  if (H5Pget_virtual_count(creation, &count) < 0 || count > kSources || depth >= kDeepest)
+    throw InputError(name + ": a virtual dataset of too many parts: write its numbers into one dataset");
+  std::set<std::pair<std::string, std::string>> seen;
+  std::int64_t stored = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string source = file_of(creation, i), dataset = dataset_of(creation, i);
+    if (!seen.emplace(source, dataset).second) continue;
+    const hid_t of_source = source == "." ? file : open_source(source, name);
+    const std::string part = name + ": its part " + source + ":" + dataset;
+    stored += check_storage(of_source, open_dataset(of_source, dataset, part), part, depth + 1);
+  }
+  return stored;
+}
+
+std::int64_t Hdf5File::check_storage(hid_t file, hid_t dataset, const std::string& name, int depth) {
+  const hid_t creation =
+      require(H5Dget_create_plist(dataset), name + ": its layout cannot be read: fetch the file again");
+  if (H5Pget_external_count(creation) != 0)
+    throw InputError(name +
+                     ": its numbers are in another file (external storage), which is not read: write "
+                     "them into one file");
+  if (H5Pget_layout(creation) == H5D_VIRTUAL) return check_sources(file, creation, name, depth);
+  H5D_space_status_t status = H5D_SPACE_STATUS_ERROR;
+  if (H5Dget_space_status(dataset, &status) >= 0 && status == H5D_SPACE_STATUS_NOT_ALLOCATED)
+    remarks_.push_back(name + ": was never written: all of its numbers are the fill value");
+  return static_cast<std::int64_t>(H5Dget_storage_size(dataset));
+}
+
+Array Hdf5File::read(const std::string& dataset) {
+  const std::string name = path_.string() + ":" + dataset;
+  const hid_t id = open_dataset(file_, dataset, name);
+  const hid_t type = require(H5Dget_type(id), name + ": its type cannot be read: fetch the file again");
+  const H5T_class_t kind = H5Tget_class(type);
+  const std::size_t size = H5Tget_size(type);
+  if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || size > 8)
+    throw InputError(name +
+                     ": elements are neither integers nor floats of up to 8 bytes: convert the dataset");
+  const std::int64_t stored = check_storage(file_, id, name, 0);  // before anything of its sources is opened
+  Array array;
+  array.shape = shape_of(id, name);
+  const std::int64_t elements = count_elements(array.shape, name);
+  if (elements > kMostUnwritten && elements * static_cast<std::int64_t>(size) / kMaxCompression > stored)
+    throw InputError(name + ": announces " + std::to_string(elements) + " elements, the file holds " +
+                     std::to_string(stored) + " bytes of them: write the dataset again");
+  const bool bytes = kind == H5T_INTEGER && size == 1 && H5Tget_sign(type) == H5T_SGN_NONE;
+  herr_t status = 0;
+  if (bytes) {
+    array.bytes.resize(static_cast<std::size_t>(elements));
+    status = H5Dread(id, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.bytes.data());
+  } else {
+    array.numbers.resize(static_cast<std::size_t>(elements));
+    status = H5Dread(id, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.numbers.data());
+  }
+  if (status < 0)
+    throw InputError(name + ": damaged, or packed by a filter that is not here: write it again");
+  return array;
+}
+
+}  // namespace outerloop::data

@@ -1,0 +1,49 @@
+#pragma once
+// One HDF5 file, opened for reading arrays that may come from anyone: what it may lead to, and what locks
+// say. The HDF5 library crashes on some malformed files, so all of this is for a process of its own that ends
+// right after: nothing is closed, and external links are switched off for the whole process.
+#include <hdf5.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/data/array.h"
+
+namespace outerloop::data {
+
+class Hdf5File {
+ public:
+  /// Throws InputError that names the file: it cannot be read, is no HDF5 file, is open elsewhere for writing
+  /// (its lock says so, or the mark of a program that did not close it), or is damaged. Where the file system
+  /// has no locks it is read without.
+  explicit Hdf5File(const std::filesystem::path& path);
+
+  /// Throws InputError that names file and dataset: missing, behind an external link, numbers that are in
+  /// another file (external storage), a virtual dataset whose sources are missing or do not lie in the file's
+  /// own folder or below it, another kind of element, no or more than four axes, far more elements than the
+  /// file holds, damaged.
+  Array read(const std::string& dataset);
+
+  bool exists(const std::string& dataset) const;
+
+  /// For the user, a line each: no locks, numbers that were never written.
+  const std::vector<std::string>& remarks() const { return remarks_; }
+
+ private:
+  hid_t open_dataset(hid_t file, const std::string& dataset, const std::string& name) const;
+  hid_t open_file(const std::filesystem::path& path);
+  hid_t open_source(const std::string& file, const std::string& name);
+  /// Bytes that are stored of the dataset.
+  std::int64_t check_storage(hid_t file, hid_t dataset, const std::string& name, int depth);
+  std::int64_t check_sources(hid_t file, hid_t creation, const std::string& name, int depth);
+
+  std::filesystem::path path_;
+  hid_t file_ = -1;
+  std::map<std::string, hid_t> sources_;  // of virtual datasets, by path
+  std::vector<std::string> remarks_;
+};
+
+}  // namespace outerloop::data
