@@ -82,6 +82,45 @@ TEST_CASE("data check says which dataset is damaged or missing, goes on, and end
   holds(checked.out, "NOT OK: " + (folder / "x.npy") + ": no NPY file");
 }
 
+TEST_CASE("data check says what was passed over, and the range of each class") {
+  const TemporaryFolder folder;
+  write_file(folder / "p/a/1.png", encode_png({30, 30, Bytes(900, 7)}));
+  write_file(folder / "p/b/1.png", encode_png({30, 30, Bytes(900, 200)}));
+  write_file(folder / "p/b/2.gif", {'G'});
+  write_file(folder / "p/.cache/1.png", encode_png({30, 30, Bytes(900, 0)}));
+  const auto checked =
+      run_alone("data check \"folder:" + (folder / "p") + "\" --json \"" + (folder / "check.json") + "\"");
+  CHECK(checked.exit_code == 0);
+  holds(checked.out, "warning: folder: passed over 1 .gif file in ");
+  const json pictures = entry(folder / "check.json", "folder");
+  CHECK(pictures.at("warnings").size() == 1);
+  const json expected = {{{"name", "a"}, {"examples", 1}, {"min", 7.0}, {"max", 7.0}},
+                         {{"name", "b"}, {"examples", 1}, {"min", 200.0}, {"max", 200.0}}};
+  CHECK(pictures.at("per_class") == expected);
+}
+
+TEST_CASE("a run on data in which nothing varies says so once before it begins") {
+  const TemporaryFolder folder;
+  Bytes labels;
+  for (int i = 0; i < 60; ++i) labels.push_back(static_cast<std::uint8_t>(i % 4));
+  write_file(folder / "x.npy", npy_bytes("|u1", "(60, 9)", Bytes(540, 3)));
+  write_file(folder / "x.labels.npy", npy_bytes("|u1", "(60,)", labels));
+  // As Notepad saves it.
+  write_file(
+      folder / "my.textproto",
+      text_bytes("\xEF\xBB\xBFupdates: 2\r\nbatch: 2\r\n"
+                 "rule { hidden_channels: 4 top_channels: 4 delta_channels: 3 readout_channels: 2 "
+                 "hidden_blocks: 0 top_layers: 1 output_units: 8 }\r\n"
+                 "tasks { dataset { name: \"npy\" path: \"" +
+                 (folder / "x.npy") +
+                 "\" } min_way: 3 max_way: 3 labelled_per_class: 5 minibatch: 8 max_width: 12 min_width: 8 "
+                 "min_inner_steps: 2 max_inner_steps: 4 }\r\n"));
+  const auto trained = run_alone("train " + (folder / "my.textproto") + " --run-dir " + (folder / "run"));
+  INFO(trained.err);
+  CHECK(trained.exit_code == 0);
+  CHECK(occurrences(trained.err, "all 60 examples are equal") == 1);
+}
+
 TEST_CASE("data commands that cannot be are refused in one line") {
   for (const char* arguments : {"data", "data bring", "data check cifar100", "data check --size 0"}) {
     const auto refused = run_alone(arguments);

@@ -1,6 +1,7 @@
 // Configuration: what is accepted, what is refused, and that refusals name key, value, range and the nearest
 // key.
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "common/base/error.h"
@@ -8,6 +9,7 @@
 #include "common/config/settings.h"
 #include "common/data/overlap.h"
 #include "tests/catch.h"
+#include "tests/temporary_folder.h"
 
 using namespace outerloop;
 using config::settings_from_text;
@@ -35,6 +37,23 @@ bool contains(const std::string& text, const std::string& part) {
 }
 
 }  // namespace
+
+TEST_CASE("a configuration with a byte order mark is read; one in UTF-16 is named") {
+  const outerloop::tests::TemporaryFolder folder;
+  const auto write = [&](const std::string& bytes) {
+    std::ofstream(folder / "my.textproto", std::ios::binary) << bytes;
+  };
+  write("\xEF\xBB\xBFupdates: 7\r\n");
+  CHECK(config::read_settings(folder / "my.textproto", {}).config.updates() == 7);
+  write(std::string("\xFF\xFEu\0p\0", 6));
+  try {
+    config::read_settings(folder / "my.textproto", {});
+    FAIL("read");
+  } catch (const outerloop::InputError& error) {
+    CHECK(std::string(error.what()) ==
+          (folder / "my.textproto") + ": its byte order mark says that it is UTF-16: save it as UTF-8");
+  }
+}
 
 TEST_CASE("defaults are those of the schema, and overrides win over the file") {
   const auto plain = settings_from_text(kMinimal, "test", {});

@@ -158,6 +158,57 @@ Bytes encode_webp(const data::GreyImage& image, bool lossless) {
   return bytes;
 }
 
+namespace {
+
+void append_big_endian(std::uint32_t number, Bytes& bytes) {
+  for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<std::uint8_t>(number >> shift));
+}
+
+void append_chunk(const PngChunk& chunk, Bytes& png) {
+  append_big_endian(static_cast<std::uint32_t>(chunk.data.size()), png);
+  const std::size_t begin = png.size();
+  png.insert(png.end(), chunk.type.begin(), chunk.type.end());
+  png.insert(png.end(), chunk.data.begin(), chunk.data.end());
+  append_big_endian(
+      static_cast<std::uint32_t>(crc32(0, png.data() + begin, static_cast<uInt>(png.size() - begin))), png);
+}
+
+}  // namespace
+
+Bytes raw_png(std::uint32_t side, std::uint8_t depth, std::uint8_t color, const Bytes& row,
+              const std::vector<PngChunk>& chunks) {
+  Bytes header, rows;
+  append_big_endian(side, header);
+  append_big_endian(side, header);
+  header.insert(header.end(), {depth, color, 0, 0, 0});
+  for (std::uint32_t y = 0; y < side; ++y) {
+    rows.push_back(0);  // no filter
+    rows.insert(rows.end(), row.begin(), row.end());
+  }
+  Bytes packed(compressBound(static_cast<uLong>(rows.size())));
+  uLongf size = static_cast<uLongf>(packed.size());
+  REQUIRE(compress(packed.data(), &size, rows.data(), static_cast<uLong>(rows.size())) == Z_OK);
+  packed.resize(size);
+  Bytes png = text_bytes("\x89PNG\r\n\x1a\n");
+  append_chunk({"IHDR", header}, png);
+  for (const PngChunk& chunk : chunks) append_chunk(chunk, png);
+  append_chunk({"IDAT", packed}, png);
+  append_chunk({"IEND", {}}, png);
+  return png;
+}
+
+Bytes flat_webp(std::int64_t side, const Bytes& rgba) {
+  Bytes pixels;
+  for (std::int64_t i = 0; i < side * side; ++i) pixels.insert(pixels.end(), rgba.begin(), rgba.end());
+  std::uint8_t* out = nullptr;
+  const int width = static_cast<int>(side);
+  const std::size_t size = WebPEncodeLosslessRGBA(pixels.data(), width, width, 4 * width, &out);
+  REQUIRE(size > 0);
+  Bytes bytes(out, out + size);
+  WebPFree(out);
+  return bytes;
+}
+
 std::string refusal(const std::function<void()>& action) {
   try {
     action();

@@ -42,6 +42,17 @@ Bytes encode_jpeg(const data::GreyImage& image, bool progressive = false);
 Bytes encode_png(const data::GreyImage& image);
 Bytes encode_webp(const data::GreyImage& image, bool lossless = true);
 
+/// A PNG of any depth and kind, `rows` as the format packs them, and chunks to stand in front of them.
+struct PngChunk {
+  std::string type;
+  Bytes data;
+};
+Bytes raw_png(std::uint32_t side, std::uint8_t depth, std::uint8_t color, const Bytes& row,
+              const std::vector<PngChunk>& chunks = {});
+
+/// A lossless WebP of one colour: red, green, blue, alpha.
+Bytes flat_webp(std::int64_t side, const Bytes& rgba);
+
 /// The message of the InputError that `action` must throw, which must be one line. Empty, and the test fails,
 /// where it throws nothing; other exceptions pass through.
 std::string refusal(const std::function<void()>& action);

@@ -1,16 +1,11 @@
-// NPY and HDF5 arrays.
-#include <hdf5.h>
-
+// Arrays: NPY files, shapes, labels, scaling.
 #include <cmath>
 #include <csignal>
-#include <fstream>
-#include <iterator>
 #include <limits>
 
 #include "common/base/error.h"
 #include "common/base/isolated.h"
 #include "common/data/dataset.h"
-#include "common/data/hdf5_array.h"
 #include "common/data/npy.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
@@ -87,6 +82,16 @@ TEST_CASE("an NPY file is a dataset of vectors or images, with its labels beside
     write_file(folder / "c.npy", npy_bytes("|u1", "(2, 2, 2, 3)", red));
     CHECK(open_npy(folder / "c.npy", 2)->pixels == Bytes(8, 76));
   }
+  SECTION("ranges are those of the numbers, class by class") {
+    write_file(folder / "x.npy", npy_bytes("<f4", "(3, 2)", raw_bytes<float>({-1, 5, 0, 8, 1, 5})));
+    write_file(folder / "x.labels.npy", npy_bytes("<i8", "(3,)", raw_bytes<std::int64_t>({7, 2, 7})));
+    const auto set = open_npy(folder / "x.npy");
+    REQUIRE(set->ranges.size() == 2);
+    CHECK(set->ranges[0].low == 0.0);
+    CHECK(set->ranges[0].high == 8.0);
+    CHECK(set->ranges[1].low == -1.0);
+    CHECK(set->ranges[1].high == 5.0);
+  }
   SECTION("images of floats, over the whole array") {
     write_file(folder / "f.npy", npy_bytes("<f8", "(1, 2, 2)", raw_bytes<double>({-1e308, 0, 1e308, 0})));
     CHECK(open_npy(folder / "f.npy", 2)->pixels == Bytes{0, 128, 255, 128});
@@ -140,97 +145,6 @@ TEST_CASE("labels that do not fit the examples are refused") {
   holds(message(npy_bytes("|u1", "(3, 1)", {0, 1, 2})), "one label per example");
   holds(message(npy_bytes("<f4", "(3,)", raw_bytes<float>({0, 0.5f, 1}))), "no whole number");
   holds(message(npy_bytes("<f8", "(3,)", raw_bytes<double>({0, 1e300, 1}))), "no whole number");
-}
-
-/// A file with one dataset of bytes and one of floats; labels for the first.
-void write_hdf5(const std::string& path) {
-  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-  const hid_t group = H5Gcreate2(file, "/g", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-  const auto write = [&](const char* name, hid_t type, hid_t memory, std::vector<hsize_t> shape,
-                         const void* data) {
-    const hid_t space = H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr);
-    const hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    REQUIRE(H5Dwrite(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
-    H5Dclose(set);
-    H5Sclose(space);
-  };
-  const Bytes images = counting(3 * 16);
-  const std::vector<int> labels{4, 5, 4};
-  const std::vector<double> vectors{0, 10, 1, 20};
-  const std::vector<int> vector_labels{0, 1};
-  write("/images", H5T_STD_U8LE, H5T_NATIVE_UINT8, {3, 4, 4}, images.data());
-  write("/images_labels", H5T_STD_I32BE, H5T_NATIVE_INT, {3}, labels.data());
-  write("/g/x", H5T_IEEE_F32BE, H5T_NATIVE_DOUBLE, {2, 2}, vectors.data());
-  write("/g/labels", H5T_STD_I16LE, H5T_NATIVE_INT, {2}, vector_labels.data());
-  // Announced, never written: no storage stands behind it.
-  std::vector<hsize_t> huge{1000000, 1000}, chunk{100, 100};
-  const hid_t space = H5Screate_simple(2, huge.data(), nullptr);
-  const hid_t chunked = H5Pcreate(H5P_DATASET_CREATE);
-  H5Pset_chunk(chunked, 2, chunk.data());
-  H5Dclose(H5Dcreate2(file, "/huge", H5T_IEEE_F64LE, space, H5P_DEFAULT, chunked, H5P_DEFAULT));
-  const hid_t text = H5Tcopy(H5T_C_S1);
-  const hid_t scalar = H5Screate(H5S_SCALAR);
-  H5Dclose(H5Dcreate2(file, "/text", text, scalar, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
-  for (const hid_t id : {space, scalar}) H5Sclose(id);
-  H5Tclose(text);
-  H5Pclose(chunked);
-  H5Gclose(group);
-  H5Fclose(file);
-}
-
-TEST_CASE("HDF5 datasets are read with the labels beside them") {
-  const TemporaryFolder folder;
-  write_hdf5(folder / "a.h5");
-  const auto images = data::open_dataset({"hdf5", (folder / "a.h5") + ":/images", 4, {}, {}}, "");
-  CHECK(images->pixels == counting(48));
-  CHECK(images->class_names == std::vector<std::string>{"4", "5"});
-  CHECK(images->labels == std::vector<std::int32_t>{0, 1, 0});
-  const auto vectors = data::open_dataset({"hdf5", (folder / "a.h5") + ":/g/x", 4, {}, {}}, "");
-  CHECK(vectors->pixels == Bytes{0, 0, 255, 255});
-  CHECK(vectors->labels == std::vector<std::int32_t>{0, 1});
-}
-
-TEST_CASE("HDF5 paths and datasets that cannot be are refused by name") {
-  const TemporaryFolder folder;
-  write_hdf5(folder / "a.h5");
-  const auto message = [&](const std::string& path) {
-    return refusal([&] { data::open_dataset({"hdf5", path, 4, {}, {}}, ""); });
-  };
-  holds(message(folder / "a.h5"), "write FILE.h5:/dataset");
-  holds(message(":/x"), "write FILE.h5:/dataset");
-  holds(message((folder / "none.h5") + ":/x"), "no such file");
-  holds(message((folder / "a.h5") + ":/none"), "no such dataset");
-  holds(message((folder / "a.h5") + ":/g"), "no such dataset");
-  holds(message((folder / "a.h5") + ":/text"), "neither integers nor floats");
-  holds(message((folder / "a.h5") + ":/huge"), "announces 1000000000 elements, the file holds 0 bytes");
-  write_file(folder / "b.h5", text_bytes("no HDF5"));
-  holds(message((folder / "b.h5") + ":/x"), "no HDF5 file");
-}
-
-TEST_CASE("HDF5 files with bytes flipped or cut give data or one line, never a crash") {
-  const TemporaryFolder folder;
-  write_hdf5(folder / "a.h5");
-  const data::Array good = data::read_hdf5({folder / "a.h5", "/images"}).x;
-  std::ifstream stream(folder / "a.h5", std::ios::binary);
-  const Bytes whole(std::istreambuf_iterator<char>(stream), {});
-  int refused = 0;
-  for (std::size_t at = 0; at < whole.size(); at += whole.size() / 60) {
-    Bytes bytes = whole;
-    bytes[at] ^= 0x55;
-    write_file(folder / "flipped.h5", bytes);
-    write_file(folder / "cut.h5", first_bytes(whole, at));
-    for (const char* name : {"flipped.h5", "cut.h5"}) {
-      try {
-        const data::Array array = data::read_hdf5({folder / name, "/images"}).x;
-        CHECK(data::count_elements(array.shape, name) ==
-              static_cast<std::int64_t>(array.bytes.size() + array.numbers.size()));
-      } catch (const InputError& error) {
-        holds(error.what(), name);
-        ++refused;
-      }
-    }
-  }
-  CHECK(refused > 40);
 }
 
 TEST_CASE("what runs isolated may crash") {

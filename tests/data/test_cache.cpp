@@ -1,5 +1,6 @@
 // The cache: used while it is whole and of the same key, made anew otherwise, by any number of processes at
 // once.
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 
 #include "common/base/error.h"
 #include "common/data/cache.h"
+#include "common/data/cache_folder.h"
 #include "common/data/crops.h"
 #include "common/data/dataset.h"
 #include "tests/catch.h"
@@ -24,6 +26,8 @@ data::WorkingSet small_set() {
   set.side = 3;
   set.class_names = {"Ω", "", "two words"};
   set.labels = {2, 0, 1, 1};
+  set.ranges = {{0.0, 255.0}, {-1.5, 1e300}, {7.0, 7.0}};
+  set.remarks = {"one file was passed over", "Ω: another"};
   for (int i = 0; i < 36; ++i) set.pixels.push_back(static_cast<std::uint8_t>(7 * i));
   return set;
 }
@@ -34,6 +38,7 @@ data::WorkingSet small_vectors() {
   set.inputs = 5;
   set.class_names = {"a", "b"};
   set.labels = {1, 0, 1};
+  set.ranges.resize(2);
   set.scores = {-1.5f, 0.0f, 3e30f};
   for (int i = 0; i < 15; ++i) set.pixels.push_back(static_cast<std::uint8_t>(17 * i));
   return set;
@@ -46,6 +51,12 @@ void require_equal(const data::WorkingSet& a, const data::WorkingSet& b) {
   CHECK(a.class_names == b.class_names);
   CHECK(a.labels == b.labels);
   CHECK(a.pixels == b.pixels);
+  CHECK(a.remarks == b.remarks);
+  REQUIRE(a.ranges.size() == b.ranges.size());
+  for (std::size_t i = 0; i < a.ranges.size(); ++i) {
+    CHECK(a.ranges[i].low == b.ranges[i].low);
+    CHECK(a.ranges[i].high == b.ranges[i].high);
+  }
 }
 
 base::Digest key_of(const std::string& text) {
@@ -128,7 +139,7 @@ TEST_CASE("extents in a cache's header that overflow or exceed the file are refu
       refusal([&] { data::read_cache(file, key_of("a")); });
     }
   }
-  for (const std::size_t field : {16, 48}) {  // inputs beside a side, more scores than examples
+  for (const std::size_t field : {16, 48, 56}) {  // inputs beside a side, too many scores, remarks
     Bytes bytes = whole;
     bytes[field + 7] = 0x7F;
     write_file(file, bytes);
@@ -139,12 +150,13 @@ TEST_CASE("extents in a cache's header that overflow or exceed the file are refu
 TEST_CASE("cached makes a set once, and anew when the file or the key changed") {
   const TemporaryFolder folder;
   int made = 0;
+  std::vector<std::string> remarks;
+  const auto make = [&] {
+    ++made;
+    return small_set();
+  };
   const auto open = [&](const std::string& key) {
-    const data::WorkingSet set = data::cached(folder.path().string(), "set.cache", key_of(key), [&] {
-      ++made;
-      return small_set();
-    });
-    require_equal(set, small_set());
+    require_equal(data::cached(folder.path().string(), "set.cache", key_of(key), make, remarks), small_set());
   };
   open("a");
   open("a");
@@ -158,11 +170,88 @@ TEST_CASE("cached makes a set once, and anew when the file or the key changed") 
   open("b");
   open("b");
   CHECK(made == 3);
-  data::cached("", "set.cache", key_of("b"), [&] {
-    ++made;
-    return small_set();
-  });
+  REQUIRE(remarks.size() == 2);
+  holds(remarks[0], "has changed: it is made anew");
+  holds(remarks[1], "its checksum differs: it is made anew");
+  data::cached("", "set.cache", key_of("b"), make, remarks);
   CHECK(made == 4);
+}
+
+TEST_CASE("a set that lacks a file is not kept") {
+  const TemporaryFolder folder;
+  std::vector<std::string> remarks;
+  int made = 0;
+  for (int start = 0; start < 2; ++start)
+    data::cached(
+        folder.path().string(), "set.cache", key_of("a"),
+        [&] {
+          ++made;
+          data::WorkingSet set = small_set();
+          set.complete = false;
+          return set;
+        },
+        remarks);
+  CHECK(made == 2);
+  CHECK(files_in(folder.path()) == 0);
+}
+
+mode_t mode_of(const fs::path& file) {
+  struct stat status {};
+  REQUIRE(::lstat(file.c_str(), &status) == 0);
+  return status.st_mode & 0777;
+}
+
+TEST_CASE("in a folder that its group may write, caches are the group's; elsewhere the umask decides") {
+  const TemporaryFolder folder;
+  const mode_t before = ::umask(077);
+  for (const auto& [folder_mode, file_mode] : {std::pair{0770, 0640}, std::pair{0700, 0600}}) {
+    REQUIRE(::chmod(folder.path().c_str(), static_cast<mode_t>(folder_mode)) == 0);
+    data::write_cache(folder / "set.cache", key_of("a"), small_set());
+    CHECK(mode_of(folder / "set.cache") == static_cast<mode_t>(file_mode));
+  }
+  ::umask(022);
+  data::write_cache(folder / "set.cache", key_of("a"), small_set());
+  CHECK(mode_of(folder / "set.cache") == 0644);
+  ::umask(before);
+}
+
+TEST_CASE("where everybody may write, a stranger's cache is neither taken nor replaced") {
+  const TemporaryFolder folder;
+  const uid_t self = ::geteuid(), stranger = self + 4711;
+  // Root's files are everybody's, so that the stranger here is oneself as seen by another user.
+  const data::CacheFolder mine(folder.path()), others(folder.path(), stranger);
+  const Bytes bytes{1, 2, 3}, own{4, 5};
+  CHECK(mine.write("set.cache", bytes).empty());
+  REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
+  CHECK(others.read(folder / "set.cache", 100) == bytes);
+  REQUIRE(::chmod(folder.path().c_str(), 01777) == 0);
+  CHECK(mine.read(folder / "set.cache", 100) == bytes);
+  if (self != 0) CHECK(others.read(folder / "set.cache", 100).empty());
+  if (self == 0) {
+    REQUIRE(::chown((folder / "set.cache").c_str(), stranger, static_cast<gid_t>(-1)) == 0);
+    CHECK(mine.read(folder / "set.cache", 100).empty());
+    CHECK(others.read(folder / "set.cache", 100) == bytes);
+    CHECK(mine.write("set.cache", own).empty());
+    CHECK(contents(folder / "set.cache") == bytes);
+    CHECK(mine.read(mine.candidates("set.cache").back(), 100) == own);
+    CHECK(files_in(folder.path()) == 2);
+  }
+  // A link is a stranger's too, wherever it leads.
+  fs::create_symlink("set.cache", folder / "link.cache");
+  CHECK(others.read(folder / "link.cache", 100).empty());
+}
+
+TEST_CASE("a folder in which nothing belongs to who wrote it cannot be trusted, and says so") {
+  const TemporaryFolder folder;
+  REQUIRE(::chmod(folder.path().c_str(), 0777) == 0);
+  if (::geteuid() == 0) return;  // what root writes everybody trusts
+  try {
+    data::CacheFolder(folder.path(), ::geteuid() + 1).write("set.cache", {1});
+    FAIL("written");
+  } catch (const Error& error) {
+    holds(error.what(), "belongs to another");
+  }
+  CHECK(files_in(folder.path()) == 0);
 }
 
 TEST_CASE("a cache that cannot be written costs nothing but time") {
@@ -179,7 +268,10 @@ TEST_CASE("a cache that cannot be written costs nothing but time") {
         return std::string();
       }(),
       "cannot be made");
-  require_equal(data::cached(directory, "set.cache", key_of("a"), small_set), small_set());
+  std::vector<std::string> remarks;
+  require_equal(data::cached(directory, "set.cache", key_of("a"), small_set, remarks), small_set());
+  REQUIRE(remarks.size() == 1);
+  holds(remarks[0], "datasets are made anew by every run; set OUTERLOOP_CACHE_DIR");
 }
 
 /// Opens crops in `count` processes at once; true where all saw the same data.

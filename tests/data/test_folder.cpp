@@ -1,9 +1,12 @@
 // A folder of classes of pictures.
+#include <functional>
+
 #include "common/base/error.h"
 #include "common/data/dataset.h"
+#include "common/data/listing.h"
 #include "common/data/picture_folder.h"
-#include "common/data/source_files.h"
 #include "tests/catch.h"
+#include "tests/data/as_nobody.h"
 #include "tests/data/files.h"
 
 namespace outerloop::tests {
@@ -34,6 +37,104 @@ TEST_CASE("folders are classes; damaged pictures are passed over; the cache is u
   CHECK(more->sha256 == data::open_dataset(request, "")->sha256);
 }
 
+/// The lines that hold `part`.
+std::vector<std::string> with(const std::vector<std::string>& lines, const std::string& part) {
+  std::vector<std::string> found;
+  for (const std::string& line : lines)
+    if (line.find(part) != std::string::npos) found.push_back(line);
+  return found;
+}
+
+TEST_CASE("what is passed over is said at every start, from the cache too") {
+  const TemporaryFolder folder;
+  const std::string root = folder / "data";
+  write_file(root + "/cat/1.png", encode_png(waves(50, 40, 1)));
+  write_file(root + "/cat/2.webp", flat_webp(40, {9, 9, 9, 0}));
+  write_file(root + "/cat/3.bmp", text_bytes("BM"));
+  for (int i = 0; i < 12; ++i)
+    write_file(root + "/dog/" + std::to_string(i) + ".png", text_bytes("no picture"));
+  write_file(root + "/stray.png", encode_png(waves(40, 40, 4)));
+  std::filesystem::create_directories(root + "/empty");
+  const data::DatasetRequest request{"folder", root, 14, {}, {}};
+  std::vector<std::string> first, second;
+  const auto made = data::open_dataset(request, folder / "cache", &first);
+  CHECK(made->class_names == std::vector<std::string>{"cat"});
+  CHECK(with(first, "passed over 1 .bmp file in " + root + "/cat").size() == 1);
+  CHECK(with(first, "no class empty").size() == 1);
+  CHECK(with(first, "no class dog: none of the 12 pictures").size() == 1);
+  CHECK(with(first, "neither JPEG, PNG nor WebP").size() == 10);
+  CHECK(with(first, "passed over 2 more damaged pictures").size() == 1);
+  CHECK(with(first, "1 of the pictures in " + root + " are transparent in parts").size() == 1);
+  CHECK(with(first, "those in no folder of their own belong to no class").size() == 1);
+  data::open_dataset(request, folder / "cache", &second);
+  CHECK(first == second);
+}
+
+TEST_CASE("a picture that could not be read is named, and is there again when it can be") {
+  const TemporaryFolder folder;
+  const std::string root = folder / "data";
+  for (const char* name : {"a/1", "a/2", "b/1", "b/2"})
+    write_file(root + "/" + name + ".png", encode_png(waves(40, 40, std::hash<std::string>()(name))));
+  std::filesystem::create_directories(folder / "cache");
+  using std::filesystem::perms;
+  std::filesystem::permissions(folder.path(), perms(0755));
+  std::filesystem::permissions(folder / "cache", perms(01777));
+  const data::DatasetRequest request{"folder", root, 14, {}, {}};
+  const auto open = [&](std::vector<std::string>& remarks) {
+    const AsNobody nobody;
+    return data::open_dataset(request, folder / "cache", &remarks)->examples();
+  };
+  std::filesystem::permissions(root + "/b/1.png", perms::none);
+  std::filesystem::permissions(root + "/b/2.png", perms::none);
+  for (int start = 0; start < 2; ++start) {
+    std::vector<std::string> remarks;
+    CHECK(open(remarks) == 2);
+    CHECK(with(remarks, "b/1.png: cannot be read (Permission denied)").size() == 1);
+    CHECK(with(remarks, "no class b").size() == 1);
+    CHECK(with(remarks, "2 of the pictures in " + root + " could not be read").size() == 1);
+  }
+  for (const char* name : {"/b/1.png", "/b/2.png"}) std::filesystem::permissions(root + name, perms(0644));
+  std::vector<std::string> remarks;
+  CHECK(open(remarks) == 4);
+  CHECK(remarks.empty());
+  std::filesystem::permissions(root + "/b", perms::none);
+  CHECK(open(remarks) == 2);
+  CHECK(with(remarks, root + "/b (Permission denied)").size() == 1);
+  std::filesystem::permissions(root + "/b", perms(0755));
+  CHECK(open(remarks) == 4);
+}
+
+TEST_CASE("ranges are those of the pictures before they are resized, from the cache too") {
+  const TemporaryFolder folder;
+  data::GreyImage dots = flat(40, 40, 100);
+  dots.pixels[0] = 3;
+  dots.pixels[7] = 250;
+  write_file(folder / "data/dots/1.png", encode_png(dots));
+  write_file(folder / "data/flat/1.png", encode_png(flat(40, 40, 77)));
+  for (int start = 0; start < 2; ++start) {
+    const auto set = data::open_dataset({"folder", (folder / "data"), 14, {}, {}}, folder / "cache");
+    REQUIRE(set->ranges.size() == 2);
+    CHECK(set->ranges[0].low == 3.0);
+    CHECK(set->ranges[0].high == 250.0);
+    CHECK(set->ranges[1].low == 77.0);
+    CHECK(set->ranges[1].high == 77.0);
+  }
+}
+
+TEST_CASE("data in which nothing varies is named") {
+  const TemporaryFolder folder;
+  for (const char* name : {"a/1", "a/2", "b/1"})
+    write_file(folder / (std::string("data/") + name + ".png"), encode_png(flat(40, 40, 7)));
+  std::vector<std::string> remarks;
+  const data::DatasetRequest request{"folder", (folder / "data"), 14, {}, {}};
+  data::open_dataset(request, "", &remarks);
+  CHECK(with(remarks, "dataset folder:" + (folder / "data") + ": all 3 examples are equal").size() == 1);
+  remarks.clear();
+  write_file(folder / "data/b/2.png", encode_png(flat(40, 40, 8)));
+  data::open_dataset(request, "", &remarks);
+  CHECK(remarks.empty());
+}
+
 TEST_CASE("the middle square of a picture is taken") {
   const TemporaryFolder folder;
   data::GreyImage wide = flat(90, 30, 0);
@@ -61,8 +162,10 @@ TEST_CASE("folders without a picture that can be read are refused") {
   holds(message(""), "folder: no path");
   write_file(folder / "data/a/readme.txt", text_bytes("no picture"));
   holds(message(folder / "data"), "no .jpg, .png or .webp pictures");
+  holds(message(folder / "data"), "(other files: 1 .txt)");
   write_file(folder / "data/a/1.png", text_bytes("no picture"));
   holds(message(folder / "data"), "can be read");
+  holds(message(folder / "data"), "1.png: neither JPEG, PNG nor WebP");
 }
 
 }  // namespace

@@ -120,6 +120,31 @@ TEST_CASE("MNIST's layout gives its parts, plain and gzipped") {
   }
 }
 
+TEST_CASE("other data in MNIST's layout has a class for each label, named by its number") {
+  const TemporaryFolder folder;
+  Bytes letters;  // EMNIST's: 1 to 26
+  for (int i = 0; i < 52; ++i) letters.push_back(static_cast<std::uint8_t>(i % 26 + 1));
+  for (const char* part : {"train", "t10k"}) {
+    write_file(folder / (std::string(part) + "-images-idx3-ubyte"), idx_bytes({52, 6, 6}, counting(52 * 36)));
+    write_file(folder / (std::string(part) + "-labels-idx1-ubyte"), idx_bytes({52}, letters));
+  }
+  const auto set = data::open_dataset({"mnist", folder.path().string(), 6, {}, {}}, "");
+  CHECK(set->classes() == 26);
+  CHECK(set->class_names.front() == "1");
+  CHECK(set->class_names.back() == "26");
+  for (const auto& rows : set->examples_of_class) CHECK(rows.size() == 4);
+}
+
+TEST_CASE("MNIST's files under other names are named") {
+  const TemporaryFolder folder;
+  write_file(folder / "emnist-letters-train-images-idx3-ubyte.gz", {1});
+  const std::string message = refusal([&] {
+    data::open_dataset({"mnist", folder.path().string(), 6, {}, {}}, "");
+  });
+  holds(message, "no train-images-idx3-ubyte[.gz]");
+  holds(message, "emnist-letters-train-images-idx3-ubyte.gz is there");
+}
+
 TEST_CASE("MNIST's files that do not fit together are refused") {
   const TemporaryFolder folder;
   write_mnist(folder.path(), false);
@@ -132,7 +157,11 @@ TEST_CASE("MNIST's files that do not fit together are refused") {
   }
   SECTION("a label beyond the classes") {
     write_file(folder / "t10k-labels-idx1-ubyte", idx_bytes({20}, counting(20, 11)));
-    holds(message(), "label 10, the dataset has 0 to 9");
+    CHECK(data::open_dataset({"mnist", folder.path().string(), 6, {}, {}}, "")->classes() == 11);
+    holds(refusal([&] {
+            data::open_dataset({"fashion_mnist", folder.path().string(), 6, {}, {}}, "");
+          }),
+          "label 10, fashion_mnist has 0 to 9");
   }
   SECTION("images that are not square, or labels with two axes") {
     write_file(folder / "train-images-idx3-ubyte", idx_bytes({30, 6, 5}, counting(900)));

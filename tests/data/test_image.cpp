@@ -1,6 +1,7 @@
 // JPEG, PNG and WebP.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/data/image.h"
@@ -49,6 +50,55 @@ TEST_CASE("luminance is that of BT.601") {
   Bytes grey(6);
   data::luminance(rgb.data(), 6, grey.data());
   CHECK(grey == Bytes{255, 0, 76, 150, 29, 18});
+}
+
+/// The one grey of a picture of one colour, and whether it was transparent.
+std::pair<int, bool> grey_of(const Bytes& bytes) {
+  const data::GreyImage image =
+      bytes[0] == 'R' ? data::decode_webp(bytes, "picture") : data::decode_png(bytes, "picture");
+  const auto [low, high] = std::minmax_element(image.pixels.begin(), image.pixels.end());
+  REQUIRE(*low == *high);
+  return {*low, image.transparent};
+}
+
+Bytes repeated(const Bytes& pixel, std::size_t count) {
+  Bytes row;
+  for (std::size_t i = 0; i < count; ++i) row.insert(row.end(), pixel.begin(), pixel.end());
+  return row;
+}
+
+TEST_CASE("a grey is the same from 1, 2, 4, 8 and 16 bits, with colours or without") {
+  constexpr std::uint8_t kGrey = 0, kRgb = 2;
+  const PngChunk srgb{"sRGB", {0}};
+  CHECK(grey_of(raw_png(16, 8, kGrey, repeated({128}, 16))).first == 128);
+  for (const auto& chunks : {std::vector<PngChunk>{}, std::vector<PngChunk>{srgb}}) {
+    CHECK(grey_of(raw_png(16, 16, kGrey, repeated({128, 128}, 16), chunks)).first == 128);
+    CHECK(grey_of(raw_png(16, 16, kGrey, repeated({0x0F, 0xFF}, 16), chunks)).first == 16);
+    CHECK(grey_of(raw_png(16, 16, kRgb, repeated({128, 128, 128, 128, 128, 128}, 16), chunks)).first == 128);
+  }
+  CHECK(grey_of(raw_png(16, 4, kGrey, repeated({0x88}, 8))).first == 136);
+  CHECK(grey_of(raw_png(16, 2, kGrey, repeated({0xAA}, 4))).first == 170);
+  CHECK(grey_of(raw_png(16, 1, kGrey, repeated({0xFF}, 2))).first == 255);
+}
+
+TEST_CASE("what is transparent is put on white, in PNG and WebP alike") {
+  constexpr std::uint8_t kGrey = 0, kRgb = 2, kPalette = 3, kGreyAlpha = 4, kRgba = 6;
+  const PngChunk palette{"PLTE", {128, 128, 128, 0, 0, 0}};
+  const auto half = std::pair{191, true};  // 128 half on 255
+  const auto clear = std::pair{255, true};
+  CHECK(grey_of(raw_png(16, 8, kGreyAlpha, repeated({128, 128}, 16))) == half);
+  CHECK(grey_of(raw_png(16, 16, kGreyAlpha, repeated({128, 128, 128, 128}, 16))) == half);
+  CHECK(grey_of(raw_png(16, 8, kRgba, repeated({128, 128, 128, 128}, 16))) == half);
+  CHECK(grey_of(flat_webp(16, {128, 128, 128, 128})) == half);
+  CHECK(grey_of(raw_png(16, 8, kPalette, repeated({0}, 16), {palette, {"tRNS", {128}}})) == half);
+  CHECK(grey_of(raw_png(16, 8, kRgba, repeated({0, 0, 0, 0}, 16))) == clear);
+  CHECK(grey_of(flat_webp(16, {0, 0, 0, 0})) == clear);
+  CHECK(grey_of(raw_png(16, 8, kGrey, repeated({7}, 16), {{"tRNS", {0, 7}}})) == clear);
+  CHECK(grey_of(raw_png(16, 8, kRgb, repeated({1, 2, 3}, 16), {{"tRNS", {0, 1, 0, 2, 0, 3}}})) == clear);
+  // An alpha channel that hides nothing is no transparency.
+  CHECK(grey_of(raw_png(16, 8, kRgba, repeated({128, 128, 128, 255}, 16))) == std::pair{128, false});
+  CHECK(grey_of(flat_webp(16, {128, 128, 128, 255})) == std::pair{128, false});
+  CHECK(grey_of(raw_png(16, 8, kGrey, repeated({7}, 16), {{"tRNS", {0, 8}}})) == std::pair{7, false});
 }
 
 TEST_CASE("a picture cut at any byte is refused by name") {

@@ -65,6 +65,17 @@ TEST_CASE("the class split keeps one dataset apart") {
   CHECK(overlaps(train("mnist", "/data"), held_out("fashion_mnist", "/data")));
 }
 
+TEST_CASE("a class folder that is a link is part of the dataset that it leads to") {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "store/a");
+  std::filesystem::create_directories(folder / "store/b");
+  std::filesystem::create_directories(folder / "p");
+  std::filesystem::create_directory_symlink("../store/a", folder / "p/a");
+  CHECK(overlaps(request("folder", folder / "p"), request("folder", folder / "store")));
+  CHECK(overlaps(request("crops", folder / "store/a"), request("folder", folder / "p")));
+  CHECK(!overlaps(request("folder", folder / "p"), request("folder", folder / "store/b")));
+}
+
 TEST_CASE("one folder is one dataset, whatever it is called") {
   const TemporaryFolder folder;
   std::filesystem::create_directories(folder / "real");

@@ -137,6 +137,21 @@ TEST_CASE("tables of score and text, with an identifier or without") {
   CHECK(set->labels == std::vector<std::int32_t>{0, 1, 0, 1});
 }
 
+TEST_CASE("byte order marks of UTF-8 are passed over, those of other encodings are named") {
+  const TemporaryFolder folder;
+  const std::string mark = "\xEF\xBB\xBF";
+  write_file(folder / "reviews.tsv", text_bytes(mark + "1\ta film\n2\ta good film\n"));
+  CHECK(data::read_reviews(folder / "reviews.tsv").scores == std::vector<float>{1.0f, 2.0f});
+  write_imdb(folder / "imdb", 5);
+  write_file(folder / "imdb/pos/0_6.txt", text_bytes(mark + "good"));
+  write_file(folder / "imdb/pos/._0_6.txt", text_bytes("of another system"));
+  const auto set = data::open_dataset({"imdb", (folder / "imdb"), 14, {}, {}}, "");
+  CHECK(set->inputs == 4);  // a, film, bad, good
+  write_file(folder / "reviews.tsv", {0xFF, 0xFE, '1', 0, '\t', 0, 'a', 0});
+  holds(refusal([&] { data::read_reviews(folder / "reviews.tsv"); }),
+        "says that it is UTF-16: save it as UTF-8");
+}
+
 TEST_CASE("lines that are no score and text are refused by number") {
   const auto message = [](const std::string& table) {
     return refusal([&] { data::parse_reviews(table, "t.tsv"); });
