@@ -14,6 +14,7 @@
 #include "common/data/dataset.h"
 #include "common/data/sources.h"
 #include "common/store/atomic_file.h"
+#include "outerloop/config.pb.h"
 
 namespace outerloop::cli {
 namespace {
@@ -146,7 +147,10 @@ std::vector<DatasetRequest> requests(const DataOptions& options) {
   if (result.empty())
     for (const DatasetKind& kind : data::dataset_kinds())
       if (!kind.needs_path()) result.push_back({kind.name, "", options.size, {}, {}});
-  for (DatasetRequest& request : result) request.size = options.size;
+  for (DatasetRequest& request : result) {
+    request.size = options.size;
+    request.words_per_example = proto::Tasks().words_per_example();
+  }
   return result;
 }
 

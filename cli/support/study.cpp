@@ -77,6 +77,7 @@ std::vector<data::DatasetRequest> evaluated_datasets(const StudyOptions& options
   for (auto request : named)
     for (const auto size : sizes) {
       request.size = size;
+      request.words_per_example = settings.config.tasks().words_per_example();
       sized.push_back(request);
     }
   return sized;

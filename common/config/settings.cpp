@@ -93,6 +93,7 @@ data::TaskOptions task_options(const proto::Config& config) {
   to.first = {from.first().tasks(), task_sizes(from.first())};
   to.way = {from.min_way(), from.max_way()};
   to.subclasses = {from.min_subclasses(), from.max_subclasses()};
+  to.words = {from.min_words(), from.max_words()};
   to.labelled_per_class = from.labelled_per_class();
   to.output_units = supervised(config) ? 0 : config.rule().output_units();
   to.inner_steps_uniform = from.inner_steps_distribution() == proto::uniform;
@@ -118,13 +119,14 @@ void inherit_first_tasks(proto::Tasks& tasks) {
   }
 }
 
-NamedDataset named_dataset(const proto::Dataset& from, std::int64_t size, const std::string& where) {
+NamedDataset named_dataset(const proto::Dataset& from, const proto::Tasks& tasks, const std::string& where) {
   if (from.name().empty())
     throw InputError(where + ": a dataset without a name; write dataset { name: \"glyphs\" }");
   NamedDataset to;
   to.request.name = from.name();
   to.request.path = from.path();
-  to.request.size = size;
+  to.request.size = tasks.size();
+  to.request.words_per_example = tasks.words_per_example();
   to.request.classes = from.classes() == proto::Dataset::train      ? data::ClassSplit::train
                        : from.classes() == proto::Dataset::held_out ? data::ClassSplit::held_out
                                                                     : data::ClassSplit::all;
@@ -155,6 +157,7 @@ void check_contradictions(const proto::Config& c, const std::string& origin) {
              tasks.max_subclasses());
   check_sizes(origin, "tasks.", task_sizes(tasks));
   check_pair(origin, "tasks.min_size", tasks.min_size(), "tasks.size", tasks.size());
+  check_pair(origin, "tasks.min_words", tasks.min_words(), "tasks.max_words", tasks.max_words());
   check_sizes(origin, "tasks.first.", task_sizes(tasks.first()));
   if (tasks.augmentation().target_scale() > 0 && supervised(c))
     throw InputError(origin +
@@ -198,10 +201,9 @@ Settings translate(proto::Config config, const std::string& origin) {
   settings.estimator = estimator_options(config.estimator());
   settings.tasks = task_options(config);
   for (const auto& dataset : config.tasks().dataset())
-    settings.training.push_back(named_dataset(dataset, config.tasks().size(), origin + ": tasks.dataset"));
+    settings.training.push_back(named_dataset(dataset, config.tasks(), origin + ": tasks.dataset"));
   for (const auto& dataset : config.evaluation().dataset())
-    settings.evaluation.push_back(
-        named_dataset(dataset, config.tasks().size(), origin + ": evaluation.dataset"));
+    settings.evaluation.push_back(named_dataset(dataset, config.tasks(), origin + ": evaluation.dataset"));
   settings.config = std::move(config);
   return settings;
 }

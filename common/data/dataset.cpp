@@ -184,6 +184,7 @@ std::shared_ptr<const Dataset> open_dataset(const DatasetRequest& request, const
   dataset->name = request.name;
   dataset->size = set.side;
   dataset->inputs = set.numbers();
+  dataset->bag_of_words = dataset_kind(request.name).bag_of_words;
   const std::vector<std::int32_t> renamed = select_classes(set, request.classes, *dataset);
   append_examples(std::move(set), renamed, *dataset);
   if (dataset->labels.empty())

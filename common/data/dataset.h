@@ -21,6 +21,7 @@ struct Dataset {
   std::vector<ClassGroup> groups;            ///< none: all classes are alike
   std::vector<std::int32_t> group_of_class;  ///< [classes], where there are groups
   std::vector<std::uint8_t> pixels;  ///< [examples, inputs], or of its group each; 0..255 stands for 0..1
+  bool bag_of_words = false;         ///< inputs are counts of words, the most frequent first
   std::vector<float> scores;  ///< [examples], mean 0, standard deviation 1/2: a regression target; or empty
   std::vector<std::vector<std::int32_t>> examples_of_class;  ///< [classes][...]: rows of each class
   std::vector<std::size_t> starts;  ///< [examples]: where in pixels each begins; empty where all are alike
@@ -40,8 +41,8 @@ struct Dataset {
 /// Opens, decodes, renders or crops, and resizes (or reads the cache of what was made before).
 /// `cache_directory` empty: no cache; one that is damaged, outdated or not writable costs time and a line on
 /// stderr. Classes without an example are left out. The same request gives the same bits while files and
-/// libraries (FreeType, libjpeg, libpng, libwebp) stay the same. Throws InputError that names dataset, path,
-/// what is wrong and what to do.
+/// libraries (FreeType, libjpeg, libpng, libwebp, utf8proc) stay the same. Throws InputError that names
+/// dataset, path, what is wrong and what to do.
 /// What the user should know of the data (files that were passed over, examples that are all equal) is a line
 /// each in `remarks`; without them each is said on stderr, once in a process.
 std::shared_ptr<const Dataset> open_dataset(const DatasetRequest& request, const std::string& cache_directory,

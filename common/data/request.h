@@ -21,6 +21,7 @@ struct DatasetRequest {
   std::int64_t size = 0;  ///< images are resized by area to size × size pixels, 1 to 1024; vectors stay
   ClassSplit classes = ClassSplit::all;
   Part part = Part::all;
+  std::int64_t words_per_example = 0;  ///< of `texts`: passages that documents are cut into, 20 and more
 };
 
 /// "NAME" or "NAME:PATH"; the size is left open. Whether there is such a dataset is for dataset_kind()

@@ -9,6 +9,7 @@
 #include "common/data/cifar.h"
 #include "common/data/composites.h"
 #include "common/data/crops.h"
+#include "common/data/dataset.h"
 #include "common/data/fonts.h"
 #include "common/data/glyphs.h"
 #include "common/data/hdf5_array.h"
@@ -21,6 +22,7 @@
 #include "common/data/reviews.h"
 #include "common/data/source_files.h"
 #include "common/data/tables.h"
+#include "common/data/text_folder.h"
 #include "common/data/two_moons.h"
 #include "common/data/words.h"
 
@@ -29,6 +31,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::int64_t kMaxPixels = std::int64_t{1} << 34;
+constexpr char kManualsFolder[] = "manuals";  // where scripts/manuals puts them below the cache folder
 
 Source find_glyphs(const DatasetRequest&, const fs::path& folder) {
   Source source;
@@ -128,7 +131,7 @@ Source find_folder(const DatasetRequest& request, const fs::path& folder) {
 
 Source find_imdb(const DatasetRequest& request, const fs::path& folder) {
   Source source;
-  source.recipe = "bags of " + std::to_string(kVocabulary) + " words, " + std::to_string(kMostCounted);
+  source.recipe = words_recipe();
   const std::vector<fs::path> wanted = imdb_files(folder, request.part);
   // The words are those of the training part, whichever part is asked for.
   const std::vector<fs::path> training = imdb_files(folder, Part::train);
@@ -143,12 +146,29 @@ Source find_imdb(const DatasetRequest& request, const fs::path& folder) {
 
 Source find_reviews(const DatasetRequest&, const fs::path& file) {
   Source source;
-  source.recipe = "bags of " + std::to_string(kVocabulary) + " words, " + std::to_string(kMostCounted);
+  source.recipe = words_recipe();
   source.files = {file};
   source.keep_made = true;
   source.make = [file] {
     const Texts texts = read_reviews(file);
     return text_set(texts, texts, file.string());
+  };
+  return source;
+}
+
+Source find_texts(const DatasetRequest& request, const fs::path& folder) {
+  const std::string remedy = dataset_kind("texts").remedy;
+  std::error_code error;
+  if (!fs::is_directory(folder, error))
+    throw InputError("texts: no folder " + folder.string() + ": " + remedy);
+  Source source;
+  source.files = text_files(folder);
+  if (source.files.empty())
+    throw InputError("texts: no files in " + folder.string() + "/CLASS/**: " + remedy);
+  source.recipe = words_recipe() + ", passages of " + std::to_string(request.words_per_example);
+  source.keep_made = true;
+  source.make = [folder, files = source.files, words = request.words_per_example] {
+    return read_text_folder(folder, files, words);
   };
   return source;
 }
@@ -218,6 +238,17 @@ fs::path canonical_source(Reads reads, const std::string& path) {
   if (reads == Reads::file_or_folder && fs::is_directory(path, error))
     return canonical_path(fs::path(path) / "x.npy");
   return canonical_path(path);
+}
+
+/// The default path of a dataset that has one.
+std::string default_path(const DatasetKind& kind) {
+  const fs::path path = kind.default_path;
+  if (path.empty() || path.is_absolute()) return path.string();
+  const fs::path cache = default_cache_directory();
+  if (cache.empty())
+    throw InputError(std::string(kind.name) +
+                     ": none of OUTERLOOP_CACHE_DIR, XDG_CACHE_HOME and HOME is set: " + kind.remedy);
+  return (cache / path).string();
 }
 
 base::Digest cache_key(const Source& source, std::int64_t side) {
@@ -294,12 +325,42 @@ const std::vector<DatasetKind>& dataset_kinds() {
        Reads::nothing, "", false, find_composites, false, glyphs_and_crops},
       {"folder", "pictures in a folder per class", nullptr, "a folder of folders of pictures",
        "give a folder that holds CLASS/*.jpg, *.png or *.webp", Reads::tree, "pictures", false, find_folder},
-      {"imdb", "film reviews as bags of words", nullptr, "the folder aclImdb",
-       "give the folder aclImdb, which holds train/pos, train/neg, test/pos and test/neg", Reads::tree,
-       "texts", true, find_imdb},
-      {"reviews", "scored texts as bags of words", nullptr, "a file of score, tab, text",
-       "give a file with score, tab and text in every line", Reads::file, "table of texts", false,
-       find_reviews},
+      {"imdb",
+       "film reviews as bags of words",
+       nullptr,
+       "the folder aclImdb",
+       "give the folder aclImdb, which holds train/pos, train/neg, test/pos and test/neg",
+       Reads::tree,
+       "texts",
+       true,
+       find_imdb,
+       false,
+       {},
+       true},
+      {"reviews",
+       "scored texts as bags of words",
+       nullptr,
+       "a file of score, tab, text",
+       "give a file with score, tab and text in every line",
+       Reads::file,
+       "table of texts",
+       false,
+       find_reviews,
+       false,
+       {},
+       true},
+      {"texts",
+       "passages of texts as bags of words",
+       kManualsFolder,
+       "a folder of folders of text files",
+       "run scripts/manuals, which fetches Debian's manual pages, or give a folder that holds CLASS/**",
+       Reads::tree,
+       "texts",
+       false,
+       find_texts,
+       false,
+       {},
+       true},
       {"tables", "random mixtures with columns of many kinds", nullptr, "nothing: it is computed",
        "it needs nothing", Reads::nothing, "", false, find_tables},
       {"two_moons", "two half moons in the plane", nullptr, "nothing: it is computed", "it needs nothing",
@@ -326,7 +387,7 @@ fs::path source_path(const DatasetRequest& request) {
   if (!request.path.empty() && kind.reads == Reads::nothing)
     throw InputError(request.name + ": path " + request.path + ": it is computed: leave it out");
   if (kind.reads == Reads::nothing) return {};
-  const std::string path = request.path.empty() ? kind.default_path : request.path;
+  const std::string path = request.path.empty() ? default_path(kind) : request.path;
   return path.empty() ? fs::path() : canonical_source(kind.reads, path);
 }
 

@@ -36,10 +36,12 @@ enum class Reads {
 /// What there is to know of a dataset before it is opened.
 struct DatasetKind {
   const char* name;
-  const char* content;       ///< what it is, a few words
-  const char* default_path;  ///< where Debian puts it; "": what fontconfig knows; nullptr: there is none
-  const char* layout;        ///< what PATH is
-  const char* remedy;        ///< how to bring it
+  const char* content;  ///< what it is, a few words
+  /// Where Debian puts it, or scripts/manuals below the program's cache folder (a relative path); "": what
+  /// fontconfig knows; nullptr: there is none.
+  const char* default_path;
+  const char* layout;  ///< what PATH is
+  const char* remedy;  ///< how to bring it
   Reads reads;
   const char* format;  ///< of its files: datasets of one format may read the same (overlap.h); "": computed
   bool parts;          ///< it comes in a train and a test part
@@ -47,6 +49,7 @@ struct DatasetKind {
   Source (*find)(const DatasetRequest& request, const std::filesystem::path& path);
   bool same_classes_everywhere = false;   ///< a name means the same class in any folder: a character
   std::vector<const char*> made_of = {};  ///< the datasets whose classes for training it is composed of
+  bool bag_of_words = false;              ///< inputs are counts of words, the most frequent first
 
   bool needs_path() const { return reads != Reads::nothing && default_path == nullptr; }
 };
@@ -57,7 +60,7 @@ const std::vector<DatasetKind>& dataset_kinds();
 /// Throws InputError that lists the known ones.
 const DatasetKind& dataset_kind(const std::string& name);
 
-/// What a request reads, by its one name (canonical_path): its path, or where Debian puts the dataset; of a
+/// What a request reads, by its one name (canonical_path): its path, or the dataset's default path; of a
 /// part of a file with ":/dataset" behind it. Empty for glyphs without a path, which come from the fonts that
 /// fontconfig knows, and for datasets that are computed. Throws InputError for an unknown dataset, and where
 /// one needs a path and has none, or takes none and has one.

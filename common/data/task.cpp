@@ -47,6 +47,7 @@ void check_options(const TaskOptions& options) {
                 " (two classes give the meta-objective no gradient)");
   require_range("tasks.", "subclasses", options.subclasses, 1);
   check_sizes("tasks.", options.sizes);
+  if (options.words.high != 0) require_range("tasks.", "words", options.words, 1);
   require_number("tasks.labelled_per_class", options.labelled_per_class, kOne, kLargest);
   require_number("rule.output_units", options.output_units, kNone, kLargest);
   require_number("tasks.min_size", options.smallest_side, kNone, kLargest);
@@ -191,8 +192,10 @@ void TaskDistribution::sample_architecture(const Random& random, const Dataset& 
   task.side = dataset.size;
   if (options_.smallest_side > 0 && options_.smallest_side < dataset.size)
     task.side = draw(random, 2, {options_.smallest_side, dataset.size});
-  task.architecture.units.push_back(task.side > 0 ? task.side * task.side
-                                                  : dataset.inputs_of(task.classes.front()));
+  std::int64_t inputs = task.side > 0 ? task.side * task.side : dataset.inputs_of(task.classes.front());
+  if (dataset.bag_of_words && options_.words.high > 0)
+    inputs = draw(random, 3, at_most(options_.words, inputs));
+  task.architecture.units.push_back(inputs);
   task.architecture.units.insert(task.architecture.units.end(), static_cast<std::size_t>(depth), width);
   task.architecture.units.push_back(options_.output_units > 0 ? options_.output_units : way);
 }

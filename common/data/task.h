@@ -50,6 +50,7 @@ struct TaskOptions {
   std::int64_t output_units = 0;        ///< N_L; 0: the task's way (supervised rules)
   bool inner_steps_uniform = false;     ///< its length is uniform; false: in its logarithm
   bool random_offset = false;  ///< a stream's first task is cut to uniform(1, its length), as if begun before
+  IntegerRange words;  ///< of a bag of words the most frequent so many are a task's inputs; {0, 0}: all
   std::int64_t smallest_side = 0;    ///< images are uniform(this, the dataset's side) a side; 0: as they are
   double permute_probability = 0.0;  ///< share of tasks whose inputs are permuted
   double invert_probability = 0.0;   ///< the whole task shows 1 - x
@@ -101,8 +102,9 @@ class TaskDistribution {
   const std::vector<WeightedDataset>& datasets() const { return datasets_; }
 
   /// Elements of each purpose: task_dataset 0, 1 (subclasses), 2 (group); task_classes 0 (way), then 1 .. way
-  /// · subclasses; task_permutation 0 .. inputs - 1; task_architecture 0 (depth), 1 (width), 2 (side);
-  /// task_steps 0, 1 (offset); augmentation 0 (inversion), 1 (gain), 2 (whether examples are augmented).
+  /// · subclasses; task_permutation 0 .. inputs - 1; task_architecture 0 (depth), 1 (width), 2 (side), 3
+  /// (words); task_steps 0, 1 (offset); augmentation 0 (inversion), 1 (gain), 2 (whether examples are
+  /// augmented).
   Task sample(std::uint32_t stream, std::uint32_t index) const;
 
   /// The minibatch and the two labelled minibatches (disjoint, y one-hot over the task's classes, then

@@ -34,6 +34,7 @@ data::TaskDistribution distribution(data::TaskOptions options, std::shared_ptr<c
   options.gain_jitter = 0.0;
   options.augmentation = {};
   options.smallest_side = 0;
+  options.words = {};
   options.permute_probability = 1.0;
   options.first.tasks = 0;
   return data::TaskDistribution(options, {{std::move(dataset), 1.0}}, seed);

@@ -1,0 +1,158 @@
+#include "common/data/text_folder.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include "common/base/error.h"
+#include "common/data/class_split.h"
+#include "common/data/source_files.h"
+#include "common/data/words.h"
+
+namespace outerloop::data {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::size_t kMostText = std::size_t{1} << 26;
+constexpr std::size_t kMostBytes = std::size_t{1} << 34;
+constexpr std::int64_t kMostWords = 1000000;
+constexpr std::int64_t kNamed = 10;  // damaged files
+
+/// The file's text, unpacked where it is gzipped. Throws InputError that names the file.
+std::string read_text(const fs::path& file) {
+  gzFile opened = gzopen(file.c_str(), "rb");
+  if (opened == nullptr) throw InputError(file.string() + ": cannot be opened: check its permissions");
+  std::string text;
+  char block[1 << 14];
+  int got = 0;
+  while (text.size() <= kMostText && (got = gzread(opened, block, sizeof block)) > 0)
+    text.append(block, static_cast<std::size_t>(got));
+  // A stream that ends too soon is known only here.
+  const bool whole = gzclose_r(opened) == Z_OK && got >= 0;
+  if (text.size() > kMostText)
+    throw InputError(file.string() + ": more than " + std::to_string(kMostText) +
+                     " bytes of text: divide the file");
+  if (!whole) throw InputError(file.string() + ": damaged gzip data: fetch the file again");
+  if (text.find('\0') != std::string::npos)
+    throw InputError(file.string() + ": it holds a NUL, so that it is no text");
+  return text;
+}
+
+/// What was passed over, and how much of it.
+struct PassedOver {
+  std::int64_t empty = 0;
+  std::int64_t brief = 0;
+  std::int64_t damaged = 0;
+
+  void add(const InputError& error) {
+    if (++damaged <= kNamed) std::fprintf(stderr, "warning: texts: passed over %s\n", error.what());
+  }
+
+  void say(const fs::path& root) const {
+    if (damaged > kNamed)
+      std::fprintf(stderr, "warning: texts: passed over %lld more damaged files in %s\n",
+                   static_cast<long long>(damaged - kNamed), root.c_str());
+    if (empty + brief > 0)
+      std::fprintf(
+          stderr, "note: texts: passed over %lld empty documents and %lld with fewer than %lld words in %s\n",
+          static_cast<long long>(empty), static_cast<long long>(brief), static_cast<long long>(kFewestWords),
+          root.c_str());
+  }
+};
+
+/// All passages, and the class of each.
+struct Passages {
+  std::vector<std::string> class_names;
+  std::vector<std::int32_t> labels;
+  std::vector<std::string> texts;
+};
+
+Passages read_passages(const fs::path& root, const std::vector<fs::path>& files, std::int64_t words) {
+  Passages result;
+  PassedOver passed_over;
+  for (const fs::path& file : files) {
+    std::vector<std::string> found;
+    try {
+      const std::string text = read_text(file);
+      found = cut_passages(text, words);
+      if (found.empty()) ++(split_words(text).empty() ? passed_over.empty : passed_over.brief);
+    } catch (const InputError& error) {
+      passed_over.add(error);
+    }
+    if (found.empty()) continue;
+    // Files come by path, so a class's come one after the other.
+    const std::string name = file.lexically_relative(root).begin()->string();
+    if (result.class_names.empty() || result.class_names.back() != name) result.class_names.push_back(name);
+    result.labels.insert(result.labels.end(), found.size(),
+                         static_cast<std::int32_t>(result.class_names.size() - 1));
+    for (std::string& passage : found) result.texts.push_back(std::move(passage));
+  }
+  passed_over.say(root);
+  return result;
+}
+
+/// Of the words of the classes for training.
+Vocabulary vocabulary_of(const Passages& passages, const std::string& name) {
+  const auto& names = passages.class_names;
+  const bool all = std::all_of(names.begin(), names.end(), is_held_out);
+  WordCounts counts;
+  for (std::size_t i = 0; i < passages.texts.size(); ++i)
+    if (all || !is_held_out(names[static_cast<std::size_t>(passages.labels[i])]))
+      count_words(passages.texts[i], counts);
+  return Vocabulary(counts, name);
+}
+
+}  // namespace
+
+std::vector<fs::path> text_files(const fs::path& root) {
+  const auto wanted = [&](const fs::path& file) {
+    const fs::path inside = file.lexically_relative(root);
+    return inside.has_parent_path() && std::none_of(inside.begin(), inside.end(), [](const fs::path& part) {
+             return part.string().front() == '.';
+           });
+  };
+  std::vector<fs::path> files = list_files(root);
+  files.erase(std::remove_if(files.begin(), files.end(), [&](const fs::path& file) { return !wanted(file); }),
+              files.end());
+  return files;
+}
+
+std::vector<std::string> cut_passages(const std::string& text, std::int64_t words) {
+  const std::vector<std::string> all = split_words(text);
+  const auto count = static_cast<std::int64_t>(all.size());
+  if (count < kFewestWords) return {};
+  const std::int64_t length = std::min(words, count);
+  std::vector<std::string> passages;
+  for (std::int64_t begin = 0; begin + length <= count; begin += length) {
+    std::string passage;
+    for (std::int64_t i = begin; i < begin + length; ++i)
+      passage += (i > begin ? " " : "") + all[static_cast<std::size_t>(i)];
+    passages.push_back(std::move(passage));
+  }
+  return passages;
+}
+
+WorkingSet read_text_folder(const fs::path& root, const std::vector<fs::path>& files, std::int64_t words) {
+  if (words < kFewestWords || words > kMostWords)
+    throw InputError("texts: tasks.words_per_example = " + std::to_string(words) + ", allowed is " +
+                     std::to_string(kFewestWords) + " to " + std::to_string(kMostWords));
+  Passages passages = read_passages(root, files, words);
+  if (passages.texts.empty())
+    throw InputError("texts: no document of " + std::to_string(kFewestWords) + " words in " + root.string() +
+                     "/CLASS/**: give a folder that holds one folder of text files per class");
+  const Vocabulary vocabulary = vocabulary_of(passages, "texts: " + root.string());
+  if (passages.texts.size() > kMostBytes / static_cast<std::size_t>(vocabulary.size()))
+    throw InputError("texts: " + root.string() + ": " + std::to_string(passages.texts.size()) +
+                     " passages take more than 16 GiB: raise tasks.words_per_example or take fewer files");
+  WorkingSet set;
+  set.inputs = vocabulary.size();
+  set.class_names = std::move(passages.class_names);
+  set.labels = std::move(passages.labels);
+  set.pixels.reserve(passages.texts.size() * static_cast<std::size_t>(set.inputs));
+  for (const std::string& passage : passages.texts) vocabulary.append_bag(passage, set.pixels);
+  return set;
+}
+
+}  // namespace outerloop::data
