@@ -48,8 +48,8 @@ struct DatasetKind {
   /// The files of a request, whose path is the second argument (source_path), or how it is computed.
   Source (*find)(const DatasetRequest& request, const std::filesystem::path& path);
   bool same_classes_everywhere = false;   ///< a name means the same class in any folder: a character
-  std::vector<const char*> made_of = {};  ///< the datasets whose classes for training it is composed of
   bool bag_of_words = false;              ///< inputs are counts of words, the most frequent first
+  std::vector<const char*> made_of = {};  ///< the datasets whose classes for training it is composed of
 
   bool needs_path() const { return reads != Reads::nothing && default_path == nullptr; }
 };

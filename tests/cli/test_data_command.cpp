@@ -23,9 +23,9 @@ TEST_CASE("data list names every dataset, where it is or how to bring it") {
   const TemporaryFolder folder;
   const auto listed = run_alone("data list --json \"" + (folder / "list.json") + "\"");
   CHECK(listed.exit_code == 0);
-  CHECK(read_json(folder / "list.json").at("datasets").size() == 13);
+  CHECK(read_json(folder / "list.json").at("datasets").size() == 14);
   for (const char* name : {"fashion_mnist", "mnist", "cifar10", "glyphs", "crops", "composites", "folder",
-                           "imdb", "reviews", "tables", "two_moons", "npy", "hdf5"})
+                           "imdb", "reviews", "texts", "tables", "two_moons", "npy", "hdf5"})
     holds(listed.out, name);
   CHECK(entry(folder / "list.json", "two_moons").at("found") == true);
   const json cifar = entry(folder / "list.json", "cifar10");

@@ -190,6 +190,8 @@ TEST_CASE("how tasks are drawn is as before unless asked for, and every key of i
   CHECK(changed.tasks.permute_probability == 0.5);
   CHECK(changed.config.unroll().distribution() == proto::log_uniform);
   CHECK(contains(refusal(kMinimal, {"tasks.min_size=15"}), "tasks.min_size = 15 exceeds tasks.size = 14"));
+  CHECK(contains(refusal(kMinimal, {"tasks.max_words=255"}),
+                 "tasks.min_words = 256 exceeds tasks.max_words = 255"));
 }
 
 TEST_CASE("the first tasks are as the others but for the keys that are set") {

@@ -139,6 +139,9 @@ TEST_CASE("options of tasks out of range are refused by keys that exist") {
       [](Options& o) {
         o.subclasses = {0, 1};
       },
+      [](Options& o) {
+        o.words = {0, 1};
+      },
       [](Options& o) { o.labelled_per_class = 0; },
       [](Options& o) { o.output_units = -1; },
       [](Options& o) { o.smallest_side = -1; },

@@ -1,38 +1,15 @@
-// Texts: words, IMDB's folders, tables of score and text.
+// Scored texts: IMDB's folders, tables of score and text.
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "common/base/error.h"
 #include "common/data/dataset.h"
 #include "common/data/reviews.h"
-#include "common/data/words.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
 
 namespace outerloop::tests {
 namespace {
-
-TEST_CASE("words are in lower case, without marks and line breaks") {
-  CHECK(data::split_words("It's GOOD,<br /><br />isn't-it? Très bien <b>2</b>") ==
-        std::vector<std::string>{"it's", "good", "isn't", "it", "tr\xC3\xA8s", "bien", "b", "2", "b"});
-  CHECK(data::split_words("").empty());
-  CHECK(data::split_words(" .,<br />").empty());
-}
-
-TEST_CASE("a vocabulary holds the most frequent words, and bags count up to five") {
-  std::vector<std::string> texts{"b b b a a c"};
-  for (int i = 0; i < 1100; ++i) texts.push_back("w" + std::to_string(i));
-  const data::Vocabulary words(texts, "test");
-  CHECK(words.size() == data::kVocabulary);
-  Bytes bag;
-  words.append_bag("a c B a unheard b b b b b b b", bag);
-  REQUIRE(bag.size() == 1000);
-  CHECK(bag[0] == 255);  // b, seven times
-  CHECK(bag[1] == 2 * 51);
-  CHECK(bag[2] == 51);  // c comes before w0 of the same count
-  CHECK(std::count(bag.begin(), bag.end(), 0) == 997);
-}
 
 /// IMDB's layout: reviews of a rating say so many times "good", else "bad".
 void write_imdb(const std::filesystem::path& folder, int per_class) {

@@ -171,6 +171,43 @@ TEST_CASE("datasets are drawn by weight, and an output of zero units takes the w
   CHECK(std::abs(count[2] - 500) < 85);
 }
 
+TEST_CASE("a task of a bag of words has its most frequent words, so many as are drawn") {
+  auto bags = std::make_shared<data::Dataset>(*dataset("words", 10, 20, 9));
+  bags->size = 0;
+  bags->bag_of_words = true;
+  const auto vectors = [&] {
+    auto other = std::make_shared<data::Dataset>(*bags);
+    other->bag_of_words = false;
+    return other;
+  }();
+  data::TaskOptions options = small_options();
+  const auto inputs = [&](const std::shared_ptr<const data::Dataset>& from, std::uint32_t index) {
+    return data::TaskDistribution(options, {{from, 1.0}}, 5).sample(0, index).architecture.inputs();
+  };
+  CHECK(inputs(bags, 0) == 9);
+  options.words = {4, 7};
+  std::set<std::int64_t> drawn;
+  const data::TaskDistribution tasks(options, {{bags, 1.0}}, 5);
+  for (std::uint32_t index = 0; index < 60; ++index) {
+    const data::Task task = tasks.sample(0, index);
+    const std::int64_t words = task.architecture.inputs();
+    drawn.insert(words);
+    std::vector<std::int32_t> places = task.permutation;
+    std::sort(places.begin(), places.end());
+    REQUIRE(static_cast<std::int64_t>(places.size()) == words);
+    for (std::int64_t i = 0; i < words; ++i) CHECK(places[static_cast<std::size_t>(i)] == i);
+    const rule::StepData step = tasks.step_data(task, 2);
+    CHECK(step.inner.inputs == words);
+    CHECK(pixel_of(task, step.a, 3, 3) == 30);
+    CHECK(inputs(vectors, index) == 9);
+  }
+  CHECK(drawn == std::set<std::int64_t>{4, 5, 6, 7});
+  options.words = {8, 20};
+  CHECK(inputs(bags, 3) <= 9);
+  options.words = {12, 20};
+  CHECK(inputs(bags, 3) == 9);
+}
+
 TEST_CASE("minibatches hold permuted examples of the task's classes with their labels") {
   data::TaskOptions options = small_options();
   options.invert_probability = 0.5;
@@ -335,6 +372,7 @@ TEST_CASE("options and datasets that give no tasks are refused") {
   holds(message([](auto& o) { o.sizes.inner_steps = {0, 2}; }), "tasks.min_inner_steps = 0");
   holds(message([](auto& o) { o.sizes.inner_steps = {1, std::int64_t{1} << 40}; }), "tasks.max_inner_steps");
   holds(message([](auto& o) { o.smallest_side = -1; }), "tasks.min_size: -1");
+  holds(message([](auto& o) { o.words = {5, 4}; }), "tasks.min_words = 5, tasks.max_words = 4");
   holds(message([](auto& o) { o.permute_probability = 1.1; }), "tasks.permute_probability");
   holds(message([](auto& o) { o.invert_probability = 1.5; }), "tasks.invert_probability");
   holds(message([](auto& o) { o.gain_jitter = std::nan(""); }), "tasks.gain_jitter");
