@@ -70,6 +70,11 @@ install_packages() {
     die 1 "apt-get could not install the packages; its own lines above say why"
 }
 
+# fetch_manuals: what `texts` reads by default. Whatever else there is to do can be done without.
+fetch_manuals() {
+  "$root/scripts/manuals" || say "warning: without the manual pages the dataset texts needs a path; the line above says why"
+}
+
 apt_get() {
   as_root env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -qq -o DPkg::Lock::Timeout=300 \
     -o Dpkg::Use-Pty=0 -o Acquire::Languages=none "$@" </dev/null | quiet_dpkg

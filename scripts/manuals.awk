@@ -50,6 +50,7 @@ layout {
   else if (name == "TS") layout = 1
   if (!(name in shown)) next
   if (name ~ /^([BIR][BIR]|OP|SY)$/) arguments = joined(arguments)
+  else if (name == "IP") arguments = first(arguments)
   else if (name ~ /^[A-Z][a-z]/) arguments = without_macros(arguments)
   gsub(/"/, " ", arguments)
   print text(arguments) > written
@@ -72,6 +73,12 @@ function joined(line,    result, part) {
     result = result part
   }
   return result
+}
+
+# Without the indentation that may follow: `.IP "two words" 4`.
+function first(line) {
+  if (match(line, /^"[^"]*"?|^(\\ |[^ \t])+/)) return substr(line, 1, RLENGTH)
+  return ""
 }
 
 # mdoc's macros may stand among the arguments of others: `.Op Fl a Ar file`.
