@@ -156,7 +156,8 @@ json permutation(const FigureRequest& request) {
 
 json text(const FigureRequest& request) {
   if (request.study.datasets.empty())
-    throw InputError("figure text: give --dataset imdb:FOLDER, reviews:FILE or texts[:FOLDER]; see docs/data.md");
+    throw InputError(
+        "figure text: give --dataset imdb:FOLDER, reviews:FILE or texts[:FOLDER]; see docs/data.md");
   const auto data = only_dataset(request);
   if (data.size > 0) throw InputError("figure text: " + data.name + " holds images; give a dataset of texts");
   auto table = table_of(request, data,
