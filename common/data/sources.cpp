@@ -162,9 +162,12 @@ Source find_texts(const DatasetRequest& request, const fs::path& folder) {
   if (!fs::is_directory(folder, error))
     throw InputError("texts: no folder " + folder.string() + ": " + remedy);
   Source source;
-  source.files = text_files(folder);
+  Listing listing = list_tree(folder, {});
+  for (fs::path& file : listing.files)
+    if (!folder_below(folder, file).empty()) source.files.push_back(std::move(file));
   if (source.files.empty())
     throw InputError("texts: no files in " + folder.string() + "/CLASS/**: " + remedy);
+  source.remarks = listing_remarks(listing, folder, "texts", "files", false);
   source.recipe = words_recipe() + ", passages of " + std::to_string(request.words_per_example);
   source.keep_made = true;
   source.make = [folder, files = source.files, words = request.words_per_example] {

@@ -3,11 +3,10 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <memory>
 
 #include "common/base/error.h"
 #include "common/data/class_split.h"
+#include "common/data/listing.h"
 #include "common/data/source_files.h"
 #include "common/data/words.h"
 
@@ -18,19 +17,22 @@ namespace {
 constexpr std::size_t kMostText = std::size_t{1} << 26;
 constexpr std::size_t kMostBytes = std::size_t{1} << 34;
 constexpr std::int64_t kMostWords = 1000000;
-constexpr std::int64_t kNamed = 10;  // damaged files
 
 /// The file's text, unpacked where it is gzipped. Throws InputError that names the file.
 std::string read_text(const fs::path& file) {
   gzFile opened = gzopen(file.c_str(), "rb");
-  if (opened == nullptr) throw InputError(file.string() + ": cannot be opened: check its permissions");
+  if (opened == nullptr) throw UnreadableFile(file.string() + ": cannot be opened: check its permissions");
   std::string text;
   char block[1 << 14];
   int got = 0;
   while (text.size() <= kMostText && (got = gzread(opened, block, sizeof block)) > 0)
     text.append(block, static_cast<std::size_t>(got));
+  int code = Z_OK;
+  gzerror(opened, &code);
   // A stream that ends too soon is known only here.
   const bool whole = gzclose_r(opened) == Z_OK && got >= 0;
+  if (code == Z_ERRNO)
+    throw UnreadableFile(file.string() + ": cannot be read: check its permissions and its file system");
   if (text.size() > kMostText)
     throw InputError(file.string() + ": more than " + std::to_string(kMostText) +
                      " bytes of text: divide the file");
@@ -44,21 +46,18 @@ std::string read_text(const fs::path& file) {
 struct PassedOver {
   std::int64_t empty = 0;
   std::int64_t brief = 0;
-  std::int64_t damaged = 0;
+  std::vector<std::string> damaged;
+  std::vector<std::string> unreadable;
 
-  void add(const InputError& error) {
-    if (++damaged <= kNamed) std::fprintf(stderr, "warning: texts: passed over %s\n", error.what());
-  }
-
-  void say(const fs::path& root) const {
-    if (damaged > kNamed)
-      std::fprintf(stderr, "warning: texts: passed over %lld more damaged files in %s\n",
-                   static_cast<long long>(damaged - kNamed), root.c_str());
+  void finish(const fs::path& root, WorkingSet& set) const {
+    append_first_lines(damaged, "texts: passed over ", "more damaged files in " + root.string(), set.remarks);
+    append_first_lines(unreadable, "texts: passed over ",
+                       "more files that cannot be read in " + root.string(), set.remarks);
+    set.complete = set.complete && unreadable.empty();
     if (empty + brief > 0)
-      std::fprintf(
-          stderr, "note: texts: passed over %lld empty documents and %lld with fewer than %lld words in %s\n",
-          static_cast<long long>(empty), static_cast<long long>(brief), static_cast<long long>(kFewestWords),
-          root.c_str());
+      set.remarks.push_back("texts: passed over " + std::to_string(empty) + " empty documents and " +
+                            std::to_string(brief) + " with fewer than " + std::to_string(kFewestWords) +
+                            " words in " + root.string());
   }
 };
 
@@ -69,17 +68,19 @@ struct Passages {
   std::vector<std::string> texts;
 };
 
-Passages read_passages(const fs::path& root, const std::vector<fs::path>& files, std::int64_t words) {
+Passages read_passages(const fs::path& root, const std::vector<fs::path>& files, std::int64_t words,
+                       PassedOver& passed_over) {
   Passages result;
-  PassedOver passed_over;
   for (const fs::path& file : files) {
     std::vector<std::string> found;
     try {
       const std::string text = read_text(file);
       found = cut_passages(text, words);
       if (found.empty()) ++(split_words(text).empty() ? passed_over.empty : passed_over.brief);
+    } catch (const UnreadableFile& error) {
+      passed_over.unreadable.push_back("texts: passed over " + std::string(error.what()));
     } catch (const InputError& error) {
-      passed_over.add(error);
+      passed_over.damaged.push_back("texts: passed over " + std::string(error.what()));
     }
     if (found.empty()) continue;
     // Files come by path, so a class's come one after the other.
@@ -89,7 +90,6 @@ Passages read_passages(const fs::path& root, const std::vector<fs::path>& files,
                          static_cast<std::int32_t>(result.class_names.size() - 1));
     for (std::string& passage : found) result.texts.push_back(std::move(passage));
   }
-  passed_over.say(root);
   return result;
 }
 
@@ -105,19 +105,6 @@ Vocabulary vocabulary_of(const Passages& passages, const std::string& name) {
 }
 
 }  // namespace
-
-std::vector<fs::path> text_files(const fs::path& root) {
-  const auto wanted = [&](const fs::path& file) {
-    const fs::path inside = file.lexically_relative(root);
-    return inside.has_parent_path() && std::none_of(inside.begin(), inside.end(), [](const fs::path& part) {
-             return part.string().front() == '.';
-           });
-  };
-  std::vector<fs::path> files = list_files(root);
-  files.erase(std::remove_if(files.begin(), files.end(), [&](const fs::path& file) { return !wanted(file); }),
-              files.end());
-  return files;
-}
 
 std::vector<std::string> cut_passages(const std::string& text, std::int64_t words) {
   const std::vector<std::string> all = split_words(text);
@@ -138,7 +125,8 @@ WorkingSet read_text_folder(const fs::path& root, const std::vector<fs::path>& f
   if (words < kFewestWords || words > kMostWords)
     throw InputError("texts: tasks.words_per_example = " + std::to_string(words) + ", allowed is " +
                      std::to_string(kFewestWords) + " to " + std::to_string(kMostWords));
-  Passages passages = read_passages(root, files, words);
+  PassedOver passed_over;
+  Passages passages = read_passages(root, files, words, passed_over);
   if (passages.texts.empty())
     throw InputError("texts: no document of " + std::to_string(kFewestWords) + " words in " + root.string() +
                      "/CLASS/**: give a folder that holds one folder of text files per class");
@@ -147,6 +135,7 @@ WorkingSet read_text_folder(const fs::path& root, const std::vector<fs::path>& f
     throw InputError("texts: " + root.string() + ": " + std::to_string(passages.texts.size()) +
                      " passages take more than 16 GiB: raise tasks.words_per_example or take fewer files");
   WorkingSet set;
+  passed_over.finish(root, set);
   set.inputs = vocabulary.size();
   set.class_names = std::move(passages.class_names);
   set.labels = std::move(passages.labels);

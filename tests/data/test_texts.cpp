@@ -7,6 +7,7 @@
 #include "common/data/dataset.h"
 #include "common/data/text_folder.h"
 #include "tests/catch.h"
+#include "tests/data/as_nobody.h"
 #include "tests/data/files.h"
 
 namespace outerloop::tests {
@@ -91,6 +92,32 @@ TEST_CASE("documents that are empty or short are passed over, as are files that 
   fs::remove(folder / "data/a/1");
   fs::remove(folder / "data/c/2.gz");
   holds(refusal([&] { open(folder / "data"); }), "no document of 20 words in " + (folder / "data"));
+}
+
+TEST_CASE("texts that cannot be read are said at every start, and what lacks them is never kept") {
+  const TemporaryFolder folder;
+  for (const char* name : {"a/1", "a/2", "b/1"})
+    write_file(folder / "data" / name, text_bytes(text_of({"alpha", "beta"}, 30)));
+  fs::permissions(folder / "data/a/2", fs::perms::none);
+  fs::permissions(folder.path(), fs::perms::all);
+  std::vector<std::string> remarks;
+  const auto opened = [&] {
+    remarks.clear();
+    data::DatasetRequest request;
+    request.name = "texts";
+    request.path = folder / "data";
+    request.words_per_example = 30;
+    return data::open_dataset(request, folder / "cache", &remarks);
+  };
+  for (int start = 0; start < 2; ++start) {
+    const AsNobody nobody;
+    CHECK(opened()->examples() == 2);
+    REQUIRE_FALSE(remarks.empty());
+    holds(remarks.front(), "texts: passed over " + (folder / "data/a/2"));
+  }
+  fs::permissions(folder / "data/a/2", fs::perms::owner_all);
+  CHECK(opened()->examples() == 3);
+  CHECK(remarks.empty());
 }
 
 TEST_CASE("the vocabulary is that of the classes for training, whichever are asked for") {
