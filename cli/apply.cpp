@@ -3,14 +3,15 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include "cli/support/evaluated_rule.h"
 #include "cli/support/rule_flags.h"
 #include "common/base/error.h"
 #include "common/data/npy.h"
+#include "common/data/scaling.h"
 #include "common/evaluation/apply.h"
 #include "common/store/atomic_file.h"
 
@@ -23,45 +24,43 @@ struct ApplyOptions {
   std::string rule, input, output;
   BaseModelOptions base_model;
   std::uint64_t seed = 0;
-  std::string scale = "auto";     ///< auto | columns | array | none
+  std::string scale = "auto";     ///< auto | none | a name of data::ScalingKind
   std::string theta = "average";  ///< average | last
 };
 
-/// [examples, everything else].
-rule::Matrix matrix_of(const data::Array& array, const std::string& name) {
+void check_shape(const data::Array& array, const std::string& name) {
   if (array.shape.size() < 2) throw InputError(name + ": has one axis; give an array [examples, inputs]");
   const std::int64_t rows = array.shape.front();
   const std::int64_t columns = data::count_elements(array.shape, name) / rows;
   if (rows < 2 || columns > kMostInputs)
     throw InputError(fmt::format("{}: {} examples of {} inputs; two examples at least, and at most {} inputs",
                                  name, rows, columns, kMostInputs));
-  rule::Matrix x(rows, columns);
-  const auto to_float = [](auto value) { return static_cast<float>(value); };
-  if (array.is_bytes())
-    std::transform(array.bytes.begin(), array.bytes.end(), x.values.begin(), to_float);
-  else
-    std::transform(array.numbers.begin(), array.numbers.end(), x.values.begin(), to_float);
-  return x;
 }
 
-evaluation::InputScale scale_of(const std::string& name, std::size_t axes) {
-  if (name == "none") return evaluation::InputScale::none;
-  if (name == "array" || (name == "auto" && axes > 2)) return evaluation::InputScale::array;
-  return evaluation::InputScale::columns;
-}
+/// Inputs, and in words how they were scaled: as those that the rule was trained with, unless `scale` says
+/// otherwise.
+struct Inputs {
+  rule::Matrix x;
+  std::string how;
+};
 
-const char* scale_name(evaluation::InputScale scale) {
-  if (scale == evaluation::InputScale::none) return "as they are";
-  return scale == evaluation::InputScale::array ? "scaled together" : "scaled one by one";
+Inputs inputs_of(data::Array array, const std::string& scale, data::ScalingKind of_rule,
+                 const std::string& name) {
+  const bool images = array.shape.size() > 2;
+  if (scale == "none") return {evaluation::unscaled_inputs(array, name), "as they are"};
+  if (images && (scale == "auto" || scale == "array"))
+    return {evaluation::scaled_images(array, name), "scaled together"};
+  const auto kind = scale == "auto" ? of_rule : data::scaling_of_name(scale);
+  return {evaluation::scaled_vectors(std::move(array), kind, name),
+          std::string("scaled by ") + data::scaling_name(kind)};
 }
 
 int apply(const ApplyOptions& options) {
   // 1. The rule and the array.
   const auto rule = read_evaluated_rule(options.rule, options.theta == "average");
-  const auto array = data::read_npy(options.input);
-  auto x = matrix_of(array, options.input);
-  const auto scale = scale_of(options.scale, array.shape.size());
-  evaluation::scale_inputs(x, scale, options.input);
+  auto array = data::read_npy(options.input);
+  check_shape(array, options.input);
+  const auto [x, scaled] = inputs_of(std::move(array), options.scale, rule.settings.scaling, options.input);
 
   // 2. A base model trained on it, and its features.
   evaluation::ApplyOptions how;
@@ -74,7 +73,7 @@ int apply(const ApplyOptions& options) {
 
   // 3. Written.
   store::write_file_atomically(options.output, data::npy_of(features));
-  fmt::print("{}: {} examples of {} inputs, {}\n", options.input, x.rows, x.columns, scale_name(scale));
+  fmt::print("{}: {} examples of {} inputs, {}\n", options.input, x.rows, x.columns, scaled);
   fmt::print("{}: {} features of each, after {} inner steps of {} (update {})\n", options.output,
              features.columns, how.inner_steps, options.rule, rule.file.update);
   std::fflush(stdout);
@@ -96,9 +95,9 @@ Command add_apply(CLI::App& app) {
   command
       ->add_option(
           "--scale", options->scale,
-          "how inputs come to lie in 0..1: columns (each by itself), array (all together), none; auto: "
-          "columns for [examples, inputs], array where there are more axes")
-      ->check(CLI::IsMember({"auto", "columns", "array", "none"}))
+          "how inputs come to lie in 0..1: quantiles, ranks or columns (each column by itself), array (all "
+          "together), none; auto: as the rule was trained (inputs.scaling), array where there are more axes")
+      ->check(CLI::IsMember({"auto", "quantiles", "ranks", "columns", "array", "none"}))
       ->capture_default_str();
   add_theta(*command, options->theta);
   return {command, [options] { return apply(*options); }};

@@ -217,6 +217,7 @@ json embeddings(const FigureRequest& request) {
     data::DatasetRequest moons;
     moons.name = "two_moons";
     moons.size = request.rule.settings.config.tasks().size();  // points have none
+    moons.scaling = request.rule.settings.scaling;
     sets.push_back(embedding_of(request, open(request, moons)));
   }
   auto datasets = requests_of(request, false);

@@ -78,6 +78,7 @@ std::vector<data::DatasetRequest> evaluated_datasets(const StudyOptions& options
     for (const auto size : sizes) {
       request.size = size;
       request.words_per_example = settings.config.tasks().words_per_example();
+      request.scaling = settings.scaling;
       sized.push_back(request);
     }
   return sized;

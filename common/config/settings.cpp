@@ -13,6 +13,7 @@
 #include "common/base/text.h"
 #include "common/config/schema.h"
 #include "common/data/listing.h"
+#include "common/data/scaling.h"
 #include "common/rule/rules.h"
 
 namespace outerloop::config {
@@ -103,6 +104,7 @@ data::TaskOptions task_options(const proto::Config& config) {
   to.invert_probability = from.invert_probability();
   to.gain_jitter = from.gain_jitter();
   to.augmentation = augmentation_options(from.augmentation());
+  to.share = {from.share().images(), from.share().texts(), from.share().tables()};
   return to;
 }
 
@@ -119,14 +121,20 @@ void inherit_first_tasks(proto::Tasks& tasks) {
   }
 }
 
-NamedDataset named_dataset(const proto::Dataset& from, const proto::Tasks& tasks, const std::string& where) {
+data::ScalingKind scaling_kind(const proto::Inputs& from) {
+  return data::scaling_of_name(proto::Inputs::Scaling_Name(from.scaling()));
+}
+
+NamedDataset named_dataset(const proto::Dataset& from, const proto::Config& config,
+                           const std::string& where) {
   if (from.name().empty())
     throw InputError(where + ": a dataset without a name; write dataset { name: \"glyphs\" }");
   NamedDataset to;
   to.request.name = from.name();
   to.request.path = from.path();
-  to.request.size = tasks.size();
-  to.request.words_per_example = tasks.words_per_example();
+  to.request.size = config.tasks().size();
+  to.request.words_per_example = config.tasks().words_per_example();
+  to.request.scaling = scaling_kind(config.inputs());
   to.request.classes = from.classes() == proto::Dataset::train      ? data::ClassSplit::train
                        : from.classes() == proto::Dataset::held_out ? data::ClassSplit::held_out
                                                                     : data::ClassSplit::all;
@@ -200,10 +208,11 @@ Settings translate(proto::Config config, const std::string& origin) {
   settings.engine = engine_options(config);
   settings.estimator = estimator_options(config.estimator());
   settings.tasks = task_options(config);
+  settings.scaling = scaling_kind(config.inputs());
   for (const auto& dataset : config.tasks().dataset())
-    settings.training.push_back(named_dataset(dataset, config.tasks(), origin + ": tasks.dataset"));
+    settings.training.push_back(named_dataset(dataset, config, origin + ": tasks.dataset"));
   for (const auto& dataset : config.evaluation().dataset())
-    settings.evaluation.push_back(named_dataset(dataset, config.tasks(), origin + ": evaluation.dataset"));
+    settings.evaluation.push_back(named_dataset(dataset, config, origin + ": evaluation.dataset"));
   settings.config = std::move(config);
   return settings;
 }

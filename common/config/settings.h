@@ -22,6 +22,7 @@ struct Settings {
   rule::EngineOptions engine;
   rule::EstimatorOptions estimator;
   data::TaskOptions tasks;
+  data::ScalingKind scaling = data::ScalingKind::quantiles;  ///< of all datasets of vectors
   std::vector<NamedDataset> training;
   std::vector<NamedDataset> evaluation;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/data/image.h"
@@ -36,31 +37,20 @@ void set_shape(const std::vector<std::int64_t>& shape, const std::string& name, 
                      (images ? " pixels a side" : " inputs") + " are read: make it smaller");
 }
 
-/// Numbers of one column (every `step`-th from `first`) to bytes.
-void scale_to_bytes(const std::vector<double>& numbers, std::size_t first, std::size_t step,
-                    std::vector<std::uint8_t>& bytes) {
-  double low = numbers[first];
-  double high = numbers[first];
-  for (std::size_t i = first; i < numbers.size(); i += step) {
-    low = std::min(low, numbers[i]);
-    high = std::max(high, numbers[i]);
-  }
-  // Halved, so that the largest doubles do not overflow; a constant column is 0.
-  const double range = high / 2.0 - low / 2.0;
-  for (std::size_t i = first; i < numbers.size(); i += step)
-    bytes[i] = range > 0.0
-                   ? static_cast<std::uint8_t>(std::lround(255.0 * ((numbers[i] / 2.0 - low / 2.0) / range)))
-                   : std::uint8_t{0};
+void check_finite(const std::vector<double>& numbers, const std::string& name) {
+  for (std::size_t i = 0; i < numbers.size(); ++i)
+    if (!std::isfinite(numbers[i]))
+      throw InputError(name + ": number " + std::to_string(i) + " is not finite: replace it");
 }
 
-std::vector<std::uint8_t> bytes_of(const Array& x, std::int64_t columns, const std::string& name) {
-  if (x.is_bytes()) return x.bytes;
-  for (std::size_t i = 0; i < x.numbers.size(); ++i)
-    if (!std::isfinite(x.numbers[i]))
-      throw InputError(name + ": number " + std::to_string(i) + " is not finite: replace it");
-  std::vector<std::uint8_t> bytes(x.numbers.size());
-  const auto step = static_cast<std::size_t>(columns);
-  for (std::size_t column = 0; column < step; ++column) scale_to_bytes(x.numbers, column, step, bytes);
+/// Numbers to bytes, from the smallest to the largest.
+std::vector<std::uint8_t> to_bytes(const std::vector<double>& numbers) {
+  const auto [low, high] = std::minmax_element(numbers.begin(), numbers.end());
+  std::vector<std::uint8_t> bytes(numbers.size());
+  // Halved, so that the largest doubles do not overflow; a constant array is 0.
+  const double from = *low / 2.0, range = *high / 2.0 - from;
+  for (std::size_t i = 0; i < numbers.size() && range > 0.0; ++i)
+    bytes[i] = static_cast<std::uint8_t>(std::lround(255.0 * ((numbers[i] / 2.0 - from) / range)));
   return bytes;
 }
 
@@ -120,17 +110,11 @@ std::int64_t count_elements(const std::vector<std::int64_t>& shape, const std::s
   return elements;
 }
 
-WorkingSet array_set(const Array& x, const std::optional<Array>& labels, const std::string& name) {
+WorkingSet array_set(Array x, const std::optional<Array>& labels, const std::string& name) {
   WorkingSet set;
   set_shape(x.shape, name, set);
+  check_finite(x.numbers, name);
   const std::int64_t examples = x.shape[0];
-  if (x.shape.size() == 4 && x.shape[3] == 3) {
-    if (!x.is_bytes()) throw InputError(name + ": colour images that are no unsigned bytes: convert them");
-    set.pixels.resize(x.bytes.size() / 3);
-    luminance(x.bytes.data(), set.pixels.size(), set.pixels.data());
-  } else {
-    set.pixels = bytes_of(x, set.side > 0 ? 1 : set.inputs, name);
-  }
   if (labels.has_value()) {
     set_labels(*labels, examples, name, set);
   } else {
@@ -138,6 +122,14 @@ WorkingSet array_set(const Array& x, const std::optional<Array>& labels, const s
     set.labels.assign(static_cast<std::size_t>(examples), 0);
   }
   if (!x.is_bytes()) set_ranges(x, set);
+  if (x.shape.size() == 4 && x.shape[3] == 3) {
+    if (!x.is_bytes()) throw InputError(name + ": colour images that are no unsigned bytes: convert them");
+    set.pixels.resize(x.bytes.size() / 3);
+    luminance(x.bytes.data(), set.pixels.size(), set.pixels.data());
+  } else {
+    set.pixels = x.is_bytes() || set.side == 0 ? std::move(x.bytes) : to_bytes(x.numbers);
+    if (set.side == 0) set.values = std::move(x.numbers);
+  }
   return set;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Arrays from NPY and HDF5 files as a dataset: shapes, scaling to bytes, labels.
+// Arrays from NPY and HDF5 files as a dataset: shapes, images as bytes, labels.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -26,12 +26,12 @@ constexpr std::int64_t kMostElements = std::int64_t{1} << 31;
 std::int64_t count_elements(const std::vector<std::int64_t>& shape, const std::string& name);
 
 /// Examples `x`: [n, inputs] is vectors; [n, side, side] is grey images; [n, side, side, 1] too, and
-/// [n, side, side, 3] is bytes of red, green and blue. Bytes are taken as they are. Other numbers are scaled
-/// linearly to bytes from their smallest to their largest: images over the whole array, vectors column by
-/// column. `labels`: [n] whole numbers; each different one is a class, named by its digits, in rising order;
-/// without them all examples are of one class, "all". Throws InputError beginning with `name`: other shapes,
-/// more than 65,536 inputs or 1024 pixels a side, numbers that are not finite, labels that are not as many as
+/// [n, side, side, 3] is bytes of red, green and blue. Bytes are taken as they are. Other numbers of images
+/// are scaled linearly to bytes from the smallest to the largest of the array; those of vectors stay raw.
+/// `labels`: [n] whole numbers; each different one is a class, named by its digits, in rising order; without
+/// them all examples are of one class, "all". Throws InputError beginning with `name`: other shapes, more
+/// than 65,536 inputs or 1024 pixels a side, numbers that are not finite, labels that are not as many as
 /// examples, not whole, or of more than 65,536 classes.
-WorkingSet array_set(const Array& x, const std::optional<Array>& labels, const std::string& name);
+WorkingSet array_set(Array x, const std::optional<Array>& labels, const std::string& name);
 
 }  // namespace outerloop::data

@@ -182,6 +182,8 @@ std::shared_ptr<const Dataset> open_dataset(const DatasetRequest& request, const
   std::vector<std::string> lines = std::move(set.remarks);
   auto dataset = std::make_shared<Dataset>();
   dataset->name = request.name;
+  const Domain by_shape = set.side > 0 ? Domain::images : Domain::tables;
+  dataset->domain = dataset_kind(request.name).domain.value_or(by_shape);
   dataset->size = set.side;
   dataset->inputs = set.numbers();
   dataset->bag_of_words = dataset_kind(request.name).bag_of_words;

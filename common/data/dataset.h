@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/data/domain.h"
 #include "common/data/request.h"
 #include "common/data/working_set.h"
 
@@ -12,7 +13,8 @@ namespace outerloop::data {
 
 /// Examples of one dataset, immutable once opened.
 struct Dataset {
-  std::string name;         ///< e.g. "fashion_mnist"
+  std::string name;  ///< e.g. "fashion_mnist"
+  Domain domain = Domain::images;
   std::int64_t size = 0;    ///< side of the square images; 0 where examples are plain vectors
   std::int64_t inputs = 0;  ///< numbers per example: size * size for grey images; the most of any
                             ///< group where there are groups

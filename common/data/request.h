@@ -1,5 +1,6 @@
 #pragma once
-// A request for a dataset (name, path, size, classes, part), and its form on the command line, NAME[:PATH].
+// A request for a dataset (name, path, size, classes, part, scaling), and its form on the command line,
+// NAME[:PATH].
 #include <cstdint>
 #include <string>
 
@@ -15,6 +16,15 @@ enum class ClassSplit { all, train, held_out };
 /// evaluation apart (overlap.h).
 enum class Part { all, train, test };
 
+/// How the columns of vectors come to lie in 256 levels (scaling.h). Images stay as they are.
+enum class ScalingKind {
+  none,       ///< bytes as they are; other numbers lie within 0..1
+  columns,    ///< each column from its smallest to its largest number
+  array,      ///< all columns from the smallest to the largest number of all
+  quantiles,  ///< each column from its quantile .005 to .995; as `columns` where the two are one number
+  ranks,      ///< each number by the share of its column's numbers that are smaller
+};
+
 struct DatasetRequest {
   std::string name;       ///< one of dataset_kinds() (sources.h)
   std::string path;       ///< what the dataset is read from; empty: where Debian puts it
@@ -22,6 +32,7 @@ struct DatasetRequest {
   ClassSplit classes = ClassSplit::all;
   Part part = Part::all;
   std::int64_t words_per_example = 0;  ///< of `texts`: passages that documents are cut into, 20 and more
+  ScalingKind scaling = ScalingKind::quantiles;  ///< of vectors
 };
 
 /// "NAME" or "NAME:PATH"; the size is left open. Whether there is such a dataset is for dataset_kind()

@@ -1,6 +1,7 @@
 #include "common/data/sources.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "common/base/error.h"
 #include "common/base/sha256.h"
@@ -20,6 +21,7 @@
 #include "common/data/picture_folder.h"
 #include "common/data/resize.h"
 #include "common/data/reviews.h"
+#include "common/data/scaling.h"
 #include "common/data/source_files.h"
 #include "common/data/tables.h"
 #include "common/data/text_folder.h"
@@ -194,9 +196,10 @@ Source find_hdf5(const DatasetRequest&, const fs::path& path) {
   Source source;
   source.files = {parsed.file};
   source.make = [parsed] {
-    const LabelledArray arrays = read_hdf5(parsed);
-    WorkingSet set = array_set(arrays.x, arrays.labels, parsed.file.string() + ":" + parsed.dataset);
-    set.remarks = arrays.remarks;
+    LabelledArray arrays = read_hdf5(parsed);
+    WorkingSet set =
+        array_set(std::move(arrays.x), arrays.labels, parsed.file.string() + ":" + parsed.dataset);
+    set.remarks = std::move(arrays.remarks);
     return set;
   };
   return source;
@@ -285,11 +288,10 @@ WorkingSet resized(const WorkingSet& set, const DatasetRequest& request) {
   return small;
 }
 
-/// Ranges of the pixels, where the reader knows none of its own.
-WorkingSet with_ranges(WorkingSet set) {
-  if (!set.ranges.empty()) return set;
-  set.ranges.assign(set.class_names.size(), {255.0, 0.0});
-  const std::uint8_t* next = set.pixels.data();
+/// Sets the range of each class, from its examples at `next`.
+template <class Number>
+void set_ranges(const Number* next, WorkingSet& set) {
+  set.ranges.assign(set.class_names.size(), {HUGE_VAL, -HUGE_VAL});
   for (const std::int32_t of_set : set.labels) {
     const auto label = static_cast<std::size_t>(of_set);
     const std::int64_t numbers = set.groups.empty()
@@ -300,6 +302,15 @@ WorkingSet with_ranges(WorkingSet set) {
     range = {std::min<double>(range.low, *low), std::max<double>(range.high, *high)};
     next += numbers;
   }
+}
+
+/// With ranges of pixels or raw numbers, where the reader knows none of its own.
+WorkingSet with_ranges(WorkingSet set) {
+  if (!set.ranges.empty()) return set;
+  if (set.values.empty())
+    set_ranges(set.pixels.data(), set);
+  else
+    set_ranges(set.values.data(), set);
   return set;
 }
 
@@ -319,32 +330,32 @@ const std::vector<DatasetKind>& dataset_kinds() {
        "CIFAR-10", true, find_cifar},
       {"glyphs", "letters of the fonts of this machine", "", "a folder of .ttf and .otf files",
        "apt-get install fonts-dejavu fonts-liberation fonts-freefont-ttf, or give a folder of fonts",
-       Reads::tree, "fonts", false, find_glyphs, true},
+       Reads::tree, "fonts", false, find_glyphs, Domain::images, true},
       {"crops", "crops of photographs, a class = a picture", kBackgroundsFolder, "a folder of pictures",
        "apt-get install mate-backgrounds gnome-backgrounds, or give a folder of photographs", Reads::tree,
        "pictures", false, find_crops},
       {"composites", "shapes of letters, filled with photographs, before others", nullptr,
        "nothing: the defaults of glyphs and crops", "apt-get install what glyphs and crops need",
-       Reads::nothing, "", false, find_composites, false, false, glyphs_and_crops},
+       Reads::nothing, "", false, find_composites, Domain::images, false, false, glyphs_and_crops},
       {"folder", "pictures in a folder per class", nullptr, "a folder of folders of pictures",
        "give a folder that holds CLASS/*.jpg, *.png or *.webp", Reads::tree, "pictures", false, find_folder},
       {"imdb", "film reviews as bags of words", nullptr, "the folder aclImdb",
        "give the folder aclImdb, which holds train/pos, train/neg, test/pos and test/neg", Reads::tree,
-       "texts", true, find_imdb, false, true},
+       "texts", true, find_imdb, Domain::texts, false, true},
       {"reviews", "scored texts as bags of words", nullptr, "a file of score, tab, text",
        "give a file with score, tab and text in every line", Reads::file, "table of texts", false,
-       find_reviews, false, true},
+       find_reviews, Domain::texts, false, true},
       {"texts", "passages of texts as bags of words", kManualsFolder, "a folder of folders of text files",
        "run scripts/manuals, which fetches Debian's manual pages, or give a folder that holds CLASS/**",
-       Reads::tree, "texts", false, find_texts, false, true},
+       Reads::tree, "texts", false, find_texts, Domain::texts, false, true},
       {"tables", "random mixtures with columns of many kinds", nullptr, "nothing: it is computed",
-       "it needs nothing", Reads::nothing, "", false, find_tables},
+       "it needs nothing", Reads::nothing, "", false, find_tables, Domain::tables},
       {"two_moons", "two half moons in the plane", nullptr, "nothing: it is computed", "it needs nothing",
-       Reads::nothing, "", true, find_two_moons},
+       Reads::nothing, "", true, find_two_moons, Domain::tables},
       {"npy", "your own array", nullptr, "FILE.npy, its labels in FILE.labels.npy",
-       "give FILE.npy, as numpy.save writes it", Reads::file_or_folder, "NPY", false, find_npy},
+       "give FILE.npy, as numpy.save writes it", Reads::file_or_folder, "NPY", false, find_npy, std::nullopt},
       {"hdf5", "your own array", nullptr, "FILE.h5:/dataset, its labels in /dataset_labels",
-       "give FILE.h5:/dataset", Reads::part_of_file, "HDF5", false, find_hdf5}};
+       "give FILE.h5:/dataset", Reads::part_of_file, "HDF5", false, find_hdf5, std::nullopt}};
   return kinds;
 }
 
@@ -377,7 +388,7 @@ Source find_source(const DatasetRequest& request) {
   return source;
 }
 
-WorkingSet open_source(const DatasetRequest& request, const std::string& cache_directory) {
+WorkingSet read_source(const DatasetRequest& request, const std::string& cache_directory) {
   const Source source = find_source(request);
   std::vector<std::string> remarks = source.remarks;
   const auto keep = [&](std::int64_t side, const std::function<WorkingSet()>& make) {
@@ -395,6 +406,19 @@ WorkingSet open_source(const DatasetRequest& request, const std::string& cache_d
                        ? keep(request.size, fitted)
                        : fitted();
   set.remarks.insert(set.remarks.begin(), remarks.begin(), remarks.end());
+  return set;
+}
+
+WorkingSet open_source(const DatasetRequest& request, const std::string& cache_directory) {
+  WorkingSet set = read_source(request, cache_directory);
+  if (set.side > 0) return set;
+  const auto fit = [&](const WorkingSet& training) {
+    return fit_scalings(request.scaling, training, request.classes);
+  };
+  DatasetRequest training = request;
+  training.part = Part::train;
+  const bool other = dataset_kind(request.name).parts && request.part != Part::train;
+  scale_vectors(other ? fit(read_source(training, cache_directory)) : fit(set), request.name, set);
   return set;
 }
 

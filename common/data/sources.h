@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "common/data/domain.h"
 #include "common/data/request.h"
 #include "common/data/working_set.h"
 
@@ -47,6 +49,8 @@ struct DatasetKind {
   bool parts;          ///< it comes in a train and a test part
   /// The files of a request, whose path is the second argument (source_path), or how it is computed.
   Source (*find)(const DatasetRequest& request, const std::filesystem::path& path);
+  /// Empty: by the shape of its array, [n, side, side(, channels)] images, [n, inputs] tables.
+  std::optional<Domain> domain = Domain::images;
   bool same_classes_everywhere = false;   ///< a name means the same class in any folder: a character
   bool bag_of_words = false;              ///< inputs are counts of words, the most frequent first
   std::vector<const char*> made_of = {};  ///< the datasets whose classes for training it is composed of
@@ -69,8 +73,13 @@ std::filesystem::path source_path(const DatasetRequest& request);
 /// Finds the files. Throws InputError that names dataset and folder and says how to bring what is missing.
 Source find_source(const DatasetRequest& request);
 
-/// Reads, renders, crops or resizes to `size` of the request, or takes it from the cache. `classes` is not
-/// looked at. The set's remarks begin with those of its source, and it has the range of each class.
+/// Reads, renders, crops or resizes to `size` of the request, or takes it from the cache. Vectors are raw.
+/// `classes` and `scaling` are not looked at. The set's remarks begin with those of its source, and it has
+/// the range of each class.
+WorkingSet read_source(const DatasetRequest& request, const std::string& cache_directory);
+
+/// The same with its vectors scaled (scaling.h). The scaling is fitted to the training part, where the
+/// dataset has one, and else to the classes for training, or to all where `classes` is all.
 WorkingSet open_source(const DatasetRequest& request, const std::string& cache_directory);
 
 }  // namespace outerloop::data

@@ -14,7 +14,6 @@ namespace {
 constexpr std::int64_t kFewestLatent = 2, kMostLatent = 20;
 constexpr std::size_t kMostClusters = 4, kMostInCategory = 6, kMostSteps = 9;
 constexpr double kSpread = 0.25;  // of every row, beside its cluster's
-constexpr double kLowest = 0.005, kHighest = 0.995;
 
 /// Random numbers of a world (row 0), or of one of its rows.
 Dice dice_of(std::uint32_t world, std::uint32_t row) {
@@ -243,17 +242,6 @@ void draw_row(const World& world, const TableClass& of, Dice dice, double* x) {
   for (std::size_t j = 0; j < v.size(); ++j) x[j] *= world.columns[j].gain;
 }
 
-/// The two numbers between which a column is spread over the bytes. Changes its order.
-std::pair<double, double> scale_of(std::vector<double>& column) {
-  const auto at = [&](double quantile) {
-    const auto place = static_cast<std::ptrdiff_t>(quantile * static_cast<double>(column.size() - 1) + 0.5);
-    std::nth_element(column.begin(), column.begin() + place, column.end());
-    return column[static_cast<std::size_t>(place)];
-  };
-  const std::pair<double, double> quantiles{at(kLowest), at(kHighest)};
-  return quantiles.first < quantiles.second ? quantiles : std::pair(at(0.0), at(1.0));
-}
-
 }  // namespace
 
 TableWorld make_world(std::uint32_t number) {
@@ -272,21 +260,6 @@ TableWorld make_world(std::uint32_t number) {
   return result;
 }
 
-std::vector<std::uint8_t> table_bytes(const std::vector<double>& values, std::int64_t columns) {
-  const auto step = static_cast<std::size_t>(columns);
-  std::vector<std::uint8_t> bytes(values.size());
-  std::vector<double> column(values.size() / step);
-  for (std::size_t j = 0; j < step; ++j) {
-    for (std::size_t row = 0; row < column.size(); ++row) column[row] = values[row * step + j];
-    const auto [low, high] = scale_of(column);
-    if (!(low < high)) continue;
-    for (std::size_t i = j; i < values.size(); i += step)
-      bytes[i] =
-          static_cast<std::uint8_t>(0.5 + 255.0 * std::clamp((values[i] - low) / (high - low), 0.0, 1.0));
-  }
-  return bytes;
-}
-
 WorkingSet make_tables() {
   WorkingSet set;
   for (std::uint32_t number = 0; number < kTableWorlds; ++number) {
@@ -299,8 +272,7 @@ WorkingSet make_tables() {
     for (std::int32_t label = 0; label < kClassesPerWorld; ++label)
       set.class_names.push_back(name + "/" + std::to_string(label));
     for (const std::int32_t label : world.labels) set.labels.push_back(first + label);
-    const std::vector<std::uint8_t> bytes = table_bytes(world.values, world.columns());
-    set.pixels.insert(set.pixels.end(), bytes.begin(), bytes.end());
+    set.values.insert(set.values.end(), world.values.begin(), world.values.end());
   }
   return set;
 }

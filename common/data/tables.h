@@ -55,10 +55,6 @@ struct TableWorld {
 /// World `number`, of any number: each is a pure function of it.
 TableWorld make_world(std::uint32_t number);
 
-/// Bytes of `values`, [rows, columns]: column by column, linear from the quantile .005 (0) to .995 (255) and
-/// clipped there; from the smallest to the largest number where the two are one. A constant column is 0.
-std::vector<std::uint8_t> table_bytes(const std::vector<double>& values, std::int64_t columns);
-
 /// kTableWorlds worlds, each a group of the set ("table 7") with the classes "table 7/0" and so on.
 WorkingSet make_tables();
 

@@ -69,6 +69,26 @@ std::int64_t draw(const Random& random, std::uint32_t element, IntegerRange rang
                          random.below(element, static_cast<std::uint64_t>(range.high - range.low + 1)));
 }
 
+std::size_t index_of(Domain domain) { return static_cast<std::size_t>(domain); }
+
+double share_of(const TaskOptions& options, Domain domain) { return options.share[index_of(domain)]; }
+
+/// The place among weights that `u`, uniform in [0, 1), falls on: the last of those above 0 where rounding
+/// leaves none.
+template <class Weights>
+std::size_t place_of(double u, const Weights& weights) {
+  double total = 0.0;
+  std::size_t last = 0;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    total += weights[i];
+    if (weights[i] > 0.0) last = i;
+  }
+  double left = u * total;
+  std::size_t place = 0;
+  while (place < last && left >= weights[place]) left -= weights[place++];
+  return place;
+}
+
 /// First of `count` elements that belong to block `block`.
 std::uint32_t first_element(std::int64_t block, std::int64_t count) {
   if (block > (std::int64_t{UINT32_MAX} + 1) / count - 1)
@@ -115,6 +135,8 @@ TaskDistribution::TaskDistribution(TaskOptions options, std::vector<WeightedData
   check_options(options_);
   if (datasets_.empty())
     throw InputError("tasks.dataset: no dataset to sample tasks from: name at least one");
+  shared_ =
+      std::any_of(options_.share.begin(), options_.share.end(), [](double share) { return share != 0.0; });
   const std::int64_t fewest = 2 * options_.labelled_per_class;
   for (const WeightedDataset& entry : datasets_) {
     OUTERLOOP_CHECK(entry.dataset != nullptr, "dataset is null");
@@ -136,11 +158,37 @@ TaskDistribution::TaskDistribution(TaskOptions options, std::vector<WeightedData
                        " examples (twice tasks.labelled_per_class), a task needs at least " +
                        std::to_string(needed) + ": lower tasks.min_way or tasks.labelled_per_class");
   }
+  check_shares();
+}
+
+void TaskDistribution::check_shares() const {
+  for (const Domain domain : kDomains)
+    require_number(std::string("tasks.share.") + domain_name(domain), share_of(options_, domain), 0.0, 1e9);
+  for (const WeightedDataset& entry : datasets_)
+    if (shared_ && share_of(options_, entry.dataset->domain) == 0.0)
+      throw InputError("tasks.dataset " + entry.dataset->name +
+                       ": no share for its domain: set tasks.share." + domain_name(entry.dataset->domain) +
+                       ", or leave the dataset out");
 }
 
 const TaskSizes& TaskDistribution::sizes(std::uint32_t index) const {
   if (std::int64_t{index} < options_.first.tasks) return options_.first.sizes;
   return options_.sizes;
+}
+
+/// By shares of the domains that are there, then by weight within the one that was drawn.
+std::size_t TaskDistribution::sample_dataset(const Random& random) const {
+  std::vector<double> weights;
+  for (const WeightedDataset& entry : datasets_) weights.push_back(entry.weight);
+  if (shared_) {
+    std::array<double, kDomains.size()> shares{};
+    for (const WeightedDataset& entry : datasets_)
+      shares[index_of(entry.dataset->domain)] = share_of(options_, entry.dataset->domain);
+    const std::size_t domain = place_of(random.uniform(3), shares);
+    for (std::size_t i = 0; i < datasets_.size(); ++i)
+      if (index_of(datasets_[i].dataset->domain) != domain) weights[i] = 0.0;
+  }
+  return place_of(random.uniform(0), weights);
 }
 
 Task TaskDistribution::sample(std::uint32_t stream, std::uint32_t index) const {
@@ -149,11 +197,7 @@ Task TaskDistribution::sample(std::uint32_t stream, std::uint32_t index) const {
   task.stream = stream;
   task.index = index;
 
-  double total = 0.0;
-  for (const WeightedDataset& entry : datasets_) total += entry.weight;
-  double left = random(Purpose::task_dataset).uniform(0) * total;
-  while (task.dataset + 1 < datasets_.size() && left >= datasets_[task.dataset].weight)
-    left -= datasets_[task.dataset++].weight;
+  task.dataset = sample_dataset(random(Purpose::task_dataset));
   const Dataset& dataset = *datasets_[task.dataset].dataset;
 
   const Random classes = random(Purpose::task_classes);

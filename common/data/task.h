@@ -1,6 +1,7 @@
 #pragma once
 // The task distribution: a task's dataset, classes, permutation of the inputs, architecture and number of
 // inner steps, and the minibatches of every step, all from counter-based random numbers.
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -56,11 +57,14 @@ struct TaskOptions {
   double invert_probability = 0.0;   ///< the whole task shows 1 - x
   double gain_jitter = 0.0;          ///< g: the whole task's x is multiplied by exp(uniform(-g, g)), 0 .. 10
   AugmentationOptions augmentation;  ///< of every example of the tasks that have it
+  /// Of tasks, by domain, relative: the domain is drawn first, then a dataset of it by its weight. All 0:
+  /// datasets are drawn by weight alone.
+  std::array<double, kDomains.size()> share{};
 };
 
 struct WeightedDataset {
   std::shared_ptr<const Dataset> dataset;
-  double weight = 0.0;  ///< share of tasks, relative; positive
+  double weight = 0.0;  ///< share of tasks, relative to the others; positive
 };
 
 /// One task: a pure function of (seed, stream, index).
@@ -95,16 +99,16 @@ class TaskDistribution {
   /// (fewer than three classes among them: two give the meta-objective no gradient), no datasets, a weight
   /// that is not positive, or a dataset with fewer than way.low classes of 2K examples (where it has groups:
   /// in each of them). Smaller classes and groups are never sampled. A dataset with scores needs two classes:
-  /// its score is a target beside them.
+  /// its score is a target beside them. Where domains have shares, each domain that is there needs one.
   TaskDistribution(TaskOptions options, std::vector<WeightedDataset> datasets, std::uint64_t seed);
 
   const TaskOptions& options() const { return options_; }
   const std::vector<WeightedDataset>& datasets() const { return datasets_; }
 
-  /// Elements of each purpose: task_dataset 0, 1 (subclasses), 2 (group); task_classes 0 (way), then 1 .. way
-  /// · subclasses; task_permutation 0 .. inputs - 1; task_architecture 0 (depth), 1 (width), 2 (side), 3
-  /// (words); task_steps 0, 1 (offset); augmentation 0 (inversion), 1 (gain), 2 (whether examples are
-  /// augmented).
+  /// Elements of each purpose: task_dataset 0, 1 (subclasses), 2 (group), 3 (domain); task_classes 0 (way),
+  /// then 1 .. way · subclasses; task_permutation 0 .. inputs - 1; task_architecture 0 (depth), 1 (width), 2
+  /// (side), 3 (words); task_steps 0, 1 (offset); augmentation 0 (inversion), 1 (gain), 2 (whether examples
+  /// are augmented).
   Task sample(std::uint32_t stream, std::uint32_t index) const;
 
   /// The minibatch and the two labelled minibatches (disjoint, y one-hot over the task's classes, then
@@ -120,11 +124,14 @@ class TaskDistribution {
 
  private:
   const TaskSizes& sizes(std::uint32_t index) const;  ///< of a stream's task of this index
+  void check_shares() const;
+  std::size_t sample_dataset(const rule::Random& random) const;
   void sample_architecture(const rule::Random& random, const Dataset& dataset, std::int64_t way,
                            Task& task) const;
 
   TaskOptions options_;
   std::vector<WeightedDataset> datasets_;
+  bool shared_ = false;  ///< domains have shares
   std::uint64_t seed_;
   /// [datasets][groups][...]: classes with at least 2K examples, of groups that have enough of them
   std::vector<std::vector<std::vector<std::int32_t>>> eligible_;

@@ -100,11 +100,6 @@ bool is_ascii(const std::string& word) {
   return std::all_of(word.begin(), word.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-/// What `occurrences` of a word in a text become.
-std::uint8_t level_of(std::int64_t occurrences) {
-  return static_cast<std::uint8_t>(std::min(occurrences, kMostCounted) * (255 / kMostCounted));
-}
-
 WordCounts counts_of(const std::vector<std::string>& texts) {
   WordCounts counts;
   for (const std::string& text : texts) count_words(text, counts);
@@ -137,7 +132,7 @@ std::vector<std::string> split_words(const std::string& text) {
 }
 
 std::string words_recipe() {
-  return std::string("runs of letters, utf8proc ") + utf8proc_version() + ", bags of " +
+  return std::string("runs of letters, utf8proc ") + utf8proc_version() + ", counts of " +
          std::to_string(kVocabulary) + " words, " + std::to_string(kMostCounted);
 }
 
@@ -165,7 +160,8 @@ void Vocabulary::append_bag(const std::string& text, std::vector<std::uint8_t>& 
   count_words(text, counts);
   for (const auto& [word, occurrences] : counts) {
     const auto found = place_.find(word);
-    if (found != place_.end()) bags[begin + found->second] = level_of(occurrences);
+    if (found != place_.end())
+      bags[begin + found->second] = static_cast<std::uint8_t>(std::min(occurrences, kMostCounted));
   }
 }
 

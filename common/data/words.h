@@ -34,7 +34,7 @@ class Vocabulary {
 
   std::int64_t size() const { return static_cast<std::int64_t>(place_.size()); }
 
-  /// Appends [size()] numbers: min(occurrences, kMostCounted) / kMostCounted of each word, as 0..255.
+  /// Appends [size()] numbers: min(occurrences, kMostCounted) of each word.
   void append_bag(const std::string& text, std::vector<std::uint8_t>& bags) const;
 
  private:

@@ -1,6 +1,6 @@
 #pragma once
-// A working set: the examples of a dataset as its reader or renderer returns them, before classes are
-// selected.
+// A working set: the examples of a dataset as its reader or renderer returns them, before vectors are scaled
+// and classes selected.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -31,8 +31,11 @@ struct WorkingSet {
   std::vector<std::int32_t> labels;          ///< [examples], each in 0 .. classes - 1
   std::vector<ClassGroup> groups;            ///< none: all classes are alike
   std::vector<std::int32_t> group_of_class;  ///< [classes], where there are groups
-  /// [examples, numbers()]: grey, or 0..255 for 0..1; where there are groups, each example has its group's.
+  /// [examples, numbers()]: grey, 0..255 for 0..1. Vectors are raw, e.g. counts, until scale_vectors()
+  /// (scaling.h). Where there are groups, each example has as many numbers as its group.
   std::vector<std::uint8_t> pixels;
+  /// Raw vectors that are no bytes, laid out as `pixels`, which are empty then.
+  std::vector<double> values;
   std::vector<float> scores;  ///< [examples] a number to predict, e.g. a rating; or empty
   /// [classes] before anything is scaled or resized: pictures 0..255, arrays as they are; empty: of pixels.
   std::vector<ValueRange> ranges;

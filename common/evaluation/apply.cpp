@@ -2,47 +2,67 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "common/base/error.h"
+#include "common/data/scaling.h"
 #include "common/evaluation/few_shot_methods.h"
 
 namespace outerloop::evaluation {
 namespace {
 
-/// (x − low) / (high − low), over the whole range of float.
-float between(float x, float low, float high) {
-  if (!(high > low)) return 0.0f;
-  const double width = static_cast<double>(high) - static_cast<double>(low);
-  return static_cast<float>((static_cast<double>(x) - static_cast<double>(low)) / width);
+constexpr float kTop = 255.0f;
+
+std::int64_t columns_of(const data::Array& x, const std::string& name) {
+  return data::count_elements(x.shape, name) / x.shape.front();
 }
 
-void check_finite(const rule::Matrix& x, const std::string& name) {
-  for (std::int64_t i = 0; i < x.rows; ++i)
-    for (std::int64_t j = 0; j < x.columns; ++j)
-      if (!std::isfinite(x.row(i)[j]))
-        throw InputError(name + ": the value in row " + std::to_string(i) + ", column " + std::to_string(j) +
-                         " (counted from 0) is no finite number of float32");
+/// `finite` says of a number whether it is.
+template <class Finite>
+void check_finite(const data::Array& x, const std::string& name, const char* of_what, const Finite& finite) {
+  const auto bad = std::find_if_not(x.numbers.begin(), x.numbers.end(), finite);
+  if (bad == x.numbers.end()) return;
+  const std::int64_t place = bad - x.numbers.begin(), columns = columns_of(x, name);
+  throw InputError(name + ": the value in row " + std::to_string(place / columns) + ", column " +
+                   std::to_string(place % columns) + " (counted from 0) is no finite number" + of_what);
 }
 
 }  // namespace
 
-void scale_inputs(rule::Matrix& x, InputScale scale, const std::string& name) {
-  check_finite(x, name);
-  if (scale == InputScale::none || x.values.empty()) return;
-  if (scale == InputScale::array) {
-    const auto range = std::minmax_element(x.values.begin(), x.values.end());
-    const float low = *range.first, high = *range.second;
-    for (float& value : x.values) value = between(value, low, high);
-    return;
-  }
-  for (std::int64_t j = 0; j < x.columns; ++j) {
-    float low = x.row(0)[j], high = low;
-    for (std::int64_t i = 1; i < x.rows; ++i) {
-      low = std::min(low, x.row(i)[j]);
-      high = std::max(high, x.row(i)[j]);
-    }
-    for (std::int64_t i = 0; i < x.rows; ++i) x.row(i)[j] = between(x.row(i)[j], low, high);
-  }
+rule::Matrix scaled_vectors(data::Array x, data::ScalingKind kind, const std::string& name) {
+  check_finite(x, name, "", [](double value) { return std::isfinite(value); });
+  data::WorkingSet set;
+  set.inputs = columns_of(x, name);
+  set.class_names = {"all"};
+  set.labels.assign(static_cast<std::size_t>(x.shape.front()), 0);
+  set.pixels = std::move(x.bytes);
+  set.values = std::move(x.numbers);
+  data::scale_vectors(data::fit_scalings(kind, set, data::ClassSplit::all), name, set);
+  rule::Matrix inputs(set.examples(), set.inputs);
+  std::transform(set.pixels.begin(), set.pixels.end(), inputs.values.begin(),
+                 [](std::uint8_t level) { return static_cast<float>(level) / kTop; });
+  return inputs;
+}
+
+rule::Matrix scaled_images(const data::Array& x, const std::string& name) {
+  rule::Matrix inputs = unscaled_inputs(x, name);
+  const auto range = std::minmax_element(inputs.values.begin(), inputs.values.end());
+  const double low = *range.first, width = static_cast<double>(*range.second) - low;
+  for (float& value : inputs.values)
+    value = width > 0.0 ? static_cast<float>((static_cast<double>(value) - low) / width) : 0.0f;
+  return inputs;
+}
+
+rule::Matrix unscaled_inputs(const data::Array& x, const std::string& name) {
+  check_finite(x, name, " of float32", [](double value) { return std::isfinite(static_cast<float>(value)); });
+  rule::Matrix inputs(x.shape.front(), columns_of(x, name));
+  if (x.is_bytes())
+    std::transform(x.bytes.begin(), x.bytes.end(), inputs.values.begin(),
+                   [](std::uint8_t value) { return static_cast<float>(value) / kTop; });
+  else
+    std::transform(x.numbers.begin(), x.numbers.end(), inputs.values.begin(),
+                   [](double value) { return static_cast<float>(value); });
+  return inputs;
 }
 
 rule::Matrix apply_rule(rule::Engine& engine, const std::vector<double>& theta, const rule::Matrix& x,

@@ -4,21 +4,24 @@
 #include <string>
 #include <vector>
 
+#include "common/data/array.h"
+#include "common/data/request.h"
 #include "common/rule/base_model.h"
 #include "common/rule/engine.h"
 
 namespace outerloop::evaluation {
 
-/// How inputs come to lie between 0 and 1, where a rule has seen them in meta-training.
-enum class InputScale {
-  columns,  ///< each input from its smallest to its largest value: inputs of different units
-  array,    ///< all inputs from the smallest to the largest value of all: images, spectra
-  none,     ///< as they are
-};
+// The inputs of base models, [examples, all other axes], of a user's array with two axes at least. Each
+// throws InputError, beginning with `name`, for a value that is not finite, with its row and column.
 
-/// Inputs that are equal in all examples (array: in all of the array) become 0. Throws InputError, beginning
-/// with `name`, for a value that is not finite, with its row and column.
-void scale_inputs(rule::Matrix& x, InputScale scale, const std::string& name);
+/// Vectors as a dataset of them would be (data/scaling.h), in 256 levels from 0 to 1; fitted to all of them.
+rule::Matrix scaled_vectors(data::Array x, data::ScalingKind kind, const std::string& name);
+
+/// From the smallest to the largest value of all, to 0..1: images. All 0 where all are equal.
+rule::Matrix scaled_images(const data::Array& x, const std::string& name);
+
+/// Bytes stand for 0 to 1; other numbers are as they are, float32.
+rule::Matrix unscaled_inputs(const data::Array& x, const std::string& name);
 
 struct ApplyOptions {
   std::vector<std::int64_t> hidden;  ///< units of the hidden layers; the rule fixes the outputs

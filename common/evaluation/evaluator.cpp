@@ -31,6 +31,7 @@ data::TaskDistribution distribution(data::TaskOptions options, std::shared_ptr<c
                      ": take another dataset, or evaluation.every_updates: 0");
   if (dataset->scores.empty()) options.way.low = std::min(options.way.low, classes);
   options.invert_probability = 0.0;
+  options.share = {};  // each dataset by itself
   options.gain_jitter = 0.0;
   options.augmentation = {};
   options.smallest_side = 0;

@@ -39,6 +39,9 @@ class Evaluator {
             const std::vector<std::shared_ptr<const data::Dataset>>& datasets, EvaluatorOptions options);
 
   std::size_t datasets() const { return tasks_.size(); }
+  data::Domain domain(std::size_t dataset) const {
+    return tasks_.at(dataset).datasets().front().dataset->domain;
+  }
 
   /// Task number `task` of dataset number `dataset`. Throws Error for a dataset that does not exist.
   Evaluation evaluate(const std::vector<double>& theta, std::uint32_t dataset, std::uint32_t task) const;

@@ -1,4 +1,6 @@
 // outerloop apply on arrays that the test makes.
+#include <cmath>
+#include <fstream>
 #include <limits>
 
 #include "common/data/npy.h"
@@ -54,14 +56,70 @@ TEST_CASE("an array becomes features, the same for the same seed") {
   const auto by_configuration = applied(input, "", wide_run()).numbers;
   CHECK(by_configuration == applied(input, "--layers 9,9,9", wide_run()).numbers);
   CHECK(by_configuration != applied(input, "--layers 64,64", wide_run()).numbers);
+  CHECK(applied(input, "--scale quantiles").numbers == features.numbers);
   CHECK(applied(input, "--scale array").numbers != applied(input, "--scale columns").numbers);
+  CHECK(applied(input, "--scale ranks").numbers != features.numbers);
   // Columns scaled one by one forget their units.
   auto other = example_array();
   for (std::int64_t i = 0; i < 60; ++i) other.row(i)[2] /= 1000.0f;
   write(smoke_run() / "other.npy", data::npy_of(other));
-  const auto same = applied(smoke_run() / "other.npy", "");
-  for (std::size_t i = 0; i < same.numbers.size(); ++i)
-    CHECK(same.numbers[i] == Approx(features.numbers[i]).margin(1e-3));
+  CHECK(applied(smoke_run() / "other.npy", "").numbers == features.numbers);
+}
+
+TEST_CASE("inputs are scaled as those that the rule was trained with, and so is what it is evaluated on") {
+  const TemporaryFolder folder;
+  const std::string input = folder / "mine.npy";
+  rule::Matrix x(240, 5);
+  for (std::int64_t i = 0; i < 240; ++i)
+    for (std::int64_t j = 0; j < 5; ++j)
+      x.row(i)[j] = static_cast<float>(std::pow((i * (2 * j + 3) + 7 * j) % 17 + i % 4, 3));
+  write(input, data::npy_of(x));
+  std::string header = "{'descr': '|u1', 'fortran_order': False, 'shape': (240,), }";
+  header.resize(117, ' ');
+  std::string classes = std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header + "\n";
+  for (int i = 0; i < 240; ++i) classes += static_cast<char>(i % 4);
+  write(folder / "mine.labels.npy", classes);
+  std::ofstream(folder / "c.textproto") << "updates: 2 batch: 2 rule { hidden_channels: 4 top_channels: 4 "
+                                           "delta_channels: 3 readout_channels: 2 "
+                                           "hidden_blocks: 0 top_layers: 1 output_units: 8 } unroll { "
+                                           "min_steps: 2 max_steps: 2 } tasks { dataset { "
+                                           "name: \"npy\" path: \""
+                                        << input
+                                        << "\" } size: 8 min_way: 3 max_way: 4 labelled_per_class: 5 "
+                                           "minibatch: 16 max_hidden_layers: 1 min_width: 8 "
+                                           "max_width: 8 min_inner_steps: 4 max_inner_steps: 4 }\n";
+  const auto trained = [&](const std::string& name, const std::string& scaling) {
+    const auto finished = run_alone("train " + (folder / "c.textproto") + " --set inputs.scaling=" + scaling +
+                                    " --run-dir " + (folder / name));
+    INFO(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    return (folder / name) + "/rule.h5";
+  };
+  const std::string by_ranks = trained("ranks", "ranks"), by_array = trained("array", "array");
+  const auto features = [&](const std::string& rule, const std::string& flags) {
+    const auto finished = run_alone("apply " + rule + " --input " + input + " --output " +
+                                    (folder / "y.npy") + " --inner-steps 4 " + flags);
+    INFO(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    if (flags.empty())
+      CHECK(finished.out.find(rule == by_ranks ? "scaled by ranks" : "scaled by array") != std::string::npos);
+    return data::read_npy(folder / "y.npy").numbers;
+  };
+  CHECK(features(by_ranks, "") == features(by_ranks, "--scale ranks"));
+  CHECK(features(by_ranks, "") != features(by_ranks, "--scale array"));
+  CHECK(features(by_array, "") == features(by_array, "--scale array"));
+  const auto accuracy = [&](const std::string& rule) {
+    const auto finished = run_alone("evaluate " + rule + " --dataset npy:" + input +
+                                    " --draws 2 --inner-steps 4 --baselines pixels --readouts ridge --json " +
+                                    (folder / "e.json"));
+    INFO(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    for (const auto& row : read_json(folder / "e.json").at("tables")[0].at("rows"))
+      if (row.at("method") == "pixels") return row.at("accuracy").get<double>();
+    return -1.0;
+  };
+  // Raw inputs differ by how they were scaled alone.
+  CHECK(accuracy(by_ranks) != accuracy(by_array));
 }
 
 TEST_CASE("an array that does not fit is refused with one line, and nothing is written") {

@@ -1,5 +1,6 @@
 // Configuration: what is accepted, what is refused, and that refusals name key, value, range and the nearest
 // key.
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -192,6 +193,22 @@ TEST_CASE("how tasks are drawn is as before unless asked for, and every key of i
   CHECK(contains(refusal(kMinimal, {"tasks.min_size=15"}), "tasks.min_size = 15 exceeds tasks.size = 14"));
   CHECK(contains(refusal(kMinimal, {"tasks.max_words=255"}),
                  "tasks.min_words = 256 exceeds tasks.max_words = 255"));
+}
+
+TEST_CASE("vectors are scaled by quantiles unless asked for otherwise, in all datasets of a run") {
+  const auto plain = settings_from_text(kMinimal, "test", {});
+  CHECK(plain.scaling == data::ScalingKind::quantiles);
+  CHECK(plain.tasks.share == std::array<double, 3>{0.0, 0.0, 0.0});
+  const std::string two = std::string(kMinimal) + " evaluation { dataset { name: \"reviews\" path: \"r\" } }";
+  const auto changed = settings_from_text(
+      two, "test", {"inputs.scaling=ranks", "tasks.share.texts=2", "tasks.share.images=1"});
+  CHECK(changed.scaling == data::ScalingKind::ranks);
+  CHECK(changed.training.at(0).request.scaling == data::ScalingKind::ranks);
+  CHECK(changed.evaluation.at(0).request.scaling == data::ScalingKind::ranks);
+  CHECK(changed.tasks.share == std::array<double, 3>{1.0, 2.0, 0.0});
+  CHECK(settings_from_text(changed.text(), "test", {}).scaling == data::ScalingKind::ranks);
+  CHECK(contains(refusal(kMinimal, {"inputs.scaling=log"}), "inputs.scaling"));
+  CHECK(contains(refusal(kMinimal, {"tasks.share.tables=-1"}), "tasks.share.tables"));
 }
 
 TEST_CASE("the first tasks are as the others but for the keys that are set") {

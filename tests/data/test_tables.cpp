@@ -187,31 +187,6 @@ TEST_CASE("of a category's neighbouring columns exactly one is not zero") {
   CHECK(categories > 30);
 }
 
-TEST_CASE("bytes of a column run between its quantiles, or between its ends where those are one") {
-  std::vector<double> values;
-  for (int row = 0; row < 1001; ++row) {
-    values.push_back(row == 500 ? 1e9 : row);  // an outlier
-    values.push_back(row == 17 ? 5.0 : -3.0);  // nearly constant
-    values.push_back(42.0);                    // constant
-    values.push_back(row < 10 ? -row * 1e6 : row % 2);
-  }
-  const std::vector<std::uint8_t> bytes = data::table_bytes(values, 4);
-  const auto at = [&](int row, int column) {
-    return static_cast<int>(bytes[static_cast<std::size_t>(4 * row + column)]);
-  };
-  CHECK(at(500, 0) == 255);
-  CHECK(at(0, 0) == 0);
-  CHECK(at(5, 0) == 0);
-  CHECK(at(6, 0) == 0);
-  CHECK(at(1000, 0) == 255);
-  CHECK(std::abs(at(501, 0) - 128) <= 1);
-  CHECK(at(17, 1) == 255);
-  CHECK(at(18, 1) == 0);
-  CHECK(at(3, 2) == 0);
-  CHECK(at(9, 3) == 0);
-  CHECK(at(501, 3) == 255);
-}
-
 /// Accuracy of nearest mean on bytes, 5 classes of 10 labelled rows, over some draws.
 double nearest_mean(const data::Dataset& dataset, const std::vector<std::int32_t>& classes,
                     std::uint32_t world) {

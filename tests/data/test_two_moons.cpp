@@ -10,7 +10,9 @@ namespace outerloop::tests {
 namespace {
 
 TEST_CASE("points lie on their moon, within the noise") {
-  const auto moons = data::open_dataset({"two_moons", "", 14, {}, {}}, "");
+  data::DatasetRequest request{"two_moons", "", 14, {}, {}};
+  request.scaling = data::ScalingKind::none;
+  const auto moons = data::open_dataset(request, "");
   CHECK(moons->size == 0);
   CHECK(moons->inputs == 2);
   CHECK(moons->classes() == 2);

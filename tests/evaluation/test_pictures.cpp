@@ -1,15 +1,20 @@
 // What figures show of a base model, and a rule on a user's own array.
 #include <cmath>
+#include <fstream>
 #include <limits>
 
 #include "common/base/error.h"
+#include "common/data/dataset.h"
+#include "common/data/npy.h"
 #include "common/evaluation/apply.h"
 #include "common/evaluation/explained_variance.h"
+#include "common/evaluation/few_shot_data.h"
 #include "common/evaluation/few_shot_draw.h"
 #include "common/evaluation/pictures.h"
 #include "common/rule/phi.h"
 #include "common/rule/random.h"
 #include "tests/catch.h"
+#include "tests/temporary_folder.h"
 #include "tests/toy_engine.h"
 
 using namespace outerloop;
@@ -121,28 +126,63 @@ TEST_CASE("embeddings are three components of each test example, labelled") {
   }
 }
 
-TEST_CASE("inputs are scaled to between zero and one, by column or together") {
-  auto x = matrix(3, {1, 10, 7, 2, 30, 7, 5, 20, 7});
-  evaluation::scale_inputs(x, evaluation::InputScale::none, "x");
-  CHECK(x.values[4] == 30);
-  auto columns = x;
-  evaluation::scale_inputs(columns, evaluation::InputScale::columns, "x");
-  CHECK(columns.values == std::vector<float>{0, 0, 0, 0.25f, 1, 0, 1, 0.5f, 0});
-  evaluation::scale_inputs(x, evaluation::InputScale::array, "x");
-  CHECK(x.values[0] == 0);
-  CHECK(x.values[4] == 1);
-  CHECK(x.values[7] == Approx(19.0 / 29.0));
-  auto wide = matrix(2, {-3e38f, 3e38f});
-  evaluation::scale_inputs(wide, evaluation::InputScale::columns, "x");
-  CHECK(wide.values == std::vector<float>{0, 1});
-  auto bad = matrix(2, {1, 2, 3, std::numeric_limits<float>::quiet_NaN()});
-  std::string said;
-  try {
-    evaluation::scale_inputs(bad, evaluation::InputScale::none, "mine.npy");
-  } catch (const InputError& error) {
-    said = error.what();
+TEST_CASE("an array's vectors are what a dataset of them is, its images are scaled together") {
+  const data::Array x{{3, 3}, {}, {1, 10, 7, 2, 30, 7, 5, 20, 7}};
+  CHECK(evaluation::unscaled_inputs(x, "x").values[4] == 30);
+  const auto columns = evaluation::scaled_vectors(x, data::ScalingKind::columns, "x");
+  CHECK(columns.columns == 3);
+  CHECK(columns.values == std::vector<float>{0, 0, 0, 64 / 255.0f, 1, 0, 1, 128 / 255.0f, 0});
+  const auto together = evaluation::scaled_images({{3, 1, 3}, {}, x.numbers}, "x");
+  CHECK(together.values[0] == 0);
+  CHECK(together.values[4] == 1);
+  CHECK(together.values[7] == Approx(19.0 / 29.0));
+  CHECK(evaluation::scaled_images({{2, 1, 1}, {}, {7, 7}}, "x").values == std::vector<float>{0, 0});
+  CHECK(evaluation::unscaled_inputs({{2, 1}, {0, 255}, {}}, "x").values == std::vector<float>{0, 1});
+  const data::Array wide{{2, 1}, {}, {-3e38, 3e38}};
+  CHECK(evaluation::scaled_images(wide, "x").values == std::vector<float>{0, 1});
+  CHECK(evaluation::scaled_vectors(wide, data::ScalingKind::columns, "x").values == std::vector<float>{0, 1});
+  const data::Array bad{{2, 2}, {}, {1, 2, 3, std::numeric_limits<double>::quiet_NaN()}};
+  const auto said = [&](auto scale) -> std::string {
+    try {
+      scale();
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const std::string expected = "mine.npy: the value in row 1, column 1";
+  CHECK(said([&] { evaluation::unscaled_inputs(bad, "mine.npy"); }).find(expected) == 0);
+  CHECK(said([&] { evaluation::scaled_images(bad, "mine.npy"); }).find(expected) == 0);
+  CHECK(said([&] { evaluation::scaled_vectors(bad, data::ScalingKind::ranks, "mine.npy"); }).find(expected) ==
+        0);
+}
+
+TEST_CASE("training, evaluation and apply see the same levels of an array") {
+  const tests::TemporaryFolder folder;
+  constexpr std::int64_t kRows = 200, kColumns = 3;
+  rule::Matrix numbers(kRows, kColumns);
+  for (std::int64_t i = 0; i < kRows; ++i) {
+    const auto u = static_cast<float>((i * 37) % kRows);
+    numbers.row(i)[0] = u * u * u;                  // heavy-tailed
+    numbers.row(i)[1] = i % 40 == 0 ? 3.0f : 0.0f;  // sparse
+    numbers.row(i)[2] = -5.0f;                      // constant
   }
-  CHECK(said.find("mine.npy: the value in row 1, column 1") == 0);
+  const std::string file = folder / "x.npy";
+  std::ofstream(file, std::ios::binary) << data::npy_of(numbers);
+  for (const auto kind : {data::ScalingKind::quantiles, data::ScalingKind::ranks, data::ScalingKind::array}) {
+    data::DatasetRequest request{"npy", file, 14, {}, {}};
+    request.scaling = kind;
+    const auto dataset = data::open_dataset(request, "");
+    const auto few_shot = evaluation::open_few_shot_data(request, "");
+    const auto applied = evaluation::scaled_vectors(data::read_npy(file), kind, file);
+    for (std::int64_t i = 0; i < kRows; ++i) {
+      const float* evaluated = (i % 2 ? few_shot.test : few_shot.train).row(i / 2);
+      for (std::int64_t j = 0; j < kColumns; ++j) {
+        CHECK(applied.row(i)[j] == evaluated[j]);
+        CHECK(applied.row(i)[j] == static_cast<float>(dataset->example(i)[j]) / 255.0f);
+      }
+    }
+  }
 }
 
 TEST_CASE("applying a rule gives the features of its base model on all examples") {

@@ -1,6 +1,7 @@
 // NPY files as examples, and those of one axis as labels too.
 #include "common/base/error.h"
 #include "common/data/npy.h"
+#include "common/data/scaling.h"
 #include "tests/fuzz/input.h"
 
 namespace {
@@ -10,7 +11,17 @@ using namespace outerloop;
 void require_whole(const data::WorkingSet& set) {
   const auto examples = static_cast<std::size_t>(set.examples());
   tests::require(examples > 0, "no set is empty");
-  tests::require(set.pixels.size() == examples * static_cast<std::size_t>(set.numbers()), "whole examples");
+  const std::size_t numbers = examples * static_cast<std::size_t>(set.numbers());
+  tests::require(set.pixels.size() + set.values.size() == numbers, "whole examples");
+  if (set.side == 0) {
+    for (const auto kind : {data::ScalingKind::quantiles, data::ScalingKind::ranks}) {
+      const auto scalings = data::fit_scalings(kind, set, data::ClassSplit::train);
+      for (const data::Scaling& scaling : scalings) data::check_scaling(scaling, "fuzz");
+      data::WorkingSet scaled = set;
+      data::scale_vectors(scalings, "fuzz", scaled);
+      tests::require(scaled.pixels.size() == numbers && scaled.values.empty(), "every number has a level");
+    }
+  }
   for (const std::int32_t label : set.labels)
     tests::require(label >= 0 && static_cast<std::size_t>(label) < set.class_names.size(),
                    "labels are classes");
