@@ -97,6 +97,7 @@ json check(const DatasetRequest& request) {
     const auto [train, held_out] = split(*dataset);
     entry["examples"] = dataset->examples();
     entry["classes"] = dataset->classes();
+    entry["domain"] = data::domain_name(dataset->domain);
     entry["size"] = dataset->size;
     entry["inputs"] = dataset->inputs;
     entry["groups"] = dataset->groups.size();

@@ -7,7 +7,8 @@
 
 namespace outerloop::cli {
 
-coordinator::CoordinatorOptions coordinator_options(const Plan& plan, std::int64_t workers) {
+coordinator::CoordinatorOptions coordinator_options(const Plan& plan, const RankSetup& setup,
+                                                    std::int64_t workers) {
   const auto& config = plan.settings.config;
   coordinator::CoordinatorOptions options;
   options.deterministic = config.mode() == proto::Config::deterministic;
@@ -36,6 +37,8 @@ coordinator::CoordinatorOptions coordinator_options(const Plan& plan, std::int64
   options.max_failures = config.max_failures();
   options.deadline = config.deadline_seconds();
   options.evaluation = evaluation_options(plan.settings);
+  for (std::size_t i = 0; i < setup.domains.size(); ++i)
+    options.evaluation.datasets.at(i).domain = setup.domains[i];
   options.best = plan.best;
   return options;
 }

@@ -10,7 +10,8 @@
 namespace outerloop::cli {
 
 /// `workers`: how many the run begins with.
-coordinator::CoordinatorOptions coordinator_options(const Plan& plan, std::int64_t workers);
+coordinator::CoordinatorOptions coordinator_options(const Plan& plan, const RankSetup& setup,
+                                                    std::int64_t workers);
 
 /// The setup outlives the result.
 worker::StreamContext stream_context(const RankSetup& setup, const config::Settings& settings);

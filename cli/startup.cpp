@@ -158,6 +158,14 @@ std::map<std::string, std::string> open_datasets(const Plan& plan, RankSetup& se
   return hashes;
 }
 
+/// By place in an evaluation's list of datasets.
+std::vector<std::size_t> opened_domains(const RankSetup& setup) {
+  std::vector<std::size_t> domains;
+  for (std::size_t i = 0; setup.evaluator != nullptr && i < setup.evaluator->datasets(); ++i)
+    domains.push_back(static_cast<std::size_t>(setup.evaluator->domain(i)));
+  return domains;
+}
+
 }  // namespace
 
 std::vector<std::string> changed_datasets(const Plan& plan, const std::map<std::string, std::string>& here) {
@@ -250,6 +258,7 @@ RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool c
     const json opened = {
         {"datasets", open_datasets(plan, setup)},
         {"remarks", setup.remarks},
+        {"domains", opened_domains(setup)},
         {"engine", setup.engine->description()},
         {"instruction_set", setup.engine->instruction_set()},
         {"cores", usable_cores().size()},
@@ -267,6 +276,9 @@ RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool c
     for (const auto& remark : opened.at("remarks"))
       if (said.insert(remark.get<std::string>()).second) setup.remarks.push_back(remark.get<std::string>());
     setup.dataset_sha256 = opened.at("datasets").get<std::map<std::string, std::string>>();
+    setup.domains.clear();
+    for (const auto domain : opened.at("domains").get<std::vector<std::size_t>>())
+      setup.domains.push_back(data::kDomains.at(domain));
     setup.engine_description = opened.at("engine").get<std::string>();
     setup.instruction_set = opened.at("instruction_set").get<std::string>();
     engines.insert(setup.engine_description + " (" + setup.instruction_set + ")");

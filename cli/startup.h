@@ -42,6 +42,7 @@ struct RankSetup {
   std::unique_ptr<data::TaskDistribution> tasks;
   std::unique_ptr<evaluation::Evaluator> evaluator;   ///< none where the run never evaluates
   std::map<std::string, std::string> dataset_sha256;  ///< by place and name
+  std::vector<data::Domain> domains;  ///< of the datasets of an evaluation; empty where there are none
   std::string engine_description;
   std::string instruction_set;
   std::vector<std::string> remarks;   ///< for the user: what any rank has to say of the data, each line once

@@ -115,7 +115,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   const net::SteadyClock clock;
   std::vector<int> workers(static_cast<std::size_t>(number_of_workers(mpi)));
   std::iota(workers.begin(), workers.end(), mpi.size() == 1 ? 0 : 1);
-  auto how = coordinator_options(plan, number_of_workers(mpi));
+  auto how = coordinator_options(plan, setup, number_of_workers(mpi));
   how.replaces = options.respawn;
   Coordinator coordinator(how, plan.start, workers, run, clock.now());
   Housekeeping housekeeping(coordinator, run, plan, ranks, watchdog, clock);

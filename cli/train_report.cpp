@@ -9,6 +9,7 @@
 #include "cli/evaluation_setup.h"
 #include "cli/support/progress.h"
 #include "cli/version.h"
+#include "common/data/scaling.h"
 
 namespace outerloop::cli {
 namespace {
@@ -95,6 +96,15 @@ std::string by_cause(const json& refused) {
   return text.empty() ? "none" : text;
 }
 
+/// Of the domains; empty where none has one.
+std::string shares_of(const config::Settings& settings) {
+  std::string shares;
+  for (const data::Domain domain : data::kDomains)
+    if (const double share = settings.tasks.share[static_cast<std::size_t>(domain)]; share > 0.0)
+      shares += fmt::format("{}{} {:g}", shares.empty() ? "" : ", ", data::domain_name(domain), share);
+  return shares;
+}
+
 }  // namespace
 
 json environment_of(const net::MpiSession& mpi, const std::vector<std::string>& hosts, const RankSetup& setup,
@@ -135,6 +145,8 @@ void print_start(const Plan& plan, const RankSetup& setup, double rate, std::int
                                  estimator.pairs == 1 ? "pair" : "pairs", estimator.backpropagation_share));
   row("parameters", fmt::format("{} in θ", plan.start.rule.theta.size()));
   row("tasks", fmt::format("{}; {}x{} pixels", datasets, config.tasks().size(), config.tasks().size()));
+  if (const std::string shares = shares_of(plan.settings); !shares.empty()) row("shares", shares);
+  row("vectors", fmt::format("scaled by {}", data::scaling_name(plan.settings.scaling)));
   row("evaluation", evaluation_description(plan.settings));
   row("revision", git_revision());
   std::fflush(stdout);

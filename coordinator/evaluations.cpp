@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <utility>
 
 #include "common/base/error.h"
 
@@ -42,6 +44,21 @@ double validation_of(const std::vector<EvaluationScore>& scores) {
 }
 
 }  // namespace
+
+std::vector<DomainScore> scores_by_domain(const std::vector<EvaluationScore>& scores) {
+  std::map<std::pair<data::Domain, EvaluationRole>, std::vector<const EvaluationScore*>> groups;
+  for (const auto& score : scores) groups[{score.dataset.domain, score.dataset.role}].push_back(&score);
+  std::vector<DomainScore> result;
+  for (const auto& [key, group] : groups) {
+    DomainScore mean{key.first, key.second, 0.0, 0.0};
+    for (const EvaluationScore* score : group) {
+      mean.meta_objective += score->meta_objective / static_cast<double>(group.size());
+      mean.accuracy += score->accuracy / static_cast<double>(group.size());
+    }
+    result.push_back(mean);
+  }
+  return result;
+}
 
 const char* evaluation_role_name(EvaluationRole role) {
   switch (role) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/data/domain.h"
 #include "common/store/files.h"
 
 namespace outerloop::coordinator {
@@ -23,6 +24,7 @@ const char* evaluation_role_name(EvaluationRole role);
 struct EvaluationDataset {
   std::string name;
   EvaluationRole role = EvaluationRole::test;
+  data::Domain domain = data::Domain::images;
 };
 
 struct EvaluationOptions {
@@ -59,6 +61,18 @@ struct EvaluationScore {
   std::int64_t tasks = 0;
   std::int64_t failed = 0;  ///< of them
 };
+
+/// What an evaluation says of the datasets of one domain and role, each counted alike; NaN where all tasks of
+/// one have failed.
+struct DomainScore {
+  data::Domain domain = data::Domain::images;
+  EvaluationRole role = EvaluationRole::test;
+  double meta_objective = 0.0;
+  double accuracy = 0.0;
+};
+
+/// In the order of domains and roles.
+std::vector<DomainScore> scores_by_domain(const std::vector<EvaluationScore>& scores);
 
 struct EvaluationRecord {
   std::int64_t update = 0;

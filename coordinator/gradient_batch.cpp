@@ -13,7 +13,7 @@ namespace {
 BatchSummary summarise(const std::vector<GradientNote>& notes) {
   BatchSummary summary;
   const auto count = static_cast<double>(notes.size());
-  std::map<std::string, std::int64_t> of_dataset;
+  std::map<std::string, std::int64_t> of_dataset, of_domain;
   for (const auto& note : notes) {
     summary.meta_objective += note.meta_objective / count;
     summary.worker_gradient_norm += note.norm / count;
@@ -22,6 +22,8 @@ BatchSummary summarise(const std::vector<GradientNote>& notes) {
     summary.meta_objective_of[note.dataset] += note.meta_objective;
     summary.gradient_norm_of[note.dataset] += note.norm;
     ++of_dataset[note.dataset];
+    summary.meta_objective_of_domain[data::domain_name(note.domain)] += note.meta_objective;
+    ++of_domain[data::domain_name(note.domain)];
     ++summary.gradients_of[note.worker];
     ++summary.gradients_by_staleness[note.staleness];
   }
@@ -29,6 +31,8 @@ BatchSummary summarise(const std::vector<GradientNote>& notes) {
     summary.meta_objective_of[dataset] /= static_cast<double>(gradients);
     summary.gradient_norm_of[dataset] /= static_cast<double>(gradients);
   }
+  for (const auto& [domain, gradients] : of_domain)
+    summary.meta_objective_of_domain[domain] /= static_cast<double>(gradients);
   summary.gradients = static_cast<std::int64_t>(notes.size());
   summary.unique_workers = static_cast<std::int64_t>(summary.gradients_of.size());
   if (notes.empty())
@@ -79,6 +83,7 @@ Refusal GradientBatch::add(net::FloatView gradient, GradientNote note) {
       sum_of_squares(gradient, [=](std::size_t i, double value) { next[i] = sum[i] + value; });
   if (const Refusal cause = judge(squares); cause != Refusal::none) return cause;
   sum_.swap(next_sum_);
+  if (cosines_ != nullptr) cosines_->add(note.domain, gradient, squares);
   notes_.push_back(std::move(note));
   squares_ += squares;
   norms_ += std::sqrt(squares);

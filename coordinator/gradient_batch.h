@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "common/data/domain.h"
 #include "common/net/transport.h"
+#include "coordinator/domain_cosines.h"
 #include "coordinator/refusal.h"
 
 namespace outerloop::coordinator {
@@ -26,8 +28,9 @@ struct BatchSummary {
   std::map<std::int64_t, std::int64_t> gradients_by_staleness{};
   std::int64_t unique_workers = 0;
   std::map<std::string, double> meta_objective_of;  ///< by dataset
-  std::map<std::string, double> gradient_norm_of;   ///< by dataset: mean of the norms before any clipping
-  std::map<int, std::int64_t> gradients_of;         ///< by worker
+  std::map<std::string, double> meta_objective_of_domain;
+  std::map<std::string, double> gradient_norm_of;  ///< by dataset: mean of the norms before any clipping
+  std::map<int, std::int64_t> gradients_of;        ///< by worker
 };
 
 /// What is known of one accepted gradient.
@@ -37,6 +40,7 @@ struct GradientNote {
   double norm = 0.0;
   std::int64_t staleness = 0;
   std::string dataset;
+  data::Domain domain = data::Domain::images;
 };
 
 class GradientBatch {
@@ -51,6 +55,8 @@ class GradientBatch {
   /// Adds a gradient of as many numbers as θ has parameters, in one pass over its bytes. Refused as
   /// not_finite or norm, it leaves no trace.
   Refusal add(net::FloatView gradient, GradientNote note);
+  /// From here on what is added is added to `cosines` too, which outlives the batch; nullptr: to none.
+  void watch(DomainCosines* cosines) { cosines_ = cosines; }
   /// What add() would return.
   Refusal refusal(net::FloatView gradient) const;
 
@@ -69,6 +75,7 @@ class GradientBatch {
   double squares_ = 0.0;          ///< sum of their squares
   std::int64_t directed_ = 0;     ///< gradients that are not zero
   std::vector<GradientNote> notes_;
+  DomainCosines* cosines_ = nullptr;
 };
 
 /// One gradient of every stream, whatever the order of arrival, into a batch in stream order: floating-point

@@ -5,6 +5,20 @@
 #include "common/base/error.h"
 
 namespace outerloop::coordinator {
+namespace {
+
+data::Domain domain_of(const proto::Gradient& gradient) {
+  switch (gradient.domain()) {
+    case proto::Gradient::texts:
+      return data::Domain::texts;
+    case proto::Gradient::tables:
+      return data::Domain::tables;
+    default:
+      return data::Domain::images;
+  }
+}
+
+}  // namespace
 
 GradientIntake::GradientIntake(const CoordinatorOptions& options, std::size_t parameters)
     : deterministic_(options.deterministic),
@@ -36,10 +50,15 @@ Refusal GradientIntake::refusal(const proto::Gradient& gradient, std::size_t flo
 
 Verdict GradientIntake::take(int from, const proto::Gradient& gradient, net::FloatView floats,
                              std::int64_t update) {
+  batch_.watch(DomainCosines::watches(update) ? &cosines_ : nullptr);
   Refusal cause = refusal(gradient, floats.size(), update);
   if (cause == Refusal::none) {
-    GradientNote note{from, gradient.meta_objective(), gradient.norm(), update - gradient.theta_version(),
-                      gradient.dataset()};
+    GradientNote note{from,
+                      gradient.meta_objective(),
+                      gradient.norm(),
+                      update - gradient.theta_version(),
+                      gradient.dataset(),
+                      domain_of(gradient)};
     cause = deterministic_ ? order_.put(gradient.stream(), floats, std::move(note), batch_)
                            : batch_.add(floats, std::move(note));
   }
@@ -51,17 +70,19 @@ Verdict GradientIntake::take(int from, const proto::Gradient& gradient, net::Flo
   return {cause, true};
 }
 
-FullBatch GradientIntake::take_batch() {
+FullBatch GradientIntake::take_batch(std::int64_t update) {
   FullBatch full;
   full.notes = batch_.notes();
   full.mean = batch_.take(size_, batch_norm_clip_, full.summary);
   full.zeros.swap(zeros_);
+  if (DomainCosines::ends(update)) full.domain_cosines = cosines_.take();
   order_.clear();
   return full;
 }
 
 void GradientIntake::clear() {
   batch_.clear();
+  cosines_.clear();
   order_.clear();
   zeros_.clear();
 }

@@ -1,6 +1,8 @@
 #pragma once
 // The gradients of the next update: which are taken, which are refused and why, and when a batch is full.
 #include <cstdint>
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -24,14 +26,17 @@ struct Verdict {
 struct FullBatch {
   std::vector<double> mean;  ///< [parameters], clipped
   BatchSummary summary;
-  std::vector<GradientNote> notes;             ///< of the gradients in the mean
-  std::vector<std::pair<int, Refusal>> zeros;  ///< by worker: those that count as zero
+  std::vector<GradientNote> notes;               ///< of the gradients in the mean
+  std::vector<std::pair<int, Refusal>> zeros;    ///< by worker: those that count as zero
+  std::map<std::string, double> domain_cosines;  ///< of the window that ends with this update, if one does
 };
 
 class GradientIntake {
  public:
   /// `parameters`: those of θ.
   GradientIntake(const CoordinatorOptions& options, std::size_t parameters);
+  GradientIntake(const GradientIntake&) = delete;
+  GradientIntake& operator=(const GradientIntake&) = delete;
 
   /// Takes a gradient of this segment from worker `from` while θ is that of `update`, or refuses it whole.
   Verdict take(int from, const proto::Gradient& gradient, net::FloatView floats, std::int64_t update);
@@ -41,8 +46,8 @@ class GradientIntake {
   /// Gradients that are there; in deterministic mode with those that count as zero.
   std::int64_t size() const { return deterministic_ ? order_.size() : batch_.size(); }
 
-  /// The full batch; the next begins empty.
-  FullBatch take_batch();
+  /// The full batch, which makes `update`; the next begins empty.
+  FullBatch take_batch(std::int64_t update);
   /// Drops what is there.
   void clear();
 
@@ -56,6 +61,7 @@ class GradientIntake {
   double reject_norm_;
   double batch_norm_clip_;
   std::size_t parameters_;
+  DomainCosines cosines_;
   GradientBatch batch_;
   StreamOrder order_;  ///< deterministic mode alone
   std::vector<std::pair<int, Refusal>> zeros_;

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/data/domain.h"
 #include "common/rule/checks.h"
+#include "coordinator/domain_conflict.h"
 
 namespace outerloop::coordinator {
 namespace {
@@ -30,12 +32,18 @@ Learner::Learner(const AdamOptions& adam, double average_decay, const StepBackOp
       average_decay_(average_decay),
       step_back_options_(step_back),
       state_(std::move(start)),
-      smooth_(state_.history, state_.counters),
+      domains_smooth_(kDomainColumn, "smoothed_domain"),
       adam_(adam, state_.rule.theta.size()),
       step_back_(step_back, state_) {
   if (!state_.adam_m.empty()) adam_.restore(state_.adam_m, state_.adam_v, state_.adam_step);
+  set_smoothed();
   set_learning_rate_factor();
   set_floats();
+}
+
+void Learner::set_smoothed() {
+  smooth_.go_on_from(state_.history, state_.counters);
+  domains_smooth_.go_on_from(state_.history, state_.counters);
 }
 
 void Learner::set_learning_rate_factor() {
@@ -79,12 +87,14 @@ void Learner::apply(const std::vector<double>& mean, const std::vector<GradientN
   ++state_.rule.update;
   for (const auto& note : notes) {
     smooth_.add(note.dataset, note.meta_objective);
+    domains_smooth_.add(data::domain_name(note.domain), note.meta_objective);
     ++tallies_[note.worker].gradients;
     ++state_.counters[kGradients];
   }
   record.update = update();
   watch(record);
   record.meta_objective_smooth = smooth_.mean();
+  record.meta_objective_smooth_of_domain = domains_smooth_.means();
   set_floats();
   record.gradients = count(kGradients);
   record.refused = refused();
@@ -95,6 +105,7 @@ void Learner::apply(const std::vector<double>& mean, const std::vector<GradientN
   history["seconds"].push_back(record.seconds);
   history["meta_objective"].push_back(record.batch.meta_objective);
   smooth_.append_to(history);
+  domains_smooth_.append_to(history);
   history["gradient_norm"].push_back(record.batch.gradient_norm);
   history["worker_gradient_norm"].push_back(record.batch.worker_gradient_norm);
   history["staleness_mean"].push_back(record.batch.staleness_mean);
@@ -122,6 +133,7 @@ void Learner::restore(const store::SafePoint& point) {
   ++state_.counters[kStepsBack];
   set_learning_rate_factor();
   smooth_.return_to(state_.history, point.update);
+  domains_smooth_.return_to(state_.history, point.update);
 }
 
 store::Checkpoint Learner::moments_into(store::Checkpoint checkpoint) const {
@@ -135,6 +147,7 @@ store::Checkpoint Learner::moments_into(store::Checkpoint checkpoint) const {
 store::Checkpoint Learner::snapshot() const {
   store::Checkpoint checkpoint = moments_into(state_);
   smooth_.count_into(checkpoint.counters);
+  domains_smooth_.count_into(checkpoint.counters);
   return checkpoint;
 }
 
@@ -143,6 +156,7 @@ Learner::Mark Learner::mark() const {
   mark.state.rule = state_.rule;
   mark.state.counters = state_.counters;
   smooth_.count_into(mark.state.counters);
+  domains_smooth_.count_into(mark.state.counters);
   mark.state = moments_into(std::move(mark.state));
   const auto updates = state_.history.find("update");
   mark.history_length = updates == state_.history.end() ? 0 : updates->second.size();
@@ -159,7 +173,7 @@ void Learner::rewind(const Mark& mark) {
   adam_.restore(mark.state.adam_m, mark.state.adam_v, mark.state.adam_step);
   tallies_ = mark.tallies;
   for (auto& [name, column] : state_.history) column.resize(mark.history_length);
-  smooth_ = SmoothedObjective(state_.history, state_.counters);
+  set_smoothed();
   set_learning_rate_factor();
   store::Checkpoint seen = mark.state;
   seen.history = state_.history;

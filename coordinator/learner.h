@@ -27,6 +27,9 @@ struct UpdateRecord {
   std::int64_t update = 0;
   double seconds = 0.0;                ///< of meta-training, over resumes
   double meta_objective_smooth = 0.0;  ///< running mean, each dataset counted alike
+  std::map<std::string, double> meta_objective_smooth_of_domain;  ///< running mean
+  /// Of the window that ends with this update, if one does (DomainCosines).
+  std::map<std::string, double> domain_cosines;
   double learning_rate = 0.0;
   std::optional<std::int64_t> stepped_back_to;  ///< θ is now what it was after that update
   double gradients_per_second = 0.0;
@@ -67,6 +70,9 @@ class Learner {
   std::map<std::string, std::int64_t> refused() const;
   const std::map<int, Tally>& tallies() const { return tallies_; }
 
+  /// By column; one row per update.
+  const SmoothedObjective::History& history() const { return state_.history; }
+
   /// The rule's file as it would be written now. Its engine may be filled in by the first worker.
   store::RuleFile& rule() { return state_.rule; }
 
@@ -89,12 +95,14 @@ class Learner {
   store::Checkpoint moments_into(store::Checkpoint checkpoint) const;
   void set_floats();
   void set_learning_rate_factor();
+  void set_smoothed();
 
   AdamOptions adam_options_;
   double average_decay_;
   StepBackOptions step_back_options_;
   store::Checkpoint state_;
-  SmoothedObjective smooth_;
+  SmoothedObjective smooth_;          ///< by dataset
+  SmoothedObjective domains_smooth_;  ///< by domain
   Adam adam_;
   StepBack step_back_;
   std::vector<float> floats_;

@@ -6,6 +6,7 @@
 
 #include "common/base/error.h"
 #include "common/store/stream_message.h"
+#include "coordinator/domain_conflict.h"
 
 namespace outerloop::coordinator {
 namespace {
@@ -71,10 +72,11 @@ void MetaTraining::take_gradient(int from, Member& member, const proto::WorkerMe
 
 void MetaTraining::apply_batch() {
   enter(options_.profiler, Part::adam);
-  FullBatch batch = intake_.take_batch();
+  FullBatch batch = intake_.take_batch(update() + 1);
   for (const auto& [worker, cause] : batch.zeros) learner_.refuse(worker, cause);
   UpdateRecord record;
   record.batch = std::move(batch.summary);
+  record.domain_cosines = std::move(batch.domain_cosines);
   record.seconds = seconds();
   learner_.apply(batch.mean, batch.notes, record);
   enter(options_.profiler, Part::rest);
@@ -86,6 +88,7 @@ void MetaTraining::apply_batch() {
         "diverging at update {}: θ and the optimizer step back to update {}, with a learning rate {} "
         "times as large",
         update(), *record.stepped_back_to, options_.step_back.learning_rate_factor));
+  warn_of_conflict();
   if (!learner_.finite()) request_stop(StopReason::diverged);
   if (is_snapshot(update(), options_.theta_snapshots) && learner_.finite())
     observer_.on_snapshot(learner_.snapshot().rule);
@@ -95,6 +98,21 @@ void MetaTraining::apply_batch() {
   // Streams can change hands only where all of them are known.
   const bool uneven = options_.deterministic && membership_.uneven();
   if ((due || uneven) && stop_reason_ == StopReason::none && !collection_.under_way()) begin_collection();
+}
+
+void MetaTraining::warn_of_conflict() {
+  if (update() % kConflictUpdates != 0) return;
+  const auto conflict = domain_conflict(learner_.history());
+  if (!conflict) return;
+  const auto& [rising, falling] = *conflict;
+  observer_.on_warning(
+      fmt::format("{0} get worse while {1} get better: over the {2} updates to {3} the running "
+                  "meta-objective of {0} rose "
+                  "from {4:.4f} to {5:.4f}, that of {1} fell from {6:.4f} to {7:.4f}; raise tasks.share.{0}, "
+                  "or give θ more "
+                  "channels (rule.hidden_channels)",
+                  rising.domain, falling.domain, kConflictUpdates, update(), rising.first, rising.last,
+                  falling.first, falling.last));
 }
 
 void MetaTraining::begin_collection() {

@@ -78,6 +78,7 @@ class MetaTraining {
 
  private:
   void apply_batch();
+  void warn_of_conflict();
   void begin_collection();
   void begin_evaluation() { evaluations_.begin(learner_.rule(), seconds()); }
   void set_mark();

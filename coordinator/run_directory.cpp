@@ -53,10 +53,18 @@ nlohmann::json by_worker(const std::map<int, Value>& values) {
 nlohmann::json to_json(const EvaluationScore& score) {
   return {{"dataset", score.dataset.name},
           {"role", evaluation_role_name(score.dataset.role)},
+          {"domain", data::domain_name(score.dataset.domain)},
           {"meta_objective", score.meta_objective},
           {"accuracy", score.accuracy},
           {"tasks", score.tasks},
           {"failed", score.failed}};
+}
+
+nlohmann::json to_json(const DomainScore& score) {
+  return {{"domain", data::domain_name(score.domain)},
+          {"role", evaluation_role_name(score.role)},
+          {"meta_objective", score.meta_objective},
+          {"accuracy", score.accuracy}};
 }
 
 }  // namespace
@@ -139,6 +147,7 @@ void RunDirectory::on_update(const UpdateRecord& record) {
   newest_ = record;
   for (const auto& [staleness, gradients] : record.batch.gradients_by_staleness)
     staleness_[staleness] += gradients;
+  if (!record.domain_cosines.empty()) domain_cosines_ = record.domain_cosines;
   if (record.update % log_every_ != 0 && !record.stepped_back_to) return;
   const BatchSummary& batch = record.batch;
   nlohmann::json line = {{"update", record.update},
@@ -157,9 +166,13 @@ void RunDirectory::on_update(const UpdateRecord& record) {
                          {"gradients", record.gradients},
                          {"gradients_per_second", record.gradients_per_second},
                          {"meta_objective_of", batch.meta_objective_of},
+                         {"meta_objective_of_domain", batch.meta_objective_of_domain},
+                         {"meta_objective_smooth_of_domain", record.meta_objective_smooth_of_domain},
                          {"refused", record.refused},
                          {"refused_from", by_worker(record.refused_from)}};
   if (record.stepped_back_to) line["stepped_back_to"] = *record.stepped_back_to;
+  if (!domain_cosines_.empty()) line["gradient_cosine_of_domain"] = domain_cosines_;
+  domain_cosines_.clear();
   write_metrics(line);
 }
 
@@ -246,10 +259,12 @@ void RunDirectory::on_evaluation(const EvaluationRecord& record) {
                          {"seconds", record.seconds},
                          {"theta", record.average ? "average" : "last"},
                          {"datasets", nlohmann::json::array()},
+                         {"domains", nlohmann::json::array()},
                          {"validation_meta_objective", record.validation},
                          {"best", record.best},
                          {"worker_seconds", record.worker_seconds}};
   for (const auto& score : record.scores) line["datasets"].push_back(to_json(score));
+  for (const auto& score : scores_by_domain(record.scores)) line["domains"].push_back(to_json(score));
   write_metrics(line);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 // The run directory: checkpoints, metrics, logs and results of a run. Layout: docs/run-directory.md.
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -83,6 +84,7 @@ class RunDirectory : public Observer {
   store::EventLog events_;
   std::optional<config::Settings> settings_;        ///< of the run, once a picture has needed them
   std::map<std::int64_t, std::int64_t> staleness_;  ///< gradients by it, since the checkpoint before
+  std::map<std::string, double> domain_cosines_;    ///< the newest, until a line has them
   UpdateRecord newest_;
   std::string theta_sha256_;
   std::optional<store::Checkpoint> unwritten_;  ///< the newest, where the disk has refused it

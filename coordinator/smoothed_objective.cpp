@@ -8,19 +8,18 @@ namespace outerloop::coordinator {
 namespace {
 
 constexpr std::int64_t kWindow = 50;  // gradients of one dataset
-const std::string kColumn = "meta_objective_smooth";
-const std::string kCounter = "smoothed.";
 
 }  // namespace
 
-SmoothedObjective::SmoothedObjective(const History& history,
-                                     const std::map<std::string, std::int64_t>& counters) {
-  const std::string prefix = kColumn + ".";
+void SmoothedObjective::go_on_from(const History& history,
+                                   const std::map<std::string, std::int64_t>& counters) {
+  of_dataset_.clear();
+  const std::string prefix = column_ + ".";
   for (const auto& [name, column] : history) {
     if (name.compare(0, prefix.size(), prefix) != 0 || column.empty() || !std::isfinite(column.back()))
       continue;
     const std::string dataset = name.substr(prefix.size());
-    const auto counted = counters.find(kCounter + dataset);
+    const auto counted = counters.find(counter_ + "." + dataset);
     const std::int64_t count = counted == counters.end() ? kWindow : counted->second;
     of_dataset_[dataset] = {std::clamp<std::int64_t>(count, 1, kWindow), column.back()};
   }
@@ -31,16 +30,16 @@ void SmoothedObjective::return_to(const History& history, std::int64_t update) {
   const auto row = static_cast<std::size_t>(
       std::lower_bound(updates.begin(), updates.end(), static_cast<double>(update)) - updates.begin());
   for (auto& [dataset, mean] : of_dataset_) {
-    const auto column = history.find(kColumn + "." + dataset);
+    const auto column = history.find(column_ + "." + dataset);
     const bool known = column != history.end() && row < column->second.size();
     if (known && std::isfinite(column->second[row])) mean.value = column->second[row];
   }
 }
 
 std::size_t SmoothedObjective::first_known(const History& history) {
-  const auto all = history.find(kColumn);
+  const std::string prefix = SmoothedObjective().column_ + ".";
+  const auto all = history.find(SmoothedObjective().column_);
   std::size_t first = all == history.end() ? 0 : all->second.size();
-  const std::string prefix = kColumn + ".";
   for (const auto& [name, column] : history) {
     if (name.compare(0, prefix.size(), prefix) != 0) continue;
     const auto seen =
@@ -51,7 +50,7 @@ std::size_t SmoothedObjective::first_known(const History& history) {
 }
 
 void SmoothedObjective::count_into(std::map<std::string, std::int64_t>& counters) const {
-  for (const auto& [dataset, mean] : of_dataset_) counters[kCounter + dataset] = mean.count;
+  for (const auto& [dataset, mean] : of_dataset_) counters[counter_ + "." + dataset] = mean.count;
 }
 
 void SmoothedObjective::add(const std::string& dataset, double meta_objective) {
@@ -66,14 +65,22 @@ double SmoothedObjective::mean() const {
   return of_dataset_.empty() ? 0.0 : sum / static_cast<double>(of_dataset_.size());
 }
 
+std::map<std::string, double> SmoothedObjective::means() const {
+  std::map<std::string, double> means;
+  for (const auto& [dataset, mean] : of_dataset_) means[dataset] = mean.value;
+  return means;
+}
+
 void SmoothedObjective::append_to(History& history) const {
-  std::vector<double>& all = history[kColumn];
-  for (const auto& [dataset, mean] : of_dataset_) {
-    std::vector<double>& column = history[kColumn + "." + dataset];
-    column.resize(all.size(), std::numeric_limits<double>::quiet_NaN());
-    column.push_back(mean.value);
-  }
-  all.push_back(mean());
+  std::vector<double>& all = history[column_];
+  const auto updates = history.find("update");
+  const std::size_t rows = updates == history.end() ? all.size() + 1 : updates->second.size();
+  const auto append = [&](std::vector<double>& column, double value) {
+    column.resize(rows - 1, std::numeric_limits<double>::quiet_NaN());
+    column.push_back(value);
+  };
+  for (const auto& [dataset, mean] : of_dataset_) append(history[column_ + "." + dataset], mean.value);
+  append(all, mean());
 }
 
 }  // namespace outerloop::coordinator

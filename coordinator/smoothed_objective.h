@@ -1,9 +1,10 @@
 #pragma once
-// Running mean of the meta-objective, one for each dataset: tasks of one are harder than tasks of another,
-// and the chance mixture of an update's tasks would hide what is learned.
+// Running mean of the meta-objective, one for each dataset or domain: tasks of one are harder than tasks of
+// another, and the chance mixture of an update's tasks would hide what is learned.
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace outerloop::coordinator {
@@ -12,17 +13,23 @@ class SmoothedObjective {
  public:
   using History = std::map<std::string, std::vector<double>>;  ///< columns of equal length
 
-  SmoothedObjective() = default;
+  SmoothedObjective() : SmoothedObjective("meta_objective_smooth", "smoothed") {}
+  /// Columns and counters begin with these names.
+  SmoothedObjective(std::string column, std::string counter)
+      : column_(std::move(column)), counter_(std::move(counter)) {}
 
   /// Goes on from the last entries of a checkpoint's columns, and from what count_into() left in its
   /// counters.
-  SmoothedObjective(const History& history, const std::map<std::string, std::int64_t>& counters);
+  void go_on_from(const History& history, const std::map<std::string, std::int64_t>& counters);
 
   /// Counts one gradient's meta-objective into its dataset's running mean over about the last fifty.
   void add(const std::string& dataset, double meta_objective);
 
   /// Mean over the datasets seen so far, each counted alike; 0 before the first.
   double mean() const;
+
+  /// By dataset.
+  std::map<std::string, double> means() const;
 
   /// Whether a dataset has been seen.
   bool known() const { return !of_dataset_.empty(); }
@@ -37,7 +44,7 @@ class SmoothedObjective {
   void count_into(std::map<std::string, std::int64_t>& counters) const;
 
   /// Appends to the columns "meta_objective_smooth" and "meta_objective_smooth.DATASET" (NaN while it was not
-  /// seen).
+  /// seen), as long as the column "update" then, where there is one.
   void append_to(History& history) const;
 
  private:
@@ -45,6 +52,8 @@ class SmoothedObjective {
     std::int64_t count = 0;
     double value = 0.0;
   };
+  std::string column_;
+  std::string counter_;
   std::map<std::string, RunningMean> of_dataset_;
 };
 

@@ -81,7 +81,12 @@ std::int64_t Stream::draw_length() const {
 StreamStep Stream::advance(const std::vector<double>& theta, std::int64_t update) {
   if (state_.step == 0) state_.begun_at = update;
   const std::int64_t last = std::min(task_.inner_steps, context_.curriculum.limit(state_.begun_at));
-  StreamStep step{state_.task, state_.step, std::min(draw_length(), last - state_.step), state_.dataset, {}};
+  StreamStep step{state_.task,
+                  state_.step,
+                  std::min(draw_length(), last - state_.step),
+                  state_.dataset,
+                  context_.tasks.datasets()[task_.dataset].dataset->domain,
+                  {}};
   std::vector<rule::StepData> data;
   for (std::int64_t i = 0; i < step.length; ++i)
     data.push_back(context_.tasks.step_data(task_, state_.step + i));

@@ -39,6 +39,7 @@ struct StreamStep {
   std::int64_t step = 0;    ///< inner steps of the task before it
   std::int64_t length = 0;  ///< k
   std::string dataset;
+  data::Domain domain = data::Domain::images;
   rule::TruncationResult result;
 };
 

@@ -25,6 +25,18 @@ proto::Gradient::Outcome to_message(rule::Outcome outcome) {
   return proto::Gradient::not_finite;
 }
 
+proto::Gradient::Domain to_message(data::Domain domain) {
+  switch (domain) {
+    case data::Domain::images:
+      return proto::Gradient::images;
+    case data::Domain::texts:
+      return proto::Gradient::texts;
+    case data::Domain::tables:
+      break;
+  }
+  return proto::Gradient::tables;
+}
+
 double norm(const std::vector<double>& values) {
   double squares = 0.0;
   for (const double value : values) squares += value * value;
@@ -149,6 +161,7 @@ net::Frame Worker::next_gradient(ActiveStream& work) {
   gradient.set_outcome(to_message(step.result.outcome));
   gradient.set_meta_objective(step.result.mean_meta_objective);
   gradient.set_dataset(step.dataset);
+  gradient.set_domain(to_message(step.domain));
   std::vector<float> floats;
   if (step.result.outcome == rule::Outcome::finished) {
     const double size = norm(step.result.d_theta);

@@ -85,14 +85,25 @@ void add_number(std::map<std::string, double>& scalars, const std::string& name,
   if (value.is_number() && std::isfinite(value.get<double>())) scalars[name] = value.get<double>();
 }
 
-void add_evaluation(std::map<std::string, double>& scalars, const json& datasets) {
-  for (const auto& dataset : datasets)
+/// `of`: the key of what each score is of, dataset or domain.
+void add_evaluation(std::map<std::string, double>& scalars, const std::string& tag, const char* of,
+                    const json& scores) {
+  for (const auto& score : scores)
     for (const char* name : {"meta_objective", "accuracy"})
-      if (dataset.contains(name))
-        add_number(
-            scalars,
-            "evaluation/" + dataset.value("role", "") + "/" + dataset.value("dataset", "") + "/" + name,
-            dataset.at(name));
+      if (score.contains(name))
+        add_number(scalars, tag + "/" + score.value("role", "") + "/" + score.value(of, "") + "/" + name,
+                   score.at(name));
+}
+
+/// NAME of the curves NAME/KEY that an object by dataset, cause or domain becomes.
+std::string curve_name(const std::string& name) {
+  const auto without = [&](const std::string& suffix) {
+    const std::size_t size = name.size() > suffix.size() ? name.size() - suffix.size() : 0;
+    return size > 0 && name.compare(size, suffix.size(), suffix) == 0 ? name.substr(0, size) : "";
+  };
+  if (const std::string curve = without("_of_domain"); !curve.empty()) return curve + "_domain";
+  if (const std::string curve = without("_of"); !curve.empty()) return curve;
+  return name;
 }
 
 }  // namespace
@@ -109,11 +120,12 @@ std::map<std::string, double> scalars_of(const json& line) {
   for (const auto& [name, value] : line.items()) {
     if (name == "update" || name == "segment" || name == "gradients_of" || name == "refused_from") continue;
     if (name == "datasets") {
-      add_evaluation(scalars, value);
+      add_evaluation(scalars, "evaluation", "dataset", value);
+    } else if (name == "domains") {
+      add_evaluation(scalars, "evaluation_domain", "domain", value);
     } else if (value.is_object()) {
-      const bool of = name.size() > 3 && name.compare(name.size() - 3, 3, "_of") == 0;
       for (const auto& [key, number] : value.items())
-        add_number(scalars, (of ? name.substr(0, name.size() - 3) : name) + "/" + key, number);
+        add_number(scalars, curve_name(name) + "/" + key, number);
     } else {
       add_number(scalars, name, value);
     }

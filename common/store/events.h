@@ -52,8 +52,9 @@ class EventLog {
 };
 
 /// What of a line of metrics becomes a curve: numbers under their own names, objects by dataset or cause as
-/// NAME/KEY (without the suffix "_of"), evaluations as evaluation/ROLE/DATASET/NAME. Numbers by worker, what
-/// is not finite, and `update` itself are left out.
+/// NAME/KEY (without the suffix "_of"), those by domain as NAME_domain/KEY, evaluations as
+/// evaluation/ROLE/DATASET/NAME and evaluation_domain/ROLE/DOMAIN/NAME. Numbers by worker, what is not
+/// finite, and `update` itself are left out.
 std::map<std::string, double> scalars_of(const nlohmann::json& line);
 
 /// CRC-32C (Castagnoli), masked as in these files.

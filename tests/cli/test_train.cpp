@@ -1,5 +1,6 @@
 // outerloop train from end to end, as a user runs it, at one and more ranks.
 #include <algorithm>
+#include <cmath>
 
 #include "tests/catch.h"
 #include "tests/cli/run_command.h"
@@ -225,6 +226,52 @@ TEST_CASE("texts with two classes train a rule by their scores, and are evaluate
   const json evaluation = read_json(folder / "evaluation.json");
   for (const auto& row : evaluation.at("tables")[0].at("rows"))
     if (row.at("method") == "pixels") CHECK(row.at("accuracy").get<double>() > 0.9);
+}
+
+TEST_CASE("a run over domains says each one's meta-objective, evaluations and cosines") {
+  const TemporaryFolder folder;
+  write_reviews(folder / "reviews.tsv");
+  const std::string run = folder / "run";
+  std::ofstream(folder / "mixed.textproto")
+      << "updates: 100 batch: 3\n"
+         "rule { hidden_channels: 2 top_channels: 2 delta_channels: 2 readout_channels: 1 hidden_blocks: 0 "
+         "top_layers: 1 output_units: 4 }\n"
+         "unroll { min_steps: 1 max_steps: 1 }\n"
+         "tasks { share { texts: 1 tables: 1 } dataset { name: \"reviews\" path: \""
+      << (folder / "reviews.tsv")
+      << "\" } dataset { name: \"two_moons\" } size: 8 labelled_per_class: 5 minibatch: 8 max_hidden_layers: "
+         "1 "
+         "min_width: 4 max_width: 4 min_inner_steps: 2 max_inner_steps: 4 cache_directory: \""
+      << (folder / "cache") << "\" }\n"
+      << "evaluation { every_updates: 50 tasks: 1 }\n";
+  for (const std::string share : {"", " --set tasks.share.texts=0"}) {
+    const auto trained = run_alone("train " + (folder / "mixed.textproto") + " --run-dir " + run + share);
+    INFO(trained.err);
+    if (!share.empty()) {
+      CHECK(trained.exit_code == 2);
+      CHECK(trained.err.find("tasks.dataset reviews: no share for its domain") != std::string::npos);
+      continue;
+    }
+    REQUIRE(trained.exit_code == 0);
+    json last;
+    std::size_t evaluations = 0;
+    for (const auto& line : metrics_of(run)) {
+      if (line.contains("meta_objective_of_domain")) last = line;
+      if (line.value("event", "") != "evaluation") continue;
+      ++evaluations;
+      REQUIRE(line.at("domains").size() == 2);
+      CHECK(line.at("domains")[0].at("domain") == "texts");
+      CHECK(line.at("domains")[1].at("domain") == "tables");
+      CHECK(line.at("domains")[1].at("role") == "train");
+      CHECK(line.at("domains")[1].at("accuracy") == line.at("datasets")[1].at("accuracy"));
+    }
+    CHECK(evaluations == 3);
+    CHECK(last.at("update") == 100);
+    CHECK(last.at("meta_objective_smooth_of_domain").size() == 2);
+    for (const char* pair : {"texts", "tables", "texts-tables"})
+      CHECK(std::abs(last.at("gradient_cosine_of_domain").at(pair).get<double>()) <= 1.0 + 1e-9);
+    std::filesystem::remove_all(run);
+  }
 }
 
 TEST_CASE("a process that no launcher started does without MPI") {

@@ -126,7 +126,8 @@ TEST_CASE("the running mean counts every dataset alike, and goes on from a histo
   std::map<std::string, std::int64_t> counters;
   smooth.count_into(counters);
   CHECK(counters == std::map<std::string, std::int64_t>{{"smoothed.a", 10}, {"smoothed.b", 2}});
-  SmoothedObjective resumed(history, counters);
+  SmoothedObjective resumed;
+  resumed.go_on_from(history, counters);
   CHECK(resumed.mean() == Approx(1.75));
   resumed.add("b", 7.0);
   smooth.add("b", 7.0);

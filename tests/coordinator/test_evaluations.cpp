@@ -312,7 +312,9 @@ TEST_CASE("the run directory keeps the best rule, its score, and a line of every
   record.rule = rule_of(7);
   record.validation = 0.5;
   record.best = true;
-  record.scores = {{{"unseen", EvaluationRole::validation}, 0.5, kNone, 2, 0}};
+  record.scores = {{{"unseen", EvaluationRole::validation}, 0.5, kNone, 2, 0},
+                   {{"words", EvaluationRole::test, data::Domain::texts}, 0.25, 0.5, 2, 0},
+                   {{"others", EvaluationRole::test, data::Domain::texts}, 0.75, 0.9, 4, 0}};
   run.on_evaluation(record);
   record.best = false;
   record.rule = rule_of(8);
@@ -330,6 +332,14 @@ TEST_CASE("the run directory keeps the best rule, its score, and a line of every
   CHECK(json.at("best") == true);
   CHECK(json.at("datasets").at(0).at("role") == "validation");
   CHECK(json.at("datasets").at(0).at("accuracy").is_null());
+  CHECK(json.at("datasets").at(1).at("domain") == "texts");
+  REQUIRE(json.at("domains").size() == 2);
+  CHECK(json.at("domains").at(0).at("domain") == "images");
+  CHECK(json.at("domains").at(0).at("role") == "validation");
+  CHECK(json.at("domains").at(0).at("accuracy").is_null());
+  CHECK(json.at("domains").at(1).at("role") == "test");
+  CHECK(json.at("domains").at(1).at("meta_objective") == 0.5);
+  CHECK(json.at("domains").at(1).at("accuracy").get<double>() == Approx(0.7));
 
   // A disk that refuses gets it again with the next checkpoint.
   std::filesystem::remove(path + "/rule-best.h5");

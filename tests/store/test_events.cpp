@@ -55,6 +55,9 @@ TEST_CASE("a line of metrics becomes one curve per number that can be drawn") {
                      {"event", "evaluation"},
                      {"best", true},
                      {"meta_objective_of", {{"glyphs", 0.25}, {"crops", 0.75}}},
+                     {"meta_objective_of_domain", {{"images", 0.5}}},
+                     {"gradient_cosine_of_domain", {{"images-texts", -0.1}}},
+                     {"domains", json::array({{{"domain", "tables"}, {"role", "train"}, {"accuracy", 0.7}}})},
                      {"refused", {{"stale", 2}}},
                      {"gradients_of", {{"1", 4}}},
                      {"refused_from", {{"1", {{"stale", 2}}}}},
@@ -66,6 +69,9 @@ TEST_CASE("a line of metrics becomes one curve per number that can be drawn") {
   const std::map<std::string, double> expected = {{"meta_objective", 0.5},
                                                   {"meta_objective/glyphs", 0.25},
                                                   {"meta_objective/crops", 0.75},
+                                                  {"meta_objective_domain/images", 0.5},
+                                                  {"gradient_cosine_domain/images-texts", -0.1},
+                                                  {"evaluation_domain/train/tables/accuracy", 0.7},
                                                   {"refused/stale", 2},
                                                   {"evaluation/validation/glyphs/accuracy", 0.9}};
   CHECK(store::scalars_of(line) == expected);
