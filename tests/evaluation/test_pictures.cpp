@@ -53,12 +53,6 @@ evaluation::FewShotOptions small_options() {
   return options;
 }
 
-rule::Matrix matrix(std::int64_t rows, std::vector<float> values) {
-  rule::Matrix m(rows, static_cast<std::int64_t>(values.size()) / rows);
-  m.values = std::move(values);
-  return m;
-}
-
 }  // namespace
 
 TEST_CASE("explained variance of pixels is that of their deviations, and rises to one") {
