@@ -8,7 +8,8 @@
 namespace outerloop::simulation {
 namespace {
 
-constexpr const char* kSmoothed = "smoothed.toy";  ///< counter: gradients in the dataset's running mean
+/// Counters: gradients in the running means of the dataset and of its domain.
+constexpr const char* kSmoothed[] = {"smoothed.toy", "smoothed_domain.images"};
 
 }  // namespace
 
@@ -38,7 +39,7 @@ Ledger::Ledger(const Scenario& scenario, const data::TaskDistribution& tasks,
   for (std::int64_t i = 0; i < scenario.options.streams; ++i)
     now_.position[static_cast<std::uint32_t>(i)] = {0, 0};
   now_.counters.erase("workers_lost");
-  now_.counters.erase(kSmoothed);
+  for (const char* counter : kSmoothed) now_.counters.erase(counter);
   for (const auto& stream : start.streams) {
     now_.position[stream.stream] = {stream.task, stream.step};
     now_.begun_at[stream.stream] = stream.begun_at;
@@ -327,10 +328,12 @@ void Ledger::check_checkpoint(const store::Checkpoint& c) const {
           "a checkpoint with another safe point");
   for (const auto& [name, value] : now_.counters)
     require(c.counters.count(name) > 0 && c.counters.at(name) == value, "a checkpoint counts other " + name);
-  const auto smoothed = c.counters.find(kSmoothed);
-  require((smoothed == c.counters.end() ? 0 : smoothed->second) ==
-              std::min<std::int64_t>(count_of("gradients"), 50),
-          "a checkpoint's running mean counts other gradients");
+  for (const char* counter : kSmoothed) {
+    const auto smoothed = c.counters.find(counter);
+    require((smoothed == c.counters.end() ? 0 : smoothed->second) ==
+                std::min<std::int64_t>(count_of("gradients"), 50),
+            "a checkpoint's running mean counts other gradients");
+  }
   require(static_cast<std::int64_t>(c.streams.size()) == scenario_.options.streams,
           fmt::format("a checkpoint holds {} streams of {}", c.streams.size(), scenario_.options.streams));
   const auto& least = deterministic_ ? now_.position : due_position_;
