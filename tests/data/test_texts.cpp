@@ -97,7 +97,7 @@ TEST_CASE("documents that are empty or short are passed over, as are files that 
 TEST_CASE("texts that cannot be read are said at every start, and what lacks them is never kept") {
   const TemporaryFolder folder;
   for (const char* name : {"a/1", "a/2", "b/1"})
-    write_file(folder / "data" / name, text_bytes(text_of({"alpha", "beta"}, 30)));
+    write_file(folder / (std::string("data/") + name), text_bytes(text_of({"alpha", "beta"}, 30)));
   fs::permissions(folder / "data/a/2", fs::perms::none);
   fs::permissions(folder.path(), fs::perms::all);
   std::vector<std::string> remarks;
