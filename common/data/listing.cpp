@@ -95,7 +95,8 @@ class Walk {
 
   void add_file(const fs::path& path, bool regular, const std::string& folder) {
     const std::string extension = lower(path.extension().string());
-    if (std::find(extensions_.begin(), extensions_.end(), extension) == extensions_.end())
+    if (!extensions_.empty() &&
+        std::find(extensions_.begin(), extensions_.end(), extension) == extensions_.end())
       ++found_.others[folder][extension];
     else if (regular)
       found_.files.push_back(path);

@@ -25,7 +25,8 @@ struct Listing {
   std::set<std::filesystem::path> linked;      ///< folders that links lead to, by their canonical paths
 };
 
-/// Everything at any depth below `root`, but for clutter. `extensions` are in lower case with their dot.
+/// Everything at any depth below `root`, but for clutter. `extensions` are in lower case with their dot;
+/// without any, every file is wanted.
 /// Links to files and to folders are followed, but never to a folder above, and to no folder twice below one
 /// folder of the root: so a circle of links ends. Throws InputError where `root` is no folder or cannot be
 /// read.

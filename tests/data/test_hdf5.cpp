@@ -160,7 +160,7 @@ void write_virtual(const std::string& path, const std::string& source, const cha
 
 std::shared_ptr<const data::Dataset> open_hdf5(const std::string& path,
                                                std::vector<std::string>* remarks = nullptr) {
-  return data::open_dataset({"hdf5", path, 4, {}, {}}, "", remarks);
+  return data::open_dataset({"hdf5", path, 4, {}, {}, 0, data::ScalingKind::none}, "", remarks);
 }
 
 std::string hdf5_refusal(const std::string& path) {

@@ -106,6 +106,7 @@ TEST_CASE("texts that cannot be read are said at every start, and what lacks the
     data::DatasetRequest request;
     request.name = "texts";
     request.path = folder / "data";
+    request.size = 14;
     request.words_per_example = 30;
     return data::open_dataset(request, folder / "cache", &remarks);
   };
