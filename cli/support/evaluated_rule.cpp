@@ -9,7 +9,7 @@ namespace outerloop::cli {
 EvaluatedRule read_evaluated_rule(const std::string& path, bool average) {
   EvaluatedRule rule;
   rule.file = store::read_rule(path);
-  rule.settings = config::settings_from_text(rule.file.config, path + ": /config", {});
+  rule.settings = config::settings_of_rule(rule.file.config, path);
   if (rule::rule_kind(rule.settings.rule.name).supervised)
     throw InputError(path + ": few-shot evaluation needs a rule without labels; this is " + rule.file.rule);
   rule.averaged = average && !rule.file.theta_average.empty();

@@ -4,9 +4,11 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -50,6 +52,19 @@ bool write_all(int to, const std::vector<std::uint8_t>& bytes) {
   return true;
 }
 
+/// Descriptors of the parent's that a child must not keep: the lock of a run, connections.
+void close_all_but(int kept) {
+  const auto close_from = [](unsigned first, unsigned last) {
+#ifdef SYS_close_range
+    if (first > last || syscall(SYS_close_range, first, last, 0) == 0) return;
+#endif
+    for (unsigned number = first; number <= std::min(last, 4095u); ++number)
+      ::close(static_cast<int>(number));
+  };
+  close_from(STDERR_FILENO + 1, static_cast<unsigned>(kept) - 1);
+  close_from(static_cast<unsigned>(kept) + 1, ~0u);
+}
+
 /// The child: never returns, and leaves nothing of the parent's behind.
 [[noreturn]] void run_child(const std::function<std::vector<std::uint8_t>()>& make, int out) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -59,6 +74,7 @@ bool write_all(int to, const std::vector<std::uint8_t>& bytes) {
   const auto seconds = static_cast<rlim_t>(kDeadline.count());
   const rlimit processor{seconds, seconds};
   setrlimit(RLIMIT_CPU, &processor);
+  close_all_but(out);
   // A crash is told by the parent, in one line.
   const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
   if (nowhere >= 0) dup2(nowhere, STDERR_FILENO);

@@ -23,11 +23,15 @@ std::string join(const std::string& prefix, const std::string& name) {
   return prefix.empty() ? name : prefix + "." + name;
 }
 
+/// What the program notes for itself (resolved_path): no key for users.
+bool is_noted(const FieldDescriptor* field) { return field->name().rfind("resolved_", 0) == 0; }
+
 /// Calls visit(key, field) for every field below `type`, sub-messages after their own key.
 void for_each_field(const Descriptor* type, const std::string& prefix,
                     const std::function<void(const std::string&, const FieldDescriptor*)>& visit) {
   for (int i = 0; i < type->field_count(); ++i) {
     const FieldDescriptor* field = type->field(i);
+    if (is_noted(field)) continue;
     visit(join(prefix, field->name()), field);
     if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE)
       for_each_field(field->message_type(), join(prefix, field->name()), visit);
@@ -96,17 +100,21 @@ std::string allowed_values(const FieldDescriptor* field) {
   return text;
 }
 
+/// A key below a list means the list's only element; the list itself is returned where there is not just one.
 const FieldDescriptor* find_scalar(const std::string& key, Message*& owner) {
   std::string rest = key;
   for (;;) {
     const std::size_t dot = rest.find('.');
     const FieldDescriptor* field = owner->GetDescriptor()->FindFieldByName(rest.substr(0, dot));
-    if (field == nullptr) return nullptr;
+    if (field == nullptr || is_noted(field)) return nullptr;
     const bool is_message = field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
-    if (field->is_repeated()) return field;
+    const Reflection* reflection = owner->GetReflection();
+    if (field->is_repeated() && (dot == std::string::npos || reflection->FieldSize(*owner, field) != 1))
+      return field;
     if (dot == std::string::npos) return is_message ? nullptr : field;
     if (!is_message) return nullptr;
-    owner = owner->GetReflection()->MutableMessage(owner, field);
+    owner = field->is_repeated() ? reflection->MutableRepeatedMessage(owner, field, 0)
+                                 : reflection->MutableMessage(owner, field);
     rest = rest.substr(dot + 1);
   }
 }
@@ -180,7 +188,7 @@ void fill_message(Message& message) {
         fill_message(*reflection->MutableRepeatedMessage(&message, field, j));
       continue;
     }
-    if (field->is_repeated() || reflection->HasField(message, field)) continue;
+    if (field->is_repeated() || reflection->HasField(message, field) || is_noted(field)) continue;
     switch (field->cpp_type()) {
       case FieldDescriptor::CPPTYPE_INT64:
         reflection->SetInt64(&message, field, field->default_value_int64());
@@ -202,6 +210,37 @@ void fill_message(Message& message) {
         break;
       default:
         throw Error("config.proto: field type not supported: " + field->full_name());
+    }
+  }
+}
+
+/// One value as text format writes it, e.g. `0.1` or `"pictures"`.
+std::string value_text(const Message& message, const FieldDescriptor* field) {
+  std::string text;
+  google::protobuf::TextFormat::PrintFieldValueToString(message, field, -1, &text);
+  return text;
+}
+
+void compare(const Message& before, const Message& after, const std::string& prefix,
+             std::vector<Difference>& differences) {
+  const Reflection* reflection = before.GetReflection();
+  for (int i = 0; i < before.GetDescriptor()->field_count(); ++i) {
+    const FieldDescriptor* field = before.GetDescriptor()->field(i);
+    const std::string key = join(prefix, field->name());
+    if (is_noted(field)) continue;
+    if (field->is_repeated()) {
+      const int size = reflection->FieldSize(before, field);
+      if (const int now = reflection->FieldSize(after, field); now != size) {
+        differences.push_back({key, fmt::format("a list of {}", size), fmt::format("a list of {}", now)});
+        continue;
+      }
+      for (int j = 0; j < size; ++j)
+        compare(reflection->GetRepeatedMessage(before, field, j),
+                reflection->GetRepeatedMessage(after, field, j), key, differences);
+    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      compare(reflection->GetMessage(before, field), reflection->GetMessage(after, field), key, differences);
+    } else if (const auto old = value_text(before, field), now = value_text(after, field); old != now) {
+      differences.push_back({key, old, now});
     }
   }
 }
@@ -255,8 +294,8 @@ void apply_override(proto::Config& config, const std::string& assignment) {
     throw InputError(fmt::format("--set {}: unknown key '{}'; the nearest known key is '{}'", assignment, key,
                                  nearest_key(key)));
   if (field->is_repeated())
-    throw InputError(
-        fmt::format("--set {}: '{}' is a list; write it in a configuration file", assignment, key));
+    throw InputError(fmt::format("--set {}: '{}' is a list of {}; write it in a configuration file",
+                                 assignment, key, owner->GetReflection()->FieldSize(*owner, field)));
   google::protobuf::TextFormat::Parser parser;
   FirstError errors("--set");
   parser.RecordErrorsTo(&errors);
@@ -267,6 +306,12 @@ void apply_override(proto::Config& config, const std::string& assignment) {
 }
 
 void fill_defaults(proto::Config& config) { fill_message(config); }
+
+std::vector<Difference> differences(const proto::Config& before, const proto::Config& after) {
+  std::vector<Difference> found;
+  compare(before, after, "", found);
+  return found;
+}
 
 void check_ranges(const proto::Config& config, const std::string& origin) {
   check_message(config, "", origin);

@@ -20,8 +20,19 @@ std::string key_of(const std::string& message_type, const std::string& field);
 /// Throws InputError with line, key and nearest known key; also where a key is given twice.
 proto::Config parse_text(const std::string& text, const std::string& origin);
 
-/// Applies one "key=value". Throws InputError naming the key, the value and what is allowed.
+/// Applies one "key=value". A key below a list (tasks.dataset.path) means its only entry. Throws InputError
+/// naming the key, the value and what is allowed.
 void apply_override(proto::Config& config, const std::string& assignment);
+
+/// A key in which two configurations differ, with both values as text format writes them.
+struct Difference {
+  std::string key;
+  std::string before;
+  std::string after;
+};
+
+/// All of them, in the schema's order; both configurations have their defaults. resolved_path does not count.
+std::vector<Difference> differences(const proto::Config& before, const proto::Config& after);
 
 /// Writes every scalar that is not set explicitly with its default, in all sub-messages.
 void fill_defaults(proto::Config& config);

@@ -11,8 +11,10 @@
 
 #include "common/base/error.h"
 #include "common/base/text.h"
+#include "common/config/paths.h"
 #include "common/config/schema.h"
 #include "common/data/listing.h"
+#include "common/data/path_variables.h"
 #include "common/data/scaling.h"
 #include "common/rule/rules.h"
 
@@ -131,7 +133,7 @@ NamedDataset named_dataset(const proto::Dataset& from, const proto::Config& conf
     throw InputError(where + ": a dataset without a name; write dataset { name: \"glyphs\" }");
   NamedDataset to;
   to.request.name = from.name();
-  to.request.path = from.path();
+  to.request.path = path_of(from);
   to.request.size = config.tasks().size();
   to.request.words_per_example = config.tasks().words_per_example();
   to.request.scaling = scaling_kind(config.inputs());
@@ -241,6 +243,12 @@ rule::EngineOptions default_engine() { return engine_options(proto::Config::defa
 
 std::string Settings::text() const { return to_text(config); }
 
+std::string Settings::text_as_written() const {
+  proto::Config written = config;
+  forget_resolved_paths(written);
+  return to_text(written);
+}
+
 std::int64_t Settings::evaluation_inner_steps() const {
   const std::int64_t set = config.evaluation().inner_steps();
   return set > 0 ? set : config.tasks().max_inner_steps();
@@ -252,8 +260,10 @@ std::vector<std::int64_t> Settings::evaluation_hidden_units() const {
 }
 
 std::string Settings::cache_directory() const {
-  const std::string& named = config.tasks().cache_directory();
-  return named.empty() ? data::default_cache_directory() : named;
+  const auto& tasks = config.tasks();
+  if (!tasks.resolved_cache_directory().empty()) return tasks.resolved_cache_directory();
+  return tasks.cache_directory().empty() ? data::default_cache_directory()
+                                         : data::expand_variables(tasks.cache_directory());
 }
 
 std::string share_directory() {
@@ -275,38 +285,91 @@ std::string find_config(const std::string& config) {
                                fmt::join(preset_names(), ", ")));
 }
 
-Settings settings_from_text(const std::string& text, const std::string& origin,
-                            const std::vector<std::string>& overrides) {
-  proto::Config config = parse_text(text, origin);
+namespace {
+
+Settings settings_of(proto::Config config, const std::string& origin,
+                     const std::vector<std::string>& overrides, const std::vector<std::string>& data) {
   std::set<std::string> seen;
   for (const auto& assignment : overrides) {
     const std::string key = assignment.substr(0, assignment.find('='));
     if (!seen.insert(key).second)
       throw InputError(fmt::format("--set {}: key '{}' is given twice; keep one of them", assignment, key));
     apply_override(config, assignment);
+    resolve_override(config, key);
   }
+  set_data_paths(config, data);
   return translate(std::move(config), origin);
 }
 
-Settings read_settings(const std::string& config, const std::vector<std::string>& overrides) {
-  const std::string path = find_config(config.empty() ? "laptop" : config);
-  return settings_from_text(read_file(path), path, overrides);
+/// Whether a key may differ over a resume, by --set or by hand.
+bool resumable(const std::string& key, bool deterministic) {
+  if (deterministic && key == "device") return false;
+  const auto& keys = resumable_keys();
+  return key.rfind("log.", 0) == 0 || std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
+}  // namespace
+
+Settings settings_from_text(const std::string& text, const std::string& origin,
+                            const std::vector<std::string>& overrides, const std::vector<std::string>& data) {
+  return settings_of(parse_text(text, origin), origin, overrides, data);
+}
+
+Settings read_settings(const std::string& config, const std::vector<std::string>& overrides,
+                       const std::vector<std::string>& data) {
+  const std::string given = config.empty() ? "laptop" : config;
+  const std::string path = find_config(given);
+  proto::Config parsed = parse_text(read_file(path), path);
+  const bool preset = path != given;
+  resolve_paths(parsed, preset ? "." : fs::path(path).parent_path().string());
+  return settings_of(std::move(parsed), path, overrides, data);
+}
+
+Settings settings_of_rule(const std::string& text, const std::string& rule_path) {
+  const std::string origin = rule_path + ": /config";
+  proto::Config config = parse_text(text, origin);
+  use_paths_of_run(config, rule_path);
+  return translate(std::move(config), origin);
 }
 
 const std::vector<std::string>& resumable_keys() {
-  static const std::vector<std::string> keys = {"updates", "seconds", "device", "engine.threads",
-                                                "log.every_updates"};
+  static const std::vector<std::string> keys = {"updates",
+                                                "seconds",
+                                                "device",
+                                                "engine.threads",
+                                                "deadline_seconds",
+                                                "silence_seconds",
+                                                "max_failures",
+                                                "log.every_updates",
+                                                "tasks.dataset.path",
+                                                "evaluation.dataset.path"};
   return keys;
 }
 
 void check_resume_overrides(const std::vector<std::string>& overrides) {
-  const auto& allowed = resumable_keys();
   for (const auto& assignment : overrides) {
     const std::string key = assignment.substr(0, assignment.find('='));
-    if (std::find(allowed.begin(), allowed.end(), key) == allowed.end())
+    if (!resumable(key, false))
       throw InputError(fmt::format("--set {}: '{}' may not change over a resume; only {} may", assignment,
-                                   key, fmt::join(allowed, ", ")));
+                                   key, fmt::join(resumable_keys(), ", ")));
   }
+}
+
+std::vector<std::string> check_edited(const Settings& now, const std::string& before,
+                                      const std::string& origin) {
+  const Settings begun = settings_from_text(before, "the checkpoint's configuration", {});
+  const bool deterministic = begun.config.mode() == proto::Config::deterministic;
+  std::vector<std::string> lines;
+  for (const auto& changed : differences(begun.config, now.config)) {
+    if (!resumable(changed.key, deterministic))
+      throw InputError(
+          fmt::format("{}: {} is {}, and the run has had {} so far; it may not change over a "
+                      "resume: put the old value back",
+                      origin, changed.key, changed.after, changed.before));
+    lines.push_back(fmt::format("{}: {} is {}; the run began with {}", origin, changed.key, changed.after,
+                                changed.before));
+  }
+  return lines;
 }
 
 }  // namespace outerloop::config

@@ -28,6 +28,8 @@ struct Settings {
 
   /// What config.textproto keeps.
   std::string text() const;
+  /// What a rule's file keeps: without the places on this machine that relative paths have led to.
+  std::string text_as_written() const;
 
   /// evaluation.inner_steps, or tasks.max_inner_steps.
   std::int64_t evaluation_inner_steps() const;
@@ -39,14 +41,22 @@ struct Settings {
   std::string cache_directory() const;
 };
 
-/// Reads CONFIG (a file, or the name of a preset in configs/; empty: the preset laptop), then
-/// applies the overrides. Throws InputError: unknown key, key given twice, value out of range, what
+/// Reads CONFIG (a file, or the name of a preset in configs/; empty: the preset laptop), then applies the
+/// overrides and new paths (NAME=PATH) of datasets. Relative paths of a file are relative to its folder,
+/// others to the working directory. Throws InputError: unknown key, key given twice, value out of range, what
 /// contradicts.
-Settings read_settings(const std::string& config, const std::vector<std::string>& overrides);
+Settings read_settings(const std::string& config, const std::vector<std::string>& overrides,
+                       const std::vector<std::string>& data = {});
 
-/// The same from text that is already there; `origin` names it in errors.
+/// The same from text that is already there; `origin` names it in errors. Relative paths in it lead where it
+/// says itself, or to the working directory.
 Settings settings_from_text(const std::string& text, const std::string& origin,
-                            const std::vector<std::string>& overrides);
+                            const std::vector<std::string>& overrides,
+                            const std::vector<std::string>& data = {});
+
+/// The configuration in the file of a rule or checkpoint. Where that lies in a run's folder, its datasets are
+/// where the run has found them.
+Settings settings_of_rule(const std::string& text, const std::string& rule_path);
 
 /// The engine of a configuration that sets nothing: for benchmarks and `doctor`, which have none.
 rule::EngineOptions default_engine();
@@ -56,6 +66,12 @@ const std::vector<std::string>& resumable_keys();
 
 /// Throws InputError naming the first override that a resume may not change.
 void check_resume_overrides(const std::vector<std::string>& overrides);
+
+/// Compares the saved configuration `now` with `before`, the text in the run's checkpoint: it may have been
+/// edited in between. Throws InputError that names the first key that may not change. Returns a line for each
+/// other one.
+std::vector<std::string> check_edited(const Settings& now, const std::string& before,
+                                      const std::string& origin);
 
 /// Full path of a preset or file. Throws InputError listing the presets that exist.
 std::string find_config(const std::string& config);

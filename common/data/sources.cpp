@@ -18,6 +18,7 @@
 #include "common/data/listing.h"
 #include "common/data/mnist.h"
 #include "common/data/npy.h"
+#include "common/data/path_variables.h"
 #include "common/data/picture_folder.h"
 #include "common/data/resize.h"
 #include "common/data/reviews.h"
@@ -374,7 +375,7 @@ fs::path source_path(const DatasetRequest& request) {
   if (!request.path.empty() && kind.reads == Reads::nothing)
     throw InputError(request.name + ": path " + request.path + ": it is computed: leave it out");
   if (kind.reads == Reads::nothing) return {};
-  const std::string path = request.path.empty() ? default_path(kind) : request.path;
+  const std::string path = request.path.empty() ? default_path(kind) : expand_variables(request.path);
   return path.empty() ? fs::path() : canonical_source(kind.reads, path);
 }
 

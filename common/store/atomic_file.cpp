@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/store/optional_call.h"
 
 namespace outerloop::store {
 namespace {
@@ -56,10 +57,20 @@ void sync_directory_of(const std::string& path) {
   std::string directory = fs::path(path).parent_path().string();
   if (directory.empty()) directory = ".";
   const Descriptor handle(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!handle.open()) throw Error(directory + ": cannot be opened to be flushed: " + reason(errno));
-  // Some network file systems know no fsync of directories and say EINVAL.
-  if (fsync(handle.get()) != 0 && errno != EINVAL && errno != EROFS)
-    throw Error(directory + ": cannot be flushed: " + reason(errno));
+  if (handle.open() && fsync(handle.get()) == 0) return;
+  const int code = errno;
+  const char* what = handle.open() ? "cannot be flushed" : "cannot be opened to be flushed";
+  // A folder that may be written but not read cannot be opened for this.
+  if (!not_supported(code) && !(code == EACCES && !handle.open()))
+    throw Error(directory + ": " + what + ": " + reason(code));
+  say_not_supported(OptionalCall::flush_folder, directory, code);
+}
+
+void sync_file(const std::string& path, const Descriptor& file) {
+  if (fsync(file.get()) == 0) return;
+  const int code = errno;
+  if (!not_supported(code)) refuse(path, "cannot be flushed", code);
+  say_not_supported(OptionalCall::flush_file, path, code);
 }
 
 /// The file that a symlink leads to, so that the rename replaces that and keeps the link.
@@ -117,9 +128,9 @@ void write_file_atomically(const std::string& path, const void* bytes, std::size
   Temporary temporary;
   Descriptor file = create_temporary(target, temporary);
   if (const int code = write_fully(file, bytes, count)) refuse(path, "cannot be written", code);
-  if (fsync(file.get()) != 0) refuse(path, "cannot be flushed", errno);
+  sync_file(path, file);
   file.close();
-  if (rename(temporary.path.c_str(), target.c_str()) != 0) refuse(path, "cannot be replaced", errno);
+  if (const int code = move_over(temporary.path, target)) refuse(path, "cannot be replaced", code);
   temporary.renamed = true;
   sync_directory_of(target);
 }
@@ -128,17 +139,28 @@ void write_file_atomically(const std::string& path, const std::string& text) {
   write_file_atomically(path, text.data(), text.size());
 }
 
+int move_over(const std::string& from, const std::string& to) {
+  if (rename(from.c_str(), to.c_str()) == 0) return 0;
+  if (errno != EEXIST) return errno;
+  // Some network and FUSE file systems rename only to names that are free.
+  if (unlink(to.c_str()) != 0 && errno != ENOENT) return EEXIST;
+  return rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+}
+
 void point_symlink(const std::string& path, const std::string& target) {
+  const auto refuse_link = [&](const char* what, int code) {
+    throw Error(path + ": the link cannot be " + what + ": " + reason(code));
+  };
   Temporary temporary;
   for (int attempt = 0; attempt < kAttempts && temporary.path.empty(); ++attempt) {
     const std::string name = temporary_name(path, attempt);
     if (symlink(target.c_str(), name.c_str()) == 0)
       temporary.path = name;
     else if (errno != EEXIST)
-      refuse(path, "the link cannot be made", errno);
+      refuse_link("made", errno);
   }
-  if (temporary.path.empty()) refuse(path, "the link cannot be made", EEXIST);
-  if (rename(temporary.path.c_str(), path.c_str()) != 0) refuse(path, "the link cannot be moved", errno);
+  if (temporary.path.empty()) refuse_link("made", EEXIST);
+  if (const int code = move_over(temporary.path, path)) refuse_link("moved", code);
   temporary.renamed = true;
   sync_directory_of(path);
 }

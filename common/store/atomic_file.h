@@ -30,11 +30,16 @@ class Descriptor {
 int write_fully(const Descriptor& file, const void* bytes, std::size_t count);
 
 /// Writes `text` (any bytes) to `path`: into a new `path`.PID.N.tmp beside it, flushed and fsynced, renamed
-/// over `path`, the directory fsynced. A symlink keeps pointing where it points; what is no regular file
+/// over `path`, the directory fsynced; a file system that knows no fsync of one of them is said once. A
+/// symlink keeps pointing where it points; what is no regular file
 /// (/dev/stdout, a pipe) is written straight into. Throws Error that names the path and the reason; an old
 /// file stays whole then, and the .tmp is removed.
 void write_file_atomically(const std::string& path, const std::string& text);
 void write_file_atomically(const std::string& path, const void* bytes, std::size_t count);
+
+/// rename(), also where the file system does not replace what is there: then `to` goes first, and a crash in
+/// between leaves `from` alone. Returns 0, or the errno.
+int move_over(const std::string& from, const std::string& to);
 
 /// Points the symlink `path` at `target` in one step (a new symlink renamed over it). Throws Error.
 void point_symlink(const std::string& path, const std::string& target);

@@ -7,6 +7,7 @@
 #include "common/base/error.h"
 #include "common/store/atomic_file.h"
 #include "common/store/files.h"
+#include "common/store/sealed_file.h"
 
 namespace outerloop::store {
 namespace {
@@ -14,6 +15,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kExtension = ".h5";
+constexpr const char* kLatest = "latest";
+constexpr const char* kSuperseded = ".superseded";
 constexpr std::size_t kDigits = 9;
 
 std::string file_name(std::int64_t update) {
@@ -49,6 +52,39 @@ std::vector<std::int64_t> CheckpointFolder::updates() const {
   return found;
 }
 
+std::vector<std::string> CheckpointFolder::set_aside() const {
+  std::vector<std::string> found;
+  std::error_code error;
+  for (fs::directory_iterator entry(directory_, error), end; !error && entry != end; entry.increment(error))
+    if (entry->path().extension() == kSuperseded && update_of(entry->path().stem()) >= 0)
+      found.push_back(entry->path().string());
+  return found;
+}
+
+/// A link to an older checkpoint would be worse than none.
+void CheckpointFolder::point_latest(std::int64_t update) {
+  const std::string link = directory_ + "/" + kLatest;
+  link_refusal_.clear();
+  try {
+    point_symlink(link, file_name(update));
+  } catch (const Error& error) {
+    link_refusal_ = error.what();
+    std::error_code ignored;
+    if (!fs::is_directory(fs::symlink_status(link, ignored))) fs::remove(link, ignored);
+  }
+}
+
+/// `old`: set aside by earlier writes.
+void CheckpointFolder::delete_surplus(std::int64_t keep, const std::vector<std::string>& old) {
+  const auto present = updates();
+  const auto surplus = static_cast<std::int64_t>(present.size()) - keep;
+  if (keep <= 0 || surplus <= 0) return;
+  std::error_code ignored;
+  for (std::int64_t i = 0; i < surplus; ++i)
+    fs::remove(path_of(present[static_cast<std::size_t>(i)]), ignored);
+  for (const auto& path : old) fs::remove(path, ignored);
+}
+
 std::string CheckpointFolder::write(const Checkpoint& checkpoint, std::int64_t keep) {
   const std::int64_t update = checkpoint.rule.update;
   if (update < 0)
@@ -58,14 +94,12 @@ std::string CheckpointFolder::write(const Checkpoint& checkpoint, std::int64_t k
   if (error) throw Error(directory_ + ": cannot be made: " + error.message());
   remove_leftovers(directory_);
   const std::string sha256 = write_checkpoint(path_of(update), checkpoint);
+  const auto old = set_aside();
   for (const auto other : updates())
-    if (other > update) fs::rename(path_of(other), path_of(other) + ".superseded", error);
-  point_symlink(directory_ + "/latest", file_name(update));
-
-  const auto present = updates();
-  const auto surplus = static_cast<std::int64_t>(present.size()) - keep;
-  for (std::int64_t i = 0; keep > 0 && i < surplus; ++i)
-    fs::remove(path_of(present[static_cast<std::size_t>(i)]), error);
+    if (other > update && move_over(path_of(other), path_of(other) + kSuperseded) != 0)
+      fs::remove(path_of(other), error);  // a resume must not take it
+  point_latest(update);
+  delete_surplus(keep, old);
   return sha256;
 }
 
@@ -77,6 +111,13 @@ bool CheckpointFolder::read_latest(Found& found) const {
     try {
       found.checkpoint = read_checkpoint(found.path);
       return true;
+    } catch (const UnreadableError& error) {
+      // What is in it may be whole: to go on from an older one would throw it away.
+      std::error_code gone;
+      if (!fs::exists(fs::symlink_status(found.path, gone)) && !gone) continue;
+      throw Error(std::string(error.what()) +
+                  "; once it can be read, the run goes on from it; to go on from an "
+                  "older checkpoint, move it away");
     } catch (const InputError& damage) {
       found.passed_over.push_back(damage.what());
     }
@@ -85,6 +126,16 @@ bool CheckpointFolder::read_latest(Found& found) const {
   std::string lines;
   for (const auto& line : found.passed_over) lines += (lines.empty() ? "" : " | ") + line;
   throw InputError(directory_ + ": no checkpoint can be read, so there is nothing to go on from: " + lines);
+}
+
+std::string checkpoint_path(const std::string& path) {
+  const fs::path named(path);
+  std::error_code error;
+  if (named.filename() != kLatest || fs::exists(named, error)) return path;
+  const std::string folder = named.has_parent_path() ? named.parent_path().string() : ".";
+  const CheckpointFolder checkpoints(folder);
+  const auto present = checkpoints.updates();
+  return present.empty() ? path : checkpoints.path_of(present.back());
 }
 
 }  // namespace outerloop::store

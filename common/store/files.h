@@ -102,15 +102,24 @@ Contents read_contents(const std::string& path);
 /// SHA-256 (hex) over the parameters in byte order of their names, each little-endian float32, row-major.
 std::string theta_sha256(const rule::Layout& layout, const std::vector<double>& theta);
 
+/// The file that `path` means: itself, or, where it ends in `latest` and no file is there (a file system
+/// without links, a link that leads nowhere), the newest checkpoint in that folder.
+std::string checkpoint_path(const std::string& path);
+
 /// checkpoints/NNNNNNNNN.h5 of a run, and checkpoints/latest. One process writes.
 class CheckpointFolder {
  public:
   explicit CheckpointFolder(std::string directory) : directory_(std::move(directory)) {}
 
-  /// Writes, moves `latest` last, then deletes all but the newest `keep` (0: keep all). Returns theta_sha256.
-  /// What a crash left half-written (.tmp) is removed first. Files of later updates, which a resume from this
-  /// file's past has passed over, are set aside as NNNNNNNNN.h5.superseded. Throws Error.
+  /// Writes, moves `latest`, then deletes all but the newest `keep` (0: keep all), and with them what earlier
+  /// writes have set aside. Returns theta_sha256. What a crash left half-written (.tmp) is removed first.
+  /// Files of later updates, which a resume from this file's past has passed over, are set aside as
+  /// NNNNNNNNN.h5.superseded. Throws Error. The link is a convenience: where it cannot be moved, the
+  /// checkpoint counts, and link_refusal() says why.
   std::string write(const Checkpoint& checkpoint, std::int64_t keep);
+
+  /// Why the last write could not move `latest`, which is then removed; or empty.
+  const std::string& link_refusal() const { return link_refusal_; }
 
   struct Found {
     std::string path;
@@ -122,11 +131,16 @@ class CheckpointFolder {
   bool read_latest(Found& found) const;
 
   std::string path_of(std::int64_t update) const;
+  /// Of the files that are there, ascending. Throws InputError where the folder cannot be listed.
+  std::vector<std::int64_t> updates() const;
 
  private:
-  std::vector<std::int64_t> updates() const;  ///< of the files that are there, ascending
+  std::vector<std::string> set_aside() const;  ///< *.superseded
+  void point_latest(std::int64_t update);
+  void delete_surplus(std::int64_t keep, const std::vector<std::string>& old);
 
   std::string directory_;
+  std::string link_refusal_;
 };
 
 }  // namespace outerloop::store

@@ -4,14 +4,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
 #include "common/base/error.h"
+#include "common/store/metrics_tail.h"
 
 namespace outerloop::store {
 namespace {
@@ -20,62 +19,45 @@ using nlohmann::json;
 
 std::string reason(int code) { return std::generic_category().message(code); }
 
-/// What stays of an old log.
-struct Kept {
-  std::string text;
-  bool changed = false;       ///< something was cut
-  std::int64_t segment = -1;  ///< the largest that stays
-};
-
-std::int64_t integer_or(const json& line, const char* key, std::int64_t otherwise) {
-  const auto found = line.find(key);
-  if (found == line.end() || !found->is_number()) return otherwise;
-  return found->is_number_integer() ? found->get<std::int64_t>()
-                                    : static_cast<std::int64_t>(found->get<double>());
-}
-
-/// Adds one line of the old log; `ended` tells whether it had its newline.
-void keep_line(const std::string& path, std::int64_t number, const std::string& text, bool ended,
-               std::int64_t last_update, Kept& kept) {
-  const auto line = json::parse(text, nullptr, false);
-  if (!line.is_object()) {
-    if (ended)
-      throw InputError(path + ":" + std::to_string(number) +
-                       ": no JSON object; repair or remove that line to go on");
-    kept.changed = true;
-    return;
-  }
-  if (integer_or(line, "update", -1) > last_update) {
-    kept.changed = true;
-    return;
-  }
-  if (!ended) kept.changed = true;
-  kept.text += text + "\n";
-  kept.segment = std::max(kept.segment, integer_or(line, "segment", 0));
-}
-
-Kept read_old(const std::string& path, std::int64_t last_update) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) throw Error(path + ": cannot be read: " + reason(errno));
-  Kept kept;
-  std::string text;
-  for (std::int64_t number = 1; std::getline(stream, text); ++number)
-    keep_line(path, number, text, !stream.eof(), last_update, kept);
-  if (stream.bad()) throw Error(path + ": cannot be read to its end");
-  return kept;
+/// Appends all of it; false where the disk refuses.
+bool append_to(const std::string& path, const std::string& text) {
+  const Descriptor file(open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
+  return file.open() && write_fully(file, text.data(), text.size()) == 0;
 }
 
 }  // namespace
 
 MetricsLog::MetricsLog(const std::string& path, std::int64_t last_update) : path_(path) {
   std::error_code error;
-  if (std::filesystem::is_regular_file(path, error)) {
-    const Kept kept = read_old(path, last_update);
-    if (kept.changed) write_file_atomically(path, kept.text);
-    segment_ = kept.segment + 1;
-  }
-  file_ = Descriptor(open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
-  if (!file_.open()) throw Error(path + ": cannot be written: " + reason(errno));
+  if (std::filesystem::is_regular_file(path, error)) cut(last_update);
+  open_for_appending();
+}
+
+void MetricsLog::open_for_appending() {
+  file_ = Descriptor(open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
+  if (!file_.open()) throw Error(path_ + ": cannot be written: " + reason(errno));
+}
+
+void MetricsLog::reopen() { open_for_appending(); }
+
+void MetricsLog::cut(std::int64_t last_update) {
+  const Descriptor file(open(path_.c_str(), O_RDWR | O_APPEND | O_CLOEXEC));
+  if (!file.open()) throw Error(path_ + ": cannot be opened: " + reason(errno));
+  const MetricsTail tail = read_tail(file, path_, last_update);
+  segment_ = tail.segment + 1;
+  if (tail.cut_at == tail.size) return;
+  if (!tail.damaged.empty()) set_aside(tail.damaged);
+  if (ftruncate(file.get(), tail.cut_at) != 0) throw Error(path_ + ": cannot be cut: " + reason(errno));
+  if (const int code = write_fully(file, tail.again.data(), tail.again.size()))
+    throw Error(path_ + ": cannot be written: " + reason(code));
+}
+
+void MetricsLog::set_aside(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const auto& line : lines) text += line + "\n";
+  const std::string aside = path_ + ".damaged";
+  warning_ = path_ + ": " + std::to_string(lines.size()) + (lines.size() == 1 ? " line is" : " lines are") +
+             " damaged; " + (append_to(aside, text) ? "moved to " + aside : "left out");
 }
 
 void MetricsLog::write(const json& line) {

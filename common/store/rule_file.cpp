@@ -154,7 +154,8 @@ void write_document(const std::string& path, Kind kind, Document& document) {
 }
 
 OpenedDocument open_document(const std::string& path) {
-  return parse_document(read_sealed(path, kFormatVersion), path);
+  const std::string file = checkpoint_path(path);
+  return parse_document(read_sealed(file, kFormatVersion), file);
 }
 
 OpenedDocument parse_document(const std::vector<std::uint8_t>& bytes, const std::string& name) {

@@ -53,7 +53,7 @@ void read_up_to(const std::string& path, const Descriptor& file, std::size_t siz
   while (have < size) {
     const ssize_t count = ::read(file.get(), bytes.data() + have, size - have);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw InputError(path + ": cannot be read: " + reason(errno));
+    if (count < 0) throw UnreadableError(path + ": cannot be read: " + reason(errno));
     if (count == 0) break;
     have += static_cast<std::size_t>(count);
   }
@@ -86,9 +86,9 @@ void seal(std::vector<std::uint8_t>& bytes, std::uint32_t format_version) {
 std::vector<std::uint8_t> read_sealed(const std::string& path, std::uint32_t newest_version) {
   // Not blocking, so that a pipe of that name is refused instead of waited for.
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file.open()) throw InputError(path + ": cannot be opened: " + reason(errno));
+  if (!file.open()) throw UnreadableError(path + ": cannot be opened: " + reason(errno));
   struct stat status {};
-  if (fstat(file.get(), &status) != 0) throw InputError(path + ": cannot be read: " + reason(errno));
+  if (fstat(file.get(), &status) != 0) throw UnreadableError(path + ": cannot be read: " + reason(errno));
   if (!S_ISREG(status.st_mode))
     throw InputError(path + ": is no regular file; give a rule.h5 or a checkpoint");
 

@@ -9,13 +9,22 @@
 #include <string>
 #include <vector>
 
+#include "common/base/error.h"
+
 namespace outerloop::store {
 
 /// Fills the user block of `bytes` (the first 512) in. Throws Error where `bytes` is shorter.
 void seal(std::vector<std::uint8_t>& bytes, std::uint32_t format_version);
 
-/// Reads `path` whole and verifies its user block. Throws InputError: no such file, no regular file, not one
-/// of ours, too short or too long, SHA-256 differs, newer than `newest_version`.
+/// A file that could not be read, which says nothing of what is in it.
+class UnreadableError : public InputError {
+ public:
+  using InputError::InputError;
+};
+
+/// Reads `path` whole and verifies its user block. Throws UnreadableError where the system refuses (no such
+/// file, a read error), InputError: no regular file, not one of ours, too short or too long, SHA-256 differs,
+/// newer than `newest_version`.
 std::vector<std::uint8_t> read_sealed(const std::string& path, std::uint32_t newest_version);
 
 }  // namespace outerloop::store

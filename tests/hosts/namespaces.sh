@@ -105,7 +105,7 @@ AGENT
 has_lines() { grep -e "$2" "$3" 2>/dev/null | awk -v least="$1" 'END {exit NR < least}'; }
 checkpoint_of() {
   local name
-  name=$(basename "$(readlink "$1/checkpoints/latest" 2>/dev/null)" .h5)
+  name=$(find "$1/checkpoints" -maxdepth 1 -name '[0-9]*.h5' 2>/dev/null | sed 's|.*/||; s|\.h5$||' | sort | tail -n 1)
   echo $((10#${name:-0}))
 }
 has_checkpoint() { [ "$(checkpoint_of "$1")" -ge "$2" ]; }

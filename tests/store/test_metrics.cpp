@@ -1,7 +1,9 @@
 // metrics.jsonl: segments, and what a resume cuts.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -14,6 +16,7 @@ using namespace outerloop;
 using namespace outerloop::tests;
 using nlohmann::json;
 using store::MetricsLog;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -74,17 +77,89 @@ TEST_CASE("a last line that is cut goes, a whole one without its newline stays")
   CHECK(folder.names() == std::vector<std::string>{"metrics.jsonl"});
 }
 
-TEST_CASE("a whole line that is no object is named, and nothing is cut") {
+TEST_CASE("a damaged line at the end is set aside, and all others stay") {
   const Folder folder;
   const std::string path = folder / "metrics.jsonl";
-  for (const std::string bad : {"nonsense", "[1]", "", "{\"update\":"}) {
-    const std::string text = "{\"update\":1}\n" + bad + "\n{\"update\":3}\n";
-    write_bytes(path, text);
-    const auto line = refusal([&] { MetricsLog(path, 0); });
-    INFO(line);
-    CHECK(contains(line, path + ":2: "));
-    CHECK(read_bytes(path) == text);
+  for (const std::string bad : {"nonsense", "[1]", "", "{\"update\":", "{\"segment\":1}"}) {
+    write_bytes(path, "{\"update\":1,\"segment\":0}\n" + bad + "\n{\"update\":2,\"segment\":0}\n");
+    const MetricsLog log(path, 5);
+    CHECK(contains(log.warning(), path + ": 1 line is damaged; moved to " + path + ".damaged"));
+    CHECK(log.segment() == 1);
+    CHECK(read_bytes(path) == "{\"update\":1,\"segment\":0}\n{\"update\":2,\"segment\":0}\n");
+    CHECK(read_bytes(path + ".damaged") == bad + "\n");
+    CHECK(MetricsLog(path, 5).warning().empty());
+    fs::remove(path + ".damaged");
   }
+}
+
+TEST_CASE("any flipped bit leaves a log that a resume takes, with every whole line that it had") {
+  const Folder folder;
+  const std::string path = folder / "metrics.jsonl";
+  std::string text;
+  for (int update = 1; update <= 6; ++update)
+    text += "{\"meta_objective\":0.5,\"segment\":0,\"update\":" + std::to_string(update) + "}\n";
+  for (std::size_t bit = 0; bit < 8 * text.size(); ++bit) {
+    std::string flipped = text;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
+    write_bytes(path, flipped);
+    std::error_code ignored;
+    fs::remove(path + ".damaged", ignored);
+    MetricsLog(path, 3).write({{"update", 4}});
+    INFO("bit " << bit);
+    const auto lines = [&] {
+      std::vector<std::int64_t> updates;
+      std::istringstream stream(read_bytes(path));
+      for (std::string line; std::getline(stream, line);) {
+        const auto parsed = json::parse(line, nullptr, false);
+        updates.push_back(parsed.is_object() ? parsed.value("update", std::int64_t{-1}) : -1);
+      }
+      return updates;
+    }();
+    REQUIRE(!lines.empty());
+    CHECK(lines.back() == 4);
+    CHECK(lines.size() >=
+          2);  // of 1 to 3 the damaged one, its neighbour where the line end was hit, or none is missing
+    CHECK(std::count_if(lines.begin() + 1, lines.end(), [](auto update) { return update > 4; }) == 0);
+  }
+}
+
+TEST_CASE("lines of events that came late stay, wherever the log is cut") {
+  const Folder folder;
+  const std::string path = folder / "metrics.jsonl";
+  {
+    MetricsLog log(path, 0);
+    for (int update = 1; update <= 3; ++update) log.write({{"update", update}});
+    log.write({{"update", 4}});
+    log.write({{"event", "evaluation"}, {"update", 2}});
+    log.write({{"event", "checkpoint"}, {"update", 4}});
+    log.write({{"update", 5}});
+  }
+  const MetricsLog log(path, 3);
+  const auto lines = lines_of(path);
+  REQUIRE(lines.size() == 4);
+  for (int i = 0; i < 3; ++i) CHECK(lines[static_cast<std::size_t>(i)].at("update") == i + 1);
+  CHECK(lines[3].at("event") == "evaluation");
+  CHECK(log.warning().empty());
+}
+
+TEST_CASE("a log of any length is read from its end alone") {
+  const Folder folder;
+  const std::string path = folder / "metrics.jsonl";
+  std::string text;
+  const std::string fill(500, 'x');
+  for (int update = 1; update <= 40000; ++update)
+    text += "{\"fill\":\"" + fill + "\",\"segment\":3,\"update\":" + std::to_string(update) + "}\n";
+  write_bytes(path, text);
+  rusage before{}, after{};
+  getrusage(RUSAGE_SELF, &before);
+  CHECK(MetricsLog(path, 39990).segment() == 4);
+  getrusage(RUSAGE_SELF, &after);
+  const auto seconds = [](const rusage& usage) {
+    return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+  };
+  CHECK(seconds(after) - seconds(before) < 0.1);
+  CHECK(fs::file_size(path) == text.rfind("{\"fill", text.find("\"update\":39991}")));
 }
 
 TEST_CASE("a log that cannot be written is named") {
