@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
@@ -87,7 +88,7 @@ store::RuleFile first_rule(const config::Settings& settings, const std::string& 
   rule.rule = settings.rule.name;
   rule.layout = rule::theta_layout(settings.rule);
   rule.git_revision = git_revision();
-  rule.config = settings.text();
+  rule.config = settings.text_as_written();
   rule.theta = rule::initial_theta(rule.layout, settings.config.seed());
   if (!init_theta.empty()) rule.theta = initial_theta_from(init_theta, rule);
   return rule;
@@ -103,6 +104,91 @@ void check_same_device(const std::string& text, const std::string& origin, const
                     settings.config.device(), before));
 }
 
+/// How open_datasets() and checkpoints name a dataset for training.
+std::string dataset_key(std::size_t number, const config::NamedDataset& dataset) {
+  return fmt::format("{}.{}", number, dataset.request.name);
+}
+
+/// Datasets that are read from elsewhere than by `before`: of this start, or as it was written at the
+/// beginning.
+void note_moved(const config::Settings& before, bool as_written, Plan& plan) {
+  const auto& now = plan.settings;
+  for (std::size_t i = 0; i < now.training.size() && i < before.training.size(); ++i) {
+    const int number = static_cast<int>(i);
+    const bool differs =
+        as_written ? now.config.tasks().dataset(number).path() != before.config.tasks().dataset(number).path()
+                   : now.training[i].request.path != before.training[i].request.path;
+    if (differs) plan.moved.insert(dataset_key(i, now.training[i]));
+  }
+}
+
+/// Those of --set that name a path.
+std::vector<std::string> path_overrides(const std::vector<std::string>& overrides) {
+  std::vector<std::string> paths;
+  for (const auto& assignment : overrides)
+    if (assignment.find(".path=") < assignment.find('=')) paths.push_back(assignment);
+  return paths;
+}
+
+/// The lock first: what is read afterwards no other process changes.
+void lock_run(Plan& plan) { plan.lock = std::make_shared<coordinator::HeldLock>(plan.run_directory); }
+
+/// Configuration and checkpoint of the run that goes on.
+void read_run(const TrainOptions& options, Plan& plan) {
+  config::check_resume_overrides(options.overrides);
+  coordinator::RunDirectory::read_config(plan.run_directory);  // or there is no run to be locked
+  lock_run(plan);
+  const std::string text = coordinator::RunDirectory::read_config(plan.run_directory);
+  const std::string origin = plan.run_directory + "/config.textproto";
+  plan.settings = config::settings_from_text(text, origin, options.overrides, options.data);
+  check_same_device(text, origin, plan.settings);
+  const auto saved = config::settings_from_text(text, origin, {});
+  note_moved(saved, false, plan);
+  const auto paths = path_overrides(options.overrides);
+  if (!paths.empty() || !options.data.empty())
+    plan.config_text = config::settings_from_text(text, origin, paths, options.data).text();
+
+  std::vector<std::string> lines;
+  if (coordinator::RunDirectory::read_latest(plan.run_directory, plan.start, lines)) {
+    if (plan.start.rule.layout.signature() != rule::theta_layout(plan.settings.rule).signature())
+      throw InputError(plan.run_directory + ": the checkpoint's θ does not fit the run's configuration");
+    const auto edited = config::check_edited(saved, plan.start.rule.config, origin);
+    lines.insert(lines.end(), edited.begin(), edited.end());
+    note_moved(config::settings_from_text(plan.start.rule.config, "the checkpoint", {}), true, plan);
+  }
+  plan.best = coordinator::RunDirectory::read_best(plan.run_directory, lines);
+  for (const auto& line : lines) std::fprintf(stderr, "outerloop: %s\n", line.c_str());
+}
+
+/// A directory that a living process is at work in is refused by that process's name, any other that is not
+/// empty as such.
+void make_run_directory(Plan& plan) {
+  namespace fs = std::filesystem;
+  const auto& path = plan.run_directory;
+  const auto owner = coordinator::RunLock::known_owner(path, coordinator::real_surroundings());
+  if (!owner) coordinator::RunDirectory::refuse_used(path);
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) throw InputError(path + ": the run directory cannot be made: " + error.message());
+  lock_run(plan);
+  try {
+    coordinator::RunDirectory::create(path, plan.settings.text());
+  } catch (const Error&) {
+    plan.lock.reset();
+    fs::remove(path, error);  // if nothing else is in it
+    throw;
+  }
+}
+
+void check_datasets_apart(const config::Settings& settings) {
+  std::vector<data::DatasetRequest> training, evaluation;
+  for (const auto& dataset : settings.training) training.push_back(dataset.request);
+  for (const auto& dataset : settings.evaluation) evaluation.push_back(dataset.request);
+  if (training.empty())
+    throw InputError("tasks.dataset: no dataset to train on; add dataset { name: \"glyphs\" }");
+  data::check_no_overlap(training, evaluation);
+}
+
 /// Rank 0's part of agree_on_plan.
 Plan make_plan(const TrainOptions& options, int workers) {
   Plan plan;
@@ -111,35 +197,17 @@ Plan make_plan(const TrainOptions& options, int workers) {
   plan.resumed = options.resume;
   if (options.resume && !options.init_theta.empty())
     throw InputError("--init-theta starts a new run, --resume goes on with one; give one of them");
-  if (options.resume) {
-    config::check_resume_overrides(options.overrides);
-    const std::string text = coordinator::RunDirectory::read_config(plan.run_directory);
-    const std::string origin = plan.run_directory + "/config.textproto";
-    plan.settings = config::settings_from_text(text, origin, options.overrides);
-    check_same_device(text, origin, plan.settings);
-  } else {
-    plan.settings = config::read_settings(options.config, options.overrides);
-  }
+  if (std::string why; options.joinable && !net::MpiSession::can_connect(why))
+    throw InputError("--joinable: " + why);
+  if (options.resume)
+    read_run(options, plan);
+  else
+    plan.settings = config::read_settings(options.config, options.overrides, options.data);
   auto& config = plan.settings.config;
   if (config.streams() == 0) config.set_streams(std::max<std::int64_t>(workers, config.batch()));
-  std::vector<data::DatasetRequest> training, evaluation;
-  for (const auto& dataset : plan.settings.training) training.push_back(dataset.request);
-  for (const auto& dataset : plan.settings.evaluation) evaluation.push_back(dataset.request);
-  if (training.empty())
-    throw InputError("tasks.dataset: no dataset to train on; add dataset { name: \"glyphs\" }");
-  data::check_no_overlap(training, evaluation);
-
-  plan.start.rule = first_rule(plan.settings, options.init_theta);
-  if (!options.resume) {
-    coordinator::RunDirectory::create(plan.run_directory, plan.settings.text());
-    return plan;
-  }
-  std::vector<std::string> passed_over;
-  if (coordinator::RunDirectory::read_latest(plan.run_directory, plan.start, passed_over))
-    if (plan.start.rule.layout.signature() != rule::theta_layout(plan.settings.rule).signature())
-      throw InputError(plan.run_directory + ": the checkpoint's θ does not fit the run's configuration");
-  plan.best = coordinator::RunDirectory::read_best(plan.run_directory, passed_over);
-  for (const auto& line : passed_over) std::fprintf(stderr, "outerloop: %s\n", line.c_str());
+  check_datasets_apart(plan.settings);
+  if (plan.start.rule.theta.empty()) plan.start.rule = first_rule(plan.settings, options.init_theta);
+  if (!options.resume) make_run_directory(plan);
   return plan;
 }
 
@@ -150,7 +218,7 @@ std::map<std::string, std::string> open_datasets(const Plan& plan, RankSetup& se
   std::vector<data::WeightedDataset> datasets;
   for (const auto& named : plan.settings.training) {
     datasets.push_back({data::open_dataset(named.request, cache, &setup.remarks), named.weight});
-    hashes[fmt::format("{}.{}", datasets.size() - 1, named.request.name)] = datasets.back().dataset->sha256;
+    hashes[dataset_key(datasets.size() - 1, named)] = datasets.back().dataset->sha256;
   }
   setup.tasks =
       std::make_unique<data::TaskDistribution>(plan.settings.tasks, std::move(datasets), config.seed());
@@ -167,6 +235,11 @@ std::vector<std::size_t> opened_domains(const RankSetup& setup) {
 }
 
 }  // namespace
+
+void remove_unstarted(const Plan& plan) {
+  if (!plan.resumed && plan.lock)
+    coordinator::RunDirectory::remove_unstarted(plan.run_directory, plan.run_lock());
+}
 
 std::vector<std::string> changed_datasets(const Plan& plan, const std::map<std::string, std::string>& here) {
   std::vector<std::string> changed;
@@ -188,6 +261,16 @@ void check_same_datasets(const Plan& plan, const std::map<std::string, std::stri
 }
 
 namespace {
+
+/// A path may change over a resume, what it leads to may not.
+void check_moved(const Plan& plan, const RankSetup& setup) {
+  for (const auto& name : changed_datasets(plan, setup.dataset_sha256))
+    if (plan.moved.count(name) > 0)
+      throw InputError(
+          fmt::format("{}: dataset {} at its new path differs from the one that the run began with; give "
+                      "the path of the same data (--data NAME=PATH)",
+                      plan.run_directory, name));
+}
 
 /// Deterministic mode: all ranks compute the same bits, and those that the run began with.
 void check_same_bits(const Plan& plan, const RankSetup& setup, const std::set<std::string>& engines) {
@@ -285,8 +368,11 @@ RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool c
     setup.gradients_per_second += opened.at("gradients_per_second").get<double>();
   }
   on_all_ranks(mpi, [&] {
-    if (mpi.rank() == 0 && plan.settings.config.mode() == proto::Config::deterministic)
-      check_same_bits(plan, setup, engines);
+    if (mpi.rank() != 0) return std::string();
+    check_moved(plan, setup);
+    if (plan.settings.config.mode() == proto::Config::deterministic) check_same_bits(plan, setup, engines);
+    if (!plan.config_text.empty())
+      coordinator::RunDirectory::write_config(plan.run_directory, plan.config_text);
     return std::string();
   });
   return setup;
@@ -298,7 +384,7 @@ RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, bool compute
   try {
     return open_on_all_ranks(mpi, plan, computes);
   } catch (const Error&) {
-    if (mpi.rank() == 0 && !plan.resumed) coordinator::RunDirectory::remove_unstarted(plan.run_directory);
+    if (mpi.rank() == 0) remove_unstarted(plan);
     throw;
   }
 }

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "common/rule/engine.h"
 #include "common/store/files.h"
 #include "coordinator/evaluations.h"
+#include "coordinator/run_lock.h"
 
 namespace outerloop::cli {
 
@@ -27,11 +29,20 @@ std::vector<std::string> on_all_ranks(const net::MpiSession& mpi, const std::fun
 /// What rank 0 has read and checked before anything else happens.
 struct Plan {
   std::string run_directory;
+  std::shared_ptr<coordinator::HeldLock>
+      lock;  ///< rank 0 alone: of the run directory, until the run has ended
   config::Settings settings;
   store::Checkpoint start;                    ///< rank 0 alone: θ, Adam, streams, ... to go on from
   std::optional<coordinator::BestRule> best;  ///< rank 0 alone: of what the run has evaluated before
   bool resumed = false;                       ///< rank 0 alone
+  std::set<std::string> moved;  ///< rank 0 alone: datasets with a path other than at the beginning
+  std::string config_text;      ///< rank 0 alone: what config.textproto is to say; empty: as it does
+
+  coordinator::RunLock* run_lock() const { return lock ? &lock->lock() : nullptr; }
 };
+
+/// Undoes what the start of a new run has written, while there is no checkpoint. Rank 0 alone.
+void remove_unstarted(const Plan& plan);
 
 /// 1. Rank 0 reads configuration and checkpoint, or makes the run directory; all ranks get the settings.
 Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options);

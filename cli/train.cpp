@@ -46,13 +46,14 @@ void check_datasets(const Plan& plan, const std::map<std::string, std::string>& 
 }
 
 /// The last checkpoint, result.json and the table. Returns the exit code.
-int finish(const Coordinator& coordinator, RunDirectory& run, const TrainOptions& options) {
+int finish(const net::MpiSession& mpi, const Coordinator& coordinator, RunDirectory& run,
+           const TrainOptions& options) {
   StopReason reason = coordinator.stop_reason();
   const auto last = coordinator.snapshot();
   // A θ that has diverged must not replace the last good one.
   if (reason != StopReason::diverged) run.on_checkpoint(last);
   if (!run.last_checkpoint_written() && reason != StopReason::diverged) reason = StopReason::disk;
-  const auto result = result_of(coordinator, last, reason, run.theta_sha256());
+  const auto result = result_of(mpi, coordinator, last, reason, run.theta_sha256());
   bool failed =
       reason == StopReason::failures || reason == StopReason::disk || reason == StopReason::diverged;
   try {
@@ -98,7 +99,8 @@ void begin_run(const net::MpiSession& mpi, Plan& plan, const RankSetup& setup, c
     run.on_checkpoint(plan.start);
     if (mpi.size() == 1) pace = pace_with_checkpoints(pace, config, clock.now() - began);
   }
-  run.write_environment(environment_of(mpi, ranks.hosts, setup, pace, plan.settings));
+  run.write_start(environment_of(mpi, ranks.hosts, setup, pace, plan.settings),
+                  started_result(mpi, plan.start.rule.update));
   print_start(plan, setup, pace, number_of_workers(mpi));
 }
 
@@ -108,7 +110,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   // 1. The run directory, and what the user reads first.
   const auto& config = plan.settings.config;
   RunDirectory run(plan.run_directory, config.checkpoint().keep(), config.log().every_updates(),
-                   plan.start.rule.update);
+                   plan.start.rule.update, plan.run_lock());
   begin_run(mpi, plan, setup, ranks, run);
 
   // 2. The coordinator, and what rank 0 does between its messages.
@@ -127,7 +129,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
                           setup.evaluator.get());
     serve_alone(coordinator, worker, clock, hooks);
     housekeeping.end_progress();
-    return finish(coordinator, run, options);
+    return finish(mpi, coordinator, run, options);
   }
 
   // ... or for the workers of the other ranks, until all have left or are lost.
@@ -138,7 +140,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   coordinator::serve(transport, clock, coordinator, hooks);
   housekeeping.end_progress();
   watchdog.watch("the file system to take the last checkpoint");
-  const int exit_code = finish(coordinator, run, options);
+  const int exit_code = finish(mpi, coordinator, run, options);
   if (!coordinator::release_workers(transport, coordinator)) mpi.abandon();
   return exit_code;
 }
@@ -208,9 +210,11 @@ int work_late(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOptions&
 
 /// What does not go together is said before anything else happens.
 void check_flags(const TrainOptions& options, const net::MpiSession& mpi) {
-  if (!options.join.empty() && (!options.config.empty() || !options.overrides.empty() || options.resume))
+  const bool more =
+      !options.config.empty() || !options.overrides.empty() || !options.data.empty() || options.resume;
+  if (!options.join.empty() && more)
     throw InputError(
-        "--join takes everything from the run that is joined; leave CONFIG, --set and --resume out");
+        "--join takes everything from the run that is joined; leave CONFIG, --set, --data and --resume out");
   for (const auto& [given, flag] :
        {std::pair(options.respawn, "--respawn"), std::pair(options.joinable, "--joinable")})
     if (given && mpi.size() == 1)
@@ -250,6 +254,8 @@ int train(int argc, char** argv, const TrainOptions& options) {
     return compute(mpi, watchdog, plan.settings, setup, coordinator, transport);
   } catch (...) {
     mpi.abandon();  // the others are not at their end: finalising would wait for them
+    if (mpi.rank() == 0) remove_unstarted(plan);
+    plan.lock.reset();
     if (mpi.rank() == 0 && mpi.size() > 1) net::MpiSession::abort(say_why());
     throw;
   }
@@ -272,6 +278,10 @@ Command add_train(CLI::App& app, int argc, char** argv) {
   command->add_option("--join", options->join, "RUN_DIR: work for the run in there, which is --joinable");
   command->add_option("--init-theta", options->init_theta, "start from this rule instead of a random one");
   command->add_option("--set", options->overrides, "key=value, overrides CONFIG; e.g. --set updates=100")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--data", options->data,
+                   "NAME=PATH: where that dataset is read from; on a resume, the same data elsewhere")
       ->allow_extra_args(false);
   command->add_option("--json", options->json, "also write result.json to this file");
   return {command, [argc, argv, options] { return train(argc, argv, *options); }};

@@ -16,6 +16,7 @@ struct TrainOptions {
   std::string join;                    ///< a run directory whose run to join
   std::string init_theta;              ///< a rule.h5 to start from
   std::vector<std::string> overrides;  ///< key=value
+  std::vector<std::string> data;       ///< NAME=PATH
   std::string json;                    ///< also write result.json here
 };
 

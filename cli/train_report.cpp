@@ -1,6 +1,7 @@
 #include "cli/train_report.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -168,10 +169,20 @@ std::string progress_line(const Coordinator& coordinator, const RunDirectory& ru
                      newest.batch.staleness_mean, duration(left));
 }
 
-json result_of(const Coordinator& coordinator, const store::Checkpoint& last, StopReason reason,
-               const std::string& theta_sha256) {
+json started_result(const net::MpiSession& mpi, std::int64_t update) {
+  return {{"stop_reason", "running"},
+          {"host", mpi.host()},
+          {"process", getpid()},
+          {"started", coordinator::utc_now()},
+          {"updates", update}};
+}
+
+json result_of(const net::MpiSession& mpi, const Coordinator& coordinator, const store::Checkpoint& last,
+               StopReason reason, const std::string& theta_sha256) {
   json result = {
       {"stop_reason", coordinator::stop_reason_name(reason)},
+      {"host", mpi.host()},
+      {"process", getpid()},
       {"updates", coordinator.update()},
       {"seconds", last.seconds},
       {"gradients", coordinator.gradients()},

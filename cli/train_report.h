@@ -24,9 +24,13 @@ void print_start(const Plan& plan, const RankSetup& setup, double rate, std::int
 std::string progress_line(const coordinator::Coordinator& coordinator, const coordinator::RunDirectory& run,
                           const proto::Config& config, double now);
 
+/// The content of result.json while the run goes on, which began at `update`.
+nlohmann::json started_result(const net::MpiSession& mpi, std::int64_t update);
+
 /// The content of result.json. `last`: the last checkpoint; `theta_sha256`: of its θ.
-nlohmann::json result_of(const coordinator::Coordinator& coordinator, const store::Checkpoint& last,
-                         coordinator::StopReason reason, const std::string& theta_sha256);
+nlohmann::json result_of(const net::MpiSession& mpi, const coordinator::Coordinator& coordinator,
+                         const store::Checkpoint& last, coordinator::StopReason reason,
+                         const std::string& theta_sha256);
 
 /// The same as a table, to standard output, with the command that goes on where the run can.
 void print_result(const nlohmann::json& result, const std::string& run_directory,

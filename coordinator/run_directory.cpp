@@ -14,6 +14,7 @@
 #include "common/base/text.h"
 #include "common/store/atomic_file.h"
 #include "coordinator/filters.h"
+#include "coordinator/folder_names.h"
 
 namespace outerloop::coordinator {
 namespace {
@@ -21,6 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kRetrySeconds = 30.0;
+constexpr double kLookSeconds = 5.0;
 
 std::string best_path(const std::string& directory) { return directory + "/rule-best.h5"; }
 
@@ -71,20 +73,47 @@ nlohmann::json to_json(const DomainScore& score) {
 
 std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
 
-void RunDirectory::create(const std::string& path, const std::string& config_text) {
+void RunDirectory::refuse_used(const std::string& path) {
   std::error_code error;
-  if (fs::exists(path, error) && !(fs::is_directory(path, error) && fs::is_empty(path, error)))
-    throw InputError(path + ": the run directory is not empty; choose another, or go on with --resume");
+  const auto status = fs::status(path, error);
+  if (!fs::exists(status)) return;
+  if (!fs::is_directory(status)) throw InputError(path + ": is no folder; choose another --run-dir");
+  fs::directory_iterator entry(path, error);
+  for (const fs::directory_iterator end; !error && entry != end; entry.increment(error))
+    if (!may_be_found(entry->path().filename().string()))
+      throw InputError(path + ": the run directory is not empty; choose another, or go on with --resume");
+  if (error) throw InputError(path + ": the run directory cannot be listed: " + error.message());
+}
+
+void RunDirectory::create(const std::string& path, const std::string& config_text) {
+  refuse_used(path);
+  std::error_code error;
   fs::create_directories(path + "/checkpoints", error);
   if (error) throw InputError(path + ": the run directory cannot be made: " + error.message());
+  try {
+    write_config(path, config_text);
+  } catch (const Error&) {
+    remove_unstarted(path);
+    throw;
+  }
+}
+
+void RunDirectory::write_config(const std::string& path, const std::string& config_text) {
   store::write_file_atomically(config_path(path), config_text);
 }
 
-void RunDirectory::remove_unstarted(const std::string& path) {
+void RunDirectory::remove_unstarted(const std::string& path, RunLock* lock) {
   std::error_code ignored;
-  // A folder that holds something else stays: remove() takes empty ones alone.
-  if (!fs::remove(path + "/checkpoints", ignored)) return;
-  fs::remove(config_path(path), ignored);
+  LockOwner owner;
+  if (lock != nullptr && lock->state(owner) != RunLock::State::mine) return;
+  // Only an empty folder goes: where there is a checkpoint, there is a run.
+  if (fs::remove(path + "/checkpoints", ignored)) {
+    std::vector<fs::path> files;
+    for (fs::directory_iterator entry(path, ignored), end; !ignored && entry != end; entry.increment(ignored))
+      if (is_of_a_start(entry->path().filename().string())) files.push_back(entry->path());
+    for (const auto& file : files) fs::remove(file, ignored);
+  }
+  if (lock != nullptr) lock->release();
   fs::remove(path, ignored);
 }
 
@@ -99,17 +128,21 @@ std::string RunDirectory::read_config(const std::string& path) {
 }
 
 RunDirectory::RunDirectory(std::string path, std::int64_t keep, std::int64_t log_every,
-                           std::int64_t start_update)
+                           std::int64_t start_update, RunLock* lock)
     : path_(std::move(path)),
       keep_(keep),
       log_every_(log_every),
+      lock_(lock),
       checkpoints_(path_ + "/checkpoints"),
       metrics_(path_ + "/metrics.jsonl", start_update),
-      events_(path_, start_update) {
+      events_(path_, start_update),
+      config_text_(read_config(path_)),
+      last_written_(start_update) {
   store::remove_leftovers(path_);
   store::remove_leftovers(snapshots_path(path_));
   remove_snapshots_beyond(path_, start_update);
-  events_.text(start_update, "config", read_config(path_));
+  events_.text(start_update, "config", config_text_);
+  if (!metrics_.warning().empty()) on_warning(metrics_.warning());
 }
 
 bool RunDirectory::read_latest(const std::string& path, store::Checkpoint& checkpoint,
@@ -135,12 +168,75 @@ std::optional<BestRule> RunDirectory::read_best(const std::string& path,
   }
 }
 
-void RunDirectory::write_environment(const nlohmann::json& environment) const {
-  store::write_file_atomically(path_ + "/environment.json", environment.dump(2) + "\n");
+void RunDirectory::write_start(const nlohmann::json& environment, const nlohmann::json& result) {
+  environment_ = environment;
+  result_ = result;
+  try {
+    store::write_file_atomically(path_ + "/environment.json", environment.dump(2) + "\n");
+    store::write_file_atomically(path_ + "/result.json", result.dump(2) + "\n");
+  } catch (const Error& error) {
+    on_warning(fmt::format("training begins all the same: {}", error.what()));
+  }
 }
 
-void RunDirectory::write_result(const nlohmann::json& result) const {
+void RunDirectory::write_result(const nlohmann::json& result) {
+  prepare_to_write();
   store::write_file_atomically(path_ + "/result.json", result.dump(2) + "\n");
+}
+
+/// The file is read before each write of what a resume would read.
+void RunDirectory::check_lock() {
+  if (lock_ == nullptr) return;
+  LockOwner owner;
+  const auto state = lock_->state(owner);
+  if (state == RunLock::State::taken)
+    throw Error(
+        fmt::format("{}: {} has taken this run over, as its lock says; this process ends without writing",
+                    path_, owner.name()));
+  if (state == RunLock::State::missing && written_by_others())
+    throw Error(path_ + ": another process has gone on with this run; this process ends without writing");
+}
+
+bool RunDirectory::written_by_others() const {
+  const auto present = checkpoints_.updates();
+  return !present.empty() && present.back() > last_written_;
+}
+
+void RunDirectory::prepare_to_write() {
+  check_lock();
+  std::error_code error;
+  const bool deleted = !fs::exists(config_path(path_), error) && !error;
+  if (deleted) restore();
+  LockOwner owner;
+  if (lock_ == nullptr || lock_->state(owner) != RunLock::State::missing) return;
+  try {
+    if (lock_->renew()) return;
+  } catch (const Error&) {
+    return;  // the disk refuses: what is to be written says so
+  }
+  check_lock();
+}
+
+void RunDirectory::restore() {
+  std::error_code error;
+  fs::create_directories(path_ + "/checkpoints", error);
+  if (!deletion_said_)
+    on_warning(path_ +
+               ": has been deleted while the run goes on; it is written anew, without what was in it");
+  deletion_said_ = true;
+  try {
+    write_config(path_, config_text_);
+    deletion_said_ = false;  // the next one is another
+    if (!environment_.is_null())
+      store::write_file_atomically(path_ + "/environment.json", environment_.dump(2) + "\n");
+    if (!result_.is_null()) store::write_file_atomically(path_ + "/result.json", result_.dump(2) + "\n");
+    metrics_.reopen();
+    events_ = store::EventLog(path_, newest_.update);
+    events_.text(newest_.update, "config", config_text_);
+  } catch (const Error&) {
+    // The checkpoint, which is next, says what the disk refuses.
+  }
+  if (best_rule_) unwritten_best_ = best_rule_;
 }
 
 void RunDirectory::on_update(const UpdateRecord& record) {
@@ -189,16 +285,22 @@ void RunDirectory::write_metrics(const nlohmann::json& line) {
 }
 
 void RunDirectory::on_checkpoint(const store::Checkpoint& checkpoint) {
+  prepare_to_write();
   unwritten_ = checkpoint;
   unwritten_->rule.created = utc_now();
+  unwritten_rule_ = unwritten_->rule;
   write_best();
   const std::string refusal = write_unwritten();
   if (!refusal.empty())
-    on_warning(fmt::format("checkpoint of update {} was not written, training goes on: {}",
-                           checkpoint.rule.update, refusal));
+    on_warning(fmt::format("{} of update {} was not written, training goes on: {}",
+                           unwritten_ ? "checkpoint" : "rule.h5", checkpoint.rule.update, refusal));
 }
 
 void RunDirectory::retry(double now) {
+  if (now >= next_look_) {
+    next_look_ = now + kLookSeconds;
+    prepare_to_write();
+  }
   if (last_checkpoint_written()) {
     next_try_.reset();
     return;
@@ -206,26 +308,48 @@ void RunDirectory::retry(double now) {
   if (!next_try_) next_try_ = now + kRetrySeconds;
   if (now < *next_try_) return;
   next_try_ = now + kRetrySeconds;
-  const std::int64_t update = unwritten_->rule.update;
+  const char* what = unwritten_ ? "checkpoint" : "rule.h5";
+  const std::int64_t update = unwritten_ ? unwritten_->rule.update : unwritten_rule_->update;
   if (write_unwritten().empty())
-    on_warning(fmt::format("checkpoint of update {} is written now: the disk takes it again", update));
+    on_warning(fmt::format("{} of update {} is written now: the disk takes it again", what, update));
 }
 
+/// rule.h5 is written whatever becomes of the checkpoint.
 std::string RunDirectory::write_unwritten() {
-  const store::Checkpoint& checkpoint = *unwritten_;
+  std::string refusal;
+  try {
+    if (unwritten_) write_checkpoint();
+  } catch (const Error& error) {
+    refusal = error.what();
+  }
+  try {
+    if (unwritten_rule_) theta_sha256_ = store::write_rule(path_ + "/rule.h5", *unwritten_rule_);
+    unwritten_rule_.reset();
+  } catch (const Error& error) {
+    if (refusal.empty()) refusal = error.what();
+  }
+  return refusal;
+}
+
+void RunDirectory::write_checkpoint() {
+  const store::Checkpoint checkpoint = std::move(*unwritten_);
+  unwritten_.reset();
   try {
     theta_sha256_ = checkpoints_.write(checkpoint, keep_);
-    store::write_rule(path_ + "/rule.h5", checkpoint.rule);
-    write_histograms(checkpoint);
-    write_metrics({{"event", "checkpoint"},
-                   {"update", checkpoint.rule.update},
-                   {"seconds", checkpoint.seconds},
-                   {"theta_sha256", theta_sha256_}});
-  } catch (const Error& error) {
-    return error.what();
+  } catch (const Error&) {
+    unwritten_ = checkpoint;
+    throw;
   }
-  unwritten_.reset();
-  return "";
+  last_written_ = checkpoint.rule.update;
+  const std::string& refusal = checkpoints_.link_refusal();
+  if (!refusal.empty() && !link_failed_)
+    on_warning(fmt::format("{}; checkpoints are written all the same, and found without it", refusal));
+  link_failed_ = link_failed_ || !refusal.empty();
+  write_histograms(checkpoint);
+  write_metrics({{"event", "checkpoint"},
+                 {"update", checkpoint.rule.update},
+                 {"seconds", checkpoint.seconds},
+                 {"theta_sha256", theta_sha256_}});
 }
 
 void RunDirectory::write_histograms(const store::Checkpoint& checkpoint) {
@@ -249,9 +373,10 @@ void RunDirectory::write_histograms(const store::Checkpoint& checkpoint) {
 
 void RunDirectory::on_evaluation(const EvaluationRecord& record) {
   if (record.best) {
-    unwritten_best_ = record.rule;
-    unwritten_best_->validation_meta_objective = record.validation;
-    unwritten_best_->created = utc_now();
+    best_rule_ = record.rule;
+    best_rule_->validation_meta_objective = record.validation;
+    best_rule_->created = utc_now();
+    unwritten_best_ = best_rule_;
     write_best();
   }
   nlohmann::json line = {{"event", "evaluation"},
@@ -296,6 +421,7 @@ void RunDirectory::on_snapshot(const store::RuleFile& rule) {
 void RunDirectory::on_rollback(std::int64_t update) {
   try {
     metrics_ = store::MetricsLog(path_ + "/metrics.jsonl", update);
+    if (!metrics_.warning().empty()) on_warning(metrics_.warning());
     events_.restart(update);
   } catch (const Error& error) {
     on_warning(fmt::format("metrics beyond update {} are not cut: {}", update, error.what()));

@@ -42,25 +42,31 @@ keep_resumable() {
       --set) assignment=${2:-} && shift ;;
       --set=*) assignment=${1#--set=} ;;
       --json) resumable+=("$1" "${2:-}") && shift ;;
-      --json=*) resumable+=("$1") ;;
+      --json=* | --data=*) resumable+=("$1") ;;
+      --data) resumable+=("$1" "${2:-}") && shift ;;
     esac
     case ${assignment%%=*} in
-      updates | seconds | device | engine.threads | log.every_updates) resumable+=(--set "$assignment") ;;
+      updates | seconds | device | engine.threads | deadline_seconds | silence_seconds | max_failures | log.*)
+        resumable+=(--set "$assignment")
+        ;;
     esac
     shift || break
   done
 }
 
 # The newest checkpoint's number, or nothing: what a start must get beyond to be worth another one.
-newest_checkpoint() { basename "$(readlink "$1/checkpoints/latest" 2>/dev/null)" .h5; }
+newest_checkpoint() {
+  find "$1/checkpoints" -maxdepth 1 -name '[0-9]*.h5' 2>/dev/null | sed 's|.*/||; s|\.h5$||' | sort -n | tail -n 1
+}
 
 # Tells one result.json from the next: each is a file of its own.
 result_of() { stat -c '%i %y' "$1/result.json" 2>/dev/null; }
 
-# stop_reason RUN_DIR: what result.json says, or `none` where this start wrote none.
+# stop_reason RUN_DIR: what result.json says, or `none` where this start has not come to its end.
 stop_reason() {
   local reason=
   [ "$(result_of "$1")" = "$old_result" ] || reason=$(sed -n 's/^ *"stop_reason": *"\([a-z]*\)".*/\1/p' "$1/result.json")
+  [ "$reason" != running ] || reason=
   echo "${reason:-none}"
 }
 
@@ -74,13 +80,14 @@ start_ranks() {
   set +m
 }
 
-# Waits for mpirun, which may hang at its end once a node has gone: a minute after result.json is there it is told to go.
+# Waits for mpirun, which may hang at its end once a node has gone: a minute after result.json says how the run ended it is
+# told to go.
 wait_for_ranks() {
   local directory=$1 waited=0
   while kill -0 "$launcher" 2>/dev/null; do
     sleep 1 &
     wait $! || true
-    [ "$(result_of "$directory")" != "$old_result" ] || continue
+    [ "$(stop_reason "$directory")" != none ] || continue
     waited=$((waited + 1))
     [ "$waited" -ne "${OUTERLOOP_END_SECONDS:-60}" ] || kill -TERM "$launcher" 2>/dev/null || true
     [ "$waited" -ne $((${OUTERLOOP_END_SECONDS:-60} + 30)) ] || kill -KILL -- "-$launcher" 2>/dev/null || true

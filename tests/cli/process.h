@@ -103,6 +103,12 @@ inline std::int64_t lines_of_metrics(const std::string& run) {
   return occurrences(read_text(run + "/metrics.jsonl"), "\n");
 }
 
+/// Whether result.json says how the run has ended; while it goes on it says "running".
+inline bool has_result(const std::string& run) {
+  const std::string text = read_text(run + "/result.json");
+  return occurrences(text, "\"stop_reason\"") > 0 && occurrences(text, "\"running\"") == 0;
+}
+
 /// The command line of a job of the preset `smoke` on so many ranks.
 inline std::vector<std::string> job(const std::string& run, int ranks,
                                     const std::vector<std::string>& settings) {

@@ -32,7 +32,7 @@ TEST_CASE("a worker that stands still is lost after its deadline, and the others
                   folder / "err");
   const pid_t stopped = training_rank(run, 2, process);
   REQUIRE(kill(stopped, SIGSTOP) == 0);
-  const bool released = comes_true(60.0, [&] { return std::filesystem::exists(run + "/result.json"); });
+  const bool released = comes_true(60.0, [&] { return has_result(run); });
   kill(stopped, SIGKILL);  // or mpirun would wait for it
   REQUIRE(released);
   REQUIRE(process.wait(60.0));

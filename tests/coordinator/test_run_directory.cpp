@@ -1,6 +1,9 @@
 // The run directory: what is refused, what is kept, what a resume reads.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <sstream>
 
 #include "common/base/error.h"
 #include "coordinator/run_directory.h"
@@ -23,6 +26,24 @@ store::Checkpoint checkpoint(std::int64_t update) {
   c.adam_v = {0.0, 0.0};
   c.history["update"] = {};
   return c;
+}
+
+std::string read_text(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+std::vector<std::string> names_in(const std::string& path) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(path)) names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::int64_t lines_of_log(const std::string& path) {
+  const std::string text = read_text(path + "/log.txt");
+  return std::count(text.begin(), text.end(), '\n');
 }
 
 }  // namespace
@@ -129,4 +150,147 @@ TEST_CASE("a disk that refuses is warned of, and the run goes on") {
   CHECK(run.last_checkpoint_written());
   CHECK(fs::exists(path + "/checkpoints/000000001.h5"));
   CHECK_NOTHROW(run.retry(1000.0));
+}
+
+TEST_CASE("what file systems put into a folder, and what an earlier start left, does not make it used") {
+  const tests::TemporaryFolder folder;
+  const std::string path = folder / "run";
+  fs::create_directories(path + "/lost+found");
+  for (const char* name : {"lock", "join.json", ".nfs000000000001", ".DS_Store", "._x", ".fuse_hidden0001"})
+    std::ofstream(path + "/" + name) << "x";
+  CHECK_NOTHROW(RunDirectory::refuse_used(path));
+  RunDirectory::create(path, "updates: 3\n");
+  CHECK_THROWS_AS(RunDirectory::refuse_used(path), InputError);
+  RunDirectory::remove_unstarted(path);
+  CHECK_NOTHROW(RunDirectory::create(path, "updates: 3\n"));
+
+  const std::string other = folder / "other";
+  fs::create_directory(other);
+  std::ofstream(other + "/notes.txt") << "x";
+  CHECK_THROWS_AS(RunDirectory::create(other, "updates: 3\n"), InputError);
+  CHECK(read_text(other + "/notes.txt") == "x");
+  CHECK_THROWS_AS(RunDirectory::create(other + "/notes.txt", "updates: 3\n"), InputError);
+}
+
+TEST_CASE("a start that fails before its first checkpoint takes away all that it wrote") {
+  const tests::TemporaryFolder folder;
+  const std::string path = folder / "run";
+  fs::create_directory(path);
+  auto lock = std::make_unique<coordinator::HeldLock>(path);
+  RunDirectory::create(path, "updates: 3\n");
+  {
+    RunDirectory run(path, 2, 1, 0, &lock->lock());
+    run.write_start({{"version", "1"}}, {{"stop_reason", "running"}});
+    run.on_warning("something");
+    CHECK(fs::exists(path + "/lock"));
+  }
+  std::ofstream(path + "/notes.txt") << "x";
+  RunDirectory::remove_unstarted(path, &lock->lock());
+  CHECK(names_in(path) == std::vector<std::string>{"notes.txt"});
+  fs::remove(path + "/notes.txt");
+  lock = std::make_unique<coordinator::HeldLock>(path);
+  RunDirectory::create(path, "updates: 3\n");
+  RunDirectory::remove_unstarted(path, &lock->lock());
+  CHECK_FALSE(fs::exists(path));
+}
+
+TEST_CASE("where `latest` cannot be moved everything else is written, and it is said once") {
+  const tests::TemporaryFolder folder;
+  const std::string path = folder / "run";
+  RunDirectory::create(path, "updates: 3\n");
+  fs::create_directories(path + "/checkpoints/latest/x");
+  RunDirectory run(path, 2, 1, 0);
+  for (const int update : {0, 1, 2, 3}) {
+    run.on_checkpoint(checkpoint(update));
+    CHECK(run.last_checkpoint_written());
+    CHECK(store::read_rule(path + "/rule.h5").update == update);
+  }
+  CHECK_FALSE(fs::exists(path + "/checkpoints/000000001.h5"));
+  CHECK(lines_of_log(path) == 1);
+}
+
+TEST_CASE("a rule.h5 that cannot be written is named, and is no reason to write the checkpoint again") {
+  const tests::TemporaryFolder folder;
+  const std::string path = folder / "run";
+  RunDirectory::create(path, "updates: 3\n");
+  fs::create_directories(path + "/rule.h5/x");
+  RunDirectory run(path, 2, 1, 0);
+  run.on_checkpoint(checkpoint(1));
+  CHECK(fs::exists(path + "/checkpoints/000000001.h5"));
+  CHECK_FALSE(run.last_checkpoint_written());
+  CHECK(read_text(path + "/log.txt").find("rule.h5 of update 1 was not written") != std::string::npos);
+  run.retry(100.0);
+  fs::remove_all(path + "/rule.h5");
+  run.retry(130.5);
+  CHECK(run.last_checkpoint_written());
+  CHECK(store::read_rule(path + "/rule.h5").update == 1);
+}
+
+TEST_CASE("a directory that is deleted in mid-run is written anew, with one warning, and can be resumed") {
+  const tests::TemporaryFolder folder;
+  const std::string path = folder / "run";
+  fs::create_directory(path);
+  coordinator::HeldLock lock(path);
+  RunDirectory::create(path, "updates: 3\n");
+  RunDirectory run(path, 2, 1, 0, &lock.lock());
+  run.write_start({{"version", "1"}}, {{"stop_reason", "running"}});
+  run.on_checkpoint(checkpoint(1));
+  fs::remove_all(path);
+  SECTION("at the next checkpoint") { run.on_checkpoint(checkpoint(2)); }
+  SECTION("within seconds, as far as it is known") {
+    run.retry(0.0);
+    CHECK(RunDirectory::read_config(path) == "updates: 3\n");
+    CHECK(read_text(path + "/result.json").find("running") != std::string::npos);
+    run.on_checkpoint(checkpoint(2));
+  }
+  run.write_result({{"stop_reason", "updates"}});
+  CHECK(lines_of_log(path) == 1);
+  CHECK(RunDirectory::read_config(path) == "updates: 3\n");
+  store::Checkpoint found;
+  std::vector<std::string> passed_over;
+  REQUIRE(RunDirectory::read_latest(path, found, passed_over));
+  CHECK(found.rule.update == 2);
+  for (const char* name : {"/environment.json", "/result.json", "/rule.h5", "/metrics.jsonl", "/lock"})
+    CHECK(fs::exists(path + name));
+  CHECK(read_text(path + "/metrics.jsonl").find("\"checkpoint\"") != std::string::npos);
+}
+
+TEST_CASE("a run that another process has taken over is not written to any more") {
+  const tests::TemporaryFolder folder;
+  const std::string path = folder / "run";
+  fs::create_directory(path);
+  coordinator::HeldLock lock(path);
+  RunDirectory::create(path, "updates: 3\n");
+  RunDirectory run(path, 2, 1, 0, &lock.lock());
+  run.on_checkpoint(checkpoint(1));
+  const auto refused = [&](const std::string& part) {
+    std::string line;
+    try {
+      run.on_checkpoint(checkpoint(2));
+    } catch (const Error& error) {
+      line = error.what();
+    }
+    INFO(line);
+    CHECK(line.find(part) != std::string::npos);
+    CHECK_FALSE(fs::exists(path + "/checkpoints/000000002.h5"));
+    CHECK_THROWS_AS(run.write_result({{"stop_reason", "updates"}}), Error);
+    CHECK_THROWS_AS(run.retry(1000.0), Error);
+  };
+  SECTION("its lock names the other") {
+    fs::remove(path + "/lock");
+    std::ofstream(path + "/lock") << R"({"host":"node7","process":42,"token":"other"})";
+    refused("process 42 on node7 has taken this run over");
+    CHECK(fs::exists(path + "/lock"));
+  }
+  SECTION("the other has come and gone") {
+    fs::remove(path + "/lock");
+    store::CheckpointFolder(path + "/checkpoints").write(checkpoint(9), 2);
+    refused("another process has gone on with this run");
+  }
+  SECTION("nobody has, only the lock is gone: it is made anew") {
+    fs::remove(path + "/lock");
+    run.on_checkpoint(checkpoint(2));
+    CHECK(fs::exists(path + "/checkpoints/000000002.h5"));
+    CHECK(fs::exists(path + "/lock"));
+  }
 }

@@ -47,13 +47,14 @@ goes_on() { until_true "$1" "$2" is_at $(($(updates) + 20)); }
 
 # ends SECONDS REASON LOST: the run ends in time, for that reason, with so many workers lost, and the job with it.
 ends() {
-  until_true "$1" "the end of the run" test -s "$run/result.json"
+  until_true "$1" "the end of the run" has_result
   say "the run has ended"
   until_true 40 "the end of the job" has_ended
   [ "$(result "$run" stop_reason)" = "$2" ] || fail "it ended by $(result "$run" stop_reason), not $2"
   [ "$(result "$run" workers_lost)" = "$3" ] || fail "$(result "$run" workers_lost) workers were lost, not $3"
   until_true 40 "the end of all ranks" no_rank_is_left
 }
+has_result() { [ -s "$run/result.json" ] && [ "$(result "$run" stop_reason)" != running ]; }
 no_rank_is_left() { ! pgrep -f -- "--run-dir $run " >/dev/null; }
 
 # has_bits_of SETTINGS...: θ is that of the same run, unbroken, in one process.

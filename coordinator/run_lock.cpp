@@ -1,0 +1,385 @@
+#include "coordinator/run_lock.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <sstream>
+#include <system_error>
+
+#include "common/base/error.h"
+#include "common/net/peer_process.h"
+#include "common/net/transport.h"
+#include "common/store/optional_call.h"
+
+namespace outerloop::coordinator {
+namespace {
+
+using nlohmann::json;
+using store::Descriptor;
+
+constexpr double kStandstillSeconds = 20.0;  // four beats
+constexpr double kLookSeconds = 0.5;
+// Within this an owner has written who it is, and of two that take a lock without flock one has lost it.
+constexpr double kSettleSeconds = 1.0;
+constexpr double kShortPause = 0.02;
+constexpr double kGiveUpSeconds = 120.0;
+constexpr std::size_t kRecordBytes = 512;  // rewritten in place, always as long
+
+std::string reason(int code) { return std::generic_category().message(code); }
+
+std::string lock_path(const std::string& directory) { return directory + "/lock"; }
+
+std::string text_of(const LockOwner& owner) {
+  const json record = {{"host", owner.host},     {"process", owner.process}, {"boot", owner.boot},
+                       {"space", owner.space},   {"started", owner.started}, {"token", owner.token},
+                       {"locked", owner.locked}, {"counter", owner.counter}};
+  std::string text = record.dump(-1, ' ', false, json::error_handler_t::replace);
+  text.resize(std::max(kRecordBytes, text.size() + 1) - 1, ' ');
+  return text + "\n";
+}
+
+/// Nothing where the file is empty or half-written.
+std::optional<LockOwner> owner_of(const std::string& text) {
+  const json record = json::parse(text, nullptr, false);
+  if (!record.is_object()) return std::nullopt;
+  try {
+    LockOwner owner;
+    owner.host = record.value("host", "");
+    owner.process = record.value("process", std::int64_t{0});
+    owner.boot = record.value("boot", "");
+    owner.space = record.value("space", "");
+    owner.started = record.value("started", std::int64_t{0});
+    owner.token = record.value("token", "");
+    owner.locked = record.value("locked", false);
+    owner.counter = record.value("counter", std::int64_t{0});
+    return owner;
+  } catch (const json::exception&) {  // a value of another type
+    return std::nullopt;
+  }
+}
+
+/// Opened anew each time: network file systems then ask the server. Nothing where there is no file.
+std::optional<std::string> read_record(const std::string& path) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.open()) return std::nullopt;
+  std::string text(2 * kRecordBytes, '\0');
+  const ssize_t count = pread(file.get(), text.data(), text.size(), 0);
+  text.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+  return text;
+}
+
+/// Field 22 of /proc/PID/stat; 0 where it cannot be read. `state` gets field 3.
+std::int64_t start_of(std::int64_t process, char& state) {
+  std::ifstream stream(fmt::format("/proc/{}/stat", process));
+  std::string line;
+  std::getline(stream, line);
+  const std::size_t name_end = line.rfind(')');  // the name before it may hold anything
+  if (name_end == std::string::npos) return 0;
+  std::istringstream fields(line.substr(name_end + 1));
+  fields >> state;
+  std::string field;
+  for (int number = 4; number <= 22; ++number) fields >> field;
+  return fields ? std::strtoll(field.c_str(), nullptr, 10) : 0;
+}
+
+bool really_lives(const LockOwner& owner) {
+  const auto number = static_cast<pid_t>(owner.process);
+  if (number <= 0 || (kill(number, 0) != 0 && errno == ESRCH)) return false;
+  char state = '?';
+  const std::int64_t start = start_of(owner.process, state);
+  if (start == 0) return true;  // /proc is hidden from us
+  return state != 'Z' && state != 'X' && (owner.started == 0 || owner.started == start);
+}
+
+int really_flock(int descriptor) {
+  int result = 0;
+  do result = ::flock(descriptor, LOCK_EX | LOCK_NB);
+  while (result != 0 && errno == EINTR);
+  return result == 0 ? 0 : errno;
+}
+
+bool same_machine(const LockOwner& a, const LockOwner& b) { return !a.boot.empty() && a.boot == b.boot; }
+bool sees(const LockOwner& self, const LockOwner& other) {
+  return same_machine(self, other) && self.space == other.space;
+}
+
+}  // namespace
+
+std::string LockOwner::name() const {
+  return fmt::format("process {} on {}", process, host.empty() ? "an unknown host" : host);
+}
+
+LockOwner this_owner() {
+  LockOwner owner;
+  char host[256] = "?";
+  gethostname(host, sizeof host - 1);
+  owner.host = host;
+  owner.process = getpid();
+  std::istringstream here(net::PeerProcess::here());  // boot, namespace, process
+  std::string boot, space, process;
+  if (here >> boot >> space >> process) {
+    owner.boot = boot;
+    owner.space = space;
+  }
+  char state = '?';
+  owner.started = start_of(owner.process, state);
+  std::random_device random;
+  owner.token = fmt::format("{:08x}{:08x}", random(), random());
+  return owner;
+}
+
+LockSurroundings real_surroundings() {
+  const auto clock = std::make_shared<net::SteadyClock>();
+  return {this_owner(),
+          [clock] { return clock->now(); },
+          [](double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); },
+          really_flock,
+          really_lives,
+          [](const std::string& line) { std::fprintf(stderr, "outerloop: %s\n", line.c_str()); }};
+}
+
+RunLock::RunLock(const std::string& directory, LockSurroundings surroundings)
+    : directory_(directory), path_(lock_path(directory)), surroundings_(std::move(surroundings)) {
+  const double start = surroundings_.now();
+  while (try_to_create() == Step::again && try_to_take() == Step::again) {
+    file_.close();
+    if (surroundings_.now() - start > kGiveUpSeconds)
+      throw Error(path_ + ": others take the lock again and again; try again later");
+    surroundings_.pause(kShortPause);
+  }
+  held_ = true;
+}
+
+RunLock::~RunLock() { release(); }
+
+/// Of several processes O_EXCL lets one through. Another may have flock before this one: it has the lock
+/// then.
+RunLock::Step RunLock::try_to_create() {
+  file_ = Descriptor(open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!file_.open()) {
+    if (errno == EEXIST) return Step::again;
+    throw InputError(
+        fmt::format("{}: the lock cannot be made: {}; the run directory must be one that this "
+                    "process may write to",
+                    path_, reason(errno)));
+  }
+  const int code = surroundings_.flock(file_.get());
+  if (code == EWOULDBLOCK) return Step::again;
+  if (code != 0) store::say_not_supported(store::OptionalCall::lock, path_, code);
+  surroundings_.self.locked = code == 0;
+  if (const int failed = write_record()) {
+    unlink(path_.c_str());
+    throw Error(path_ + ": the lock cannot be written: " + reason(failed));
+  }
+  return Step::taken;
+}
+
+RunLock::Step RunLock::try_to_take() {
+  file_ = Descriptor(open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
+  if (!file_.open()) {
+    if (errno == ENOENT) return Step::again;
+    const int code = errno;
+    const auto record = read_record(path_);
+    if (const auto owner = record ? owner_of(*record) : std::nullopt;
+        owner && sees(surroundings_.self, *owner) && surroundings_.process_lives(*owner))
+      refuse(owner);
+    throw InputError(path_ + ": the lock cannot be opened: " + reason(code) +
+                     "; remove it if no process writes this run");
+  }
+  const int code = surroundings_.flock(file_.get());
+  const bool got = code == 0, held = code == EWOULDBLOCK;
+  if (!got && !held) store::say_not_supported(store::OptionalCall::lock, path_, code);
+  if (!is_file_of(file_)) return Step::again;
+
+  std::string record;
+  if (got)
+    record = read_record(path_).value_or("");
+  else if (!wait_for_record(held, record))
+    return Step::again;
+  const auto owner = owner_of(record);
+  if (got && !owner) return take_over(record, true);  // its maker died before it wrote who it was
+  if (owner && sees(surroundings_.self, *owner)) {
+    if (surroundings_.process_lives(*owner)) refuse(owner);
+    return take_over(record, got);
+  }
+  if (owner && same_machine(surroundings_.self, *owner) && owner->locked) {
+    if (held) refuse(owner);
+    if (got) return take_over(record, true);
+  }
+  wait_for_life(record, owner);
+  return take_over(record, got);
+}
+
+/// Who holds flock writes at once who it is; until then the file is empty, or says who had it before. False
+/// where flock is free, or the file another.
+bool RunLock::wait_for_record(bool held, std::string& record) {
+  const double start = surroundings_.now();
+  for (;;) {
+    const auto text = read_record(path_);
+    if (!text) return false;
+    record = *text;
+    const auto owner = owner_of(record);
+    const bool dead = owner && sees(surroundings_.self, *owner) && !surroundings_.process_lives(*owner);
+    if (owner && !(dead && held)) return true;
+    if (surroundings_.now() - start > kSettleSeconds) return true;
+    surroundings_.pause(kShortPause);
+    const int code = surroundings_.flock(file_.get());
+    if (code == 0) return false;
+  }
+}
+
+void RunLock::wait_for_life(const std::string& record, const std::optional<LockOwner>& owner) {
+  const std::string who = owner ? owner->name() : "an unknown process";
+  surroundings_.say(
+      fmt::format("{}: {} has this run, and cannot be seen from here; waiting {:.0f} s for a "
+                  "sign of life",
+                  directory_, who, kStandstillSeconds));
+  for (const double start = surroundings_.now(); surroundings_.now() - start < kStandstillSeconds;) {
+    surroundings_.pause(kLookSeconds);
+    const auto now = read_record(path_);
+    if (!now) return;  // it has given the lock back
+    if (*now != record) {
+      const auto living = owner_of(*now);
+      refuse(living ? living : owner);
+    }
+  }
+  surroundings_.say(fmt::format("{}: {} has not moved for {:.0f} s; its run is taken over", directory_, who,
+                                kStandstillSeconds));
+}
+
+/// `seen`: what the file said when it was decided. With flock on it the file is written in place, else
+/// replaced.
+RunLock::Step RunLock::take_over(const std::string& seen, bool with_flock) {
+  if (read_record(path_).value_or("") != seen || !is_file_of(file_)) return Step::again;
+  auto& self = surroundings_.self;
+  if (with_flock) {
+    self.locked = true;
+    if (const int code = write_record()) throw Error(path_ + ": the lock cannot be written: " + reason(code));
+    return Step::taken;
+  }
+  const std::string fresh = fmt::format("{}.{}.{}.tmp", path_, getpid(), self.token);
+  file_ = Descriptor(open(fresh.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!file_.open()) throw Error(path_ + ": the lock cannot be made: " + reason(errno));
+  self.locked = surroundings_.flock(file_.get()) == 0;
+  int code = write_record();
+  if (code == 0) code = store::move_over(fresh, path_);
+  if (code != 0) {
+    unlink(fresh.c_str());
+    if (code == ENOENT) return Step::again;  // an owner that has come in between cleans up
+    throw Error(path_ + ": the lock cannot be replaced: " + reason(code));
+  }
+  surroundings_.pause(kSettleSeconds);
+  return says_mine() ? Step::taken : Step::again;
+}
+
+/// Whether the name still leads to it: who gives a lock back removes the file.
+bool RunLock::is_file_of(const Descriptor& file) const {
+  struct stat by_name {
+  }, by_number{};
+  return stat(path_.c_str(), &by_name) == 0 && fstat(file.get(), &by_number) == 0 &&
+         by_name.st_dev == by_number.st_dev && by_name.st_ino == by_number.st_ino;
+}
+
+int RunLock::write_record() {
+  const std::string text = text_of(surroundings_.self);
+  for (std::size_t done = 0; done < text.size();) {
+    const ssize_t count =
+        pwrite(file_.get(), text.data() + done, text.size() - done, static_cast<off_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno;
+    done += static_cast<std::size_t>(count);
+  }
+  if (ftruncate(file_.get(), static_cast<off_t>(text.size())) != 0) return errno;
+  // Other hosts see what has been flushed.
+  return fsync(file_.get()) != 0 && !store::not_supported(errno) ? errno : 0;
+}
+
+void RunLock::refuse(const std::optional<LockOwner>& owner) const {
+  throw InputError(fmt::format("{}: {} has this run; wait for its end, or choose another --run-dir",
+                               directory_, owner ? owner->name() : "another process"));
+}
+
+std::optional<LockOwner> RunLock::known_owner(const std::string& directory,
+                                              const LockSurroundings& surroundings) {
+  const auto record = read_record(lock_path(directory));
+  const auto owner = record ? owner_of(*record) : std::nullopt;
+  if (!owner) return std::nullopt;
+  if (sees(surroundings.self, *owner)) return surroundings.process_lives(*owner) ? owner : std::nullopt;
+  const Descriptor file(open(lock_path(directory).c_str(), O_RDONLY | O_CLOEXEC));
+  const bool held = file.open() && surroundings.flock(file.get()) == EWOULDBLOCK;
+  return held && same_machine(surroundings.self, *owner) ? owner : std::nullopt;
+}
+
+/// The file is read before it is written: this process may have been stopped, and the lock be another's
+/// since.
+void RunLock::beat() {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  if (!held_ || !says_mine()) return;
+  ++surroundings_.self.counter;
+  write_record();  // the next one may be luckier
+}
+
+bool RunLock::says_mine() const {
+  const auto owner = owner_of(read_record(path_).value_or(""));
+  return owner && owner->token == surroundings_.self.token;
+}
+
+RunLock::State RunLock::state(LockOwner& owner) const {
+  const auto record = read_record(path_);
+  if (!record) return State::missing;
+  const auto found = owner_of(*record);
+  if (!found) return State::mine;  // not readable just now: the next look decides
+  owner = *found;
+  return found->token == surroundings_.self.token ? State::mine : State::taken;
+}
+
+bool RunLock::renew() {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  const Step step = try_to_create();
+  held_ = step == Step::taken;
+  return held_;
+}
+
+void RunLock::release() {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  if (held_ && says_mine()) unlink(path_.c_str());
+  held_ = false;
+  file_.close();
+}
+
+HeldLock::HeldLock(const std::string& directory) : lock_(directory, real_surroundings()) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);  // a thread inherits what its maker blocks
+  thread_ = std::thread([this] {
+    std::unique_lock<std::mutex> guard(mutex_);
+    const auto period = std::chrono::duration<double>(RunLock::kBeatSeconds);
+    while (!ended_.wait_for(guard, period, [this] { return end_; })) lock_.beat();
+  });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+HeldLock::~HeldLock() {
+  {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    end_ = true;
+  }
+  ended_.notify_one();
+  thread_.join();
+}
+
+}  // namespace outerloop::coordinator
