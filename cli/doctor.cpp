@@ -10,6 +10,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/doctor_launch.h"
 #include "cli/version.h"
 #include "common/base/error.h"
 #include "common/store/atomic_file.h"
@@ -30,15 +31,6 @@ constexpr std::int64_t kMemoryPerRank = 512 * kMiB;
 constexpr std::int64_t kSharedMemoryPerRank = 16 * kMiB;
 constexpr std::int64_t kOpenFiles = 1024;
 
-/// The digits behind the first ' ' or 'v' that a digit follows: 4 of "Open MPI v4.1.4", 0 where there are
-/// none.
-int major_version(const std::string& text) {
-  for (std::size_t i = 0; i + 1 < text.size(); ++i)
-    if ((text[i] == ' ' || text[i] == 'v') && text[i + 1] >= '0' && text[i + 1] <= '9')
-      return std::atoi(text.c_str() + i + 1);
-  return 0;
-}
-
 std::string size_text(std::int64_t bytes) {
   if (bytes >= kGiB) return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / static_cast<double>(kGiB));
   return fmt::format("{} MiB", bytes / kMiB);
@@ -46,9 +38,15 @@ std::string size_text(std::int64_t bytes) {
 
 Finding mpi_finding(const Machine& machine) {
   Finding finding{"MPI", true, machine.mpi, ""};
+  if (!machine.launch.other_mpirun.empty() && !machine.launcher.empty())
+    finding.what += fmt::format("; {} is another MPI's, so {} is taken", machine.launch.other_mpirun,
+                                machine.launch.mpirun);
   const bool open_mpi = machine.mpi.rfind("Open MPI", 0) == 0;
   if (machine.launcher.empty()) {
-    finding = {"MPI", false, machine.mpi + ", but there is no mpirun",
+    finding = {"MPI", false,
+               machine.mpi + (machine.launch.other_mpirun.empty()
+                                  ? ", but there is no mpirun"
+                                  : ", but " + machine.launch.other_mpirun + " is not its mpirun"),
                "apt-get install openmpi-bin, or put Open MPI's bin folder into PATH; one process alone runs "
                "without"};
   } else if (!open_mpi) {
@@ -73,10 +71,12 @@ Finding recovery_finding(const Machine& machine) {
 }
 
 Finding ranks_finding(const Machine& machine) {
-  const int ranks = machine.cores + 1;
+  const int ranks = ranks_here(machine);
   const std::string what =
-      fmt::format("{} core{}: scripts/mpirun -n {}, of which one coordinates and {} work{}", machine.cores,
-                  machine.cores == 1 ? "" : "s", ranks, machine.cores, machine.cores == 1 ? "s" : "");
+      !can_launch(machine)
+          ? fmt::format("{}: one process, without mpirun: outerloop train", cores_text(machine))
+          : fmt::format("{}: {} -n {}, of which one coordinates and {} work{}", cores_text(machine),
+                        machine.launch.script, ranks, ranks - 1, ranks == 2 ? "s" : "");
   if (machine.memory < ranks * kMemoryPerRank)
     return {"ranks", false, fmt::format("{}; but {} of memory is free", what, size_text(machine.memory)),
             fmt::format("count on 512 MiB a rank: -n {}",
@@ -86,13 +86,11 @@ Finding ranks_finding(const Machine& machine) {
 
 /// What plain mpirun would refuse, and how it takes it.
 Finding slots_finding(const Machine& machine) {
-  const int ranks = machine.cores + 1;
-  return {
-      "slots", true,
-      fmt::format(
-          "mpirun by itself wants mpirun --oversubscribe -n {0}, or --hostfile with `localhost slots={0}`",
-          ranks),
-      ""};
+  return {"slots", true,
+          fmt::format(
+              "mpirun by itself wants {1} --oversubscribe -n {0}, or --hostfile with `localhost slots={0}`",
+              ranks_here(machine), machine.launch.mpirun),
+          ""};
 }
 
 Finding instruction_set_finding(const Machine& machine) {
@@ -162,7 +160,7 @@ Finding files_finding(const Machine& machine) {
 
 Finding shared_memory_finding(const Machine& machine) {
   const std::string what = size_text(machine.shared_memory_free) + " free in /dev/shm";
-  if (machine.shared_memory_free < (machine.cores + 1) * kSharedMemoryPerRank)
+  if (machine.shared_memory_free < ranks_here(machine) * kSharedMemoryPerRank)
     return {
         "shm", false, what,
         "Open MPI needs some 16 MiB a rank: mount -o remount,size=1G /dev/shm (docker run --shm-size=1g)"};
@@ -174,15 +172,6 @@ Finding open_files_finding(const Machine& machine) {
   if (machine.open_files < kOpenFiles)
     return {"limits", false, what, "ulimit -n 4096: every rank that talks over TCP is one"};
   return {"limits", true, what, ""};
-}
-
-Finding slurm_finding(const Machine& machine) {
-  if (!machine.slurm_job.empty())
-    return {"Slurm", true, fmt::format("inside job {}: its ranks and cores are Slurm's", machine.slurm_job),
-            ""};
-  if (machine.slurm)
-    return {"Slurm", true, "here: sbatch scripts/slurm/train.sbatch RUN_DIR CONFIG (docs/slurm.md)", ""};
-  return {"Slurm", true, "not here, and not needed", ""};
 }
 
 void print(const std::vector<Finding>& findings) {
@@ -209,8 +198,8 @@ int doctor(const DoctorOptions& options) {
   if (options.json.empty()) return 0;
   nlohmann::json result = {{"version", version()}, {"git_revision", git_revision()}};
   for (const auto& finding : findings)
-    result["findings"].push_back(
-        {{"name", finding.name}, {"ok", finding.ok}, {"what", finding.what}, {"remedy", finding.remedy}});
+    result["checks"].push_back(
+        {{"name", finding.name}, {"ok", finding.ok}, {"message", finding.what}, {"remedy", finding.remedy}});
   store::write_file_atomically(options.json,
                                result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   return 0;
@@ -232,6 +221,9 @@ std::vector<Finding> diagnose(const Machine& machine) {
           files_finding(machine),
           shared_memory_finding(machine),
           open_files_finding(machine),
+          host_name_finding(machine),
+          temporary_folder_finding(machine),
+          launcher_finding(machine),
           slurm_finding(machine)};
 }
 

@@ -6,17 +6,19 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <sstream>
 
 #include "cli/bench/machine.h"
 #include "cli/support/cores.h"
+#include "cli/support/launcher.h"
+#include "common/base/cores.h"
 #include "common/base/error.h"
 #include "common/config/settings.h"
 #include "common/data/sources.h"
+#include "common/net/launch.h"
 #include "common/net/mpi.h"
+#include "common/net/peer_process.h"
 #include "common/rule/engine.h"
 #include "common/rule/engines/make_engine.h"
 #include "common/rule/fused/instruction_set.h"
@@ -26,38 +28,56 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The first program of that name in PATH; empty: none.
-std::string find_program(const std::string& name) {
-  const char* path = std::getenv("PATH");
-  std::istringstream folders(path ? path : "");
-  for (std::string folder; std::getline(folders, folder, ':');) {
-    const std::string candidate = folder + "/" + name;
-    if (!folder.empty() && access(candidate.c_str(), X_OK) == 0) return candidate;
-  }
-  return "";
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
 }
 
-std::string first_line_of(const std::string& command) {
-  FILE* pipe = popen(command.c_str(), "r");
-  if (!pipe) return "";
-  char line[256] = "";
-  const bool read = std::fgets(line, sizeof line, pipe) != nullptr;
-  while (std::getc(pipe) != EOF) continue;  // lets the program write to its end
-  pclose(pipe);
-  std::string text = read ? line : "";
-  return text.substr(0, text.find('\n'));
+int number_in(const char* name) { return std::max(1, std::atoi(variable(name).c_str())); }
+
+std::string host_name() {
+  char name[256] = "";
+  gethostname(name, sizeof name - 1);
+  return name;
 }
 
-/// mpirun.openmpi where another MPI has taken the plain name, as scripts/mpirun does.
-std::string launcher_version() {
-  std::string any;
-  for (const char* name : {"mpirun", "mpirun.openmpi"}) {
-    if (find_program(name).empty()) continue;
-    const std::string line = first_line_of(std::string(name) + " --version 2>/dev/null");
-    if (line.find("Open MPI") != std::string::npos) return line;
-    if (any.empty()) any = line;
-  }
-  return any;
+/// As scripts/launch.sh reads it.
+SlurmJob slurm_job(const std::string& host) {
+  SlurmJob job;
+  job.id = variable("SLURM_JOB_ID");
+  if (job.id.empty()) return job;
+  job.nodes = variable("SLURM_JOB_NODELIST");
+  if (job.nodes.empty()) job.nodes = variable("SLURM_NODELIST");
+  job.node_count =
+      number_in(variable("SLURM_JOB_NUM_NODES").empty() ? "SLURM_NNODES" : "SLURM_JOB_NUM_NODES");
+  job.tasks = number_in("SLURM_NTASKS");
+  job.srun = !find_program("srun").empty();
+  const std::string short_name = host.substr(0, host.find('.'));
+  job.here = job.node_count == 1 && !job.nodes.empty() &&
+             (job.nodes == host || job.nodes.substr(0, job.nodes.find('.')) == short_name);
+  return job;
+}
+
+/// Installed, the script is in PATH under another name.
+std::string script_name() {
+  const std::string beside = fs::path(net::this_program()).parent_path().string() + "/../../scripts/mpirun";
+  if (access(beside.c_str(), X_OK) == 0 || find_program("outerloop-mpirun").empty()) return "scripts/mpirun";
+  return "outerloop-mpirun";
+}
+
+LaunchState launch_state(const Launcher& launcher) {
+  LaunchState state;
+  state.script = script_name();
+  state.other_mpirun = launcher.first;
+  if (!launcher.first.empty()) state.mpirun = launcher.path;
+  state.host = host_name();
+  const auto temporary = temporary_folder();
+  state.temporary_folder = temporary.path;
+  state.temporary_problem = temporary.problem;
+  if (!temporary.problem.empty()) state.shared_memory_problem = problem_of_folder("/dev/shm", 1 << 22);
+  if (const auto why = net::unreachable_launcher()) state.alone = *why;
+  state.job = slurm_job(state.host);
+  return state;
 }
 
 std::int64_t free_bytes(const std::string& folder) {
@@ -133,8 +153,12 @@ Machine read_machine(const std::string& folder) {
   Machine machine;
   machine.mpi = net::MpiSession::library_version();
   machine.ulfm = dlsym(RTLD_DEFAULT, "MPIX_Comm_get_failed") != nullptr;
-  machine.launcher = launcher_version();
-  machine.cores = std::max(1, static_cast<int>(usable_cores().size()));
+  const Launcher launcher = find_launcher();
+  machine.launcher = launcher.version;
+  machine.launch = launch_state(launcher);
+  machine.cores = base::available_cores();
+  machine.all_cores = std::max(machine.cores, static_cast<int>(usable_cores().size()));
+  machine.cpu_quota = base::cpu_quota();
   machine.memory = available_bytes();
   machine.instruction_sets = rule::fused::available_instruction_sets();
   machine.reference = reference_on("cpu", machine.reference_problem);
@@ -151,8 +175,6 @@ Machine read_machine(const std::string& folder) {
     machine.open_files =
         limit.rlim_cur == RLIM_INFINITY ? 1 << 30 : static_cast<std::int64_t>(limit.rlim_cur);
   machine.slurm = !find_program("sbatch").empty();
-  const char* job = std::getenv("SLURM_JOB_ID");
-  if (job) machine.slurm_job = job;
   return machine;
 }
 

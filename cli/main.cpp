@@ -1,7 +1,7 @@
-// The one executable. Exit codes: 0 success, 1 failure while running, 2 bad usage or input.
+// The one executable. Exit codes: 0 success, 1 failure while running, or output that could not be written, 2
+// bad usage or input.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
 
 #include "cli/apply.h"
 #include "cli/bench/bench.h"
@@ -15,6 +15,8 @@
 #include "cli/train.h"
 #include "cli/version.h"
 #include "common/base/error.h"
+#include "common/base/standard_streams.h"
+#include "common/net/launch.h"
 
 namespace {
 
@@ -23,22 +25,14 @@ using namespace outerloop::cli;
 constexpr int kFailure = 1;
 constexpr int kUsage = 2;
 
-/// Under mpirun or srun every rank parses the same flags: one of them says what is wrong.
-bool first_rank() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"})
-    if (const char* rank = std::getenv(name)) return std::string(rank) == "0";
-  return true;
-}
-
 /// --version for `app` and all of its subcommands, behind their other flags.
 void add_version(CLI::App& app) {
   app.set_version_flag("--version", version() + " (" + git_revision() + ")");
   for (auto* command : app.get_subcommands({})) add_version(*command);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+/// What the arguments ask for. Returns the exit code.
+int run(int argc, char** argv) {
   // 1. Describe the commands, in the order of --help.
   CLI::App app("Outerloop: distributed meta-training of unsupervised update rules", "outerloop");
   app.require_subcommand(1);
@@ -52,7 +46,9 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    if (first_rank()) std::fprintf(stderr, "outerloop: %s; see outerloop --help\n", error.what());
+    // Under mpirun every rank parses the same flags.
+    if (outerloop::net::speaks_for_its_program())
+      std::fprintf(stderr, "outerloop: %s; see outerloop --help\n", error.what());
     return kUsage;
   }
 
@@ -63,7 +59,27 @@ int main(int argc, char** argv) {
     if (error.what()[0] != '\0') std::fprintf(stderr, "outerloop: %s\n", error.what());
     return error.exit_code();
   } catch (const std::exception& error) {
+    if (!outerloop::base::standard_output_is_complete())
+      return 0;  // that is the failure, and said by finish()
     std::fprintf(stderr, "outerloop: unexpected failure: %s\n", error.what());
     return kFailure;
   }
+}
+
+/// What was printed is part of what was asked for. Returns the status to end with.
+int finish(int exit_code) {
+  try {
+    outerloop::base::flush_standard_output();
+  } catch (const outerloop::Error& error) {
+    std::fprintf(stderr, "outerloop: %s\n", error.what());
+    if (exit_code == 0) exit_code = kFailure;
+  }
+  return outerloop::net::leave_status(exit_code);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  outerloop::base::open_standard_streams();
+  return finish(run(argc, argv));
 }

@@ -1,12 +1,23 @@
 #include "cli/signals.h"
 
 #include <csignal>
+#include <cstdlib>
 #include <initializer_list>
+#include <string>
 
 namespace outerloop::cli {
 namespace {
 
 volatile std::sig_atomic_t received = 0;
+
+/// Started by nohup: the run is to outlive its terminal. mpirun gives its ranks the default action again, so
+/// that scripts/mpirun hands on by the environment that it was.
+bool hangup_is_ignored() {
+  const char* handed_on = std::getenv("OUTERLOOP_NOHUP");
+  if (handed_on != nullptr && std::string(handed_on) == "1") std::signal(SIGHUP, SIG_IGN);
+  struct sigaction now = {};
+  return sigaction(SIGHUP, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
 
 }  // namespace
 
@@ -14,7 +25,8 @@ void catch_signals() {
   struct sigaction action = {};
   action.sa_handler = [](int) { received = 1; };
   action.sa_flags = SA_RESTART;
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) sigaction(signal, &action, nullptr);
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) sigaction(signal, &action, nullptr);
+  if (!hangup_is_ignored()) sigaction(SIGHUP, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file may grow no more: the write fails, and is told of
 }

@@ -3,8 +3,8 @@
 
 namespace outerloop::cli {
 
-/// From now on SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 set a flag; SIGPIPE and SIGXFSZ are
-/// ignored.
+/// From now on SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 set a flag; SIGPIPE and SIGXFSZ are ignored.
+/// A SIGHUP that is ignored already, as under nohup, stays so.
 void catch_signals();
 
 /// Whether one has come.

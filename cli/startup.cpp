@@ -15,6 +15,7 @@
 #include "cli/run_pace.h"
 #include "cli/support/cores.h"
 #include "cli/version.h"
+#include "common/base/cores.h"
 #include "common/base/error.h"
 #include "common/data/overlap.h"
 #include "common/net/peer_process.h"
@@ -344,7 +345,7 @@ RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool c
         {"domains", opened_domains(setup)},
         {"engine", setup.engine->description()},
         {"instruction_set", setup.engine->instruction_set()},
-        {"cores", usable_cores().size()},
+        {"cores", base::available_cores()},
         {"gradients_per_second", measure_pace(*setup.engine, *setup.tasks, plan.settings, mpi.rank())}};
     return opened.dump(-1, ' ', false, json::error_handler_t::replace);
   });

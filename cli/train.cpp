@@ -19,6 +19,8 @@
 #include "cli/train_report.h"
 #include "cli/version.h"
 #include "common/base/error.h"
+#include "common/base/standard_streams.h"
+#include "common/net/launch.h"
 #include "common/net/peer_process.h"
 #include "common/net/watchdog.h"
 #include "coordinator/event_loop.h"
@@ -53,18 +55,28 @@ int finish(const net::MpiSession& mpi, const Coordinator& coordinator, RunDirect
   // A θ that has diverged must not replace the last good one.
   if (reason != StopReason::diverged) run.on_checkpoint(last);
   if (!run.last_checkpoint_written() && reason != StopReason::diverged) reason = StopReason::disk;
-  const auto result = result_of(mpi, coordinator, last, reason, run.theta_sha256());
+  auto result = result_of(mpi, coordinator, last, reason, run.theta_sha256());
   bool failed =
       reason == StopReason::failures || reason == StopReason::disk || reason == StopReason::diverged;
-  try {
-    run.write_result(result);
-    if (!options.json.empty()) store::write_file_atomically(options.json, result.dump(2) + "\n");
-  } catch (const Error& error) {  // the other ranks still have to be let go
-    run.on_warning(error.what());
-    failed = true;
-  }
+  const auto write = [&] {
+    result["exit_status"] = failed ? 1 : 0;
+    try {
+      run.write_result(result);
+      if (!options.json.empty()) store::write_file_atomically(options.json, result.dump(2) + "\n");
+    } catch (const Error& error) {  // the other ranks still have to be let go
+      run.on_warning(error.what());
+      failed = true;
+    }
+  };
+  write();
   print_result(result, run.path(), reason);
-  return failed ? 1 : 0;
+  if (!failed && !base::standard_output_is_complete()) {  // main says why
+    failed = true;
+    write();
+  }
+  const int exit_code = failed ? 1 : 0;
+  net::leave_status(exit_code);  // whatever becomes of MPI's own end
+  return exit_code;
 }
 
 /// -n 1: coordinator and worker take turns in one process.
@@ -112,6 +124,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   RunDirectory run(plan.run_directory, config.checkpoint().keep(), config.log().every_updates(),
                    plan.start.rule.update, plan.run_lock());
   begin_run(mpi, plan, setup, ranks, run);
+  net::leave_mark("training");
 
   // 2. The coordinator, and what rank 0 does between its messages.
   const net::SteadyClock clock;
@@ -227,10 +240,15 @@ void check_flags(const TrainOptions& options, const net::MpiSession& mpi) {
 int train(int argc, char** argv, const TrainOptions& options) {
   // 1. Join the other ranks. From here on no wait is without end.
   catch_signals();
+  if (const auto why = net::unreachable_launcher()) throw InputError(*why);
   net::Watchdog watchdog(net::this_rank(), kStartSeconds, end_job);
   watchdog.watch("all ranks to start");
   net::MpiSession mpi(&argc, &argv);
-  if (mpi.spawned()) return work_late(mpi, watchdog, options);
+  if (mpi.spawned()) {
+    net::leave_status_to_others();
+    return work_late(mpi, watchdog, options);
+  }
+  if (const auto why = net::alone_among_tasks(mpi.size())) throw InputError(*why);
   check_flags(options, mpi);
   if (!options.join.empty()) return work_late(mpi, watchdog, options);
   const bool computes = mpi.rank() > 0 || mpi.size() == 1;
@@ -238,6 +256,7 @@ int train(int argc, char** argv, const TrainOptions& options) {
   // 2. Rank 0 reads configuration and checkpoint; all ranks agree.
   watchdog.watch("rank 0 to read configuration and checkpoint");
   Plan plan = agree_on_plan(mpi, options);
+  net::leave_mark("met");
   watchdog.set_deadline(plan.settings.config.watchdog_seconds());
   pin_worker(mpi, plan.settings, computes);
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <numeric>
+#include <utility>
 
 #include "cli/evaluation_setup.h"
 #include "cli/support/progress.h"
@@ -19,6 +20,13 @@ using coordinator::Coordinator;
 using coordinator::RunDirectory;
 using coordinator::StopReason;
 using nlohmann::json;
+
+/// To standard output. A run outlives a terminal or a disk that takes no more: main says so at the end.
+template <class... Arguments>
+void put(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+  const std::string text = fmt::format(format, std::forward<Arguments>(arguments)...);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
 
 /// e.g. "3:00, about 350 updates"; the shorter of both limits decides.
 std::string how_long(const proto::Config& config, const store::Checkpoint& start,
@@ -128,10 +136,8 @@ void print_start(const Plan& plan, const RankSetup& setup, double rate, std::int
   for (const auto& dataset : plan.settings.training)
     datasets +=
         fmt::format("{}{} (weight {:g})", datasets.empty() ? "" : ", ", dataset.request.name, dataset.weight);
-  const auto row = [](const char* name, const std::string& value) {
-    fmt::print("  {:<16}{}\n", name, value);
-  };
-  fmt::print("Meta-training {}\n", plan.settings.rule.name);
+  const auto row = [](const char* name, const std::string& value) { put("  {:<16}{}\n", name, value); };
+  put("Meta-training {}\n", plan.settings.rule.name);
   const auto update = plan.start.rule.update;
   row("how long",
       how_long(config, plan.start, rate) + (update > 0 ? fmt::format(", from update {} on", update) : ""));
@@ -203,10 +209,8 @@ json result_of(const net::MpiSession& mpi, const Coordinator& coordinator, const
 }
 
 void print_result(const json& result, const std::string& run_directory, StopReason reason) {
-  fmt::print("\nMeta-training ended ({}).\n", result.at("stop_reason").get<std::string>());
-  const auto row = [](const char* name, const std::string& value) {
-    fmt::print("  {:<26}{}\n", name, value);
-  };
+  put("\nMeta-training ended ({}).\n", result.at("stop_reason").get<std::string>());
+  const auto row = [](const char* name, const std::string& value) { put("  {:<26}{}\n", name, value); };
   row("updates", fmt::format("{}", result.at("updates").get<std::int64_t>()));
   row("gradients", fmt::format("{} ({:.1f} per second)", result.at("gradients").get<std::int64_t>(),
                                result.at("gradients_per_second").get<double>()));
@@ -229,7 +233,7 @@ void print_result(const json& result, const std::string& run_directory, StopReas
                                  result.at("best_update").get<std::int64_t>(),
                                  result.at("best_validation_meta_objective").get<double>()));
   if (reason == StopReason::signal || reason == StopReason::failures || reason == StopReason::disk)
-    fmt::print("To go on: outerloop train --resume --run-dir {}\n", run_directory);
+    put("To go on: outerloop train --resume --run-dir {}\n", run_directory);
   std::fflush(stdout);
 }
 

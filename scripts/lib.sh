@@ -1,17 +1,68 @@
 # Functions that scripts/run, scripts/test and scripts/mpirun share. Sourced by bash, never run by itself.
 
+# Standard streams that are closed would become whatever is opened next. No script reads its standard input, which may
+# be the list of a loop around it; a terminal stays, since sudo asks there.
+[ -t 0 ] || exec </dev/null
+[ -e /proc/self/fd/1 ] || exec >/dev/null
+[ -e /proc/self/fd/2 ] || exec 2>/dev/null
+
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 
 say() { printf '%s: %s\n' "${0##*/}" "$*"; }
 
 # die STATUS MESSAGE: 2 is bad usage or a machine that lacks something, 1 is a failure while running.
 die() {
-  printf '%s: %s\n' "${0##*/}" "$2" >&2
+  printf '%s: %s\n' "${0##*/}" "${*:2}" >&2
   exit "$1"
 }
 
-# Cores this process may use. nproc would obey OMP_NUM_THREADS, which says nothing about ranks.
-cores() { env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc; }
+# Cores this process may use: its affinity, limited by CPU quotas and by Slurm's job (common/base/cores.h counts the same).
+# nproc would obey OMP_NUM_THREADS, which says nothing about ranks.
+cores() {
+  local cores quota
+  cores=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
+  quota=$(cpu_quota)
+  [ -z "$quota" ] || [ $(((quota + 999) / 1000)) -ge "$cores" ] || cores=$(((quota + 999) / 1000))
+  if [ -n "${SLURM_JOB_ID:-}" ] && [[ ${SLURM_CPUS_ON_NODE:-} =~ ^[1-9][0-9]{0,5}$ ]]; then
+    [ "$SLURM_CPUS_ON_NODE" -ge "$cores" ] || cores=$SLURM_CPUS_ON_NODE
+  fi
+  echo "$cores"
+}
+
+# cpu_quota [ROOT]: the smallest CPU quota, in thousandths of a core, of this process's control group and those above it, of
+# versions 1 and 2; nothing where there is no limit. ROOT stands in front of every path, for tests.
+cpu_quota() {
+  local root=${1:-} mount mounted group type options quota period least=
+  while read -r mount mounted type options; do
+    if [ "$type" = cgroup2 ]; then
+      group=$(sed -n 's/^0:://p' "$root/proc/self/cgroup" 2>/dev/null)
+    elif [ "$type" = cgroup ] && [[ ,$options, == *,cpu,* ]]; then
+      group=$(sed -n -E 's/^[0-9]+:([^:]*,)?cpu(,[^:]*)?:(.*)$/\3/p' "$root/proc/self/cgroup" 2>/dev/null)
+    else
+      continue
+    fi
+    # The group's path begins at the hierarchy's root, which a container may not see.
+    [ "$mount" = / ] || group=${group#"$mount"}
+    [[ $group != */..* ]] || group=
+    while :; do
+      while [[ $group == */ ]]; do group=${group%/}; done
+      quota= period=
+      if [ "$type" = cgroup2 ]; then
+        read -r quota period 2>/dev/null <"$root$mounted$group/cpu.max" || true
+      else
+        read -r quota 2>/dev/null <"$root$mounted$group/cpu.cfs_quota_us" || true
+        read -r period 2>/dev/null <"$root$mounted$group/cpu.cfs_period_us" || true
+      fi
+      if [[ $quota =~ ^[1-9][0-9]*$ && $period =~ ^[1-9][0-9]*$ ]]; then
+        quota=$(((quota * 1000 + period - 1) / period))
+        [ -n "$least" ] && [ "$least" -le "$quota" ] || least=$quota
+      fi
+      [ -n "$group" ] || break
+      group=${group%/*}
+    done
+  done < <(awk '{for (i = 7; i < NF; ++i) if ($i == "-") print $4, $5, $(i + 1), $(i + 3)}' "$root/proc/self/mountinfo" 2>/dev/null)
+  [ -z "$least" ] || echo "$least"
+}
 
 # Compilers that run side by side: a file that includes LibTorch needs up to 2 GiB.
 build_jobs() {

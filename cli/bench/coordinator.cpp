@@ -17,7 +17,8 @@
 #include "cli/bench/machine.h"
 #include "cli/bench/measure.h"
 #include "cli/bench/senders.h"
-#include "cli/support/cores.h"
+#include "cli/support/launcher.h"
+#include "common/base/cores.h"
 #include "common/base/error.h"
 #include "common/net/bare_exchange.h"
 #include "common/net/peer_process.h"
@@ -259,7 +260,13 @@ json result_of(const Measured& measured, const Setup& setup, const Cycle& all, i
 
 /// Becomes mpirun, with this program and these options on two ranks.
 [[noreturn]] void launch(const BenchCoordinatorOptions& options) {
-  std::vector<std::string> line = {"mpirun", "-n", "2", "--oversubscribe"};
+  const std::string mpirun = find_launcher().path;
+  if (mpirun.empty())
+    throw InputError(
+        "bench coordinator: no mpirun of Open MPI is found; install it (apt-get install openmpi-bin), or "
+        "start "
+        "this as mpirun -n 2 outerloop bench coordinator");
+  std::vector<std::string> line = {mpirun, "-n", "2", "--oversubscribe"};
   if (geteuid() == 0) line.emplace_back("--allow-run-as-root");
   line.insert(line.end(),
               {net::this_program(), "bench", "coordinator", "--workers", std::to_string(options.workers),
@@ -271,10 +278,9 @@ json result_of(const Measured& measured, const Setup& setup, const Cycle& all, i
   for (auto& word : line) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   // Two ranks on two cores need not yield, which would cost each look for a message a turn of the scheduler.
-  setenv("OMPI_MCA_mpi_yield_when_idle", usable_cores().size() < 2 ? "1" : "0", 0);
-  for (const char* launcher : {"mpirun", "mpirun.openmpi"}) execvp(launcher, arguments.data());
-  throw InputError(
-      "bench coordinator: mpirun is not found; start it as mpirun -n 2 outerloop bench coordinator");
+  setenv("OMPI_MCA_mpi_yield_when_idle", base::available_cores() < 2 ? "1" : "0", 0);
+  execv(mpirun.c_str(), arguments.data());
+  throw InputError("bench coordinator: " + mpirun + " cannot be started");
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ std::vector<EngineName> choose_engines(const std::vector<std::string>& names,
       engines.push_back(parse_engine(name));
     } catch (const InputError& error) {
       const std::string reason = fmt::format("{} left out: {}", name, error.what());
-      fmt::print(stderr, "outerloop: {}\n", reason);
+      std::fprintf(stderr, "outerloop: %s\n", reason.c_str());
       reasons += (reasons.empty() ? "" : "; ") + reason;
     }
   if (engines.empty()) throw InputError("bench: no engine can be made here: " + reasons);

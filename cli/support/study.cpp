@@ -5,8 +5,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <thread>
 
+#include "common/base/cores.h"
 #include "common/base/error.h"
 #include "common/data/sources.h"
 
@@ -95,7 +95,7 @@ evaluation::FewShotOptions few_shot_options(const StudyOptions& options, const c
   few_shot.seed = options.seed;
   few_shot.methods = methods(options.baselines);
   few_shot.readouts = readouts(options.readouts);
-  const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int cores = base::available_cores();
   few_shot.threads = options.threads > 0 ? options.threads : cores;
   return few_shot;
 }

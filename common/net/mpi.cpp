@@ -2,7 +2,6 @@
 
 #include <dlfcn.h>
 #include <mpi.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -13,7 +12,9 @@
 #include <set>
 #include <thread>
 
+#include "common/base/cores.h"
 #include "common/base/error.h"
+#include "common/net/launch.h"
 
 namespace outerloop::net {
 namespace {
@@ -64,9 +65,8 @@ void wait_asleep(MPI_Request request, const char* call, std::chrono::microsecond
 /// How many ranks of this job share each core here; 1 where they are few enough not to matter.
 long ranks_on_a_core() {
   const char* text = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
-  cpu_set_t cores;
-  if (text == nullptr || sched_getaffinity(0, sizeof cores, &cores) != 0) return 1;
-  const long ranks = std::atol(text) / std::max(1, CPU_COUNT(&cores));
+  if (text == nullptr) return 1;
+  const long ranks = std::atol(text) / base::available_cores();
   return ranks > kMostUncrowded ? ranks : 1;
 }
 
@@ -196,6 +196,7 @@ std::vector<std::string> MpiSession::gather_all(const std::string& text) const {
 }
 
 void MpiSession::abort(int exit_code) {
+  leave_status(exit_code);
   // MPI_Abort tells the launcher, which may be what is stuck.
   std::signal(SIGALRM, SIG_DFL);
   alarm(kAbortSeconds);

@@ -14,8 +14,8 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/configs ${PROJECT_SOURCE_DIR}/rules
 install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/mpirun ${PROJECT_SOURCE_DIR}/scripts/hosts
                  ${PROJECT_SOURCE_DIR}/scripts/manuals
         DESTINATION ${CMAKE_INSTALL_DATADIR}/outerloop/scripts)
-install(FILES ${PROJECT_SOURCE_DIR}/scripts/lib.sh ${PROJECT_SOURCE_DIR}/scripts/manual-packages
-              ${PROJECT_SOURCE_DIR}/scripts/manuals.awk
+install(FILES ${PROJECT_SOURCE_DIR}/scripts/lib.sh ${PROJECT_SOURCE_DIR}/scripts/launch.sh
+              ${PROJECT_SOURCE_DIR}/scripts/manual-packages ${PROJECT_SOURCE_DIR}/scripts/manuals.awk
         DESTINATION ${CMAKE_INSTALL_DATADIR}/outerloop/scripts)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/scripts/slurm DESTINATION ${CMAKE_INSTALL_DATADIR}/outerloop/scripts
         USE_SOURCE_PERMISSIONS)

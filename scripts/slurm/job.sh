@@ -59,14 +59,13 @@ newest_checkpoint() {
   find "$1/checkpoints" -maxdepth 1 -name '[0-9]*.h5' 2>/dev/null | sed 's|.*/||; s|\.h5$||' | sort -n | tail -n 1
 }
 
-# Tells one result.json from the next: each is a file of its own.
-result_of() { stat -c '%i %y' "$1/result.json" 2>/dev/null; }
+# Tells the result.json of one end from the next: each is a file of its own. While a run goes on it has none.
+result_of() { grep -qs '"stop_reason": *"running"' "$1/result.json" || stat -c '%i %y' "$1/result.json" 2>/dev/null; }
 
-# stop_reason RUN_DIR: what result.json says, or `none` where this start has not come to its end.
+# stop_reason RUN_DIR: what result.json says of the end, or `none` where this start came to none.
 stop_reason() {
   local reason=
-  [ "$(result_of "$1")" = "$old_result" ] || reason=$(sed -n 's/^ *"stop_reason": *"\([a-z]*\)".*/\1/p' "$1/result.json")
-  [ "$reason" != running ] || reason=
+  [ "$(result_of "$1")" = "$old_result" ] || grep -q '"running"' "$1/result.json" || reason=$(sed -n 's/^ *"stop_reason": *"\([a-z]*\)".*/\1/p' "$1/result.json")
   echo "${reason:-none}"
 }
 
@@ -87,7 +86,7 @@ wait_for_ranks() {
   while kill -0 "$launcher" 2>/dev/null; do
     sleep 1 &
     wait $! || true
-    [ "$(stop_reason "$directory")" != none ] || continue
+    case $(result_of "$directory") in '' | "$old_result") continue ;; esac
     waited=$((waited + 1))
     [ "$waited" -ne "${OUTERLOOP_END_SECONDS:-60}" ] || kill -TERM "$launcher" 2>/dev/null || true
     [ "$waited" -ne $((${OUTERLOOP_END_SECONDS:-60} + 30)) ] || kill -KILL -- "-$launcher" 2>/dev/null || true
@@ -121,7 +120,7 @@ train() {
   start_ranks train --run-dir "$directory" "${arguments[@]}"
   wait_for_ranks "$directory"
   reason=$(stop_reason "$directory")
-  say "ended: stop_reason $reason, mpirun's exit status $status, checkpoint $(newest_checkpoint "$directory")"
+  say "ended: stop_reason $reason, exit status $status, checkpoint $(newest_checkpoint "$directory")"
   go_on_or_end "$directory" "$reason" "$signal" "$before"
 }
 

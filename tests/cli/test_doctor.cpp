@@ -125,7 +125,7 @@ TEST_CASE("ULFM, GPUs and Slurm are told of") {
   CHECK(contains(finding(machine, "devices").what, "reference float32 cuda"));
   CHECK(contains(finding(machine, "Slurm").what, "train.sbatch"));
   auto inside = machine;
-  inside.slurm_job = "17";
+  inside.launch.job = {"17", "node1", 1, 1, true, true};
   CHECK(contains(finding(inside, "Slurm").what, "inside job 17"));
 }
 
@@ -136,10 +136,13 @@ TEST_CASE("the command fits on one screen, and writes the same as JSON") {
   CHECK(finished.exit_code == 0);
   CHECK(occurrences(finished.out, "\n") <= 40);
   CHECK(contains(finished.out, "Open MPI"));
-  const auto findings = read_json(folder / "doctor.json").at("findings");
-  CHECK(findings.size() == cli::diagnose(good_machine()).size());
-  for (const auto& each : findings)
+  const auto checks = read_json(folder / "doctor.json").at("checks");
+  CHECK(checks.size() == cli::diagnose(good_machine()).size());
+  for (const auto& each : checks) {
+    CHECK_FALSE(each.at("name").get<std::string>().empty());
+    CHECK(each.at("message").is_string());
     CHECK(each.at("ok").get<bool>() == each.at("remedy").get<std::string>().empty());
+  }
   const auto missing = run_alone("doctor --dir /no/such/folder");
   CHECK(missing.exit_code == 2);
   CHECK(contains(missing.err, "/no/such/folder: no such folder"));

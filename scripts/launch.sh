@@ -1,0 +1,152 @@
+# What scripts/mpirun looks at before it starts a job, and how it learns the job's exit status. Sourced by it, after lib.sh.
+
+# --- Open MPI's mpirun
+
+# The first that calls itself Open MPI's, in `launcher`; its version in `major`. An environment for Python or a module may
+# have put another MPI's first in PATH.
+find_launcher() {
+  local version
+  while read -r launcher; do
+    version=$(timeout 10 "$launcher" --version 2>/dev/null </dev/null) || true
+    if [[ $version =~ \((Open MPI|OpenRTE)\)\ ([0-9]+)\. ]]; then
+      major=${BASH_REMATCH[2]}
+      return
+    fi
+  done < <(type -aP mpirun mpirun.openmpi orterun
+    ls /usr/bin/mpirun.openmpi /usr/lib64/openmpi/bin/mpirun /usr/local/bin/mpirun 2>/dev/null)
+  die 2 "no mpirun of Open MPI found: run scripts/run, or apt-get install openmpi-bin"
+}
+
+# The variables of a job that this script was started in: mpirun would take itself for one of its ranks.
+leave_other_jobs() {
+  [ -n "${OMPI_COMM_WORLD_RANK:-}${PMIX_RANK:-}${PMIX_NAMESPACE:-}${PMI_RANK:-}" ] || return 0
+  local name kept=${OMPI_MCA_pmix_server_uri:-}
+  for name in ${!PMIX_@} ${!PMI_@} ${!OMPI_COMM_WORLD_@} ${!OMPI_MCA_orte_ess_@} ${!OMPI_MCA_ess@} ${!PRTE_LAUNCH@} \
+    OMPI_UNIVERSE_SIZE OMPI_APP_CTX_NUM_PROCS OMPI_NUM_APP_CTX OMPI_FIRST_RANKS OMPI_FILE_LOCATION OMPI_COMMAND OMPI_ARGV \
+    OMPI_PARENT_PORT OMPI_MCA_pmix OMPI_MCA_initial_wdir OMPI_MCA_mpi_oversubscribe OMPI_MCA_shmem_RUNTIME_QUERY_hint \
+    OMPI_MCA_orte_app_num OMPI_MCA_orte_bound_at_launch OMPI_MCA_orte_hnp_uri OMPI_MCA_orte_local_daemon_uri \
+    OMPI_MCA_orte_jobfam_session_dir OMPI_MCA_orte_top_session_dir OMPI_MCA_orte_tmpdir_base OMPI_MCA_orte_launch \
+    OMPI_MCA_orte_num_nodes OMPI_MCA_orte_precondition_transports; do
+    unset "$name"
+  done
+  [ -z "$kept" ] || export OMPI_MCA_pmix_server_uri=$kept
+}
+
+# --- this host
+
+# Open MPI 4.1 writes the host's name up to its first dot into 64 bytes with something in front, and aborts from 57
+# characters on; of node names it takes letters, digits, hyphens and dots. cli/doctor_launch.cpp says the same.
+check_host_name() {
+  local name first
+  name=$(uname -n)
+  first=${name%%.*}
+  [ "$major" -eq 4 ] || return 0
+  [ "${#first}" -le 56 ] ||
+    die 2 "the host name $name has ${#first} characters, and mpirun of Open MPI 4 aborts beyond 56: give this host a shorter" \
+      "one (hostname NAME as root, docker run --hostname NAME), or call the program without mpirun, as one process"
+  [[ ! $name =~ [^A-Za-z0-9.-] ]] ||
+    die 2 "the host name $name: mpirun of Open MPI 4 takes letters, digits, '-' and '.' only: give this host another (hostname" \
+      "NAME as root, docker run --hostname NAME), or call the program without mpirun, as one process"
+}
+
+# can_write FOLDER: whether files can be made there, and as much be written as Open MPI lays down at its start.
+can_write() {
+  local file written=yes
+  file=$(mktemp "$1/outerloop-XXXXXX" 2>/dev/null) || return 1
+  head -c 4194304 /dev/zero 2>/dev/null >"$file" || written=
+  rm -f "$file"
+  [ -n "$written" ]
+}
+
+# A folder for temporary files: TMPDIR or /tmp; where that is full or missing, /dev/shm.
+find_temporary_folder() {
+  local folder=${OMPI_MCA_orte_tmpdir_base:-${TMPDIR:-/tmp}}
+  [[ $folder == /* ]] || folder=$PWD/$folder # to Open MPI a relative one is one of /
+  if ! can_write "$folder"; then
+    can_write /dev/shm ||
+      die 2 "neither $folder nor /dev/shm can be written to, and mpirun needs 4 MiB for its files: free some space, or name a" \
+        "folder of this host that has some: export TMPDIR=FOLDER"
+    say "$folder is full or cannot be written to: the files of this job that are temporary go to /dev/shm" >&2
+    folder=/dev/shm
+  fi
+  [ -z "${OMPI_MCA_orte_tmpdir_base:-}" ] || export OMPI_MCA_orte_tmpdir_base=$folder
+  export TMPDIR=$folder
+}
+
+# --- Slurm
+
+# In a job of Slurm mpirun takes hosts and slots from Slurm's variables. On one host, this one, it may start any number of
+# ranks; over others they must fit, and it needs srun, which a container that inherited the variables has not.
+look_at_slurm() {
+  local id=${SLURM_JOB_ID:-${SLURM_JOBID:-}} nodes=${SLURM_JOB_NODELIST:-${SLURM_NODELIST:-}}
+  local count=${SLURM_JOB_NUM_NODES:-${SLURM_NNODES:-1}} name
+  tasks=
+  [ -n "$id" ] && [ -z "$elsewhere" ] || return 0
+  [[ ! ${SLURM_NTASKS:-} =~ ^[0-9]{1,6}$ ]] || tasks=$SLURM_NTASKS
+  name=$(uname -n)
+  if [ "$count" = 1 ] && { [ "$nodes" = "$name" ] || [ "${nodes%%.*}" = "${name%%.*}" ]; }; then return; fi
+  elsewhere=yes
+  [ -z "${OMPI_MCA_plm:-}${PRTE_MCA_plm:-}" ] || return 0
+  command -v srun >/dev/null ||
+    die 2 "SLURM_JOB_ID=$id is set (nodes ${nodes:-unknown}), but there is no srun here, as in a container: for ranks on this host" \
+      "alone unset Slurm's variables (unset \${!SLURM_@}, in bash); for the job's nodes call mpirun outside of the container"
+  [ -z "$tasks" ] || [ "$ranks" -le "$tasks" ] || [ -n "$oversubscribed" ] ||
+    die 2 "$ranks ranks do not fit into Slurm's job $id, which has $tasks tasks on $count nodes ($nodes): start -n $tasks, or ask" \
+      "Slurm for --ntasks=$ranks"
+}
+
+# --- the exit status
+
+# Rank 0 leaves its status in a file whose path the environment names, if it runs on this host: then all ranks end with 0,
+# and mpirun, which has lines of its own for any other, is silent. Where rank 0 is elsewhere result.json says it.
+prepare_status() {
+  job_folder=$(mktemp -d "$TMPDIR/outerloop-XXXXXX")
+  trap 'rm -rf "$job_folder"' EXIT
+  export OUTERLOOP_STATUS_FILE=$job_folder/status
+  : >"$OUTERLOOP_STATUS_FILE"
+  find_run_directory "$@"
+  old_result=$(identity_of_result)
+}
+
+# Of the arguments: whether outerloop is to run, whether it trains, and where result.json will be.
+find_run_directory() {
+  local argument word before= after= config= directory=
+  ours= trains=
+  for argument in "$@"; do
+    word=${argument##*/}
+    if [[ $word == outerloop* || ($argument == *[[:space:]]* && $argument == *outerloop*) ]]; then ours=yes; fi
+    [[ ! $argument =~ outerloop.*[[:space:]\"\']train([[:space:]]|$) ]] || trains=yes
+    if [ -n "$after" ]; then
+      case $before in
+        --run-dir) directory=$argument ;;
+        --join | --init-theta | --set | --json | --data) ;;
+        *) [[ $argument == -* || -n $config ]] || config=$argument ;;
+      esac
+      [[ $argument != --run-dir=* ]] || directory=${argument#--run-dir=}
+    elif [ "$argument" = train ] && [ -n "$ours" ]; then
+      after=yes trains=yes
+    fi
+    before=$argument
+  done
+  config=${config##*/}
+  config=${config%%.*}
+  run_directory=${directory:-runs/${config:-laptop}}
+}
+
+identity_of_result() { stat -c '%i %y' "$run_directory/result.json" 2>/dev/null || true; }
+
+# status_of_job STATUS_OF_MPIRUN: where no program of ours was started, mpirun's.
+status_of_job() {
+  local left
+  left=$(grep -x '[0-9]*' "$OUTERLOOP_STATUS_FILE" 2>/dev/null | tail -n 1)
+  if [ -z "$left" ] && [ -n "$trains" ] && [ "$(identity_of_result)" != "$old_result" ]; then
+    left=$(value_of "$run_directory/result.json" exit_status)
+  fi
+  if [[ $left =~ ^[0-9]{1,3}$ ]]; then
+    echo "$left"
+  elif [ -n "$ours" ]; then
+    echo 1
+  else
+    echo "$1"
+  fi
+}
