@@ -87,7 +87,7 @@ look_at_slurm() {
   if [ "$count" = 1 ] && { [ "$nodes" = "$name" ] || [ "${nodes%%.*}" = "${name%%.*}" ]; }; then return; fi
   elsewhere=yes
   [ -z "${OMPI_MCA_plm:-}${PRTE_MCA_plm:-}" ] || return 0
-  command -v srun >/dev/null ||
+  name=$(type -P srun) && [ -f "$name" ] && [ -x "$name" ] ||
     die 2 "SLURM_JOB_ID=$id is set (nodes ${nodes:-unknown}), but there is no srun here, as in a container: for ranks on this host" \
       "alone unset Slurm's variables (unset \${!SLURM_@}, in bash); for the job's nodes call mpirun outside of the container"
   [ -z "$tasks" ] || [ "$ranks" -le "$tasks" ] || [ -n "$oversubscribed" ] ||

@@ -41,6 +41,8 @@ bool standard_output_is_complete() {
 
 void flush_standard_output() {
   if (standard_output_is_complete()) return;
+  // The write that failed was a library's, which kept no reason: the next one has it.
+  if (write_error == 0 && write(STDOUT_FILENO, "\n", 1) < 0) write_error = errno;
   const std::string reason =
       write_error != 0 ? std::generic_category().message(write_error) : "a write has failed";
   throw Error("standard output: cannot be written: " + reason + "; what was printed there is not complete");

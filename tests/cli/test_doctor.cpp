@@ -111,6 +111,63 @@ TEST_CASE("what is missing is one warning that says what to do") {
   warns_of(machine_with([](Machine& m) { m.open_files = 256; }), "limits", "256", "ulimit -n");
 }
 
+TEST_CASE("what keeps several ranks from starting is a warning, with the command that works here") {
+  const auto launch_with = [](const auto& change) {
+    return machine_with([&](Machine& m) { change(m.launch); });
+  };
+  warns_of(machine_with([](Machine& m) {
+             m.launcher = "";
+             m.launch.other_mpirun = "/opt/mpich/bin/mpirun";
+           }),
+           "MPI", "/opt/mpich/bin/mpirun is not its mpirun", "openmpi-bin");
+  warns_of(launch_with([](auto& l) { l.host = std::string(57, 'h'); }), "host name", "57 characters",
+           "--hostname");
+  warns_of(launch_with([](auto& l) { l.host = "a_b"; }), "host name", "letters, digits", "outerloop train");
+  warns_of(launch_with([](auto& l) { l.temporary_problem = "No space left on device"; }), "temporary",
+           "/tmp: No space left", "TMPDIR=/dev/shm scripts/mpirun -n 9");
+  warns_of(
+      launch_with([](auto& l) { l.temporary_problem = l.shared_memory_problem = "Read-only file system"; }),
+      "temporary", "nor /dev/shm", "export TMPDIR=FOLDER");
+  warns_of(launch_with([](auto& l) { l.alone = "this is task 1 of 3; start all by scripts/mpirun -n 3"; }),
+           "launch", "this is task 1 of 3", "start all by scripts/mpirun -n 3");
+  const auto container = launch_with([](auto& l) { l.job = {"7", "node17", 1, 2, false, false}; });
+  warns_of(container, "Slurm", "no srun here", "unset ${!SLURM_@}");
+  CHECK(contains(finding(container, "ranks").what, "one process, without mpirun"));
+  // Open MPI 5 has no such limit; a name with a domain counts up to its first dot.
+  CHECK(
+      finding(launch_with([](auto& l) { l.host = std::string(56, 'h') + ".example.org"; }), "host name").ok);
+  CHECK(finding(machine_with([](Machine& m) {
+                  m.mpi = "Open MPI v5.0.7";
+                  m.launch.host = std::string(57, 'h');
+                }),
+                "host name")
+            .ok);
+}
+
+TEST_CASE("the number of ranks follows quotas and Slurm's job, and says so") {
+  const auto ranks = [](const auto& change) { return finding(machine_with(change), "ranks").what; };
+  const auto quota = ranks([](Machine& m) {
+    m.cores = 2;
+    m.all_cores = 8;
+    m.cpu_quota = 1.5;
+  });
+  CHECK(contains(quota, "2 cores by a CPU quota of 1.5 (of 8 cores): scripts/mpirun -n 3"));
+  const auto here = ranks([](Machine& m) {
+    m.cores = 2;
+    m.all_cores = 8;
+    m.launch.job = {"7", "node1", 1, 1, true, true};
+  });
+  CHECK(contains(here, "2 cores of Slurm's job 7 (of 8 cores): scripts/mpirun -n 3"));
+  const auto nodes = ranks([](Machine& m) { m.launch.job = {"7", "node[1-2]", 2, 64, false, true}; });
+  CHECK(contains(nodes, "64 tasks on 2 nodes of Slurm's job 7: scripts/mpirun -n 64"));
+  const auto other = machine_with([](Machine& m) {
+    m.launch.other_mpirun = "/opt/mpich/bin/mpirun";
+    m.launch.mpirun = "/usr/bin/mpirun.openmpi";
+  });
+  CHECK(contains(finding(other, "slots").what, "/usr/bin/mpirun.openmpi --oversubscribe -n 9"));
+  CHECK(contains(finding(other, "MPI").what, "another MPI's"));
+}
+
 TEST_CASE("ULFM, GPUs and Slurm are told of") {
   const auto machine = machine_with([](Machine& m) {
     m.mpi = "Open MPI v5.0.7";

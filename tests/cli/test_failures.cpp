@@ -85,7 +85,7 @@ TEST_CASE("beyond max_failures the run ends with a checkpoint and the list of wh
 TEST_CASE("the exit code of rank 0 is 1 where a run ends by its failures") {
   const TemporaryFolder folder;
   const std::string run = folder / "run", code = folder / "code";
-  // mpirun's own exit code says nothing where recovery is on: a shell around each rank notes that of rank 0.
+  // A shell around each rank notes that of rank 0; scripts/mpirun's is the same.
   // (Rank 0 alone in a shell would need a launch of two programs, "A : B", in which Open MPI 5.0.7's mpirun
   // crashes.)
   auto arguments = job(run, 2, {"updates=1000000", "max_failures=0", "deadline_seconds=600"});
@@ -96,6 +96,7 @@ TEST_CASE("the exit code of rank 0 is 1 where a run ends by its failures") {
   REQUIRE(process.wait(100.0));
   INFO(read_text(folder / "err"));
   CHECK(read_text(code) == "1\n");
+  CHECK(process.exit_code() == 1);
   CHECK(read_json(run + "/result.json").at("stop_reason") == "failures");
 }
 
