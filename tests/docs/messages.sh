@@ -9,7 +9,7 @@ mapfile -t pages <<<"$list"
 cd "$1"
 
 # Strings of the sources, put together where the compiler would: "a" "b" over the end of a line.
-text=$(cat {cli,common,coordinator,worker}/**/*.cpp scripts/mpirun scripts/cmake/*.cmake common/rule/reference/CMakeLists.txt | tr '\n' ' ' | sed 's/" *"//g; s/" *+ *"//g')
+text=$(cat {cli,common,coordinator,worker}/**/*.cpp scripts/{mpirun,launch.sh} scripts/cmake/*.cmake common/rule/reference/CMakeLists.txt | tr '\n' ' ' | sed 's/" *"//g; s/" *+ *"//g')
 
 # Messages of others begin with their name: "mpirun: `...`".
 quoted=$(awk -F'|' '
