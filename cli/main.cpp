@@ -1,6 +1,7 @@
 // The one executable. Exit codes: 0 success, 1 failure while running, or output that could not be written, 2
 // bad usage or input.
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 
 #include "cli/apply.h"
@@ -81,5 +82,6 @@ int finish(int exit_code) {
 
 int main(int argc, char** argv) {
   outerloop::base::open_standard_streams();
+  std::signal(SIGXFSZ, SIG_IGN);  // at a limit on the size of files a write fails, as on a full disk
   return finish(run(argc, argv));
 }

@@ -135,6 +135,13 @@ find_run_directory() {
 
 identity_of_result() { stat -c '%i %y' "$run_directory/result.json" 2>/dev/null || true; }
 
+# Whether standard output is a file on a disk that has no room left.
+output_is_full() {
+  local free=%a
+  [ "$(id -u)" -ne 0 ] || free=%f
+  [ "/proc/$$/fd/1" -ef /dev/full ] || { [ -f "/proc/$$/fd/1" ] && [ "$(stat -L -f -c "$free" "/proc/$$/fd/1" 2>/dev/null)" = 0 ]; }
+}
+
 # status_of_job STATUS_OF_MPIRUN: where no program of ours was started, mpirun's.
 status_of_job() {
   local left

@@ -18,7 +18,7 @@ fault() {
 # Options of programs of others that pages name alone.
 foreign=" --oversubscribe --hostfile --mca --enable-recovery --with-ft --mpi --shm-size --parallel --target --preset --prefix
   --open-mode --requeue --no-kill --signal --time --nodes --ntasks-per-node --array --dependency --cpus-per-task --gpus-per-node
-  --map-by --bind-to --no-install-recommends --display --set --help "
+  --cpus --hostname --map-by --bind-to --no-install-recommends --display --set --help "
 
 declare -A help
 commands=$("$outerloop" --help | awk '/^Subcommands:/ {inside = 1; next} inside && NF && /^  [a-z]/ {print $1}')
