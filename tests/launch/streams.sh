@@ -41,7 +41,7 @@ cmp full/result.json full.json || fail "two results"
 echo "3. so is a file"
 expect 1 "--json" "$program" inspect run1/rule.h5 --json /dev/full
 says "/dev/full: cannot be written: No space left on device" "--json"
-expect 1 "a limit on the size of files" bash -c 'ulimit -f 1; exec "$@"' limited "$program" inspect run1/rule.h5 --json limited.json
+expect 1 "a limit on the size of files" bash -c 'ulimit -f 1; exec "$@" >/dev/null' limited "$program" inspect run1/rule.h5 --json limited.json
 says "limited.json: cannot be written: File too large" "a limit on the size of files"
 status=0
 "$launcher" -n 2 "$program" train smoke --run-dir full-ranks --set updates=1 >/dev/full 2>err || status=$?
