@@ -34,7 +34,8 @@ std::vector<std::string> class_names(bool held_out, std::size_t count) {
 std::shared_ptr<const data::Dataset> open(const fs::path& folder, std::int64_t words = 30,
                                           data::ClassSplit classes = data::ClassSplit::all,
                                           const std::string& cache = "") {
-  return data::open_dataset({"texts", folder.string(), 14, classes, {}, words}, cache);
+  return data::open_dataset({"texts", folder.string(), 14, classes, {}, words, data::ScalingKind::none},
+                            cache);
 }
 
 Bytes row_of(const data::Dataset& dataset, std::int64_t row) {
@@ -72,7 +73,7 @@ TEST_CASE("a folder of classes: files of any name at any depth, plain and gzippe
   CHECK(texts->examples_of_class[0].size() == 2);
   CHECK(texts->examples_of_class[1].size() == 4);
   // 20 times beta, 10 times alpha in each passage: more than five.
-  for (std::int64_t row = 0; row < 6; ++row) CHECK(row_of(*texts, row) == Bytes{255, 255});
+  for (std::int64_t row = 0; row < 6; ++row) CHECK(row_of(*texts, row) == Bytes{5, 5});
   const auto long_ones = open(folder / "data", 60);
   CHECK(long_ones->examples() == 3);
 }
@@ -97,7 +98,7 @@ TEST_CASE("documents that are empty or short are passed over, as are files that 
 TEST_CASE("texts that cannot be read are said at every start, and what lacks them is never kept") {
   const TemporaryFolder folder;
   for (const char* name : {"a/1", "a/2", "b/1"})
-    write_file(folder / (std::string("data/") + name), text_bytes(text_of({"alpha", "beta"}, 30)));
+    write_file(folder / (std::string("data/") + name), text_bytes(text_of({"alpha", name}, 30)));
   fs::permissions(folder / "data/a/2", fs::perms::none);
   fs::permissions(folder.path(), fs::perms::all);
   std::vector<std::string> remarks;
@@ -131,10 +132,10 @@ TEST_CASE("the vocabulary is that of the classes for training, whichever are ask
   REQUIRE(all->inputs == 2);  // seen, known
   const auto unseen = open(folder / "data", 30, data::ClassSplit::held_out);
   CHECK(unseen->class_names == std::vector<std::string>{held_out});
-  CHECK(row_of(*unseen, 0) == Bytes{0, 255});
+  CHECK(row_of(*unseen, 0) == Bytes{0, 5});
   const auto seen = open(folder / "data", 30, data::ClassSplit::train);
   CHECK(seen->class_names == std::vector<std::string>{train});
-  CHECK(row_of(*seen, 0) == Bytes{255, 255});
+  CHECK(row_of(*seen, 0) == Bytes{5, 5});
   // Without a class for training there would be no words at all.
   fs::remove_all(folder.path() / "data" / train);
   CHECK(open(folder / "data")->inputs == 3);
