@@ -177,7 +177,9 @@ TEST_CASE("what cannot be drawn is refused with one line") {
   refuses("steps " + rule + " --values 0,5" + out, "--values: 0");
   refuses("steps " + rule + " --size 8,14" + out, "takes one size");
   refuses("steps " + rule + " " + rule + out, "takes one rule, 2 were given");
-  refuses("domains " + rule + " " + (trained() / "run/checkpoints") + out, "keeps no snapshots");
+  const TemporaryFolder bare;
+  std::filesystem::copy_file(rule, bare / "rule.h5");
+  refuses("domains " + rule + " " + bare.path().string() + out, "keeps no snapshots");
   refuses("widths " + rule + " --dataset two_moons --dataset fashion_mnist" + out, "takes one dataset");
   refuses("filters " + rule + " --dataset two_moons" + out, "not images");
   refuses("text " + rule + out, "--dataset imdb");
