@@ -79,7 +79,8 @@ TEST_CASE("when rank 0 is killed its workers on the same host end at once, whate
 }
 
 TEST_CASE("a rank that never gets through the start ends the job with a line that says who waits for what") {
-  // A start takes tenths of a second: the rank may be through before the signal reaches it, so try anew.
+  // A start takes tenths of a second: the signal may reach the rank before it has the configuration, whose
+  // deadline this is about, or when it is through. So try anew, a little later each time.
   std::string err;
   for (int attempt = 0; attempt < 10 && err.find("the job ends") == std::string::npos; ++attempt) {
     const TemporaryFolder folder;
@@ -92,9 +93,10 @@ TEST_CASE("a rank that never gets through the start ends the job with a line tha
     REQUIRE(comes_true(60.0, [&] { return std::filesystem::exists(run + "/config.textproto"); }));
     const pid_t stopped = process_of_rank(run, 1);
     REQUIRE(stopped > 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20 * attempt));
     REQUIRE(kill(stopped, SIGSTOP) == 0);
     const auto said = [&] { return occurrences(read_text(folder / "err"), "the job ends") >= 1; };
-    comes_true(60.0, [&] { return said() || lines_of_metrics(run) > 0; });
+    comes_true(20.0, [&] { return said() || lines_of_metrics(run) > 0; });
     // mpirun waits for a rank that is stopped; a rank that is stuck ends by its own watchdog, as this one
     // does now.
     kill(stopped, said() ? SIGCONT : SIGKILL);
