@@ -1,7 +1,5 @@
 #pragma once
 // k inner steps of the neuron-local rule and one reverse sweep through them, within a memory budget.
-#include <functional>
-#include <utility>
 #include <vector>
 
 #include "common/rule/engine.h"
@@ -29,8 +27,6 @@ class Truncation {
                         const StepData& step);
 
   std::int64_t arena_bytes() const { return buffer_.size() * static_cast<std::int64_t>(sizeof(Real)); }
-  /// See Engine::set_after_step.
-  void set_after_step(std::function<void()> act) { after_step_ = std::move(act); }
   void set_profiler(Profiler* profiler) { rule_.shared().profiler = profiler; }
 
  private:
@@ -58,7 +54,6 @@ class Truncation {
 
   UpdateRule<Real> rule_;
   MetaObjective<Real> objective_;
-  std::function<void()> after_step_ = [] {};
   std::int64_t budget_;
   AlignedBuffer<Real> buffer_;
   Sizes sizes_;
