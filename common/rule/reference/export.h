@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "common/rule/engine.h"
-#include "common/rule/operation_count.h"
 
 #define OUTERLOOP_REFERENCE_API __attribute__((visibility("default")))
 
@@ -17,11 +16,3 @@ extern "C" outerloop::rule::Engine* outerloop_make_reference_engine(
 extern "C" void outerloop_make_torchscript(const outerloop::rule::RuleOptions* rule,
                                            const std::vector<double>* theta, const std::string* metadata,
                                            std::string* bytes);
-
-/// Counts the operations of one truncation of `lanes` by the rule neuron_local in float32: see
-/// count_operations.
-extern "C" void outerloop_count_truncation(const outerloop::rule::RuleOptions* rule,
-                                           const outerloop::rule::Architecture* architecture,
-                                           const std::vector<double>* theta,
-                                           const std::vector<outerloop::rule::TruncationLane>* lanes,
-                                           bool on_meta, outerloop::rule::OperationCount* result);
