@@ -84,7 +84,7 @@ Passages read_passages(const fs::path& root, const std::vector<fs::path>& files,
     }
     if (found.empty()) continue;
     // Files come by path, so a class's come one after the other.
-    const std::string name = file.lexically_relative(root).begin()->string();
+    const std::string name = folder_below(root, file);
     if (result.class_names.empty() || result.class_names.back() != name) result.class_names.push_back(name);
     result.labels.insert(result.labels.end(), found.size(),
                          static_cast<std::int32_t>(result.class_names.size() - 1));

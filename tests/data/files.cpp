@@ -209,6 +209,12 @@ Bytes flat_webp(std::int64_t side, const Bytes& rgba) {
   return bytes;
 }
 
+Bytes counting(std::size_t count) {
+  Bytes bytes(count);
+  for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(i % 251);
+  return bytes;
+}
+
 std::string refusal(const std::function<void()>& action) {
   try {
     action();

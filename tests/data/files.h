@@ -53,6 +53,9 @@ Bytes raw_png(std::uint32_t side, std::uint8_t depth, std::uint8_t color, const 
 /// A lossless WebP of one colour: red, green, blue, alpha.
 Bytes flat_webp(std::int64_t side, const Bytes& rgba);
 
+/// 0, 1, 2, ... 250, and again from 0.
+Bytes counting(std::size_t count);
+
 /// The message of the InputError that `action` must throw, which must be one line. Empty, and the test fails,
 /// where it throws nothing; other exceptions pass through.
 std::string refusal(const std::function<void()>& action);

@@ -13,12 +13,6 @@
 namespace outerloop::tests {
 namespace {
 
-Bytes counting(std::size_t count) {
-  Bytes bytes(count);
-  for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(i % 251);
-  return bytes;
-}
-
 std::shared_ptr<const data::Dataset> open_npy(const std::string& path, std::int64_t size = 4) {
   return data::open_dataset({"npy", path, size, {}, {}}, "");
 }

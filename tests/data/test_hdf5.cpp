@@ -17,12 +17,6 @@
 namespace outerloop::tests {
 namespace {
 
-Bytes counting(std::size_t count) {
-  Bytes bytes(count);
-  for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(i % 251);
-  return bytes;
-}
-
 /// A file with one dataset of bytes and one of floats; labels for the first.
 void write_hdf5(const std::string& path) {
   const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
