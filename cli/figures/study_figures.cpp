@@ -174,8 +174,7 @@ Paths draw_explained_variance(const json& figure, const Stem& stem) {
 
 /// A chart for each dataset: a line for each run over its updates, the baselines as level lines.
 Paths draw_domains(const json& figure, const Stem& stem) {
-  static const Colour colours[] = {palette::vermilion, palette::blue, palette::green, palette::purple,
-                                   palette::orange};
+  static const Colour colours[] = {palette::blue, palette::green, palette::sky};  // none of a baseline's
   std::vector<LineChart> charts;
   for (const auto& dataset : figure.at("datasets")) {
     LineChart chart;
@@ -203,6 +202,7 @@ Paths draw_domains(const json& figure, const Stem& stem) {
       for (const double x : {first, last})
         add_point(series, x, row.at("accuracy").get<double>(), row.at("ci95").get<double>());
     }
+    tell_apart(chart.series);
     chart.title = "Few-shot accuracy on " + dataset.at("dataset").get<std::string>();
     chart.y_label = "accuracy, %";
     chart.logarithmic_x = true;
