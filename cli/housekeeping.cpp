@@ -1,26 +1,37 @@
 #include "cli/housekeeping.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "cli/train_report.h"
 
 namespace outerloop::cli {
+namespace {
+
+// From the first round on: rank 0 was busy in the start, and whoever connected then is let in now.
+constexpr double kSecondsToConnect = 10.0;
+
+}  // namespace
 
 Housekeeping::Housekeeping(coordinator::Coordinator& coordinator, coordinator::RunDirectory& run,
                            const Plan& plan, const Ranks& ranks, net::Watchdog& watchdog,
-                           const net::Clock& clock)
+                           const net::Clock& clock, net::SilentListener* listener)
     : coordinator_(coordinator),
       run_(run),
       plan_(plan),
       watchdog_(watchdog),
       clock_(clock),
       processes_(ranks.process_ids),
+      listener_(listener),
+      started_(clock.now()),
       progress_(std::in_place) {}
 
 void Housekeeping::start_replacements(net::MpiTransport& transport) {
-  replacements_.emplace(transport, watchdog_, run_, plan_);
+  replacements_.emplace(transport, watchdog_, run_, plan_, listener_);
 }
 
 void Housekeeping::let_others_join(net::MpiTransport& transport) {
-  join_listener_.emplace(transport, watchdog_, run_, plan_);
+  join_listener_.emplace(transport, watchdog_, run_, plan_, listener_);
 }
 
 void Housekeeping::look_after_processes() {
@@ -29,9 +40,29 @@ void Housekeeping::look_after_processes() {
     if (member.active() && !member.process.empty()) processes_.watch(number, member.process);
 }
 
+void Housekeeping::look_after_connections() {
+  if (listener_ == nullptr) return;
+  const double now = clock_.now();
+  for (const auto& end : listener_->look(now))
+    coordinator_.connection_ended(end.worker, end.how == net::ConnectionEnd::timed_out, now);
+  if (now - started_ < kSecondsToConnect) return;
+  std::string missing;
+  for (const auto& [number, member] : coordinator_.membership().members())
+    if (member.active() && !member.host.empty() && !listener_->worker_came(number) &&
+        missed_.insert(number).second)
+      missing += fmt::format("{}{} on {}", missing.empty() ? "" : ", ", number, member.host);
+  if (missing.empty()) return;
+  run_.on_warning(
+      fmt::format("rank 0's addresses ({}) do not answer these workers: {}; their end is noticed only after "
+                  "deadline_seconds = {:g}; let TCP through, or name the network: --mca btl_tcp_if_include",
+                  fmt::join(listener_->meeting_point().endpoints, ", "), missing,
+                  plan_.settings.config.deadline_seconds()));
+}
+
 void Housekeeping::each_round() {
   run_.retry(clock_.now());
   look_after_processes();
+  look_after_connections();
   if (replacements_) replacements_->replace(coordinator_, clock_.now());
   if (join_listener_ && !coordinator_.stopping()) join_listener_->look();
   watchdog_.watch("its own computing");

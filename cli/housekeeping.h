@@ -1,21 +1,24 @@
 #pragma once
 // Rank 0's work between messages: delayed writes, ended processes, new workers, and the progress line.
 #include <optional>
+#include <set>
 
 #include "cli/replacement.h"
 #include "cli/support/progress.h"
 #include "common/net/peer_process.h"
+#include "common/net/silent_connection.h"
 #include "common/net/watchdog.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/run_directory.h"
 
 namespace outerloop::cli {
 
-/// References outlive it.
+/// References and `listener` outlive it.
 class Housekeeping {
  public:
   Housekeeping(coordinator::Coordinator& coordinator, coordinator::RunDirectory& run, const Plan& plan,
-               const Ranks& ranks, net::Watchdog& watchdog, const net::Clock& clock);
+               const Ranks& ranks, net::Watchdog& watchdog, const net::Clock& clock,
+               net::SilentListener* listener);
 
   /// From now on a worker is started in the place of each that is lost. `transport` is used by each_round().
   void start_replacements(net::MpiTransport& transport);
@@ -32,6 +35,7 @@ class Housekeeping {
 
  private:
   void look_after_processes();
+  void look_after_connections();
 
   coordinator::Coordinator& coordinator_;
   coordinator::RunDirectory& run_;
@@ -39,6 +43,9 @@ class Housekeeping {
   net::Watchdog& watchdog_;
   const net::Clock& clock_;
   net::PeerProcesses processes_;
+  net::SilentListener* listener_;  ///< null: a process alone, or one that no socket could be had for
+  double started_;
+  std::set<int> missed_;  ///< workers whose missing connection has been warned of
   std::optional<Progress> progress_;
   std::optional<Replacements> replacements_;
   std::optional<JoinListener> join_listener_;

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -18,6 +20,7 @@ namespace {
 using nlohmann::json;
 
 constexpr double kBriefingSeconds = 60.0;
+constexpr int kMostUnread = 5;  // looks at a request to join that says nothing yet
 
 std::string briefing_of(const Plan& plan) {
   const json briefing = {{"settings", plan.settings.text()},
@@ -34,13 +37,26 @@ std::string request_path(const std::string& directory) { return directory + "/jo
 }  // namespace
 
 Replacements::Replacements(net::MpiTransport& transport, net::Watchdog& watchdog,
-                           coordinator::Observer& observer, const Plan& plan)
-    : transport_(transport), watchdog_(watchdog), observer_(observer), briefing_(briefing_of(plan)) {}
+                           coordinator::Observer& observer, const Plan& plan, net::SilentListener* listener)
+    : transport_(transport),
+      watchdog_(watchdog),
+      observer_(observer),
+      listener_(listener),
+      briefing_(briefing_of(plan)) {}
 
-/// Its arguments are for whoever lists processes: what it does it is told.
+/// Its arguments are for whoever lists processes: what it does it is told. How it connects is in its
+/// environment.
 int Replacements::start() {
   watchdog_.watch("MPI to start a worker");
-  const int number = transport_.spawn(net::this_program(), {"train", "--respawn"});
+  const net::CallerNumber caller = net::draw_caller_number();
+  std::string environment;
+  if (listener_ != nullptr) {
+    const std::string name = std::string(kCallerVariable) + "=";
+    const Invitation invitation{caller, listener_->meeting_point()};
+    environment = name + invitation.text(net::MpiTransport::kMostEnvironment - name.size());
+  }
+  const int number = transport_.spawn(net::this_program(), {"train", "--respawn"}, environment);
+  if (listener_ != nullptr) listener_->bind(caller, number);
   transport_.send(number, {briefing_, {}});
   return number;
 }
@@ -63,20 +79,29 @@ void Replacements::replace(coordinator::Coordinator& coordinator, double now) {
 }
 
 JoinListener::JoinListener(net::MpiTransport& transport, net::Watchdog& watchdog,
-                           coordinator::Observer& observer, const Plan& plan)
+                           coordinator::Observer& observer, const Plan& plan, net::SilentListener* listener)
     : transport_(transport),
       watchdog_(watchdog),
       observer_(observer),
+      listener_(listener),
       directory_(plan.run_directory),
       briefing_(briefing_of(plan)) {
   std::string why;
   if (!net::MpiSession::can_connect(why)) throw InputError("--joinable: " + why);
   port_ = net::MpiTransport::open_port();
   unlink(request_path(directory_).c_str());
-  const json join = {{"port", port_},
-                     {"server", std::getenv("OMPI_MCA_pmix_server_uri")},
-                     {"mpi", net::MpiSession::library_version()}};
-  store::write_file_atomically(join_path(directory_), join.dump(2) + "\n");
+  json join = {{"port", port_},
+               {"server", std::getenv("OMPI_MCA_pmix_server_uri")},
+               {"mpi", net::MpiSession::library_version()}};
+  if (listener_ != nullptr) join["rank_0"] = listener_->meeting_point().text();
+  const mode_t before = umask(S_IRWXG | S_IRWXO);
+  try {
+    store::write_file_atomically(join_path(directory_), join.dump(2) + "\n");
+  } catch (...) {
+    umask(before);
+    throw;
+  }
+  umask(before);
 }
 
 JoinListener::~JoinListener() {
@@ -87,28 +112,52 @@ JoinListener::~JoinListener() {
 /// The new worker connects right after its request, so that MPI, which cannot be told to give up, waits for
 /// milliseconds.
 void JoinListener::look() {
-  if (access(request_path(directory_).c_str(), F_OK) != 0) return;
+  std::ifstream request(request_path(directory_));
+  if (!request) return;
   watchdog_.watch("a worker that wants to join");
+  net::CallerNumber caller = 0;
+  const bool called = static_cast<bool>(request >> caller);
+  if (!called && ++unread_ < kMostUnread) return;  // it is being written
+  unread_ = 0;
   const int number = transport_.accept_one(port_);
+  if (called && listener_ != nullptr) listener_->bind(caller, number);
   unlink(request_path(directory_).c_str());  // from now on the next may ask: MPI takes one at a time
   transport_.send(number, {briefing_, {}});
   observer_.on_warning(fmt::format("worker {} joins", number));
 }
 
-std::unique_ptr<net::MpiTransport> request_to_join(const net::MpiSession& mpi, const std::string& directory) {
-  constexpr double kSeconds = 60.0;
-  std::string why;
-  if (!net::MpiSession::can_connect(why)) throw InputError("--join: " + why);
+namespace {
+
+json read_join_file(const std::string& directory) {
   std::ifstream stream(join_path(directory));
-  const json join = json::parse(stream, nullptr, false);
+  json join = json::parse(stream, nullptr, false);
   if (join.is_discarded() || !join.contains("port"))
     throw InputError(join_path(directory) +
                      ": cannot be read; no run goes on there, or it was not started with --joinable");
+  return join;
+}
+
+}  // namespace
+
+std::optional<Invitation> read_invitation(const std::string& directory) {
+  std::string why;
+  if (!net::MpiSession::can_connect(why)) throw InputError("--join: " + why);
+  const json join = read_join_file(directory);
+  if (!join.contains("rank_0")) return std::nullopt;
+  return Invitation{net::draw_caller_number(),
+                    net::MeetingPoint::parse(join.at("rank_0").get<std::string>())};
+}
+
+std::unique_ptr<net::MpiTransport> request_to_join(const net::MpiSession& mpi, const std::string& directory,
+                                                   net::CallerNumber caller) {
+  constexpr double kSeconds = 60.0;
+  const json join = read_join_file(directory);
   const net::SteadyClock clock;
   const double start = clock.now();
   for (;;) {
     const int file = open(request_path(directory).c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
     if (file >= 0) {
+      dprintf(file, "%llu\n", static_cast<unsigned long long>(caller));
       close(file);
       return std::make_unique<net::MpiTransport>(mpi, join.at("port").get<std::string>());
     }

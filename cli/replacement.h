@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "cli/presence.h"
 #include "cli/startup.h"
 #include "common/net/mpi.h"
 #include "common/net/peer_process.h"
@@ -17,8 +19,9 @@ namespace outerloop::cli {
 /// Rank 0's part. References outlive it.
 class Replacements {
  public:
+  /// `listener`, which may be null: what the new workers connect to.
   Replacements(net::MpiTransport& transport, net::Watchdog& watchdog, coordinator::Observer& observer,
-               const Plan& plan);
+               const Plan& plan, net::SilentListener* listener);
 
   /// To be called now and then: starts a process for each loss that has none yet. Where MPI cannot start one,
   /// says so, and the run goes on with the workers that it has.
@@ -30,6 +33,7 @@ class Replacements {
   net::MpiTransport& transport_;
   net::Watchdog& watchdog_;
   coordinator::Observer& observer_;
+  net::SilentListener* listener_;
   std::string briefing_;
   std::size_t replaced_ = 0;
   bool possible_ = true;
@@ -38,9 +42,10 @@ class Replacements {
 /// Rank 0's part of --joinable. References outlive it.
 class JoinListener {
  public:
-  /// Writes join.json. Throws InputError where MPI cannot connect.
+  /// Writes join.json, which only this user may read: the token is in it. Throws InputError where MPI cannot
+  /// connect.
   JoinListener(net::MpiTransport& transport, net::Watchdog& watchdog, coordinator::Observer& observer,
-               const Plan& plan);
+               const Plan& plan, net::SilentListener* listener);
   ~JoinListener();
   JoinListener(const JoinListener&) = delete;
   JoinListener& operator=(const JoinListener&) = delete;
@@ -52,14 +57,21 @@ class JoinListener {
   net::MpiTransport& transport_;
   net::Watchdog& watchdog_;
   coordinator::Observer& observer_;
+  net::SilentListener* listener_;
   std::string directory_;
   std::string port_;
+  int unread_ = 0;
   std::string briefing_;
 };
 
-/// Called by the new worker: asks to join the run in `directory`. Throws InputError where there is none to
-/// join.
-std::unique_ptr<net::MpiTransport> request_to_join(const net::MpiSession& mpi, const std::string& directory);
+/// Read by a new worker: how it connects to rank 0 of the run in `directory`, by a number drawn for it.
+/// Nothing where that run offers no connection. Throws InputError where there is no run to join.
+std::optional<Invitation> read_invitation(const std::string& directory);
+
+/// Called by the new worker: asks to join the run in `directory`, as that caller. Throws InputError where
+/// there is none to join.
+std::unique_ptr<net::MpiTransport> request_to_join(const net::MpiSession& mpi, const std::string& directory,
+                                                   net::CallerNumber caller);
 
 /// What a newcomer is told before it can say hello.
 struct Briefing {

@@ -36,6 +36,7 @@ coordinator::CoordinatorOptions coordinator_options(const Plan& plan, const Rank
   options.theta_snapshots = config.checkpoint().theta_snapshots();
   options.max_failures = config.max_failures();
   options.deadline = config.deadline_seconds();
+  options.silence = config.silence_seconds();
   options.evaluation = evaluation_options(plan.settings);
   for (std::size_t i = 0; i < setup.domains.size(); ++i)
     options.evaluation.datasets.at(i).domain = setup.domains[i];

@@ -320,25 +320,34 @@ std::vector<std::string> on_all_ranks(const net::MpiSession& mpi, const std::fun
 
 Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options) {
   Plan plan;
-  on_all_ranks(mpi, [&] {
-    if (mpi.rank() == 0) plan = make_plan(options, std::max(1, mpi.size() - 1));
-    return std::string();
-  });
-  const std::string text = mpi.broadcast(mpi.rank() == 0 ? plan.settings.text() : "");
-  plan.run_directory = mpi.broadcast(plan.run_directory);
-  plan.settings = config::settings_from_text(text, "the coordinator's configuration", {});
+  try {
+    on_all_ranks(mpi, [&] {
+      if (mpi.rank() == 0) plan = make_plan(options, std::max(1, mpi.size() - 1));
+      return std::string();
+    });
+    const std::string text = mpi.broadcast(mpi.rank() == 0 ? plan.settings.text() : "");
+    plan.run_directory = mpi.broadcast(plan.run_directory);
+    plan.settings = config::settings_from_text(text, "the coordinator's configuration", {});
+  } catch (const Error&) {
+    if (mpi.rank() == 0) remove_unstarted(plan);
+    throw;
+  }
   return plan;
 }
 
 namespace {
 
-RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool computes) {
+RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool computes,
+                            const worker::Pulse::Hooks& hooks) {
+  const net::SteadyClock clock;
+  worker::Pulse pulse(clock, hooks);
   RankSetup setup;
   const auto values = on_all_ranks(mpi, [&]() -> std::string {
     if (!computes) return "";
     auto engine = plan.settings.engine;
     engine.local_rank = mpi.local_rank() - (mpi.size() > 1 && mpi.local_rank() == mpi.rank() ? 1 : 0);
     setup.engine = rule::make_engine(plan.settings.rule, engine);
+    const worker::Beating beating(*setup.engine, pulse);
     const json opened = {
         {"datasets", open_datasets(plan, setup)},
         {"remarks", setup.remarks},
@@ -381,9 +390,10 @@ RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool c
 
 }  // namespace
 
-RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, bool computes) {
+RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, bool computes,
+                      const worker::Pulse::Hooks& hooks) {
   try {
-    return open_on_all_ranks(mpi, plan, computes);
+    return open_on_all_ranks(mpi, plan, computes, hooks);
   } catch (const Error&) {
     if (mpi.rank() == 0) remove_unstarted(plan);
     throw;

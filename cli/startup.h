@@ -18,6 +18,7 @@
 #include "common/store/files.h"
 #include "coordinator/evaluations.h"
 #include "coordinator/run_lock.h"
+#include "worker/pulse.h"
 
 namespace outerloop::cli {
 
@@ -61,9 +62,11 @@ struct RankSetup {
   double gradients_per_second = 0.0;  ///< of all ranks together, estimated from a few truncations of each
 };
 
-/// 2. Every computing rank opens datasets and engine, and measures itself. The setup of a rank that does
-/// not compute has what is known of the others, but no engine and no tasks.
-RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, bool computes);
+/// 2. Every computing rank opens datasets and engine, and measures itself, by `hooks` between two inner
+/// steps. The setup of a rank that does not compute has what is known of the others, but no engine and no
+/// tasks.
+RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, bool computes,
+                      const worker::Pulse::Hooks& hooks);
 
 /// Names of the datasets that the run began with and that are missing `here`, or differ.
 std::vector<std::string> changed_datasets(const Plan& plan, const std::map<std::string, std::string>& here);

@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "cli/housekeeping.h"
+#include "cli/presence.h"
 #include "cli/replacement.h"
 #include "cli/run_options.h"
 #include "cli/run_pace.h"
@@ -80,8 +81,11 @@ int finish(const net::MpiSession& mpi, const Coordinator& coordinator, RunDirect
 }
 
 /// -n 1: coordinator and worker take turns in one process.
-void serve_alone(Coordinator& coordinator, worker::Worker& worker, const net::Clock& clock,
-                 const coordinator::LoopHooks& hooks) {
+void serve_alone(Coordinator& coordinator, worker::Worker& worker, net::Watchdog& watchdog,
+                 const net::Clock& clock, const coordinator::LoopHooks& hooks) {
+  worker::Pulse pulse(clock,
+                      {[&](std::int64_t) { watchdog.watch("its own computing"); }, hooks.stop_requested});
+  const worker::Beating beating(worker.engine(), pulse);
   std::optional<net::Frame> message = worker.hello();
   while (!coordinator.finished()) {
     const auto answers = coordinator.handle(0, net::encode(*message), clock.now());
@@ -89,6 +93,7 @@ void serve_alone(Coordinator& coordinator, worker::Worker& worker, const net::Cl
     if (hooks.stop_requested()) coordinator.request_stop(StopReason::signal);
     coordinator.tick(clock.now());
     hooks.each_round();
+    pulse.begin();
     message = worker.handle(net::encode(answers.front().frame), clock);
   }
 }
@@ -118,7 +123,7 @@ void begin_run(const net::MpiSession& mpi, Plan& plan, const RankSetup& setup, c
 
 /// Rank 0: everything but computing. Returns the exit code.
 int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const TrainOptions& options,
-               const RankSetup& setup, const Ranks& ranks) {
+               const RankSetup& setup, const Ranks& ranks, Presence& presence) {
   // 1. The run directory, and what the user reads first.
   const auto& config = plan.settings.config;
   RunDirectory run(plan.run_directory, config.checkpoint().keep(), config.log().every_updates(),
@@ -133,14 +138,14 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   auto how = coordinator_options(plan, setup, number_of_workers(mpi));
   how.replaces = options.respawn;
   Coordinator coordinator(how, plan.start, workers, run, clock.now());
-  Housekeeping housekeeping(coordinator, run, plan, ranks, watchdog, clock);
+  Housekeeping housekeeping(coordinator, run, plan, ranks, watchdog, clock, presence.listener());
   const coordinator::LoopHooks hooks{signal_received, [&] { housekeeping.each_round(); }};
 
   // 3. The outer loop: alone, in turns with a worker of its own ...
   if (mpi.size() == 1) {
     worker::Worker worker(stream_context(setup, plan.settings), worker_options(mpi, config),
                           setup.evaluator.get());
-    serve_alone(coordinator, worker, clock, hooks);
+    serve_alone(coordinator, worker, watchdog, clock, hooks);
     housekeeping.end_progress();
     return finish(mpi, coordinator, run, options);
   }
@@ -185,17 +190,19 @@ void end_worker(const std::string& line) {
 
 /// The other ranks. Returns the exit code.
 int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Settings& settings,
-            const RankSetup& setup, const net::PeerProcess& coordinator, net::MpiTransport& mpi_transport,
-            bool joined = false) {
+            const RankSetup& setup, const net::PeerProcess& coordinator, Presence& presence,
+            net::MpiTransport& mpi_transport, bool joined = false) {
   watchdog.set_expire(end_worker);
   net::WatchedTransport transport(mpi_transport, watchdog, "rank 0");
   worker::Worker worker(stream_context(setup, settings), worker_options(mpi, settings.config, joined),
                         setup.evaluator.get());
+  const worker::LoopHooks hooks{signal_received, [&]() -> std::string {
+                                  if (coordinator.ended()) return "the coordinator's process has ended";
+                                  return presence.coordinator_gone();
+                                }};
   try {
-    const auto ended = [&] { return coordinator.ended(); };
-    if (!worker::run_worker(transport, worker, signal_received, ended)) mpi.abandon();
-  } catch (const Error&) {
-    if (!transport.timed_out()) throw;
+    if (!worker::run_worker(transport, worker, hooks)) mpi.abandon();
+  } catch (const worker::CoordinatorGone&) {
     // Without rank 0 there is no job. On another host it may live on behind a network that is cut: MPI_Abort,
     // which gets there once that has healed, would leave mpirun waiting for ever.
     const int exit_code = say_why();
@@ -208,17 +215,26 @@ int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Setting
 /// A worker that comes while the run goes on: rank 0 has started it (--respawn), or it joins (--join).
 int work_late(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOptions& options) {
   mpi.abandon();  // finalising would wait for those that are lost
+  watchdog.watch("rank 0 to answer");
+  const auto invitation = mpi.spawned() ? Invitation::from_environment() : read_invitation(options.join);
+  Presence presence(mpi, watchdog, invitation.value_or(Invitation()));
   watchdog.watch("the run to let it in");
-  const auto transport =
-      mpi.spawned() ? std::make_unique<net::MpiTransport>(mpi) : request_to_join(mpi, options.join);
+  const auto transport = mpi.spawned()
+                             ? std::make_unique<net::MpiTransport>(mpi)
+                             : request_to_join(mpi, options.join, invitation.value_or(Invitation()).caller);
   watchdog.watch("rank 0 to say what is to be done");
   const Briefing briefing = receive_briefing(*transport);
   watchdog.set_deadline(briefing.plan.settings.config.watchdog_seconds());
+  presence.set_silence(briefing.plan.settings.config.silence_seconds());
   watchdog.watch("datasets and engine to open");
-  const RankSetup setup = set_up_rank(mpi, briefing.plan, true);
+  const auto tell = [&](std::int64_t step) {
+    transport->send(0, progress_frame(step));
+    watchdog.watch("its own measuring");
+  };
+  const RankSetup setup = set_up_rank(mpi, briefing.plan, true, {tell, signal_received});
   check_same_datasets(briefing.plan, setup.dataset_sha256);
   return compute(mpi, watchdog, briefing.plan.settings, setup, net::PeerProcess(briefing.coordinator),
-                 *transport, !mpi.spawned());
+                 presence, *transport, !mpi.spawned());
 }
 
 /// What does not go together is said before anything else happens.
@@ -237,8 +253,44 @@ void check_flags(const TrainOptions& options, const net::MpiSession& mpi) {
                       flag));
 }
 
+/// The ranks that a run begins with. Returns the exit code.
+int train_together(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOptions& options) {
+  // 1. The ranks see each other: from here on nobody waits for one that has ended.
+  const bool computes = mpi.rank() > 0 || mpi.size() == 1;
+  Presence presence(mpi, watchdog, options.joinable);
+  const Ranks ranks = gather_ranks(mpi);
+  const net::PeerProcess coordinator(ranks.process_ids.front());
+
+  // 2. Rank 0 reads configuration and checkpoint; all ranks agree.
+  watchdog.watch("rank 0 to read configuration and checkpoint");
+  Plan plan = agree_on_plan(mpi, options);
+  net::leave_mark("met");
+  watchdog.set_deadline(plan.settings.config.watchdog_seconds());
+  presence.set_silence(plan.settings.config.silence_seconds());
+  pin_worker(mpi, plan.settings, computes);
+
+  // 3. Datasets and engine open on every rank, or none goes on.
+  watchdog.watch("all ranks to open datasets and engine");
+  const auto tell = [&](std::int64_t step) { presence.tell(step); };
+  const RankSetup setup = set_up_rank(mpi, plan, computes, {tell, signal_received});
+  presence.end_start();
+
+  // 4. Rank 0 batches gradients and updates θ; the others unroll and send, until they are told to stop.
+  try {
+    if (mpi.rank() == 0) return coordinate(mpi, watchdog, plan, options, setup, ranks, presence);
+    net::MpiTransport transport(mpi);
+    return compute(mpi, watchdog, plan.settings, setup, coordinator, presence, transport);
+  } catch (...) {
+    mpi.abandon();  // the others are not at their end: finalising would wait for them
+    if (mpi.rank() == 0) remove_unstarted(plan);
+    plan.lock.reset();
+    if (mpi.rank() == 0 && mpi.size() > 1) net::MpiSession::abort(say_why());
+    throw;
+  }
+}
+
 int train(int argc, char** argv, const TrainOptions& options) {
-  // 1. Join the other ranks. From here on no wait is without end.
+  // From here on no wait is without end.
   catch_signals();
   if (const auto why = net::unreachable_launcher()) throw InputError(*why);
   net::Watchdog watchdog(net::this_rank(), kStartSeconds, end_job);
@@ -251,31 +303,11 @@ int train(int argc, char** argv, const TrainOptions& options) {
   if (const auto why = net::alone_among_tasks(mpi.size())) throw InputError(*why);
   check_flags(options, mpi);
   if (!options.join.empty()) return work_late(mpi, watchdog, options);
-  const bool computes = mpi.rank() > 0 || mpi.size() == 1;
-
-  // 2. Rank 0 reads configuration and checkpoint; all ranks agree.
-  watchdog.watch("rank 0 to read configuration and checkpoint");
-  Plan plan = agree_on_plan(mpi, options);
-  net::leave_mark("met");
-  watchdog.set_deadline(plan.settings.config.watchdog_seconds());
-  pin_worker(mpi, plan.settings, computes);
-
-  // 3. Datasets and engine open on every rank, or none goes on.
-  watchdog.watch("all ranks to open datasets and engine");
-  const RankSetup setup = set_up_rank(mpi, plan, computes);
-  const Ranks ranks = gather_ranks(mpi);
-  const net::PeerProcess coordinator(ranks.process_ids.front());
-
-  // 4. Rank 0 batches gradients and updates θ; the others unroll and send, until they are told to stop.
   try {
-    if (mpi.rank() == 0) return coordinate(mpi, watchdog, plan, options, setup, ranks);
-    net::MpiTransport transport(mpi);
-    return compute(mpi, watchdog, plan.settings, setup, coordinator, transport);
-  } catch (...) {
-    mpi.abandon();  // the others are not at their end: finalising would wait for them
-    if (mpi.rank() == 0) remove_unstarted(plan);
-    plan.lock.reset();
-    if (mpi.rank() == 0 && mpi.size() > 1) net::MpiSession::abort(say_why());
+    return train_together(mpi, watchdog, options);
+  } catch (const RankEnded&) {  // the others cannot be waited for
+    mpi.abandon();
+    if (mpi.rank() == 0) net::MpiSession::abort(say_why());
     throw;
   }
 }

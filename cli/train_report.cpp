@@ -87,6 +87,8 @@ json lost_of(const Coordinator& coordinator) {
   for (const auto& loss : coordinator.losses()) {
     lost.push_back(gone(loss));
     lost.back()["reason"] = loss.reason;
+    lost.back()["noticed_by"] = coordinator::noticed_by_name(loss.noticed_by);
+    lost.back()["after_seconds"] = loss.after;
   }
   return lost;
 }
@@ -115,6 +117,24 @@ std::string shares_of(const config::Settings& settings) {
 }
 
 }  // namespace
+
+std::string silent_workers(const coordinator::Membership& membership, double now) {
+  constexpr double kSeconds = 30.0, kTimesUsual = 10.0;
+  int silent = 0, longest_silent = 0;
+  double longest = 0.0;
+  for (const auto& [number, member] : membership.members()) {
+    const double since = now - member.last_heard;
+    if (!member.active() || since <= kSeconds || since <= kTimesUsual * member.usual_pause) continue;
+    ++silent;
+    if (since <= longest) continue;
+    longest = since;
+    longest_silent = number;
+  }
+  if (silent == 0) return {};
+  const auto& member = membership.members().at(longest_silent);
+  return fmt::format(" | worker {} on {} last heard of {} ago{}", longest_silent, member.host,
+                     duration(longest), silent > 1 ? fmt::format(", {} more silent", silent - 1) : "");
+}
 
 json environment_of(const net::MpiSession& mpi, const std::vector<std::string>& hosts, const RankSetup& setup,
                     double rate, const config::Settings& settings) {
@@ -162,17 +182,18 @@ void print_start(const Plan& plan, const RankSetup& setup, double rate, std::int
 std::string progress_line(const Coordinator& coordinator, const RunDirectory& run,
                           const proto::Config& config, double now) {
   const auto& newest = run.newest();
+  const std::string silent = silent_workers(coordinator.membership(), now);
   if (newest.update == 0)
-    return fmt::format("update {} | {} gradients so far", coordinator.update(),
-                       coordinator.gradients() + coordinator.pending());
+    return fmt::format("update {} | {} gradients so far{}", coordinator.update(),
+                       coordinator.gradients() + coordinator.pending(), silent);
   double left = config.seconds() > 0 ? config.seconds() - coordinator.seconds(now) : 1e30;
   if (config.updates() > 0 && newest.gradients_per_second > 0) {
     const double gradients = static_cast<double>((config.updates() - coordinator.update()) * config.batch());
     left = std::min(left, gradients / newest.gradients_per_second);
   }
-  return fmt::format("update {} | meta-objective {:.4f} | {:.1f} gradients/s | staleness {:.2f} | {} left",
+  return fmt::format("update {} | meta-objective {:.4f} | {:.1f} gradients/s | staleness {:.2f} | {} left{}",
                      newest.update, newest.meta_objective_smooth, newest.gradients_per_second,
-                     newest.batch.staleness_mean, duration(left));
+                     newest.batch.staleness_mean, duration(left), silent);
 }
 
 json started_result(const net::MpiSession& mpi, std::int64_t update) {

@@ -27,6 +27,10 @@ std::string progress_line(const coordinator::Coordinator& coordinator, const coo
 /// The content of result.json while the run goes on, which began at `update`.
 nlohmann::json started_result(const net::MpiSession& mpi, std::int64_t update);
 
+/// Its end, where workers have not been heard of for longer than 30 s and ten times their usual: which, and
+/// for how long.
+std::string silent_workers(const coordinator::Membership& membership, double now);
+
 /// The content of result.json. `last`: the last checkpoint; `theta_sha256`: of its θ.
 nlohmann::json result_of(const net::MpiSession& mpi, const coordinator::Coordinator& coordinator,
                          const store::Checkpoint& last, coordinator::StopReason reason,

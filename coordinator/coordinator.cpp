@@ -2,11 +2,19 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/base/error.h"
 #include "common/store/stream_message.h"
 #include "coordinator/admission.h"
 
 namespace outerloop::coordinator {
+namespace {
+
+constexpr double kGraceSeconds = 0.5;  // for messages of a process whose connection has ended
+constexpr double kLongestTick = 0.3;   // of a pause between two ticks, what counts as waiting for messages
+
+}  // namespace
 
 Coordinator::Coordinator(CoordinatorOptions options, const store::Checkpoint& start,
                          const std::vector<int>& workers, Observer& observer, double now)
@@ -14,7 +22,9 @@ Coordinator::Coordinator(CoordinatorOptions options, const store::Checkpoint& st
       observer_(observer),
       first_workers_(workers.size()),
       membership_(workers, now),
-      training_(options_, start, membership_, observer, now) {
+      training_(options_, start, membership_, observer, now),
+      ticked_(now),
+      now_(now) {
   OUTERLOOP_CHECK(
       options_.batch > 0 && options_.streams > 0 && options_.deadline > 0.0,
       fmt::format("batch {}, streams {}, deadline {}", options_.batch, options_.streams, options_.deadline));
@@ -33,10 +43,15 @@ bool Coordinator::read(int from, const std::string& bytes, net::FrameView& frame
 }
 
 std::vector<Answer> Coordinator::handle(int from, const std::string& bytes, double now) {
+  now_ = now;
   training_.set_now(now);
   net::FrameView frame;
   proto::WorkerMessage message;
   if (!read(from, bytes, frame, message)) return {};
+  if (message.has_progress()) {
+    take_progress(from, message, now);
+    return {};
+  }
   Member* member = membership_.find(from);
   if (member == nullptr && message.has_hello()) member = &membership_.admit(from, now);
   if (member == nullptr) {
@@ -44,10 +59,24 @@ std::vector<Answer> Coordinator::handle(int from, const std::string& bytes, doub
     return {};
   }
   if (member->active()) {
-    member->last_heard = now;
+    member->hear(now);
+    member->got_on = now;
+    member->progress_step = 0;
     if (!act(from, *member, message, frame.floats)) return {};
   }
   return {training_.answer(from, *member)};
+}
+
+/// It owes what it was asked for; a higher step than before is as good as that, for the deadline.
+void Coordinator::take_progress(int from, const proto::WorkerMessage& message, double now) {
+  turnover_.hear_of(from, now);
+  Member* member = membership_.find(from);
+  if (member == nullptr || !member->active()) return;
+  member->hear(now);
+  if (message.signalled()) request_stop(StopReason::signal);
+  if (message.progress().step() <= member->progress_step) return;
+  member->progress_step = message.progress().step();
+  member->got_on = now;
 }
 
 /// Returns whether the message is answered.
@@ -70,7 +99,7 @@ bool Coordinator::act(int from, Member& member, const proto::WorkerMessage& mess
     case proto::WorkerMessage::kWaiting:
       break;
     case proto::WorkerMessage::kFailure:
-      lose(from, message.failure().message());
+      lose(from, message.failure().message(), NoticedBy::itself);
       return false;
     case proto::WorkerMessage::kFarewell:
       member.farewell = true;
@@ -93,7 +122,7 @@ void Coordinator::on_hello(int from, Member& member, const proto::Hello& hello) 
     rule.instruction_set = hello.instruction_set();
   }
   const std::string objection = objection_to(hello, rule, options_.deterministic);
-  if (!objection.empty()) return lose(from, objection);
+  if (!objection.empty()) return lose(from, objection, NoticedBy::itself);
   if (membership_.busy().empty() && !stopping())
     membership_.deal(training_.streams());  // all others are lost
   else if (!options_.deterministic)
@@ -125,11 +154,13 @@ void Coordinator::let_go(int worker, Member& member) {
   training_.finish_collection();
 }
 
-void Coordinator::lose(int worker, const std::string& why) {
+void Coordinator::lose(int worker, const std::string& why, NoticedBy by) {
   const Member& member = *membership_.find(worker);
-  turnover_.add(Loss{worker, member.host, member.pid, why, update(), training_.seconds()});
-  observer_.on_warning(
-      fmt::format("worker {} on {} (process {}) is lost: {}", worker, member.host, member.pid, why));
+  const double after = now_ - member.last_heard;
+  turnover_.add(Loss{worker, member.host, member.pid, why, update(), training_.seconds(), by, after});
+  observer_.on_warning(fmt::format(
+      "worker {} on {} (process {}) is lost: {} (noticed by {}, {:.1f} s after it was last heard of)", worker,
+      member.host, member.pid, why, noticed_by_name(by), after));
   const auto recent = turnover_.recent_losses(training_.seconds());
   training_.lose(worker);
   if (recent > options_.max_failures && !stopping())
@@ -142,16 +173,63 @@ void Coordinator::lose(int worker, const std::string& why) {
 }
 
 void Coordinator::tick(double now) {
+  now_ = now;
   training_.set_now(now);
-  for (const int worker : membership_.silent(now, options_.deadline))
-    lose(worker, fmt::format("silent for {:.0f} s", options_.deadline));
-  const auto overdue = turnover_.take_overdue(now, options_.deadline);
-  for (const int worker : overdue)
-    observer_.on_warning(
-        fmt::format("worker {}, started in a lost one's place, has not said hello for {:.0f} s", worker,
-                    options_.deadline));
-  if (!overdue.empty()) stop_without_workers();
+  lose_disconnected(now);
+  lose_overdue(now);
+  for (const int worker : turnover_.take_overdue(now, options_.deadline))
+    give_up(worker, fmt::format("has not said hello for {:.0f} s", options_.deadline));
   if (options_.seconds > 0.0 && seconds(now) >= options_.seconds) request_stop(StopReason::seconds);
+}
+
+void Coordinator::lose_overdue(double now) {
+  for (const int worker : membership_.overdue(now, options_.deadline)) {
+    const bool silent = now - membership_.find(worker)->last_heard > options_.deadline;
+    lose(worker, fmt::format("{} for {:.0f} s", silent ? "silent" : "it does not get on,", options_.deadline),
+         NoticedBy::deadline);
+  }
+}
+
+void Coordinator::connection_ended(int worker, bool timed_out, double now) {
+  now_ = now;
+  disconnected_.emplace(worker, Disconnected{timed_out ? NoticedBy::keep_alive : NoticedBy::connection, 0.0});
+}
+
+/// A pause of this process, e.g. while it wrote a checkpoint, is no time for messages.
+void Coordinator::lose_disconnected(double now) {
+  const double passed = std::min(now - ticked_, kLongestTick);
+  ticked_ = now;
+  for (auto it = disconnected_.begin(); it != disconnected_.end();) {
+    auto& [worker, gone] = *it;
+    const Member* member = membership_.find(worker);
+    if (member != nullptr && !member->active()) {
+      it = disconnected_.erase(it);
+      continue;
+    }
+    gone.waited += passed;
+    if (gone.waited < kGraceSeconds) {
+      ++it;
+      continue;
+    }
+    if (member != nullptr)
+      lose(worker, reason_of(gone.by), gone.by);
+    else if (turnover_.expects(worker))
+      give_up(worker, "has ended before its hello");
+    it = disconnected_.erase(it);
+  }
+}
+
+std::string Coordinator::reason_of(NoticedBy by) const {
+  return by == NoticedBy::connection
+             ? "its process has ended"
+             : fmt::format("no sign of life of its host, or of the network to it, for {:g} s",
+                           options_.silence);
+}
+
+void Coordinator::give_up(int expected, const std::string& why) {
+  turnover_.arrive(expected);
+  observer_.on_warning(fmt::format("worker {}, started in a lost one's place, {}", expected, why));
+  stop_without_workers();
 }
 
 void Coordinator::stop_without_workers() {
@@ -168,9 +246,10 @@ void Coordinator::no_replacement() {
 }
 
 void Coordinator::process_ended(int worker, double now) {
+  now_ = now;
   training_.set_now(now);
   const Member* member = membership_.find(worker);
-  if (member != nullptr && member->active()) lose(worker, "its process has ended");
+  if (member != nullptr && member->active()) lose(worker, "its process has ended", NoticedBy::process);
 }
 
 }  // namespace outerloop::coordinator

@@ -42,6 +42,11 @@ class Coordinator {
   /// farewell, it is lost, without waiting for its deadline.
   void process_ended(int worker, double now);
 
+  /// The silent connection of `worker` has ended; `timed_out`: by keep-alive, its process may live on. Unless
+  /// it has said farewell, it is lost once what it sent before has had time to be handled: half a second in
+  /// which tick() is called, whatever else the clock says.
+  void connection_ended(int worker, bool timed_out, double now);
+
   /// A worker of this number has been started in a lost one's place, and will say hello before its deadline.
   void expect(int worker, double now) { turnover_.expect(worker, now); }
   /// None could be started.
@@ -92,7 +97,12 @@ class Coordinator {
   void on_leaving(Member& member);
   void take_given_up(int from, const proto::WorkerMessage& message);
   void let_go(int worker, Member& member);
-  void lose(int worker, const std::string& why);
+  void lose(int worker, const std::string& why, NoticedBy by);
+  void take_progress(int from, const proto::WorkerMessage& message, double now);
+  void lose_disconnected(double now);
+  std::string reason_of(NoticedBy by) const;
+  void give_up(int expected, const std::string& why);
+  void lose_overdue(double now);
   void stop_without_workers();
 
   CoordinatorOptions options_;
@@ -101,6 +111,13 @@ class Coordinator {
   Membership membership_;
   Turnover turnover_;
   MetaTraining training_;
+  struct Disconnected {
+    NoticedBy by{};
+    double waited = 0.0;  ///< seconds
+  };
+  std::map<int, Disconnected> disconnected_;  ///< not lost yet
+  double ticked_ = 0.0;
+  double now_ = 0.0;
 };
 
 }  // namespace outerloop::coordinator

@@ -19,7 +19,7 @@ Member* Membership::find(int worker) {
 
 Member& Membership::admit(int worker, double now) {
   Member& member = members_[worker];
-  member.last_heard = now;
+  member.last_heard = member.got_on = now;
   return member;
 }
 
@@ -184,10 +184,10 @@ std::vector<store::StreamState> Membership::lose(int worker) {
   return orphans;
 }
 
-std::vector<int> Membership::silent(double now, double deadline) const {
+std::vector<int> Membership::overdue(double now, double deadline) const {
   std::vector<int> result;
   for (const auto& [number, member] : members_)
-    if (member.active() && now - member.last_heard > deadline) result.push_back(number);
+    if (member.active() && now - member.got_on > deadline) result.push_back(number);
   return result;
 }
 

@@ -16,6 +16,9 @@ struct Member {
   std::int64_t pid = 0;
   std::string process;      ///< where those on its host can watch it by
   double last_heard = 0.0;  ///< seconds on the coordinator's clock
+  double got_on = 0.0;  ///< likewise: when it last did something that it owes, or an inner step towards it
+  double usual_pause = 0.0;        ///< seconds between two of its messages, a running mean
+  std::int64_t progress_step = 0;  ///< inner steps of the piece of work that it is at, as far as is known
   bool lost = false;
   bool farewell = false;                      ///< has left in good order
   bool leaving = false;                       ///< wants to, before the run ends; gets no streams any more
@@ -27,6 +30,12 @@ struct Member {
   std::vector<std::uint32_t> to_give_up;      ///< goes out with it: streams that another worker is to have
   std::vector<std::uint32_t> giving_up;       ///< asked for, but not there yet
 
+  /// A message has come.
+  void hear(double now) {
+    constexpr double kShare = 0.1;  // of the newest in the running mean
+    usual_pause += kShare * (now - last_heard - usual_pause);
+    last_heard = now;
+  }
   bool active() const { return !lost && !farewell; }
   bool staying() const { return active() && !leaving; }
   /// Streams that it is to keep.
@@ -72,8 +81,8 @@ class Membership {
   /// where those streams stand now.
   std::vector<store::StreamState> lose(int worker);
 
-  /// Active members from whom nothing has come for `deadline` seconds.
-  std::vector<int> silent(double now, double deadline) const;
+  /// Active members that have not got on with what they owe for `deadline` seconds.
+  std::vector<int> overdue(double now, double deadline) const;
 
  private:
   Member* poorest();

@@ -28,7 +28,8 @@ struct CoordinatorOptions {
   std::int64_t checkpoint_every = 0;  ///< updates; 0: only at the end
   std::int64_t theta_snapshots = 0;   ///< of every tenfold of updates (is_snapshot()); 0: none
   std::int64_t max_failures = 0;      ///< per hour
-  double deadline = 0.0;              ///< seconds of silence after which a worker counts as lost
+  double deadline = 0.0;              ///< seconds without getting on after which a worker counts as lost
+  double silence = 0.0;  ///< seconds that keep-alive waits for a sign of life; for the line that says so
   /// The caller replaces lost workers, by expect(): without any the run goes on as long as one is expected.
   bool replaces = false;
   EvaluationOptions evaluation;

@@ -9,6 +9,22 @@ constexpr double kHour = 3600.0;
 
 }  // namespace
 
+const char* noticed_by_name(NoticedBy by) {
+  switch (by) {
+    case NoticedBy::connection:
+      return "connection";
+    case NoticedBy::process:
+      return "process";
+    case NoticedBy::keep_alive:
+      return "keep_alive";
+    case NoticedBy::deadline:
+      return "deadline";
+    case NoticedBy::itself:
+      return "itself";
+  }
+  return "itself";
+}
+
 bool Turnover::has_left(int worker) const {
   return std::any_of(departures_.begin(), departures_.end(),
                      [&](const Departure& departure) { return departure.worker == worker; });

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <thread>
 
-#include "common/base/error.h"
+#include "worker/pulse.h"
 
 namespace outerloop::worker {
 namespace {
@@ -13,29 +13,38 @@ constexpr int kCoordinator = 0;
 constexpr double kFlushSeconds = 10.0;
 constexpr double kLookSeconds = 0.5;  // between two looks at whether the coordinator's process is there
 
-using Asked = std::function<bool()>;
-
-/// Nothing where the coordinator has ended, or does not answer within the deadline.
-std::optional<net::Received> next_answer(net::Transport& transport, double deadline, const Asked& ended) {
+/// Throws CoordinatorGone where nothing comes from a coordinator that has ended, or within the deadline.
+net::Received next_answer(net::Transport& transport, double deadline, const LoopHooks& hooks) {
   for (double waited = 0.0; waited < deadline; waited += kLookSeconds) {
-    const bool last = ended();  // looked at first: what it sent before its end can still be received
-    if (auto received = transport.receive(std::min(kLookSeconds, deadline - waited))) return received;
-    if (last) break;
+    // Looked at first: what it sent before its end can still be received.
+    const std::string gone = hooks.coordinator_gone();
+    if (auto received = transport.receive(std::min(kLookSeconds, deadline - waited)))
+      return *std::move(received);
+    if (!gone.empty()) throw CoordinatorGone(gone);
   }
-  return std::nullopt;
+  throw CoordinatorGone("the coordinator has not answered for " + std::to_string(deadline) +
+                        " s; its host or the network to it is gone");
 }
 
-void converse(net::Transport& transport, const net::Clock& clock, Worker& worker, const Asked& stop_requested,
-              const Asked& ended) {
+/// Tells rank 0 how far the worker is while it computes; ends the computing for nobody.
+Pulse::Hooks pulse_hooks(net::Transport& transport, const Worker& worker, const LoopHooks& hooks) {
+  const auto tell = [&](std::int64_t step) {
+    if (const std::string gone = hooks.coordinator_gone(); !gone.empty()) throw CoordinatorGone(gone);
+    transport.send(kCoordinator, worker.progress(step));
+  };
+  // Others wait for the gradient of a worker that leaves alone.
+  return {tell, worker.options().leaves ? std::function<bool()>() : hooks.stop_requested};
+}
+
+void converse(net::Transport& transport, const net::Clock& clock, Worker& worker, const LoopHooks& hooks) {
+  Pulse pulse(clock, pulse_hooks(transport, worker, hooks));
+  const Beating beating(worker.engine(), pulse);
   transport.send(kCoordinator, worker.hello());
   for (;;) {
-    const auto received = next_answer(transport, worker.options().deadline, ended);
-    if (!received && ended()) throw Error("the coordinator's process has ended");
-    if (!received)
-      throw Error("the coordinator has not answered for " + std::to_string(worker.options().deadline) +
-                  " s; its host or the network to it is gone");
-    if (stop_requested()) worker.signal();
-    const auto next = worker.handle(received->bytes, clock);
+    const auto received = next_answer(transport, worker.options().deadline, hooks);
+    if (hooks.stop_requested()) worker.signal();
+    pulse.begin();
+    const auto next = worker.handle(received.bytes, clock);
     if (!next) return;
     std::this_thread::sleep_for(std::chrono::duration<double>(worker.pause()));
     transport.send(kCoordinator, *next);
@@ -44,13 +53,14 @@ void converse(net::Transport& transport, const net::Clock& clock, Worker& worker
 
 }  // namespace
 
-bool run_worker(net::Transport& transport, Worker& worker, const std::function<bool()>& stop_requested,
-                const std::function<bool()>& coordinator_ended) {
+bool run_worker(net::Transport& transport, Worker& worker, const LoopHooks& hooks) {
   const net::SteadyClock clock;
   try {
-    converse(transport, clock, worker, stop_requested, coordinator_ended);
+    converse(transport, clock, worker, hooks);
+  } catch (const CoordinatorGone&) {
+    throw;
   } catch (const std::exception& error) {
-    if (coordinator_ended()) throw;
+    if (!hooks.coordinator_gone().empty()) throw;
     transport.send(kCoordinator, worker.failure(error.what()));
     transport.flush(kFlushSeconds);
     throw;

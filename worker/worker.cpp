@@ -5,6 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/store/stream_message.h"
+#include "worker/pulse.h"
 
 namespace outerloop::worker {
 namespace {
@@ -87,7 +88,19 @@ std::optional<net::Frame> Worker::handle(const std::string& bytes, const net::Cl
   }
   const bool evaluates = message.command() == proto::CoordinatorMessage::evaluate;
   adopt(message, evaluates ? std::vector<float>() : answer.floats);
-  if (evaluates) return evaluate(message.piece(), answer.floats, clock);
+  try {
+    return compute(message, answer.floats, clock);
+  } catch (const Interrupted&) {  // streams stand where they stood before
+    signal();
+    return wait();
+  }
+}
+
+net::Frame Worker::compute(const proto::CoordinatorMessage& message, const std::vector<float>& floats,
+                           const net::Clock& clock) {
+  computing_ = kNoStream;
+  if (message.command() == proto::CoordinatorMessage::evaluate)
+    return evaluate(message.piece(), floats, clock);
   if (message.command() == proto::CoordinatorMessage::pause) return wait();
   ActiveStream* work = next_stream();
   return work == nullptr ? wait() : next_gradient(*work);
@@ -149,8 +162,9 @@ net::Frame Worker::next_gradient(ActiveStream& work) {
   pause_ = 0.0;
   Stream& stream = work.stream;
   if (options_.deterministic) work.before = stream.state();
-  work.theta_version = theta_version_;
+  computing_ = stream.state().stream;
   StreamStep step = stream.advance(theta_, theta_version_);
+  work.theta_version = theta_version_;
   proto::WorkerMessage message;
   auto& gradient = *message.mutable_gradient();
   gradient.set_stream(stream.state().stream);
@@ -202,6 +216,13 @@ net::Frame Worker::evaluate(const proto::Piece& piece, const std::vector<float>&
 net::Frame Worker::failure(const std::string& text) const {
   proto::WorkerMessage message;
   message.mutable_failure()->set_message(text);
+  return frame(std::move(message), {});
+}
+
+net::Frame Worker::progress(std::int64_t step) const {
+  proto::WorkerMessage message;
+  message.mutable_progress()->set_stream(computing_);
+  message.mutable_progress()->set_step(step);
   return frame(std::move(message), {});
 }
 

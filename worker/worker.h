@@ -24,6 +24,9 @@ struct WorkerOptions {
   bool leaves = false;         ///< by a signal it leaves alone, and does not end the run
 };
 
+/// Of a worker's progress where it computes for no stream.
+inline constexpr std::uint32_t kNoStream = 0xFFFFFFFFu;
+
 class Worker {
  public:
   /// `evaluator`, which outlives the worker: what it evaluates θ with where it is asked to; none: it throws
@@ -48,6 +51,11 @@ class Worker {
   /// Says that this worker cannot go on.
   net::Frame failure(const std::string& message) const;
 
+  /// Says how far it is while handle() computes: inner steps so far, of this piece of work. Not answered.
+  net::Frame progress(std::int64_t step) const;
+  /// What it computes with. An Interrupted out of it ends the piece of work, and counts as a signal.
+  rule::Engine& engine() { return context_.engine; }
+
   /// A signal asks for the end of the run, or of this worker's part in it: said with the next message.
   void signal() { (options_.leaves ? leaving_ : signalled_) = true; }
 
@@ -61,6 +69,8 @@ class Worker {
   };
   void adopt(const proto::CoordinatorMessage& message, const std::vector<float>& theta);
   ActiveStream* next_stream();
+  net::Frame compute(const proto::CoordinatorMessage& message, const std::vector<float>& floats,
+                     const net::Clock& clock);
   net::Frame next_gradient(ActiveStream& work);
   net::Frame evaluate(const proto::Piece& piece, const std::vector<float>& theta, const net::Clock& clock);
   net::Frame wait();
@@ -81,6 +91,7 @@ class Worker {
   std::int64_t evaluated_version_ = -1;
   std::int64_t asked_version_ = -1;  ///< θ that the coordinator is at
   std::uint32_t segment_ = 0;
+  std::uint32_t computing_ = kNoStream;  ///< the stream whose truncation is being computed
   double pause_ = 0.0;
   bool send_streams_ = false;
   bool signalled_ = false;

@@ -19,7 +19,6 @@
 namespace outerloop::net {
 namespace {
 
-constexpr int kTag = 1;
 constexpr std::size_t kLargeFrame = 1 << 16;  // bytes
 constexpr unsigned kFinalizeSeconds = 30;
 constexpr unsigned kAbortSeconds = 10;
@@ -53,13 +52,13 @@ bool died(int peer, int code, const char* call) {
   return false;
 }
 
-/// Waits for a collective asleep: MPI's own waiting would take the core from ranks that still compute.
-void wait_asleep(MPI_Request request, const char* call, std::chrono::microseconds longest) {
-  for (int done = 0;;) {
+/// Whether a collective has completed; to be asked again and again.
+std::function<bool()> completed(MPI_Request request, const char* call) {
+  return [request, call]() mutable {
+    int done = 0;
     check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), call);
-    if (done) return;
-    std::this_thread::sleep_for(longest);
-  }
+    return done != 0;
+  };
 }
 
 /// How many ranks of this job share each core here; 1 where they are few enough not to matter.
@@ -158,15 +157,23 @@ bool MpiSession::can_connect(std::string& why) {
   return why.empty();
 }
 
+/// Asleep: MPI's own waiting would take the core from ranks that still compute.
+void MpiSession::wait_until(const std::function<bool()>& done) const {
+  while (!done()) {
+    if (while_waiting_) while_waiting_();
+    std::this_thread::sleep_for(longest_sleep_);
+  }
+}
+
 std::string MpiSession::broadcast(const std::string& text) const {
   if (!initialized_) return text;
   int length = checked_count(text.size());
   MPI_Request request = MPI_REQUEST_NULL;
   check(MPI_Ibcast(&length, 1, MPI_INT, 0, MPI_COMM_WORLD, &request), "MPI_Ibcast");
-  wait_asleep(request, "MPI_Ibcast", longest_sleep_);
+  wait_until(completed(request, "MPI_Ibcast"));
   std::string result = rank_ == 0 ? text : std::string(static_cast<std::size_t>(length), '\0');
   check(MPI_Ibcast(result.data(), length, MPI_CHAR, 0, MPI_COMM_WORLD, &request), "MPI_Ibcast");
-  wait_asleep(request, "MPI_Ibcast", longest_sleep_);
+  wait_until(completed(request, "MPI_Ibcast"));
   return result;
 }
 
@@ -177,7 +184,7 @@ std::vector<std::string> MpiSession::gather_all(const std::string& text) const {
   MPI_Request request = MPI_REQUEST_NULL;
   check(MPI_Iallgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, MPI_COMM_WORLD, &request),
         "MPI_Iallgather");
-  wait_asleep(request, "MPI_Iallgather", longest_sleep_);
+  wait_until(completed(request, "MPI_Iallgather"));
   std::vector<int> starts(lengths.size());
   std::size_t total = 0;
   for (std::size_t i = 0; i < lengths.size(); ++i) {
@@ -188,7 +195,7 @@ std::vector<std::string> MpiSession::gather_all(const std::string& text) const {
   check(MPI_Iallgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), starts.data(), MPI_CHAR,
                         MPI_COMM_WORLD, &request),
         "MPI_Iallgatherv");
-  wait_asleep(request, "MPI_Iallgatherv", longest_sleep_);
+  wait_until(completed(request, "MPI_Iallgatherv"));
   std::vector<std::string> result;
   for (std::size_t i = 0; i < lengths.size(); ++i)
     result.push_back(all.substr(static_cast<std::size_t>(starts[i]), static_cast<std::size_t>(lengths[i])));
@@ -228,7 +235,8 @@ struct MpiTransport::Peer {
   int rank = 0;
 };
 
-MpiTransport::MpiTransport(const MpiSession& session) : session_(session), in_world_(!session.spawned()) {
+MpiTransport::MpiTransport(const MpiSession& session, int tag)
+    : session_(session), tag_(tag), in_world_(!session.spawned()) {
   OUTERLOOP_CHECK(MpiSession::launched(), "a transport without MPI");
   if (in_world_) return;
   peers_.push_back(std::make_unique<Peer>());
@@ -266,7 +274,8 @@ int MpiTransport::add_peer(std::unique_ptr<Peer> peer) {
   return peers_.back()->number;
 }
 
-int MpiTransport::spawn(const std::string& program, const std::vector<std::string>& arguments) {
+int MpiTransport::spawn(const std::string& program, const std::vector<std::string>& arguments,
+                        const std::string& environment) {
   std::vector<std::string> words = arguments;
   std::vector<char*> line;
   for (auto& word : words) line.push_back(word.data());
@@ -277,6 +286,7 @@ int MpiTransport::spawn(const std::string& program, const std::vector<std::strin
   MPI_Info info = MPI_INFO_NULL;
   check(MPI_Info_create(&info), "MPI_Info_create");
   check(MPI_Info_set(info, "PMIX_MAPBY", "slot:oversubscribe"), "MPI_Info_set");
+  if (!environment.empty()) check(MPI_Info_set(info, "env", environment.c_str()), "MPI_Info_set");
   const int code = MPI_Comm_spawn(program.c_str(), line.data(), 1, info, 0, MPI_COMM_SELF,
                                   &peer->communicator, MPI_ERRCODES_IGNORE);
   MPI_Info_free(&info);
@@ -304,7 +314,7 @@ void MpiTransport::send(int to, const Frame& frame) {
   const bool in_world = in_world_ && to < size();
   const Peer receiver = in_world ? Peer{to, MPI_COMM_WORLD, to} : peer(to);
   const int code = MPI_Isend(sending->bytes.data(), checked_count(sending->bytes.size()), MPI_BYTE,
-                             receiver.rank, kTag, receiver.communicator, &sending->request);
+                             receiver.rank, tag_, receiver.communicator, &sending->request);
   if (died(to, code, "MPI_Isend")) return;
   sending_[to].push_back(std::move(sending));
   progress();
@@ -351,7 +361,7 @@ void MpiTransport::accept_from(const Peer& peer) {
   int announced = 0;
   MPI_Status status;
   MPI_Message message = MPI_MESSAGE_NULL;
-  const int code = MPI_Improbe(peer.rank, kTag, peer.communicator, &announced, &message, &status);
+  const int code = MPI_Improbe(peer.rank, tag_, peer.communicator, &announced, &message, &status);
   if (died(peer.number, code, "MPI_Improbe") || !announced) return;
   int length = 0;
   check(MPI_Get_count(&status, MPI_BYTE, &length), "MPI_Get_count");

@@ -2,6 +2,7 @@
 // MPI session and transport. Collectives run at start-up alone; afterwards everything is point to point.
 // common/net is the only folder that knows MPI.
 #include <chrono>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -45,6 +46,10 @@ class MpiSession {
   /// Start-up: every rank gets all ranks' texts, by rank. Waits for all ranks.
   std::vector<std::string> gather_all(const std::string& text) const;
 
+  /// What these two do again and again while they wait, e.g. to see whether the others are still there. What
+  /// it throws ends the waiting.
+  void set_while_waiting(std::function<void()> act) { while_waiting_ = std::move(act); }
+
   /// Whether a launcher started this process, by the environment that Open MPI's, PMIx's and PMI's leave.
   static bool launched();
 
@@ -55,6 +60,8 @@ class MpiSession {
   [[noreturn]] static void abort(int exit_code);
 
  private:
+  void wait_until(const std::function<bool()>& done) const;
+
   int rank_ = 0;
   int size_ = 1;
   int local_rank_ = 0;
@@ -63,13 +70,15 @@ class MpiSession {
   bool initialized_ = false;
   bool spawned_ = false;
   std::chrono::microseconds longest_sleep_{1000};
+  std::function<void()> while_waiting_;
 };
 
 /// Frames over MPI_COMM_WORLD, and to processes that were spawned. In such a process number 0 is the one that
 /// started it. Needs a session that a launcher started.
 class MpiTransport : public Transport {
  public:
-  explicit MpiTransport(const MpiSession& session);
+  /// `tag`: transports of different ones do not see each other's frames.
+  explicit MpiTransport(const MpiSession& session, int tag = 1);
   /// To the process of another launch that `port` is of, as number 0, which must be in accept_one() or come
   /// to it. Throws Error.
   MpiTransport(const MpiSession& session, const std::string& port);
@@ -82,9 +91,14 @@ class MpiTransport : public Transport {
   void forget(int to) override;
   void recycle(std::string bytes) override;
 
-  /// Starts `program` as one more process of this job and returns its number, from size() on. Waits until it
-  /// has begun MPI. Throws Error where MPI cannot.
-  int spawn(const std::string& program, const std::vector<std::string>& arguments);
+  /// Most characters of a process's `environment`.
+  static constexpr std::size_t kMostEnvironment = 255;
+
+  /// Starts `program` as one more process of this job and returns its number, from size() on. `environment`:
+  /// "NAME=VALUE" that it finds in its own, or nothing. Waits until it has begun MPI. Throws Error where MPI
+  /// cannot.
+  int spawn(const std::string& program, const std::vector<std::string>& arguments,
+            const std::string& environment = {});
 
   /// Where processes of other launches can connect to. Throws Error where MPI cannot.
   static std::string open_port();
@@ -104,6 +118,7 @@ class MpiTransport : public Transport {
   std::optional<Received> poll();
 
   const MpiSession& session_;
+  int tag_ = 1;
   bool in_world_ = true;                      ///< reaches the ranks of MPI_COMM_WORLD
   std::vector<std::unique_ptr<Peer>> peers_;  ///< with a communicator of their own
   std::map<int, Transfers> sending_;          ///< by receiver, in the order of their beginning

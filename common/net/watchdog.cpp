@@ -99,6 +99,7 @@ void Watchdog::run() {
 void WatchedTransport::send(int to, const Frame& frame) {
   watchdog_.watch("MPI to take a message to rank " + std::to_string(to));
   transport_.send(to, frame);
+  watchdog_.watch("its own work after a message to rank " + std::to_string(to));
 }
 
 std::optional<Received> WatchedTransport::receive(double timeout) {

@@ -4,7 +4,9 @@
 // All numbers cross this interface as doubles, so that float64 engines lose nothing; an engine rounds them to
 // its own precision on entry.
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/rule/phi.h"
@@ -90,6 +92,19 @@ class Engine {
 
   /// The instruction set whose bits this engine produces; ranks of a deterministic run must agree.
   virtual std::string instruction_set() const = 0;
+
+  /// From now on `act` (may be empty) is called on the caller's thread after each inner step of a truncation,
+  /// forward and backward, and of an unroll. What it throws ends that call, and leaves the engine as good as
+  /// new. On cuda it is called forward alone.
+  void set_after_step(std::function<void()> act) { after_step_ = std::move(act); }
+
+ protected:
+  void step_done() const {
+    if (after_step_) after_step_();
+  }
+
+ private:
+  std::function<void()> after_step_;
 };
 
 }  // namespace outerloop::rule

@@ -6,7 +6,7 @@
 namespace outerloop::store {
 
 /// What workers say in their Hello. Coordinator and workers of different versions do not work together.
-inline constexpr std::uint32_t kProtocol = 5;
+inline constexpr std::uint32_t kProtocol = 6;
 
 StreamState from_message(const proto::StreamState& message);
 proto::StreamState to_message(const StreamState& state);

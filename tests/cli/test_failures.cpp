@@ -71,6 +71,10 @@ TEST_CASE("beyond max_failures the run ends with a checkpoint and the list of wh
     CHECK(killed.at(loss.at("worker")) == loss.at("process"));
     CHECK_FALSE(loss.at("host").get<std::string>().empty());
     CHECK(loss.at("reason") == "its process has ended");
+    // Whichever of the two is looked at first.
+    const std::string by = loss.at("noticed_by");
+    CHECK((by == "connection" || by == "process"));
+    CHECK(loss.at("after_seconds").get<double>() < 5.0);
     const std::string line = "(process " + std::to_string(loss.at("process").get<int>()) + ") at update ";
     CHECK(occurrences(read_text(folder / "out"), line) == 1);
   }
@@ -170,6 +174,10 @@ TEST_CASE("workers of another mpirun join a run that goes on, and the bits stay 
   arguments.emplace_back("--joinable");
   Process process(arguments, folder / "out", folder / "err");
   training_rank(run, 1, process);
+  // The token is in it.
+  using std::filesystem::perms;
+  CHECK(std::filesystem::status(run + "/join.json").permissions() ==
+        (perms::owner_read | perms::owner_write));
   Process joiners({OUTERLOOP_MPIRUN, "-n", "2", OUTERLOOP_EXECUTABLE, "train", "--join", run},
                   folder / "out2", folder / "err2");
   const bool ended = process.wait(200.0);

@@ -78,6 +78,48 @@ TEST_CASE("when rank 0 is killed its workers on the same host end at once, whate
   CHECK(process_of_rank(run, 2) < 0);
 }
 
+TEST_CASE("a rank that dies during the start ends the job within seconds, with a line that says which") {
+  std::string err;
+  for (int attempt = 0; attempt < 10 && err.find("during the start") == std::string::npos; ++attempt) {
+    const TemporaryFolder folder;
+    const std::string run = folder / "run";
+    Process process(job(run, 3, {"updates=1000000", "tasks.cache_directory=" + (folder / "cache")}),
+                    folder / "out", folder / "err");
+    REQUIRE(comes_true(60.0, [&] { return std::filesystem::exists(run + "/config.textproto"); }));
+    const pid_t killed = process_of_rank(run, 1);
+    REQUIRE(killed > 0);
+    REQUIRE(kill(killed, SIGKILL) == 0);
+    const auto said = [&] { return occurrences(read_text(folder / "err"), "during the start") >= 1; };
+    comes_true(30.0, [&] { return said() || lines_of_metrics(run) > 0; });
+    if (!said()) process.send(SIGTERM);
+    REQUIRE(process.wait(60.0));
+    err = read_text(folder / "err");
+  }
+  INFO(err);
+  CHECK(err.find("rank 1 has ended during the start; the job ends") != std::string::npos);
+}
+
+TEST_CASE("truncations longer than the deadline lose nobody, and a signal need not wait for their end") {
+  const TemporaryFolder folder;
+  const std::string run = folder / "run";
+  // Hundreds of inner steps, each of tens of milliseconds.
+  Process process(job(run, 2,
+                      {"updates=1000000", "streams=1", "batch=1", "deadline_seconds=1",
+                       "unroll.min_steps=300", "unroll.max_steps=300", "tasks.min_inner_steps=300",
+                       "tasks.max_inner_steps=300", "tasks.minibatch=600", "evaluation.every_updates=0"}),
+                  folder / "out", folder / "err");
+  REQUIRE(comes_true(100.0, [&] { return lines_of_metrics(run) >= 2 || process.ended(); }));
+  process.send(SIGTERM);
+  const double start = seconds_now();
+  const bool ended = process.wait(60.0);
+  INFO(read_text(folder / "err") << read_text(folder / "out"));
+  REQUIRE(ended);
+  CHECK(seconds_now() - start < 30.0);
+  const auto result = read_json(run + "/result.json");
+  CHECK(result.at("stop_reason") == "signal");
+  CHECK(result.at("workers_lost") == 0);
+}
+
 TEST_CASE("a rank that never gets through the start ends the job with a line that says who waits for what") {
   // A start takes tenths of a second: the signal may reach the rank before it has the configuration, whose
   // deadline this is about, or when it is through. So try anew, a little later each time.

@@ -437,6 +437,131 @@ TEST_CASE(
   CHECK(none.coordinator.finished());
 }
 
+TEST_CASE("a worker whose connection has ended is lost once what it sent before has been taken") {
+  for (const bool timed_out : {false, true}) {
+    auto o = options();
+    o.silence = 60.0;
+    Fixture f(o);
+    f.one(1, hello());
+    f.one(2, hello());
+    f.coordinator.tick(2.0);
+    f.coordinator.connection_ended(1, timed_out, 2.0);
+    f.coordinator.tick(2.2);
+    CHECK(f.coordinator.workers_lost() == 0);
+    f.one(1, gradient_bytes(0), 2.3);
+    f.coordinator.tick(2.4);
+    CHECK(f.coordinator.workers_lost() == 0);
+    f.coordinator.tick(2.6);
+    REQUIRE(f.coordinator.losses().size() == 1);
+    const auto& loss = f.coordinator.losses().front();
+    CHECK(loss.worker == 1);
+    CHECK(coordinator::noticed_by_name(loss.noticed_by) ==
+          std::string(timed_out ? "keep_alive" : "connection"));
+    CHECK(loss.after == Approx(0.3));
+    CHECK(loss.reason == (timed_out ? "no sign of life of its host, or of the network to it, for 60 s"
+                                    : "its process has ended"));
+    CHECK(f.recorder.warnings.front().find("0.3 s after it was last heard of)") != std::string::npos);
+    CHECK(f.coordinator.pending() == 1);
+    f.coordinator.tick(3.0);
+    CHECK(f.coordinator.workers_lost() == 1);
+  }
+}
+
+TEST_CASE("a farewell or a failure that was on its way when the connection ended is what counts") {
+  Fixture f;
+  f.one(1, hello());
+  f.one(2, hello());
+  proto::WorkerMessage failure;
+  failure.mutable_failure()->set_message("its disk is gone");
+  f.coordinator.connection_ended(1, false, 2.0);
+  f.coordinator.tick(2.1);
+  CHECK(f.coordinator.handle(1, bytes_of(failure), 2.2).empty());
+  for (double now = 2.3; now < 4.0; now += 0.2) f.coordinator.tick(now);
+  REQUIRE(f.coordinator.losses().size() == 1);
+  CHECK(f.coordinator.losses().front().reason == "its disk is gone");
+  CHECK(coordinator::noticed_by_name(f.coordinator.losses().front().noticed_by) == std::string("itself"));
+
+  f.coordinator.request_stop(StopReason::signal);
+  proto::WorkerMessage farewell;
+  farewell.set_farewell(true);
+  f.coordinator.connection_ended(2, false, 4.0);
+  CHECK(f.coordinator.handle(2, bytes_of(farewell), 4.2).empty());
+  for (double now = 4.3; now < 6.0; now += 0.2) f.coordinator.tick(now);
+  CHECK(f.coordinator.workers_lost() == 1);
+  CHECK(f.coordinator.finished());
+}
+
+TEST_CASE("time in which rank 0 takes no messages, as while it writes a checkpoint, makes nobody lost") {
+  Fixture f;
+  f.one(1, hello());
+  f.one(2, hello());
+  f.coordinator.tick(2.0);
+  f.coordinator.connection_ended(1, false, 2.0);
+  f.coordinator.tick(9.0);
+  CHECK(f.coordinator.workers_lost() == 0);
+  f.coordinator.tick(9.3);
+  CHECK(f.coordinator.workers_lost() == 1);
+}
+
+TEST_CASE("a truncation may take longer than the deadline as long as its inner steps get on") {
+  Fixture f;
+  f.one(1, hello());
+  f.one(2, hello());
+  proto::WorkerMessage progress;
+  const auto tell = [&](int worker, std::int64_t step, double now) {
+    progress.mutable_progress()->set_step(step);
+    CHECK(f.coordinator.handle(worker, bytes_of(progress), now).empty());
+    f.coordinator.tick(now);
+  };
+  // Worker 1 gets on; worker 2 says only that it stands where it stood.
+  for (int i = 1; i <= 30; ++i) {
+    tell(1, i, 1.0 + i);
+    tell(2, 5, 1.0 + i);
+  }
+  REQUIRE(f.coordinator.losses().size() == 1);
+  const auto& loss = f.coordinator.losses().front();
+  CHECK(loss.worker == 2);
+  CHECK(loss.reason == "it does not get on, for 10 s");
+  CHECK(coordinator::noticed_by_name(loss.noticed_by) == std::string("deadline"));
+  CHECK(loss.after <= 1.0);
+  // The next piece of work begins at step 0 again.
+  f.one(1, gradient_bytes(0), 31.5);
+  tell(1, 2, 41.0);
+  tell(1, 3, 50.0);
+  CHECK(f.coordinator.workers_lost() == 1);
+  // What a lost worker, or nobody, says about progress is not answered either, and changes nothing.
+  CHECK(f.coordinator.handle(2, bytes_of(progress), 51.0).empty());
+  CHECK(f.coordinator.handle(77, bytes_of(progress), 51.0).empty());
+  CHECK(f.coordinator.membership().members().size() == 2);
+  // Nothing at all: silent.
+  f.coordinator.tick(61.5);
+  REQUIRE(f.coordinator.losses().size() == 2);
+  CHECK(f.coordinator.losses().back().reason == "silent for 10 s");
+  CHECK(f.coordinator.losses().back().after == Approx(11.5));
+}
+
+TEST_CASE(
+    "a worker that is started in a lost one's place has time while it gets on, and none once it ended") {
+  auto o = options();
+  o.replaces = true;
+  Fixture f(o, {1});
+  f.one(1, hello());
+  f.coordinator.process_ended(1, 2.0);
+  CHECK(coordinator::noticed_by_name(f.coordinator.losses().front().noticed_by) == std::string("process"));
+  f.coordinator.expect(2, 2.0);
+  proto::WorkerMessage progress;
+  for (int i = 1; i <= 4; ++i) {
+    progress.mutable_progress()->set_step(i);
+    CHECK(f.coordinator.handle(2, bytes_of(progress), 2.0 + 9.0 * i).empty());
+    f.coordinator.tick(2.0 + 9.0 * i);
+  }
+  CHECK_FALSE(f.coordinator.finished());
+  f.coordinator.connection_ended(2, false, 38.0);
+  for (double now = 38.1; now < 40.0; now += 0.2) f.coordinator.tick(now);
+  CHECK(f.coordinator.finished());
+  CHECK(f.recorder.warnings.back().find("has ended before its hello") != std::string::npos);
+}
+
 TEST_CASE("more losses than the budget, or the loss of everyone, end the run") {
   auto o = options();
   o.max_failures = 0;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A run over three hosts, in which a worker and a host die, and links are cut: for 10 s and 60 s, within the deadline and
-# beyond it. It goes on with the rest, names its losses, ends in time, and in deterministic mode with the unbroken run's bits.
+# A run over three hosts, in which workers, a host and rank 0 die, and links are cut: for 10 s and 60 s, within
+# silence_seconds and beyond it. It goes on with the rest, names its losses and how it noticed them, ends in time, and in
+# deterministic mode with the unbroken run's bits.
 # Arguments: the folder of the sources, the program, and what is to happen; nothing: all of it.
 set -uo pipefail
 sources=$1
@@ -33,7 +34,7 @@ start() {
 }
 
 launch() {
-  "$sources/scripts/mpirun" -H n0:2,10.98.0.11:2,10.98.0.12:2 -n 6 "$program" train --run-dir "$run" "$@" \
+  "$sources/scripts/mpirun" -H "${slots:-n0:2,10.98.0.11:2,10.98.0.12:2}" -n "${ranks:-6}" "$program" train --run-dir "$run" "$@" \
     </dev/null >>"$log" 2>&1 &
   job=$!
 }
@@ -74,8 +75,8 @@ cut() {
 
 deterministic=(--set mode=deterministic --set updates=300)
 
-links_are_cut_for_less_than_the_deadline() {
-  start waited "${deterministic[@]}"
+links_are_cut_for_less_than_silence_seconds() {
+  start waited "${deterministic[@]}" --set silence_seconds=70
   cut 10 2
   goes_on 60 "the run's going on after 10 s"
   say "it went on $((SECONDS - healed)) s after the cut of 10 s"
@@ -87,9 +88,9 @@ links_are_cut_for_less_than_the_deadline() {
 }
 
 a_link_is_cut_for_longer() {
-  start cut --set updates=1000000 --set deadline_seconds=5
+  start cut --set updates=1000000 --set silence_seconds=5
   cut_link 2
-  until_true 20 "the loss of n2's workers" has_lines 2 'on n2 (process [0-9]*) is lost: silent for 5 s' "$log"
+  until_true 20 "the loss of n2's workers" has_lines 2 'on n2 (process [0-9]*) is lost: no sign of life' "$log"
   goes_on 10 "the run's going on without n2"
   sleep "50"
   goes_on 10 "the run's going on without n2"
@@ -101,13 +102,13 @@ a_link_is_cut_for_longer() {
 }
 
 a_host_dies() {
-  start killed "${deterministic[@]}" --set deadline_seconds=5
+  start killed "${deterministic[@]}" --set silence_seconds=5
   kill_host 2
   if [ "$major" -ge 5 ]; then
     its_job_ends_and_is_resumed
     return
   fi
-  until_true 20 "the loss of n2's workers" has_lines 2 'on n2 (process [0-9]*) is lost: silent for 5 s' "$log"
+  until_true 20 "the loss of n2's workers" has_lines 2 'on n2 (process [0-9]*) is lost: ' "$log"
   goes_on 10 "the run's going on without n2"
   ends 120 updates 2
   has_bits_of "${deterministic[@]}"
@@ -126,15 +127,84 @@ its_job_ends_and_is_resumed() {
 }
 
 a_worker_dies() {
-  start worker "${deterministic[@]}" --set deadline_seconds=5
+  start worker "${deterministic[@]}"
   enter_host 2 pkill -KILL --newest -f -- "--run-dir $run " || fail "there is no worker on n2"
-  until_true 20 "the loss of a worker" has_lines 1 'on n2 (process [0-9]*) is lost: silent for 5 s' "$log"
+  until_true 10 "the loss of a worker" has_lines 1 'on n2 (process [0-9]*) is lost: its process has ended' "$log"
   goes_on 10 "the run's going on without it"
   ends 120 updates 1
+  grep -q '"noticed_by": "connection"' "$run/result.json" || fail "result.json does not say how the loss was noticed"
   has_bits_of "${deterministic[@]}"
 }
 
-for scenario in ${3:-a_worker_dies a_host_dies links_are_cut_for_less_than_the_deadline a_link_is_cut_for_longer}; do
+milliseconds() { echo $(($(date +%s%N) / 1000000)); }
+losses() { grep -c 'is lost: its process has ended' "$log"; }
+
+# One worker after another on other hosts: each loss is in the log within 2 s. OUTERLOOP_HOST_KILLS says how many.
+workers_die_one_by_one() {
+  local kills=${OUTERLOOP_HOST_KILLS:-6} number killed worst=0 took each
+  each=$((kills / 2 + 1))
+  run=$folder/kills
+  log=$folder/kills.log
+  slots=n0:2,10.98.0.11:$each,10.98.0.12:$each
+  ranks=$((2 + 2 * each)) launch smoke --set evaluation.every_updates=0 --set batch=4 --set updates=100000000 \
+    --set max_failures=1000
+  until_true 120 "the run's beginning" is_at 5
+  for ((number = 1; number <= kills; ++number)); do
+    sleep 0.$((RANDOM % 10))
+    killed=$(milliseconds)
+    enter_host $((number % 2 + 1)) pkill -KILL --newest -f -- "--run-dir $run " || fail "there is no worker to kill"
+    while [ "$(losses)" -lt "$number" ]; do
+      [ $(($(milliseconds) - killed)) -lt 20000 ] || fail "the loss of a worker has not been noticed"
+      sleep 0.02
+    done
+    took=$(($(milliseconds) - killed))
+    [ "$took" -le "$worst" ] || worst=$took
+  done
+  say "$kills kills on other hosts, the slowest noticed after $worst ms"
+  [ "$worst" -le "${OUTERLOOP_HOST_KILL_MS:-2000}" ] || fail "a loss was noticed only after $worst ms"
+  kill -TERM "$job"
+  ends 60 signal "$kills"
+}
+
+# Workers on other hosts learn of it by their connections: they end long before their deadline.
+rank_0_dies() {
+  start headless --set updates=1000000
+  kill -KILL "$(rank_0)" || fail "there is no rank 0"
+  until_true 10 "the end of the workers on n1 and n2" no_rank_is_on_other_hosts
+  until_true 60 "the end of the job" has_ended
+  until_true 40 "the end of all ranks" no_rank_is_left
+  grep -q "the coordinator's process has ended" "$log" || [ "$major" -ge 5 ] || fail "no worker said why it ended"
+}
+rank_0() {
+  local file
+  for file in $(grep -lzsxF OMPI_COMM_WORLD_RANK=0 /proc/[0-9]*/environ); do
+    file=${file%/environ}
+    ! tr '\0' ' ' <"$file/cmdline" | grep -q "^$program train .*--run-dir $run " || basename "$file"
+  done | head -n 1
+}
+no_rank_is_on_other_hosts() {
+  ! enter_host 1 pgrep -f -- "--run-dir $run " >/dev/null && ! enter_host 2 pgrep -f -- "--run-dir $run " >/dev/null
+}
+
+# A rank that dies before meta-training begins ends the start.
+a_rank_dies_in_the_start() {
+  run=$folder/unborn
+  log=$folder/unborn.log
+  launch smoke --set tasks.cache_directory="$folder/no-cache-yet"
+  until_true 60 "a rank on n2" enter_host 2 pgrep -f -- "^$program .*--run-dir $run "
+  until_true 30 "the run directory" test -e "$run/config.textproto"
+  enter_host 2 pkill -KILL --newest -f -- "^$program .*--run-dir $run " || fail "there is no worker on n2"
+  if ! has_lines 1 'Meta-training' "$log"; then
+    until_true 10 "the end of the start" has_lines 1 'has ended during the start; the job ends' "$log"
+  fi
+  kill -TERM "$job" 2>/dev/null
+  until_true 60 "the end of the job" has_ended
+  until_true 40 "the end of all ranks" no_rank_is_left
+}
+
+for scenario in ${3:-a_worker_dies workers_die_one_by_one a_rank_dies_in_the_start a_host_dies
+  links_are_cut_for_less_than_silence_seconds a_link_is_cut_for_longer rank_0_dies}; do
+  slots=
   say "${scenario//_/ }"
   "$scenario"
 done

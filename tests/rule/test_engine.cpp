@@ -177,6 +177,39 @@ TEST_CASE("unroll, meta-objective and truncation agree to the last bit") {
     }
 }
 
+TEST_CASE("after each inner step the engine says so, and what is thrown then leaves it as good as new") {
+  struct Enough {};
+  for (const auto& rule : {small_neuron_local(), supervised_sgd()}) {
+    const Problem problem = make_problem(rule, {{7, 5, 6, 4}, 5, 3, 3, 0, 3, 1});
+    const auto engine = engine_under_test(rule);
+    const auto before = run(*engine, problem);
+    int steps = 0;
+    engine->set_after_step([&] { ++steps; });
+    CHECK(run(*engine, problem).d_theta == before.d_theta);
+    // LibTorch's inner gradients may pass by as well.
+    const int k = static_cast<int>(problem.steps.size());
+    CHECK((kEngineUnderTest == rule::EngineKind::fused ? steps == 2 * k : steps >= 2 * k));
+    const int all = steps;
+    for (int last : {1, k, k + 1, all}) {
+      steps = 0;
+      engine->set_after_step([&] {
+        if (++steps == last) throw Enough();
+      });
+      CHECK_THROWS_AS(run(*engine, problem), Enough);
+      CHECK(steps == last);
+    }
+    steps = 0;
+    engine->set_after_step([&] { ++steps; });
+    engine->unroll(problem.architecture, problem.theta, problem.phi, inner_batches(problem));
+    CHECK(steps == k);
+    engine->set_after_step({});
+    const auto after = run(*engine, problem);
+    CHECK(after.d_theta == before.d_theta);
+    CHECK(after.phi == before.phi);
+    CHECK(steps == k);
+  }
+}
+
 TEST_CASE("gradients that are zero by construction are exactly zero") {
   for (const auto precision : {rule::Precision::float32, rule::Precision::float64}) {
     const auto problem = make_problem(small_neuron_local(), ProblemSize{});

@@ -38,6 +38,7 @@ class Engine : public tests::ToyEngine {
     }
     result.mean_meta_objective = objective;
     result.meta_objective.assign(steps.size(), objective);
+    for (std::size_t i = 0; i < 2 * steps.size(); ++i) step_done();
     result.phi = phi;
     const double step = 0.01 * static_cast<double>(steps.size());
     for (std::size_t i = 0; i < phi.size(); ++i)
@@ -49,9 +50,11 @@ class Engine : public tests::ToyEngine {
                              const std::vector<double>& phi,
                              const std::vector<rule::Batch>& minibatches) override {
     auto result = phi;
-    for (const auto& batch : minibatches)
+    for (const auto& batch : minibatches) {
       for (std::size_t i = 0; i < result.size(); ++i)
         result[i] += 0.01 * std::sin(batch.x.front() + theta[i % theta.size()]);
+      step_done();
+    }
     return result;
   }
 

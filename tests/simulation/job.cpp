@@ -7,6 +7,7 @@
 
 #include "common/base/error.h"
 #include "common/rule/theta.h"
+#include "worker/pulse.h"
 
 namespace outerloop::simulation {
 namespace {
@@ -17,8 +18,10 @@ constexpr std::int64_t kMostEvents = 5000000;  // of a whole job
 constexpr std::size_t kMostBytes = 200000;     // of one message here: φ of 64 streams is below
 // Until a newcomer has streams, or one that is leaving is let go: who has some to give may be silent for a
 // deadline.
-constexpr double kLongestIdle = 1.2;          // virtual seconds, asynchronous
+constexpr double kLongestIdle = 2.0;          // virtual seconds, asynchronous
 constexpr std::int64_t kMostIdleUpdates = 3;  // deterministic
+constexpr double kLongWork = 1.25;            // deadlines
+constexpr double kLatestEnd = 1.0;            // seconds between a death and the end of its connection
 
 proto::WorkerMessage parsed(const net::Frame& frame) {
   proto::WorkerMessage message;
@@ -45,6 +48,7 @@ Job::Job(const Scenario& scenario, Saboteur* saboteur, bool trace)
       trace_(trace),
       dice_(scenario.seed),
       leave_dice_(scenario.seed ^ 0x1eaf),
+      presence_dice_(scenario.seed ^ 0xbea70),
       faults_left_(scenario.faults),
       engine_(scenario.parameters),
       tasks_(tests::toy_tasks(scenario.seed)),
@@ -89,6 +93,7 @@ Report Job::run() {
     if (coordinator_) report_.workers_lost += coordinator_->workers_lost();
     if (!done) coordinator_.reset();
     workers_.clear();
+    checked_losses_ = 0;
   }
   verify_end();
   report_.events = agenda_.events();
@@ -160,6 +165,7 @@ int Job::start_worker() {
       {engine_, tasks_, scenario_.seed, 1, scenario_.max_length, scenario_.curriculum},
       {0.0, "virtual", number, 1e9, scenario_.options.deterministic, "", may_leave}, &evaluator_));
   workers_.at(number)->may_leave = may_leave;
+  workers_.at(number)->connected = presence_dice_.happens(scenario_.connected);
   agenda_.at(agenda_.now() + dice_.uniform(0.0, scenario_.slowest_message), [this, number] {
     auto& worker = *workers_.at(number);
     if (worker.alive) send_up(number, worker.machine.hello());
@@ -181,6 +187,7 @@ void Job::plan_tick() {
     coordinator_->tick(agenda_.now());
     report_.rollbacks += coordinator_->segment() - segment;
     ledger_->check();
+    check_losses();
     check_shares();
     plan_tick();
   });
@@ -201,6 +208,9 @@ void Job::kill(int number, bool with_message) {
       report_.rollbacks += coordinator_->segment() - segment;
       ledger_->check();
     });
+  // A connection ends at once, before what is on its way arrives; late; or never, where the host hangs.
+  if (worker.connected && !presence_dice_.happens(0.1))
+    end_connection(number, presence_dice_.happens(0.5) ? 0.0 : kLatestEnd, presence_dice_.happens(0.2));
   if (dice_.happens(scenario_.replaced))
     agenda_.at(agenda_.now() + dice_.uniform(0.0, 1.0), [this] {
       say(fmt::format("worker {} joins", next_worker_));
@@ -208,10 +218,49 @@ void Job::kill(int number, bool with_message) {
     });
 }
 
+void Job::end_connection(int number, double latest, bool timed_out) {
+  workers_.at(number)->connected = false;
+  const double when = agenda_.now() + presence_dice_.uniform(0.0, latest);
+  agenda_.at(when,
+             [this, number, timed_out] { coordinator_->connection_ended(number, timed_out, agenda_.now()); });
+}
+
+/// For longer than the deadline, with word of it: nobody may take it for lost. Words of no progress change
+/// nothing.
+void Job::work_long(int number, double& busy) {
+  constexpr int kWords = 8;
+  auto& worker = *workers_.at(number);
+  const double all = kLongWork * scenario_.options.deadline;
+  busy += all;
+  worker.gets_on_until = agenda_.now() + busy;
+  ++report_.long_works;
+  for (int word = 1; word <= kWords; ++word)
+    for (const std::int64_t step : {word, word - 1})
+      agenda_.at(agenda_.now() + all * word / (kWords + 1), [this, number, step] {
+        if (workers_.at(number)->alive) send_progress(number, step);
+      });
+}
+
+void Job::send_progress(int number, std::int64_t step) {
+  auto& worker = *workers_.at(number);
+  const auto frame = worker.machine.progress(step);
+  worker.last_up =
+      std::max(worker.last_up, agenda_.now() + presence_dice_.uniform(0.0, scenario_.slowest_message));
+  agenda_.at(worker.last_up, [this, number, frame] {
+    ledger_->note_progress(number, parsed(frame));
+    if (!coordinator_->handle(number, net::encode(frame), agenda_.now()).empty())
+      throw Violation(fmt::format("progress of worker {} was answered", number));
+    ledger_->check();
+  });
+}
+
 /// Worker to coordinator. The worker may die on the way, and its message with it.
 void Job::send_up(int number, net::Frame frame) {
   auto& worker = *workers_.at(number);
-  if (fault(scenario_.signal)) worker.machine.signal();
+  if (fault(scenario_.signal)) {
+    worker.machine.signal();
+    worker.interrupted = !worker.may_leave && presence_dice_.happens(scenario_.interrupted);
+  }
   if (worker.may_leave && leave_dice_.happens(scenario_.leaves)) worker.machine.signal();
   auto message = parsed(frame);
   const int copies = saboteur_ == nullptr ? 1 : saboteur_->to_coordinator(message, frame.floats);
@@ -241,6 +290,7 @@ void Job::arrive_up(int number, const std::string& bytes) {
   if (message.leaving()) note_leaving(*workers_.at(number));
   if (trace_ && !message.waiting())
     say(fmt::format("from {}: {}", number, message.ShortDebugString().substr(0, 160)));
+  check_taken(number);
   ledger_->before(number, message, frame.floats);
   const auto answers = coordinator_->handle(number, bytes, agenda_.now());
   ledger_->after();
@@ -279,14 +329,22 @@ void Job::arrive_down(int number, const std::string& bytes) {
   --worker.under_way;
   if (!worker.alive) return;
   if (fault(scenario_.worker_dies)) return kill(number, false);
+  if (worker.interrupted) engine_.set_after_step([] { throw worker::Interrupted(); });
   auto next = worker.machine.handle(bytes, agenda_);
+  engine_.set_after_step({});
+  worker.interrupted = false;
   if (!next) {
     worker.alive = false;
+    if (worker.connected) end_connection(number, kLatestEnd, false);
     return;
   }
   double busy = worker.machine.pause();
   if (busy == 0.0) busy = dice_.uniform(0.0, scenario_.slowest_truncation);
-  if (fault(scenario_.worker_stalls)) busy += 3.0 * scenario_.options.deadline;
+  if (worker.machine.pause() == 0.0 && presence_dice_.happens(scenario_.long_work)) work_long(number, busy);
+  if (fault(scenario_.worker_stalls)) {
+    busy += 3.0 * scenario_.options.deadline;
+    worker.gets_on_until = 0.0;
+  }
   agenda_.at(agenda_.now() + busy, [this, number, frame = *std::move(next)] {
     auto& sender = *workers_.at(number);
     if (!sender.alive) return;
@@ -342,6 +400,30 @@ void Job::check_shares() const {
                           : agenda_.now() > worker.joined + kLongestIdle;
     if (late) throw Violation(fmt::format("worker {} has joined, but has no streams", number));
   }
+}
+
+/// Neither the end of a connection nor the deadline makes a worker lost that lives and gets on.
+void Job::check_losses() {
+  const auto& losses = coordinator_->losses();
+  for (; checked_losses_ < losses.size(); ++checked_losses_) {
+    const auto& loss = losses[checked_losses_];
+    const auto& worker = *workers_.at(loss.worker);
+    const bool connection = loss.noticed_by == coordinator::NoticedBy::connection;
+    if (connection || loss.noticed_by == coordinator::NoticedBy::keep_alive) ++report_.connections_ended;
+    if (connection && worker.alive)
+      throw Violation(fmt::format("worker {} lives, but counts as ended", loss.worker));
+    const bool gets_on = worker.alive && agenda_.now() < worker.gets_on_until;
+    if (loss.noticed_by == coordinator::NoticedBy::deadline && gets_on)
+      throw Violation(fmt::format("worker {} gets on, but is lost by its deadline", loss.worker));
+  }
+}
+
+/// A message that was on its way when its sender's connection ended is taken before the sender is given up.
+void Job::check_taken(int number) const {
+  for (const auto& loss : coordinator_->losses())
+    if (loss.worker == number && (loss.noticed_by == coordinator::NoticedBy::connection ||
+                                  loss.noticed_by == coordinator::NoticedBy::keep_alive))
+      throw Violation(fmt::format("worker {} was given up before its last message came", number));
 }
 
 void Job::verify_end() {

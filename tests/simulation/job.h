@@ -36,6 +36,8 @@ struct Report {
   std::int64_t cut_writes = 0;
   std::int64_t evaluations = 0;
   std::int64_t steps_back = 0;
+  std::int64_t connections_ended = 0;  ///< that told of a loss
+  std::int64_t long_works = 0;
   double seconds = 0.0;  ///< virtual
 };
 
@@ -61,7 +63,10 @@ class Job {
     bool wants_to_leave = false;  ///< and has said so
     std::int64_t left_at = 0;     ///< update
     double left_since = 0.0;
-    int under_way = 0;  ///< messages and answers between it and the coordinator
+    int under_way = 0;         ///< messages and answers between it and the coordinator
+    bool connected = false;    ///< holds a silent connection
+    bool interrupted = false;  ///< a signal ends the computing of its next answer
+    double gets_on_until = 0.0;
   };
   enum class End { died, stopped };
 
@@ -80,6 +85,11 @@ class Job {
   std::string sabotaged_down(const net::Frame& frame);
   void take_off(VirtualWorker& worker, std::size_t bytes) const;
   void kill(int number, bool with_message);
+  void end_connection(int number, double latest, bool timed_out);
+  void work_long(int number, double& busy);
+  void send_progress(int number, std::int64_t step);
+  void check_losses();
+  void check_taken(int number) const;
   void check_bounds() const;
   void check_leaving(int number) const;
   void check_shares() const;
@@ -91,7 +101,8 @@ class Job {
   Saboteur* saboteur_;
   bool trace_;
   Dice dice_;
-  Dice leave_dice_;  ///< of its own, so that the rest of a seed stays what it was
+  Dice leave_dice_;     ///< of its own, so that the rest of a seed stays what it was
+  Dice presence_dice_;  ///< likewise
   std::int64_t faults_left_;
   Engine engine_;
   data::TaskDistribution tasks_;
@@ -100,6 +111,7 @@ class Job {
   std::unique_ptr<Folder> folder_;
   Agenda agenda_;
   std::map<int, std::unique_ptr<VirtualWorker>> workers_;
+  std::size_t checked_losses_ = 0;
   int next_worker_ = 1;
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<coordinator::Coordinator> coordinator_;

@@ -81,6 +81,12 @@ void Ledger::before(int from, const proto::WorkerMessage& message, const std::ve
   current_ = Current{from, message, floats, coordinator_->stopping() || message.signalled() || leaves_nobody};
 }
 
+void Ledger::note_progress(int from, const proto::WorkerMessage& message) {
+  const auto& members = coordinator_->membership().members();
+  const auto member = members.find(from);
+  if (member != members.end() && member->second.active()) signalled_ = signalled_ || message.signalled();
+}
+
 void Ledger::after() {
   enter();
   check();

@@ -37,6 +37,8 @@ class Ledger : public coordinator::Observer {
   /// To be called around Coordinator::handle.
   void before(int from, const proto::WorkerMessage& message, const std::vector<float>& floats);
   void after();
+  /// To be called before a message of progress is handled, in the place of before() and after().
+  void note_progress(int from, const proto::WorkerMessage& message);
   /// Of each answer: no piece of an evaluation is at two workers, or done twice.
   void answered(const coordinator::Answer& answer);
   /// The coordinator has stopped: where it has come to its limit undisturbed, every evaluation that was due

@@ -36,6 +36,8 @@ struct Totals {
     sum.cut_writes += report.cut_writes;
     sum.evaluations += report.evaluations;
     sum.steps_back += report.steps_back;
+    sum.connections_ended += report.connections_ended;
+    sum.long_works += report.long_works;
     sum.seconds += report.seconds;
   }
 
@@ -123,9 +125,10 @@ int main(int argc, char** argv) {
               seconds, static_cast<long long>(sum.events), static_cast<long long>(sum.updates), sum.seconds);
   std::printf(
       "%lld starts of the coordinator, %lld checkpoint writes cut, %lld workers lost, %lld rollbacks, "
-      "%lld evaluations, %lld steps back\n",
+      "%lld evaluations, %lld steps back, %lld ends of a connection, %lld works beyond the deadline\n",
       static_cast<long long>(sum.starts), static_cast<long long>(sum.cut_writes),
       static_cast<long long>(sum.workers_lost), static_cast<long long>(sum.rollbacks),
-      static_cast<long long>(sum.evaluations), static_cast<long long>(sum.steps_back));
+      static_cast<long long>(sum.evaluations), static_cast<long long>(sum.steps_back),
+      static_cast<long long>(sum.connections_ended), static_cast<long long>(sum.long_works));
   return totals.failed == 0 ? 0 : 1;
 }

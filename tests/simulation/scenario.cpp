@@ -34,6 +34,14 @@ double draw_leaves(std::uint64_t seed) {
   return dice.happens(0.3) ? dice.uniform(0.001, 0.1) : 0.0;
 }
 
+/// Likewise.
+void draw_presence(std::uint64_t seed, Scenario& s) {
+  Dice dice(seed ^ 0xbea7);
+  s.connected = dice.happens(0.2) ? 0.0 : dice.uniform(0.3, 1.0);
+  s.long_work = dice.happens(0.5) ? 0.0 : dice.uniform(0.001, 0.05);
+  s.interrupted = dice.uniform();
+}
+
 /// Likewise. A learning rate that is far too large makes the meta-objective rise again.
 void draw_learning(std::uint64_t seed, Scenario& s) {
   Dice dice(seed ^ 0x1ea2);
@@ -79,6 +87,7 @@ Scenario draw_scenario(std::uint64_t seed) {
   s.joins = draw_joins(seed);
   s.leaves = draw_leaves(seed);
   draw_learning(seed, s);
+  draw_presence(seed, s);
   s.max_length = dice.log_uniform(1, 4);
   s.disk = o.streams <= 4 && dice.happens(0.04);
   s.slowest_message = dice.happens(0.3) ? 0.1 : 0.005;

@@ -45,6 +45,10 @@ struct Scenario {
   double replaced = 0.0;            ///< a dead worker, by a new one
   std::int64_t joins = 0;           ///< workers that join each start late
   double leaves = 0.0;              ///< per message sent by one that may leave, whatever `faults` says
+  // Whatever `faults` says, and by dice of their own:
+  double connected = 0.0;    ///< share of workers that hold a silent connection
+  double long_work = 0.0;    ///< per answer: work beyond the deadline, of which progress is told
+  double interrupted = 0.0;  ///< per signal: it ends the computing under way
 
   // Seconds of virtual time.
   double slowest_message = 0.01;

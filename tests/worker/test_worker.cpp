@@ -10,6 +10,7 @@
 #include "tests/coordinator/recorder.h"
 #include "tests/toy_engine.h"
 #include "tests/virtual_clock.h"
+#include "worker/pulse.h"
 #include "worker/worker.h"
 
 using namespace outerloop;
@@ -30,6 +31,18 @@ store::Checkpoint start_state(const tests::ToyEngine& engine) {
   start.rule.theta = rule::initial_theta(engine.theta_layout(), 1);
   return start;
 }
+
+/// As long as it lives, an inner step is interrupted.
+class Interruption {
+ public:
+  explicit Interruption(rule::Engine& engine) : engine_(engine) {
+    engine_.set_after_step([] { throw worker::Interrupted(); });
+  }
+  ~Interruption() { engine_.set_after_step({}); }
+
+ private:
+  rule::Engine& engine_;
+};
 
 /// What the worker says to an answer that carries so many zeros as θ.
 proto::WorkerMessage reply_to(const proto::CoordinatorMessage& answer, std::size_t floats, Worker& worker) {
@@ -184,6 +197,64 @@ TEST_CASE("a stream that is asked back is sent as it stands, and not worked on a
   stop.set_command(proto::CoordinatorMessage::stop);
   job.hand(stop, 0);
   CHECK(job.message.streams_size() == 0);
+}
+
+TEST_CASE("a truncation that a signal interrupts is as if it had not begun, and the signal is said") {
+  for (const bool deterministic : {false, true}) {
+    TwoStreams job(deterministic);
+    {
+      const Interruption interruption(job.engine);
+      job.hand({}, 0);
+    }
+    CHECK(job.message.waiting());
+    CHECK(job.message.signalled());
+    proto::CoordinatorMessage asked;
+    asked.set_send_streams(true);
+    asked.set_command(proto::CoordinatorMessage::pause);
+    job.hand(asked, 0);
+    REQUIRE(job.message.streams_size() == 2);
+    CHECK(job.message.streams(1).stream() == 7);
+    CHECK(job.message.streams(1).step() == 0);
+    CHECK(job.message.streams(1).task() == 0);
+    if (!deterministic) continue;
+    // The same θ, and the stream's turn is still to come.
+    job.hand({}, 0);
+    CHECK(job.message.gradient().stream() == 7);
+    CHECK(job.message.gradient().step() == 0);
+  }
+}
+
+TEST_CASE("progress is told once a second at most, and says whose truncation it is") {
+  TwoStreams job(false);
+  proto::WorkerMessage message;
+  REQUIRE(message.ParseFromString(job.worker.progress(12).header));
+  CHECK(message.progress().stream() == 4);
+  CHECK(message.progress().step() == 12);
+
+  tests::VirtualClock clock(0.25);  // each look: a quarter of a second later
+  std::vector<std::int64_t> told;
+  worker::Pulse pulse(clock, {[&](std::int64_t step) { told.push_back(step); }, {}});
+  pulse.begin();
+  for (int i = 0; i < 10; ++i) pulse.step();
+  CHECK(told == std::vector<std::int64_t>{4, 8});
+  pulse.begin();
+  for (int i = 0; i < 3; ++i) pulse.step();
+  CHECK(told.size() == 2);
+  pulse.step();
+  CHECK(told == std::vector<std::int64_t>{4, 8, 4});
+}
+
+TEST_CASE("a signal interrupts what takes longer than five seconds more") {
+  tests::VirtualClock clock(1.0);
+  bool signalled = false;
+  worker::Pulse pulse(clock, {[](std::int64_t) {}, [&] { return signalled; }});
+  pulse.begin();
+  for (int i = 0; i < 100; ++i) pulse.step();
+  signalled = true;
+  for (int i = 0; i < 6; ++i) pulse.step();
+  CHECK_THROWS_AS(pulse.step(), worker::Interrupted);
+  pulse.begin();
+  CHECK_THROWS_AS(pulse.step(), worker::Interrupted);  // what begins after it does not wait again
 }
 
 TEST_CASE("gradients are clipped on the worker, and their norm before clipping is reported") {

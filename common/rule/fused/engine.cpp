@@ -19,7 +19,9 @@ class NeuronLocalEngine final : public CheckedEngine {
       : CheckedEngine(setup, setup.options.threads),
         pool_(setup.options.threads),
         truncation_(setup.rule.neuron_local, theta_layout(), setup.instruction_set,
-                    setup.options.precision == Precision::mixed, budget, pool_) {}
+                    setup.options.precision == Precision::mixed, budget, pool_) {
+    truncation_.set_after_step([this] { step_done(); });
+  }
 
   std::int64_t arena_bytes() const override { return truncation_.arena_bytes(); }
   void set_profiler(Profiler* profiler) override { truncation_.set_profiler(profiler); }
@@ -92,6 +94,7 @@ class SgdEngine final : public CheckedEngine {
       states.emplace_back(phi.size());
       sgd.step(states[states.size() - 2].data(), inner.back().view, states.back().data());
       result.meta_objective.push_back(sgd.loss(states.back().data(), judged.back().view));
+      step_done();
       result.mean_meta_objective += result.meta_objective.back() / static_cast<double>(steps.size());
     }
     bytes_ = static_cast<std::int64_t>(states.size() * phi.size() * sizeof(Real));
@@ -100,7 +103,7 @@ class SgdEngine final : public CheckedEngine {
       std::vector<SgdStep<Real>> sweep;
       for (std::size_t t = 0; t < steps.size(); ++t)
         sweep.push_back({inner[t].view, judged[t].view, states[t].data(), states[t + 1].data()});
-      const auto gradient = sgd.meta_gradient(sweep);
+      const auto gradient = sgd.meta_gradient(sweep, [this] { step_done(); });
       result.d_theta.assign(gradient.begin(), gradient.end());
     }
     drop_unless_finite(result);
@@ -115,6 +118,7 @@ class SgdEngine final : public CheckedEngine {
     for (const auto& batch : minibatches) {
       const Labelled data(architecture, batch);
       sgd.step(state.data(), data.view, state.data());
+      step_done();
     }
     return {state.begin(), state.end()};
   }

@@ -49,7 +49,8 @@ void SupervisedSgd<Real>::step(const Real* phi, const LabelledExamples<Real>& da
 }
 
 template <class Real>
-std::array<double, 4> SupervisedSgd<Real>::meta_gradient(const std::vector<SgdStep<Real>>& steps) const {
+std::array<double, 4> SupervisedSgd<Real>::meta_gradient(const std::vector<SgdStep<Real>>& steps,
+                                                         const std::function<void()>& after_step) const {
   const auto size = static_cast<std::size_t>(phi_size_);
   const auto share = static_cast<Real>(1.0 / static_cast<double>(steps.size()));
   std::vector<Real> d_phi(size), of_step(size);  // by the φ that is being left; of one step alone
@@ -73,9 +74,11 @@ std::array<double, 4> SupervisedSgd<Real>::meta_gradient(const std::vector<SgdSt
     }
 
     // 3. ... and dw = dw' + H dg. Nothing asks for φ before the first step.
-    if (t == 0) break;
-    CrossEntropy<Real> inner(architecture_, step.before, step.inner);
-    inner.add_hessian_product(of_step.data(), d_phi.data());
+    if (t > 0) {
+      CrossEntropy<Real> inner(architecture_, step.before, step.inner);
+      inner.add_hessian_product(of_step.data(), d_phi.data());
+    }
+    after_step();
   }
   // θ holds the logarithm of the learning rate and the logit of the momentum.
   const auto by_theta = [&](const Rates& rate, std::size_t first) {

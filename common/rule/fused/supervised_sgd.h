@@ -3,6 +3,7 @@
 // Small and seldom: written for clarity, its products by Eigen.
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "common/rule/phi.h"
@@ -41,8 +42,9 @@ class SupervisedSgd {
   void step(const Real* phi, const LabelledExamples<Real>& data, Real* after) const;
 
   /// ∂/∂θ of the mean over the steps of the meta-objective, φ before the first step held fixed. Contains one
-  /// Hessian-vector product for every step but the first.
-  std::array<double, 4> meta_gradient(const std::vector<SgdStep<Real>>& steps) const;
+  /// Hessian-vector product for every step but the first. `after_step` is called after each.
+  std::array<double, 4> meta_gradient(
+      const std::vector<SgdStep<Real>>& steps, const std::function<void()>& after_step = [] {}) const;
 
  private:
   struct Rates {

@@ -160,7 +160,10 @@ TruncationResult Truncation<Real>::run(const Architecture& architecture, const s
 
   // 2. k inner steps
   const std::size_t recomputed = steps.size() - kept_.size();
-  for (std::size_t t = 0; t < steps.size(); ++t) step_forward(t, steps[t], kept_[slot(t)]);
+  for (std::size_t t = 0; t < steps.size(); ++t) {
+    step_forward(t, steps[t], kept_[slot(t)]);
+    after_step_();
+  }
   TruncationResult result;
   result.phi = as_double(phi_flat_.back(), phi_layout_.size());
   if (!all_finite(result.phi)) return failed(steps);
@@ -175,6 +178,7 @@ TruncationResult Truncation<Real>::run(const Architecture& architecture, const s
     dead = dead || evaluation.dead;
     if (t < recomputed) step_forward(t, steps[t], kept_[0]);
     rule_.backward(phi_[t], kept_[slot(t)], d_phi_);
+    after_step_();
   }
   if (dead) {
     result = {};
@@ -202,6 +206,7 @@ std::vector<double> Truncation<Real>::unroll(const Architecture& architecture,
     for (; t < minibatches.size() && minibatches[t].examples == sizes_.batch; ++t, now = 1 - now) {
       transpose(minibatches[t], kept_[0].activations.x[0], 0, sizes_.batch);
       rule_.forward(phi_[now], kept_[0], phi_[1 - now]);
+      after_step_();
     }
     state = as_double(phi_flat_[now], phi_layout_.size());
   }

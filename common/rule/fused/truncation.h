@@ -1,5 +1,7 @@
 #pragma once
 // k inner steps of the neuron-local rule and one reverse sweep through them, within a memory budget.
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "common/rule/engine.h"
@@ -27,6 +29,8 @@ class Truncation {
                         const StepData& step);
 
   std::int64_t arena_bytes() const { return buffer_.size() * static_cast<std::int64_t>(sizeof(Real)); }
+  /// See Engine::set_after_step.
+  void set_after_step(std::function<void()> act) { after_step_ = std::move(act); }
   void set_profiler(Profiler* profiler) { rule_.shared().profiler = profiler; }
 
  private:
@@ -54,6 +58,7 @@ class Truncation {
 
   UpdateRule<Real> rule_;
   MetaObjective<Real> objective_;
+  std::function<void()> after_step_ = [] {};
   std::int64_t budget_;
   AlignedBuffer<Real> buffer_;
   Sizes sizes_;

@@ -54,7 +54,10 @@ class ReferenceEngine final : public Engine {
       const Layout layout = phi_layout(rule_, architecture);
       const auto bound = bind(architecture, theta, false);
       auto state = load(layout, phi, options_, false);
-      for (const auto& batch : minibatches) state = bound->step(state, batch);
+      for (const auto& batch : minibatches) {
+        state = bound->step(state, batch);
+        step_done();
+      }
       return store(layout, state);
     });
   }
@@ -81,6 +84,14 @@ class ReferenceEngine final : public Engine {
   std::string instruction_set() const override { return active_instruction_set(options_.device()); }
 
  private:
+  /// The reverse sweep comes past one of the tensors of φ once a step. On cuda it runs in a thread of its
+  /// own.
+  void tell_of_sweep(const std::vector<Tensor>& phi) const {
+    const Tensor& passed = phi.front();
+    if (!options_.device().is_cpu() || !passed.requires_grad()) return;
+    passed.register_hook([this](const Tensor&) { step_done(); });
+  }
+
   std::unique_ptr<BoundRule> bind(const Architecture& architecture, const std::vector<double>& theta,
                                   bool differentiable) const {
     return bind_rule(rule_, theta_layout_, architecture, load(theta_layout_, theta, options_, false),
@@ -100,12 +111,14 @@ class ReferenceEngine final : public Engine {
     std::vector<Tensor> objectives;
     for (const auto& step : steps) {
       state = bound->step(state, step.inner);
+      tell_of_sweep(state);
       const auto objective = bound->objective(state, step);
       if (objective.dead) {
         result.outcome = Outcome::dead_features;
         return result;
       }
       objectives.push_back(objective.value);
+      step_done();
     }
     const Tensor mean = at::stack(objectives).mean();
     for (const auto& value : objectives) result.meta_objective.push_back(value.item<double>());

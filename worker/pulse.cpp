@@ -1,0 +1,28 @@
+#include "worker/pulse.h"
+
+namespace outerloop::worker {
+namespace {
+
+constexpr double kTellSeconds = 1.0;
+constexpr double kPatienceSeconds = 5.0;  // after a signal
+
+}  // namespace
+
+void Pulse::begin() {
+  steps_ = 0;
+  told_ = clock_.now();
+}
+
+void Pulse::step() {
+  ++steps_;
+  const double now = clock_.now();
+  if (hooks_.stop_requested && hooks_.stop_requested()) {
+    if (!signal_) signal_ = now;
+    if (now - *signal_ > kPatienceSeconds) throw Interrupted();
+  }
+  if (now - told_ < kTellSeconds) return;
+  told_ = now;
+  hooks_.tell(steps_);
+}
+
+}  // namespace outerloop::worker
