@@ -1,105 +1,240 @@
 #include "cli/apply.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <memory>
+#include <set>
+#include <thread>
 #include <utility>
 
 #include "cli/support/evaluated_rule.h"
+#include "cli/support/feature_file.h"
 #include "cli/support/rule_flags.h"
+#include "cli/support/table_json.h"
 #include "common/base/error.h"
-#include "common/data/npy.h"
+#include "common/data/rows.h"
 #include "common/data/scaling.h"
-#include "common/evaluation/apply.h"
-#include "common/store/atomic_file.h"
+#include "common/data/sources.h"
+#include "common/evaluation/file_features.h"
+#include "common/rule/engines/make_engine.h"
+#include "common/store/model_file.h"
 
 namespace outerloop::cli {
 namespace {
 
-constexpr std::int64_t kMostInputs = 65536;
-
 struct ApplyOptions {
-  std::string rule, input, output;
+  std::string rule, model;  ///< one of them
+  std::string input, output, save_model;
   BaseModelOptions base_model;
   std::uint64_t seed = 0;
   std::string scale = "auto";     ///< auto | none | a name of data::ScalingKind
   std::string theta = "average";  ///< average | last
+  data::TableOptions table;
+  std::string missing;  ///< mean, or empty
+  int threads = 0;      ///< 0: one per core
+  std::string git_revision;
 };
 
-void check_shape(const data::Array& array, const std::string& name) {
-  if (array.shape.size() < 2) throw InputError(name + ": has one axis; give an array [examples, inputs]");
-  const std::int64_t rows = array.shape.front();
-  const std::int64_t columns = data::count_elements(array.shape, name) / rows;
-  if (rows < 2 || columns > kMostInputs)
-    throw InputError(fmt::format("{}: {} examples of {} inputs; two examples at least, and at most {} inputs",
-                                 name, rows, columns, kMostInputs));
+int threads_of(const ApplyOptions& options) {
+  if (options.threads > 0) return options.threads;
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
-/// Inputs, and in words how they were scaled: as those that the rule was trained with, unless `scale` says
-/// otherwise.
-struct Inputs {
-  rule::Matrix x;
-  std::string how;
-};
-
-Inputs inputs_of(data::Array array, const std::string& scale, data::ScalingKind of_rule,
-                 const std::string& name) {
-  const bool images = array.shape.size() > 2;
-  if (scale == "none") return {evaluation::unscaled_inputs(array, name), "as they are"};
-  if (images && (scale == "auto" || scale == "array"))
-    return {evaluation::scaled_images(array, name), "scaled together"};
-  const auto kind = scale == "auto" ? of_rule : data::scaling_of_name(scale);
-  return {evaluation::scaled_vectors(std::move(array), kind, name),
-          std::string("scaled by ") + data::scaling_name(kind)};
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
 }
 
-int apply(const ApplyOptions& options) {
-  // 1. The rule and the array.
+evaluation::ScalingChoice scaling_choice(const std::string& scale, data::ScalingKind of_rule) {
+  evaluation::ScalingChoice choice;
+  choice.as_they_are = scale == "none";
+  choice.kind = scale == "auto" ? of_rule : data::scaling_of_name(scale);
+  choice.images_together = scale == "auto" || scale == "array";
+  return choice;
+}
+
+std::string scaling_in_words(const evaluation::ScalingChoice& choice, bool images) {
+  if (choice.as_they_are) return "as they are";
+  if (images && choice.images_together) return "scaled together";
+  return std::string("scaled by ") + data::scaling_name(choice.kind);
+}
+
+/// One line where the rule has seen no data of the input's kind.
+void warn_of_other_kind(const ApplyOptions& options, const config::Settings& settings, bool images) {
+  const auto kind = images ? data::Domain::images : data::Domain::tables;
+  std::set<std::string> seen;
+  for (const auto& dataset : settings.training) {
+    const auto domain = data::dataset_kind(dataset.request.name).domain;
+    if (!domain || *domain == kind) return;
+    seen.insert(data::domain_name(*domain));
+  }
+  if (seen.empty()) return;
+  fmt::print(
+      stderr,
+      "outerloop: {} was trained on {} alone, and {} holds {}: outerloop evaluate --dataset on labelled "
+      "data of yours says whether its features are worth something there\n",
+      options.rule, fmt::join(seen, " and "), options.input, images ? "images" : "vectors, as tables do");
+}
+
+void print_unknown(const ApplyOptions& options, const data::RowReader& rows) {
+  for (const auto& [column, count] : rows.unknown())
+    fmt::print(stderr,
+               "outerloop: {}: column {}: {} rows with a text that the model has not seen; all of its "
+               "0/1 inputs are 0 there\n",
+               options.input, column, count);
+}
+
+/// Features of all rows of `rows` into the output. Returns how many.
+std::int64_t write_rows(const ApplyOptions& options, const rule::KeptModel& model, data::RowReader& rows) {
+  const auto writer = write_features(options.output, model.architecture.outputs());
+  const auto count =
+      evaluation::features_of_rows(model, rows, threads_of(options), options.input,
+                                   [&](const rule::Matrix& features) { writer->add(features); });
+  writer->finish();
+  return count;
+}
+
+int apply_rule(const ApplyOptions& options) {
+  // 1. The rule and the file.
   const auto rule = read_evaluated_rule(options.rule, options.theta == "average");
-  auto array = data::read_npy(options.input);
-  check_shape(array, options.input);
-  const auto [x, scaled] = inputs_of(std::move(array), options.scale, rule.settings.scaling, options.input);
+  const auto rows = data::open_rows(options.input, options.table, nullptr);
+  warn_of_other_kind(options, rule.settings, rows->images());
 
-  // 2. A base model trained on it, and its features.
-  evaluation::ApplyOptions how;
+  // 2. A base model trained on it.
   const auto base_model = completed(options.base_model, rule.settings);
-  how.hidden = base_model.layers;
-  how.inner_steps = base_model.inner_steps;
-  how.minibatch = base_model.minibatch;
-  how.seed = options.seed;
-  const auto features = evaluation::apply_rule(*rule.under_test.make_engine(), rule.under_test.theta, x, how);
+  const evaluation::ApplyOptions how{base_model.layers, base_model.inner_steps, base_model.minibatch,
+                                     options.seed};
+  const auto scaling = scaling_choice(options.scale, rule.settings.scaling);
+  auto engine_options = rule.settings.engine;
+  engine_options.threads = threads_of(options);
+  const auto engine = rule::make_engine(rule.settings.rule, engine_options);
+  auto model = evaluation::train_on_rows(*engine, rule.under_test.theta, *rows, scaling, how,
+                                         threads_of(options), options.input);
 
-  // 3. Written.
-  store::write_file_atomically(options.output, data::npy_of(features));
-  fmt::print("{}: {} examples of {} inputs, {}\n", options.input, x.rows, x.columns, scaled);
+  // 3. Its features, and the model, written.
+  const auto examples = write_rows(options, model, *rows);
+  fmt::print("{}: {} examples of {} inputs, {}\n", options.input, examples, rows->inputs(),
+             scaling_in_words(scaling, rows->images()));
+  if (const auto* columns = rows->columns(); columns != nullptr && !texts_in_words(*columns).empty())
+    fmt::print("{}: {}\n", options.input, texts_in_words(*columns));
   fmt::print("{}: {} features of each, after {} inner steps of {} (update {})\n", options.output,
-             features.columns, how.inner_steps, options.rule, rule.file.update);
+             model.architecture.outputs(), how.inner_steps, options.rule, rule.file.update);
+  if (!options.save_model.empty()) {
+    store::ModelFile file;
+    file.model = std::move(model);
+    file.theta = rule.averaged ? "average" : "last";
+    file.theta_sha256 = store::theta_sha256(rule.file.layout, rule.file.theta);
+    file.update = rule.file.update;
+    file.config = rule.file.config;
+    if (rows->columns() != nullptr) file.table = table_json(*rows->columns());
+    file.examples = examples;
+    file.inner_steps = how.inner_steps;
+    file.minibatch = how.minibatch;
+    file.seed = options.seed;
+    file.created = utc_now();
+    file.git_revision = options.git_revision;
+    store::write_model(options.save_model, file);
+    fmt::print("{}: the model, for apply --model\n", options.save_model);
+  }
   std::fflush(stdout);
   return 0;
 }
 
+int apply_model(const ApplyOptions& options) {
+  // 1. The model and the file.
+  const auto file = store::read_model(options.model);
+  evaluation::check_input_scaling(file.model.scaling, options.model);
+  data::TableColumns columns;
+  const data::TableColumns* kept = nullptr;
+  if (!file.table.empty()) {
+    columns = table_of_json(file.table, options.model);
+    columns.replace_missing = columns.replace_missing || options.table.replace_missing;
+    kept = &columns;
+  }
+  const auto rows = data::open_rows(options.input, options.table, kept);
+
+  // 2. Features of its rows.
+  const auto examples = write_rows(options, file.model, *rows);
+  print_unknown(options, *rows);
+  fmt::print("{}: {} examples of {} inputs, scaled as those that the model was trained on\n", options.input,
+             examples, rows->inputs());
+  fmt::print("{}: {} features of each, by {} (update {} of {})\n", options.output,
+             file.model.architecture.outputs(), options.model, file.update, file.model.rule.name);
+  std::fflush(stdout);
+  return 0;
+}
+
+int apply(ApplyOptions options) {
+  if (options.rule.empty() == options.model.empty())
+    throw InputError("apply: give RULE, which trains a base model, or --model, which has one");
+  options.table.replace_missing = options.missing == "mean";
+  return options.model.empty() ? apply_rule(options) : apply_model(options);
+}
+
+void add_files(CLI::App& command, ApplyOptions& options) {
+  command
+      .add_option("--input", options.input,
+                  "rows to compute features of: CSV (.csv, .tsv, .txt, .data, also with .gz), NPY (.npy) or "
+                  "HDF5 (FILE.h5:/dataset) [examples, inputs]; more axes count as inputs")
+      ->required();
+  command
+      .add_option("--output", options.output,
+                  "features [examples, features]: .npy, .csv, .csv.gz, or .h5, as the dataset /features")
+      ->required();
+  command
+      .add_option("--missing", options.missing,
+                  "mean: missing values of a CSV file become their column's mean; default: they are an error")
+      ->check(CLI::IsMember({"mean"}));
+  command.add_option("--threads", options.threads, "cores to compute on; default: all")
+      ->check(CLI::Range(1, 1024));
+}
+
 }  // namespace
 
-Command add_apply(CLI::App& app) {
+Command add_apply(CLI::App& app, const std::string& git_revision) {
   const auto options = std::make_shared<ApplyOptions>();
+  options->git_revision = git_revision;
   auto* command = app.add_subcommand(
-      "apply", "Trains a base model by a rule on your own array, without labels, and writes its features.");
-  add_rule(*command, options->rule);
-  command->add_option("--input", options->input, "NPY array [examples, inputs]; more axes count as inputs")
-      ->required();
-  command->add_option("--output", options->output, "NPY array [examples, features] of float32")->required();
+      "apply", "Trains a base model by a rule on your own rows, without labels, and writes their features.");
+  auto* rule = command->add_option("RULE", options->rule, "rule.h5, or a checkpoint; not with --model");
+  auto* model = command->add_option(
+      "--model", options->model, "a model that --save-model kept: features of new rows, nothing is trained");
+  add_files(*command, *options);
+  std::vector<CLI::Option*> of_training{rule};
+  of_training.push_back(command->add_option("--save-model", options->save_model,
+                                            "keep the base model in this file, for --model and export"));
   add_base_model(*command, options->base_model);
-  command->add_option("--seed", options->seed, "of initialisation and minibatches")->capture_default_str();
-  command
-      ->add_option(
-          "--scale", options->scale,
-          "how inputs come to lie in 0..1: quantiles, ranks or columns (each column by itself), array (all "
-          "together), none; auto: as the rule was trained (inputs.scaling), array where there are more axes")
-      ->check(CLI::IsMember({"auto", "quantiles", "ranks", "columns", "array", "none"}))
-      ->capture_default_str();
+  for (const char* name : {"--layers", "--inner-steps", "--minibatch"})
+    of_training.push_back(command->get_option(name));
+  of_training.push_back(command->add_option("--seed", options->seed, "of initialisation and minibatches")
+                            ->capture_default_str());
+  of_training.push_back(command
+                            ->add_option("--scale", options->scale,
+                                         "how inputs come to lie in 0..1: quantiles, ranks or columns (each "
+                                         "column by itself), array (all "
+                                         "together), none; auto: as the rule was trained (inputs.scaling), "
+                                         "array where there are more axes")
+                            ->check(CLI::IsMember({"auto", "quantiles", "ranks", "columns", "array", "none"}))
+                            ->capture_default_str());
+  of_training.push_back(
+      command
+          ->add_option("--drop", options->table.drop,
+                       "a column of a CSV file to leave out, by name or number; may be repeated")
+          ->allow_extra_args(false));
+  of_training.push_back(command->add_option("--labels", options->table.labels,
+                                            "the column of a CSV file that holds labels, which is left out"));
   add_theta(*command, options->theta);
+  of_training.push_back(command->get_option("--theta"));
+  for (auto* option : of_training) option->excludes(model);
   return {command, [options] { return apply(*options); }};
 }
 

@@ -12,6 +12,7 @@
 #include "common/config/settings.h"
 #include "common/rule/engines/torchscript.h"
 #include "common/store/atomic_file.h"
+#include "common/store/model_file.h"
 #include "common/store/safetensors.h"
 
 namespace outerloop::cli {
@@ -34,9 +35,26 @@ std::string metadata_of(const store::RuleFile& rule, const char* which) {
       .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
+int export_model(const ExportOptions& options) {
+  if (!options.safetensors.empty())
+    throw InputError(options.rule +
+                     ": a model is written with --torchscript alone; docs/numpy.md reads the file itself");
+  const auto file = store::read_model(options.rule);
+  const auto metadata = nlohmann::ordered_json{
+      {"format", "outerloop"},        {"kind", "model"},
+      {"rule", file.model.rule.name}, {"theta_sha256", file.theta_sha256},
+      {"created", file.created},      {"git_revision", file.git_revision},
+      {"table", file.table}}.dump(2);
+  store::write_file_atomically(options.torchscript, rule::model_torchscript_of(file.model, metadata));
+  fmt::print("{}: features [examples, {}] of {} inputs, by {}\n", options.torchscript,
+             file.model.architecture.outputs(), file.model.architecture.inputs(), options.rule);
+  return 0;
+}
+
 int export_rule(const ExportOptions& options) {
   if (options.safetensors.empty() && options.torchscript.empty())
     throw InputError("export: nothing to write is named; give --safetensors FILE or --torchscript FILE");
+  if (store::read_kind(options.rule) == store::Kind::model) return export_model(options);
   const auto rule = store::read_rule(options.rule);
   // Where no average was kept there is but one θ.
   const bool average = options.theta == "average" && !rule.theta_average.empty();
@@ -59,13 +77,16 @@ int export_rule(const ExportOptions& options) {
 
 Command add_export(CLI::App& app) {
   const auto options = std::make_shared<ExportOptions>();
-  auto* command = app.add_subcommand("export", "Writes a rule for programs that do not read rule.h5.");
-  add_rule(*command, options->rule);
+  auto* command = app.add_subcommand(
+      "export", "Writes a rule, or a model that apply kept, for programs that do not read these files.");
+  command->add_option("FILE", options->rule, "rule.h5, a checkpoint, or a model of apply --save-model")
+      ->required();
   command->add_option("--safetensors", options->safetensors,
                       "θ as plain tensors, for the package safetensors");
   command->add_option(
       "--torchscript", options->torchscript,
-      "a module for torch.jit.load with init, step and features; needs LibTorch to be written");
+      "a module for torch.jit.load with init, step, calibrate and features, of a model with features alone; "
+      "needs LibTorch to be written");
   add_theta(*command, options->theta);
   return {command, [options] { return export_rule(*options); }};
 }

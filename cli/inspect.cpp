@@ -1,6 +1,7 @@
 #include "cli/inspect.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <optional>
 
 #include "cli/compare.h"
+#include "cli/inspect_model.h"
 #include "common/base/error.h"
 #include "common/store/files.h"
 #include "common/store/metrics.h"
@@ -25,6 +27,7 @@ using store::Contents;
 
 constexpr std::size_t kMostStreams = 24;  // rows of the streams table
 constexpr std::size_t kSparkWidth = 60;
+constexpr std::int64_t kMostValues = 8;  // of a tensor that is printed number by number
 
 double norm(const std::vector<double>& values) {
   return summarize(values, 0, static_cast<std::int64_t>(values.size())).norm;
@@ -69,14 +72,22 @@ void print_head(const std::string& path, const Contents& contents) {
   row("theta_sha256", contents.theta_sha256);
 }
 
+std::vector<double> values_of(const store::RuleFile& rule, const TensorSpec& tensor) {
+  const auto begin = rule.theta.begin() + tensor.offset;
+  return {begin, begin + tensor.size()};
+}
+
 void print_theta(const store::RuleFile& rule) {
   const auto& tensors = rule.layout.tensors();
   const std::size_t width = name_width(tensors);
-  fmt::print("\n  {} {:<16} {:>12}  {}\n", padded("θ", width), "shape", "norm", "finite");
+  fmt::print("\n  {} {:<16} {:>12}  {}  values, of {} at most\n", padded("θ", width), "shape", "norm",
+             "finite", kMostValues);
   for (const auto& tensor : tensors) {
     const auto summary = summarize(rule.theta, tensor.offset, tensor.size());
-    fmt::print("  {} {:<16} {:>12.6g}  {}\n", padded(tensor.name, width), shape_text(tensor.shape),
+    fmt::print("  {} {:<16} {:>12.6g}  {}", padded(tensor.name, width), shape_text(tensor.shape),
                summary.norm, summary.finite ? "yes" : "NO");
+    if (tensor.size() <= kMostValues) fmt::print("     {:.6g}", fmt::join(values_of(rule, tensor), " "));
+    fmt::print("\n");
   }
 }
 
@@ -134,6 +145,7 @@ json to_json(const std::string& path, const Contents& contents) {
     const auto summary = summarize(rule.theta, tensor.offset, tensor.size());
     theta.push_back(
         {{"name", tensor.name}, {"shape", tensor.shape}, {"norm", summary.norm}, {"finite", summary.finite}});
+    if (tensor.size() <= kMostValues) theta.back()["values"] = values_of(rule, tensor);
   }
   json result = {{"file", path},
                  {"kind", store::kind_name(contents.kind)},
@@ -179,13 +191,23 @@ void write_json(const std::string& path, const json& result) {
     store::write_file_atomically(path, result.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
-Contents read(const std::string& file, const std::string& json_path) {
+/// Of what `look` throws the JSON file says so, too.
+template <class Look>
+auto looked_at(const std::string& file, const std::string& json_path, const Look& look) {
   try {
-    return store::read_contents(file);
+    return look(file);
   } catch (const InputError& error) {
     write_json(json_path, {{"file", file}, {"checksum_ok", false}, {"error", error.what()}});
     throw;
   }
+}
+
+Contents read(const std::string& file, const std::string& json_path) {
+  return looked_at(file, json_path, store::read_contents);
+}
+
+store::Kind kind_of(const std::string& file, const std::string& json_path) {
+  return looked_at(file, json_path, store::read_kind);
 }
 
 void print(const std::string& path, const Contents& contents) {
@@ -229,6 +251,10 @@ int inspect(const std::vector<std::string>& files, const std::string& json_path)
   if (files.empty() || files.size() > 2)
     throw InputError("inspect: " + std::to_string(files.size()) +
                      " files given; it takes one, or two to compare");
+  if (files.size() == 1 && kind_of(files[0], json_path) == store::Kind::model) {
+    inspect_model(files[0], json_path);
+    return 0;
+  }
   const Contents first = read(files[0], json_path);
   std::optional<Contents> second;
   if (files.size() == 2) second = read(files[1], json_path);

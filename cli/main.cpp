@@ -37,9 +37,16 @@ int run(int argc, char** argv) {
   // 1. Describe the commands, in the order of --help.
   CLI::App app("Outerloop: distributed meta-training of unsupervised update rules", "outerloop");
   app.require_subcommand(1);
-  const std::vector<Command> commands = {
-      add_train(app, argc, argv), add_evaluate(app), add_figure(app), add_apply(app), add_export(app),
-      add_inspect(app),           add_plot(app),     add_bench(app),  add_data(app),  add_doctor(app)};
+  const std::vector<Command> commands = {add_train(app, argc, argv),
+                                         add_evaluate(app),
+                                         add_figure(app),
+                                         add_apply(app, git_revision()),
+                                         add_export(app),
+                                         add_inspect(app),
+                                         add_plot(app),
+                                         add_bench(app),
+                                         add_data(app),
+                                         add_doctor(app)};
   add_version(app);
 
   // 2. Read the arguments.

@@ -255,8 +255,15 @@ std::int64_t Settings::evaluation_inner_steps() const {
 }
 
 std::vector<std::int64_t> Settings::evaluation_hidden_units() const {
-  return std::vector<std::int64_t>(static_cast<std::size_t>(config.evaluation().hidden_layers()),
-                                   config.evaluation().width());
+  const auto or_middle = [](std::int64_t set, std::int64_t low, std::int64_t high) {
+    return set > 0 ? set : std::max<std::int64_t>(1, (low + high + 1) / 2);
+  };
+  const auto& tasks = config.tasks();
+  const auto layers =
+      or_middle(config.evaluation().hidden_layers(), tasks.min_hidden_layers(), tasks.max_hidden_layers());
+  return std::vector<std::int64_t>(
+      static_cast<std::size_t>(layers),
+      or_middle(config.evaluation().width(), tasks.min_width(), tasks.max_width()));
 }
 
 std::string Settings::cache_directory() const {

@@ -34,7 +34,8 @@ struct Settings {
   /// evaluation.inner_steps, or tasks.max_inner_steps.
   std::int64_t evaluation_inner_steps() const;
 
-  /// Units of the hidden layers: evaluation.width, evaluation.hidden_layers times.
+  /// Units of the hidden layers: evaluation.width, evaluation.hidden_layers times. Where they are 0, the
+  /// middle of the ranges of tasks, and one layer at least.
   std::vector<std::int64_t> evaluation_hidden_units() const;
 
   /// Where rendered and cropped data is kept: tasks.cache_directory, or the default.

@@ -1,21 +1,56 @@
 #pragma once
 // Reader and writer of NPY, NumPy's file of one array (numpy.lib.format, versions 1 to 3): a magic, a
 // version, a header in Python's notation, then the elements.
+#include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <string>
+#include <vector>
 
 #include "common/data/array.h"
 #include "common/rule/base_model.h"
 
 namespace outerloop::data {
 
-/// Little-endian or single-byte booleans, integers and floats of 1 to 8 bytes, row-major. What the header
-/// announces is compared with the file's size before anything is allocated. Throws InputError that names the
-/// file: missing, empty, no NPY, another version, kind or byte order, column-major, a header that does not
-/// parse, as many elements as the file does not hold.
+/// An array in a file, read a block of rows at a time. Booleans, integers and floats of up to 8 bytes, and
+/// long doubles of this machine's kind; little- or big-endian, row- or column-major.
+class NpyFile {
+ public:
+  /// What the header announces is compared with the file's size. Throws InputError that names the file:
+  /// missing, empty, no NPY, another version or kind, a header that does not parse, as many elements as the
+  /// file does not hold.
+  explicit NpyFile(const std::filesystem::path& path);
+
+  const std::vector<std::int64_t>& shape() const { return shape_; }  ///< one axis at least
+  bool bytes() const { return kind_ == 'u' && size_ == 1; }          ///< the elements are unsigned bytes
+
+  /// Appends rows first .. first + count - 1 along the first axis, each in row-major order.
+  void append_rows(std::int64_t first, std::int64_t count, std::vector<double>& numbers);
+
+ private:
+  void read_at(std::int64_t element, std::int64_t count);
+  void append(std::int64_t count, std::vector<double>& numbers) const;
+
+  std::string name_;
+  std::ifstream file_;
+  std::vector<std::int64_t> shape_;
+  std::int64_t row_ = 1;     // elements of a row
+  std::uint64_t begin_ = 0;  // of the elements in the file
+  char kind_ = 'f';          // NumPy's: u, i, b, f
+  std::size_t size_ = 0;     // bytes of an element
+  bool swapped_ = false;     // its bytes are in the other order than this machine's
+  bool column_major_ = false;
+  std::vector<std::uint8_t> raw_;  // of the elements in hand
+};
+
+/// All of it. Throws what NpyFile throws.
 Array read_npy(const std::filesystem::path& path);
 
-/// The bytes of an NPY file (version 1) of float32 that holds the matrix, for numpy.load.
+/// What precedes the elements of an NPY file (version 1) of float32 [rows, columns]: as many bytes for any
+/// shape.
+std::string npy_head(std::int64_t rows, std::int64_t columns);
+
+/// The bytes of such a file that holds the matrix, for numpy.load.
 std::string npy_of(const rule::Matrix& matrix);
 
 /// "FILE.npy" → "FILE.labels.npy", where a dataset's labels are.

@@ -10,6 +10,7 @@
 #include "common/data/cifar.h"
 #include "common/data/composites.h"
 #include "common/data/crops.h"
+#include "common/data/csv_dataset.h"
 #include "common/data/dataset.h"
 #include "common/data/fonts.h"
 #include "common/data/glyphs.h"
@@ -206,6 +207,14 @@ Source find_hdf5(const DatasetRequest&, const fs::path& path) {
   return source;
 }
 
+Source find_csv(const DatasetRequest&, const fs::path& path) {
+  const CsvPath parsed = parse_csv_path(path.string());
+  Source source;
+  source.files = {parsed.file};
+  source.make = [parsed] { return read_csv_set(parsed); };
+  return source;
+}
+
 Source find_cifar(const DatasetRequest& request, const fs::path& folder) {
   Source source;
   source.keep_resized = true;
@@ -241,6 +250,10 @@ fs::path canonical_source(Reads reads, const std::string& path) {
   if (reads == Reads::part_of_file) {
     const Hdf5Path parsed = parse_hdf5_path(path);
     return canonical_path(parsed.file).string() + ":" + parsed.dataset;
+  }
+  if (reads == Reads::table) {
+    const CsvPath parsed = parse_csv_path(path);
+    return canonical_path(parsed.file).string() + (parsed.column.empty() ? "" : ":" + parsed.column);
   }
   if (reads == Reads::file_or_folder && fs::is_directory(path, error))
     return canonical_path(fs::path(path) / "x.npy");
@@ -356,7 +369,9 @@ const std::vector<DatasetKind>& dataset_kinds() {
       {"npy", "your own array", nullptr, "FILE.npy, its labels in FILE.labels.npy",
        "give FILE.npy, as numpy.save writes it", Reads::file_or_folder, "NPY", false, find_npy, std::nullopt},
       {"hdf5", "your own array", nullptr, "FILE.h5:/dataset, its labels in /dataset_labels",
-       "give FILE.h5:/dataset", Reads::part_of_file, "HDF5", false, find_hdf5, std::nullopt}};
+       "give FILE.h5:/dataset", Reads::part_of_file, "HDF5", false, find_hdf5, std::nullopt},
+      {"csv", "your own table", nullptr, "FILE.csv, or FILE.csv:COLUMN of its labels",
+       "give FILE.csv, or FILE.csv:COLUMN", Reads::table, "CSV", false, find_csv, Domain::tables}};
   return kinds;
 }
 

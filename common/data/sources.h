@@ -33,6 +33,7 @@ enum class Reads {
   file,            ///< one file
   file_or_folder,  ///< one file, or the folder that holds it under the name x.npy
   part_of_file,    ///< what stands behind the colon of FILE:/dataset
+  table,           ///< one file; behind a colon the column of labels
 };
 
 /// What there is to know of a dataset before it is opened.

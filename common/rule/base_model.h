@@ -2,6 +2,7 @@
 // The base model's forward pass on plain arrays: features for evaluation, `apply` and the baselines.
 // (Engines have their own, differentiable one.)
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "common/rule/phi.h"
@@ -33,10 +34,47 @@ struct FrozenStatistics {
 FrozenStatistics frozen_statistics(const RuleOptions& rule, const Architecture& architecture,
                                    const std::vector<double>& phi, const Matrix& inputs);
 
+/// The non-linearity of one number: leaky_relu has slope 0.2 below zero, elu alpha 1, swish is z sigmoid(z),
+/// step is 1 above zero.
+float activate(Nonlinearity kind, float z);
+
+/// The same statistics of rows that come in blocks, more than fit into memory: every block passes once for
+/// each layer. moments() may be called by several threads at once; parts are joined by one, always in one
+/// order.
+class StatisticsBuilder {
+ public:
+  /// Of some rows, per unit of the layer in hand: mean, and sum of squared deviations.
+  struct Moments {
+    double count = 0.0;
+    std::vector<double> mean, squares;
+  };
+
+  /// Throws Error where sizes do not fit. `rule` and `architecture` outlive the builder.
+  StatisticsBuilder(const RuleOptions& rule, const Architecture& architecture,
+                    const std::vector<double>& phi);
+  ~StatisticsBuilder();
+  StatisticsBuilder(const StatisticsBuilder&) = delete;
+  StatisticsBuilder& operator=(const StatisticsBuilder&) = delete;
+
+  bool complete() const;      ///< all layers are finished
+  std::int64_t part() const;  ///< rows that moments() takes at most: their activations stay in the cache
+
+  /// Of rows first .. first + count - 1 in the layer in hand. Throws Error where sizes do not fit.
+  Moments moments(const Matrix& inputs, std::int64_t first, std::int64_t count) const;
+  void join(const Moments& part);
+  /// Goes on to the next layer. Throws Error where there was no row.
+  void finish_layer();
+
+  const FrozenStatistics& statistics() const;  ///< of the finished layers
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 /// The features of every row of `inputs` with the given statistics: x^L [examples, N_L]; of a
 /// supervised rule x^{L-1} [examples, N_{L-1}], the last layer below the class scores.
-/// Non-linearities: leaky_relu has slope 0.2 below zero, elu alpha 1, swish is z sigmoid(z), step is 1 above
-/// zero. Throws Error where sizes do not fit.
+/// Throws Error where sizes do not fit.
 Matrix features(const RuleOptions& rule, const Architecture& architecture, const std::vector<double>& phi,
                 const FrozenStatistics& statistics, const Matrix& inputs);
 

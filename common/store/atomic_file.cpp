@@ -147,6 +147,45 @@ int move_over(const std::string& from, const std::string& to) {
   return rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
 }
 
+GrowingFile::GrowingFile(std::string path) : path_(std::move(path)) {
+  std::error_code error;
+  const auto status = fs::status(path_, error);
+  if (fs::is_directory(status)) throw Error(path_ + ": cannot be written: it is a folder");
+  if (fs::exists(status) && !fs::is_regular_file(status)) return;
+  target_ = resolved(path_);
+  Temporary temporary;
+  file_ = create_temporary(target_, temporary);
+  temporary_ = temporary.path;
+  temporary.renamed = true;  // from here on it is this object's
+}
+
+GrowingFile::~GrowingFile() {
+  if (!temporary_.empty()) unlink(temporary_.c_str());
+}
+
+void GrowingFile::append(const void* bytes, std::size_t count) {
+  if (temporary_.empty())
+    held_.append(static_cast<const char*>(bytes), count);
+  else if (const int code = write_fully(file_, bytes, count))
+    refuse(path_, "cannot be written", code);
+}
+
+void GrowingFile::replace_begin(const void* bytes, std::size_t count) {
+  if (temporary_.empty())
+    held_.replace(0, count, static_cast<const char*>(bytes), count);
+  else if (pwrite(file_.get(), bytes, count, 0) != static_cast<ssize_t>(count))
+    refuse(path_, "cannot be written", errno);
+}
+
+void GrowingFile::finish() {
+  if (temporary_.empty()) return write_straight(path_, held_.data(), held_.size());
+  sync_file(path_, file_);
+  file_.close();
+  if (const int code = move_over(temporary_, target_)) refuse(path_, "cannot be replaced", code);
+  temporary_.clear();
+  sync_directory_of(target_);
+}
+
 void point_symlink(const std::string& path, const std::string& target) {
   const auto refuse_link = [&](const char* what, int code) {
     throw Error(path + ": the link cannot be " + what + ": " + reason(code));

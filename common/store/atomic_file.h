@@ -41,6 +41,31 @@ void write_file_atomically(const std::string& path, const void* bytes, std::size
 /// between leaves `from` alone. Returns 0, or the errno.
 int move_over(const std::string& from, const std::string& to);
 
+/// A file that grows piece by piece and appears under its name when it is whole; else nothing is left of it.
+/// What is no regular file (/dev/stdout, a pipe) gets all of it at the end. Everything throws Error that
+/// names the path and the reason.
+class GrowingFile {
+ public:
+  explicit GrowingFile(std::string path);
+  ~GrowingFile();
+  GrowingFile(const GrowingFile&) = delete;
+  GrowingFile& operator=(const GrowingFile&) = delete;
+
+  void append(const void* bytes, std::size_t count);
+  /// Replaces the first bytes, which are there already.
+  void replace_begin(const void* bytes, std::size_t count);
+  /// Where it is until it is whole, for a library that writes files by name; empty for what is no regular
+  /// file.
+  const std::string& temporary() const { return temporary_; }
+  /// Flushed and renamed.
+  void finish();
+
+ private:
+  std::string path_, target_, temporary_;
+  Descriptor file_;
+  std::string held_;  // of what is no regular file
+};
+
 /// Points the symlink `path` at `target` in one step (a new symlink renamed over it). Throws Error.
 void point_symlink(const std::string& path, const std::string& target);
 

@@ -228,6 +228,8 @@ RuleFile read_rule(const std::string& path) {
   const auto opened = open_document(path);
   if (opened.kind == Kind::evaluation)
     throw InputError(path + ": holds an evaluation, no rule; give a rule.h5");
+  if (opened.kind == Kind::model)
+    throw InputError(path + ": holds a base model, no rule; give a rule.h5, or --model to apply");
   return decode_rule(DocumentReader(opened.document, path));
 }
 
@@ -243,6 +245,8 @@ Contents read_contents(const std::string& path) {
   const auto opened = open_document(path);
   const DocumentReader reader(opened.document, path);
   if (opened.kind == Kind::evaluation) reader.refuse("holds an evaluation, which this version does not read");
+  if (opened.kind == Kind::model)
+    reader.refuse("holds a base model, no rule; give a rule.h5 or a checkpoint");
   Contents contents;
   contents.kind = opened.kind;
   contents.format_version = opened.format_version;
@@ -254,5 +258,7 @@ Contents read_contents(const std::string& path) {
     contents.checkpoint.rule = decode_rule(reader);
   return contents;
 }
+
+Kind read_kind(const std::string& path) { return open_document(path).kind; }
 
 }  // namespace outerloop::store

@@ -75,7 +75,7 @@ struct Checkpoint {
 };
 
 /// What a file says of itself.
-enum class Kind { theta, checkpoint, evaluation };
+enum class Kind { theta, checkpoint, evaluation, model };
 const char* kind_name(Kind kind);
 
 /// Writes `file` to `path` atomically. Throws Error that names the path and the reason (disk full, ...); an
@@ -98,6 +98,9 @@ struct Contents {
   Checkpoint checkpoint;  ///< of a rule.h5 only `rule` is filled
 };
 Contents read_contents(const std::string& path);
+
+/// Throws InputError where the file does not say what it is; verifies its checksums.
+Kind read_kind(const std::string& path);
 
 /// SHA-256 (hex) over the parameters in byte order of their names, each little-endian float32, row-major.
 std::string theta_sha256(const rule::Layout& layout, const std::vector<double>& theta);

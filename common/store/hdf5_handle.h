@@ -1,6 +1,6 @@
 #pragma once
 // The HDF5 library's C API behind RAII: identifiers close themselves, failures throw Error with the library's
-// own text. Only hdf5.cpp includes this.
+// own text. Only hdf5.cpp and hdf5_rows.cpp include this.
 #include <hdf5.h>
 
 #include <string>

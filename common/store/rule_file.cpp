@@ -84,9 +84,9 @@ Layout decode_layout(const DocumentReader& reader) {
 
 Kind kind_of(const DocumentReader& reader) {
   const auto& name = reader.text_attribute(reader.root(), "/", "kind");
-  for (const auto kind : {Kind::theta, Kind::checkpoint, Kind::evaluation})
+  for (const auto kind : {Kind::theta, Kind::checkpoint, Kind::evaluation, Kind::model})
     if (name == kind_name(kind)) return kind;
-  reader.refuse("kind \"" + name + "\" is not theta, checkpoint or evaluation");
+  reader.refuse("kind \"" + name + "\" is not theta, checkpoint, evaluation or model");
 }
 
 }  // namespace
@@ -99,6 +99,8 @@ const char* kind_name(Kind kind) {
       return "checkpoint";
     case Kind::evaluation:
       return "evaluation";
+    case Kind::model:
+      return "model";
   }
   return "unknown";
 }

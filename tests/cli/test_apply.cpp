@@ -51,7 +51,7 @@ TEST_CASE("an array becomes features, the same for the same seed") {
   CHECK(features.shape == std::vector<std::int64_t>{60, 8});
   CHECK(features.numbers == applied(input, "").numbers);
   CHECK(features.numbers != applied(input, "--seed 1").numbers);
-  CHECK(features.numbers != applied(input, "--layers 16").numbers);
+  CHECK(features.numbers != applied(input, "--layers 17").numbers);
   CHECK(features.numbers != applied(input, "--minibatch 8").numbers);
   const auto by_configuration = applied(input, "", wide_run()).numbers;
   CHECK(by_configuration == applied(input, "--layers 9,9,9", wide_run()).numbers);
@@ -123,6 +123,81 @@ TEST_CASE("inputs are scaled as those that the rule was trained with, and so is 
   const double ranks = accuracy(by_ranks), array = accuracy(by_array);
   CHECK((ranks > 0.0 && array > 0.0));
   CHECK(ranks != array);
+}
+
+TEST_CASE("a kept model gives a row the same features, alone or among others") {
+  const TemporaryFolder folder;
+  const auto x = example_array();
+  write(folder / "x.npy", data::npy_of(x));
+  const auto trained = apply(folder / "x.npy", folder / "f.npy", "--save-model " + (folder / "m.h5"));
+  INFO(trained.err);
+  REQUIRE(trained.exit_code == 0);
+  CHECK(trained.err.find("was trained on images alone") != std::string::npos);
+  const auto features = data::read_npy(folder / "f.npy").numbers;
+  const auto by_model = [&](const std::string& input, const std::string& output,
+                            const std::string& flags = "") {
+    const auto finished = run_alone("apply --model " + (folder / "m.h5") + " --input " + input +
+                                    " --output " + (folder / output) + " " + flags);
+    INFO(finished.err);
+    CHECK(finished.exit_code == 0);
+    return finished;
+  };
+  by_model(folder / "x.npy", "again.npy", "--threads 3");
+  CHECK(data::read_npy(folder / "again.npy").numbers == features);
+  for (const std::int64_t row : {0, 17, 59}) {
+    rule::Matrix one(1, 5);
+    std::copy_n(x.row(row), 5, one.row(0));
+    write(folder / "one.npy", data::npy_of(one));
+    by_model(folder / "one.npy", "alone.npy");
+    const auto alone = data::read_npy(folder / "alone.npy").numbers;
+    CHECK(alone == std::vector<double>(features.begin() + row * 8, features.begin() + row * 8 + 8));
+  }
+  // Other formats hold the same.
+  by_model(folder / "x.npy", "f.h5");
+  by_model(folder / "x.npy", "f.csv");
+  const std::string csv = read_text(folder / "f.csv");
+  CHECK(csv.rfind("feature_1,feature_2", 0) == 0);
+  CHECK(occurrences(csv, "\n") == 61);
+  // What the file says of itself, and what does not fit.
+  const auto said = run_alone("inspect " + (folder / "m.h5"));
+  CHECK(said.exit_code == 0);
+  CHECK(said.out.find("60 examples, 4 inner steps") != std::string::npos);
+  CHECK(run_alone("evaluate " + (folder / "m.h5")).err.find("holds a base model") != std::string::npos);
+  CHECK(run_alone("apply --model " + (folder / "m.h5") + " --input " + (folder / "x.npy") + " --output " +
+                  (folder / "y.npy") + " --seed 1")
+            .exit_code == 2);
+  auto bytes = read_text(folder / "m.h5");
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  write(folder / "m.h5", bytes);
+  const auto damaged = run_alone("inspect " + (folder / "m.h5"));
+  CHECK(damaged.exit_code == 2);
+  CHECK(damaged.err.find("m.h5") != std::string::npos);
+}
+
+TEST_CASE("a CSV table becomes features, and new rows of it by the model") {
+  const TemporaryFolder folder;
+  std::string text = "id,size,width,kind\n";
+  for (int i = 0; i < 80; ++i)
+    text += "n" + std::to_string(i) + "," + std::to_string(i % 7) + "," +
+            (i == 9 ? "" : std::to_string(i % 11)) + (i % 3 == 0 ? ",a\n" : ",b\n");
+  write(folder / "t.csv", text);
+  const auto refused = apply(folder / "t.csv", folder / "f.csv");
+  CHECK(refused.exit_code == 2);
+  CHECK(refused.err.find("column \"id\"") != std::string::npos);
+  const auto trained =
+      apply(folder / "t.csv", folder / "f.csv", "--drop id --missing mean --save-model " + (folder / "m.h5"));
+  INFO(trained.err);
+  REQUIRE(trained.exit_code == 0);
+  CHECK(trained.out.find("80 examples of 4 inputs") != std::string::npos);
+  CHECK(trained.out.find("1 column of texts as 0/1 inputs (kind: 2)") != std::string::npos);
+  write(folder / "new.csv", "kind,width,size\nc,3,2\n");
+  const auto by_model = run_alone("apply --model " + (folder / "m.h5") + " --input " + (folder / "new.csv") +
+                                  " --output " + (folder / "new.npy"));
+  INFO(by_model.err);
+  CHECK(by_model.exit_code == 0);
+  CHECK(by_model.err.find("column kind: 1 rows with a text that the model has not seen") !=
+        std::string::npos);
+  CHECK(data::read_npy(folder / "new.npy").shape == std::vector<std::int64_t>{1, 8});
 }
 
 TEST_CASE("an array that does not fit is refused with one line, and nothing is written") {

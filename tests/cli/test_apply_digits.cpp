@@ -35,3 +35,44 @@ TEST_CASE("features of scikit-learn's digits tell digits apart") {
                        "print(KNeighborsClassifier(5).fit(x[:1000], y[:1000]).score(x[1000:], y[1000:]))\n"));
   CHECK(accuracy > 0.4);  // ten classes; a rule of seconds and eight features
 }
+
+TEST_CASE("new rows by a kept model are worth what they are together with the others, within a point") {
+  if (run_shell("python3 -c \"import sklearn, numpy\"").exit_code != 0)
+    skip("scikit-learn is not installed (Debian package python3-sklearn)");
+  const TemporaryFolder folder;
+  std::ofstream(folder / "code.py")
+      << "import subprocess, sys\n"
+         "import numpy\n"
+         "from sklearn.datasets import load_digits\n"
+         "from sklearn.linear_model import RidgeClassifier\n"
+         "program, rule, folder = sys.argv[1:]\n"
+         "x, y = load_digits(return_X_y=True)\n"
+         "order = numpy.random.default_rng(0).permutation(len(x))\n"
+         "x, y = x[order], y[order]\n"
+         "for name, part in ((\"all\", x), (\"old\", x[:900]), (\"new\", x[900:])):\n"
+         "    numpy.save(f\"{folder}/{name}.npy\", part)\n"
+         "def apply(*arguments):\n"
+         "    subprocess.run([program, \"apply\", *arguments], check=True, stdout=subprocess.DEVNULL)\n"
+         "    return numpy.load(f\"{folder}/f.npy\")\n"
+         "def score(old, new):\n"
+         "    return RidgeClassifier(0.1).fit(old, y[:900]).score(new, y[900:])\n"
+         "together, kept = [], []\n"
+         "for seed in range(4):\n"
+         "    out = (\"--output\", f\"{folder}/f.npy\", \"--input\")\n"
+         "    trained = (rule, \"--seed\", str(seed), \"--inner-steps\", \"100\", *out)\n"
+         "    features = apply(*trained, f\"{folder}/all.npy\")\n"
+         "    together.append(score(features[:900], features[900:]))\n"
+         "    old = apply(*trained, f\"{folder}/old.npy\", \"--save-model\", f\"{folder}/m.h5\")\n"
+         "    kept.append(score(old, apply(\"--model\", f\"{folder}/m.h5\", *out, f\"{folder}/new.npy\")))\n"
+         "print(numpy.mean(together), numpy.mean(kept))\n";
+  const auto finished = run_shell("python3 " + (folder / "code.py") + " " + executable() + " " +
+                                  OUTERLOOP_RULES + "/one-core-hour.h5 " + folder.path().string());
+  INFO(finished.out << finished.err);
+  REQUIRE(finished.exit_code == 0);
+  std::istringstream numbers(finished.out);
+  double together = 0.0, kept = 0.0;
+  numbers >> together >> kept;
+  std::printf("new rows: %.4f together with the others, %.4f by the kept model\n", together, kept);
+  CHECK(together > 0.8);
+  CHECK(kept > together - 0.01);
+}

@@ -24,7 +24,7 @@ void check_table(const json& table, const std::vector<std::string>& methods) {
   CHECK(table.at("labels_per_class") == 10);
   CHECK(table.at("inner_steps") == 5);
   CHECK(table.at("draws") == 2);
-  CHECK(table.at("base_model").get<std::string>().find("-64-64-8") != std::string::npos);
+  CHECK(table.at("base_model").get<std::string>().find("-10-8") != std::string::npos);
   CHECK(table.at("unlabelled_examples") == 60000);
   CHECK(table.at("test_examples") == 5000);
   const auto& rows = table.at("rows");
@@ -133,7 +133,7 @@ TEST_CASE("the base model is the one that was asked for") {
   const auto base_model = [](const std::string& flags) {
     return small_table("--baselines none --readouts ridge " + flags).at("base_model").get<std::string>();
   };
-  CHECK(base_model("") == "64-64-64-8");
+  CHECK(base_model("") == "64-10-8");
   CHECK(base_model("--layers 48") == "64-48-8");
   CHECK(base_model("--layers 12,20,9") == "64-12-20-9-8");
   refuses((smoke_run() / "run/rule.h5") + " --layers 0", "--layers");

@@ -82,7 +82,7 @@ TEST_CASE("figures over steps, widths and depths have a row for each value") {
 
   const auto depths = drawn("depths", "--values 1,3");
   REQUIRE(depths.at("tables").size() == 2);
-  CHECK(depths.at("tables")[1].at("base_model") == "2-64-64-64-8");
+  CHECK(depths.at("tables")[1].at("base_model") == "2-10-10-10-8");
   CHECK(drawn("depths", "--values 2 --layers 9,5").at("tables")[0].at("base_model") == "2-9-9-8");
 }
 

@@ -111,7 +111,20 @@ TEST_CASE("values out of range name key, value and range") {
   CHECK(contains(refusal(kMinimal, {"tasks.min_way=2"}), "tasks.min_way = 2"));
   CHECK(contains(refusal(kMinimal, {"tasks.min_subclasses=2"}), "tasks.max_subclasses"));
   CHECK(contains(refusal(kMinimal, {"rule.initial_merge=0"}), "rule.initial_merge = 0"));
-  CHECK(contains(refusal(kMinimal, {"evaluation.hidden_layers=0"}), "evaluation.hidden_layers = 0"));
+  CHECK(contains(refusal(kMinimal, {"evaluation.hidden_layers=-1"}), "evaluation.hidden_layers = -1"));
+}
+
+TEST_CASE("base models of an evaluation are in the middle of those of tasks, unless they are set") {
+  const auto units = [](const std::vector<std::string>& overrides) {
+    return config::settings_from_text(kMinimal, "test", overrides).evaluation_hidden_units();
+  };
+  const std::vector<std::string> ranges = {"tasks.min_hidden_layers=1", "tasks.max_hidden_layers=4",
+                                           "tasks.min_width=16", "tasks.max_width=17"};
+  CHECK(units(ranges) == std::vector<std::int64_t>{17, 17, 17});
+  auto set = ranges;
+  set.insert(set.end(), {"evaluation.hidden_layers=1", "evaluation.width=5"});
+  CHECK(units(set) == std::vector<std::int64_t>{5});
+  CHECK(units({"tasks.min_hidden_layers=0", "tasks.max_hidden_layers=0"}).size() == 1);
 }
 
 TEST_CASE("values of the wrong kind say what was expected") {

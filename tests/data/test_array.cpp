@@ -106,7 +106,7 @@ TEST_CASE("NPY files that are cut, damaged or of another kind are refused by nam
   Bytes version = good;
   version[6] = 9;
   holds(message(version), "NPY version 9");
-  holds(message(npy_bytes(">f4", "(4, 5)", counting(80))), "'>f4'");
+  holds(message(npy_bytes("<c8", "(4, 5)", counting(160))), "'<c8'");
   holds(message(npy_bytes("|O", "(4, 5)", counting(80))), "'|O'");
   holds(message(npy_bytes("|u1", "(4, 0)", {})), "holds nothing");
   holds(message(npy_bytes("|u1", "(4, -5)", counting(20))), "holds nothing");

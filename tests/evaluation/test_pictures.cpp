@@ -1,15 +1,17 @@
 // What figures show of a base model, and a rule on a user's own array.
 #include <cmath>
 #include <fstream>
-#include <limits>
 
 #include "common/base/error.h"
 #include "common/data/dataset.h"
 #include "common/data/npy.h"
+#include "common/data/rows.h"
+#include "common/data/scaling.h"
 #include "common/evaluation/apply.h"
 #include "common/evaluation/explained_variance.h"
 #include "common/evaluation/few_shot_data.h"
 #include "common/evaluation/few_shot_draw.h"
+#include "common/evaluation/file_features.h"
 #include "common/evaluation/pictures.h"
 #include "common/rule/phi.h"
 #include "common/rule/random.h"
@@ -23,6 +25,18 @@ namespace {
 
 const evaluation::RuleUnderTest kRule{
     [] { return std::make_unique<tests::ToyEngine>(2); }, {0.0, 0.0}, {0.0, 0.0}};
+
+const evaluation::ApplyOptions kBrief{{4}, 1, 2, 0};
+
+/// float32 of any shape, as NumPy writes it.
+void write_npy(const std::string& path, const std::string& shape, const std::vector<float>& numbers) {
+  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': " + shape + ", }\n";
+  std::string bytes("\x93NUMPY\x01\x00", 8);
+  bytes += {static_cast<char>(header.size()), 0};
+  bytes += header;
+  bytes.append(reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(float));
+  std::ofstream(path, std::ios::binary) << bytes;
+}
 
 /// Examples whose pixel p has the deviation of a falling series, in three classes.
 evaluation::FewShotData falling_pixels() {
@@ -120,35 +134,31 @@ TEST_CASE("embeddings are three components of each test example, labelled") {
   }
 }
 
-TEST_CASE("an array's vectors are what a dataset of them is, its images are scaled together") {
-  const data::Array x{{3, 3}, {}, {1, 10, 7, 2, 30, 7, 5, 20, 7}};
-  CHECK(evaluation::unscaled_inputs(x, "x").values[4] == 30);
-  const auto columns = evaluation::scaled_vectors(x, data::ScalingKind::columns, "x");
-  CHECK(columns.columns == 3);
-  CHECK(columns.values == std::vector<float>{0, 0, 0, 64 / 255.0f, 1, 0, 1, 128 / 255.0f, 0});
-  const auto together = evaluation::scaled_images({{3, 1, 3}, {}, x.numbers}, "x");
-  CHECK(together.values[0] == 0);
-  CHECK(together.values[4] == 1);
-  CHECK(together.values[7] == Approx(19.0 / 29.0));
-  CHECK(evaluation::scaled_images({{2, 1, 1}, {}, {7, 7}}, "x").values == std::vector<float>{0, 0});
-  CHECK(evaluation::unscaled_inputs({{2, 1}, {0, 255}, {}}, "x").values == std::vector<float>{0, 1});
-  const data::Array wide{{2, 1}, {}, {-3e38, 3e38}};
-  CHECK(evaluation::scaled_images(wide, "x").values == std::vector<float>{0, 1});
-  CHECK(evaluation::scaled_vectors(wide, data::ScalingKind::columns, "x").values == std::vector<float>{0, 1});
-  const data::Array bad{{2, 2}, {}, {1, 2, 3, std::numeric_limits<double>::quiet_NaN()}};
-  const auto said = [&](auto scale) -> std::string {
-    try {
-      scale();
-    } catch (const InputError& error) {
-      return error.what();
-    }
-    return "";
+TEST_CASE("a kept model holds the scaling of its inputs: images together, others by columns or as they are") {
+  const tests::TemporaryFolder folder;
+  const auto engine = kRule.make_engine();
+  const auto scaling_of = [&](const std::string& shape, const std::vector<float>& numbers,
+                              const evaluation::ScalingChoice& choice) {
+    write_npy(folder / "x.npy", shape, numbers);
+    const auto rows = data::open_rows(folder / "x.npy", {}, nullptr);
+    return evaluation::train_on_rows(*engine, kRule.theta, *rows, choice, kBrief, 2, "x.npy").scaling;
   };
-  const std::string expected = "mine.npy: the value in row 1, column 1";
-  CHECK(said([&] { evaluation::unscaled_inputs(bad, "mine.npy"); }).find(expected) == 0);
-  CHECK(said([&] { evaluation::scaled_images(bad, "mine.npy"); }).find(expected) == 0);
-  CHECK(said([&] { evaluation::scaled_vectors(bad, data::ScalingKind::ranks, "mine.npy"); }).find(expected) ==
-        0);
+  const std::vector<float> numbers = {1, 10, 7, 2, 30, 7, 5, 20, 7};
+  const evaluation::ScalingChoice by_columns{false, data::ScalingKind::columns, true};
+  const auto columns = scaling_of("(3, 3)", numbers, by_columns);
+  CHECK(columns.kind == "columns");
+  CHECK(columns.columns == 3);
+  const data::Scaling levels{data::ScalingKind::columns, 3, columns.numbers};
+  CHECK(levels.level(0, 2) == 64);
+  CHECK(levels.level(1, 30) == 255);
+  CHECK(levels.level(2, 7) == 0);
+  const auto together = scaling_of("(3, 1, 3)", numbers, by_columns);
+  CHECK(together.kind == "linear");
+  CHECK(together.numbers == std::vector<double>{1, 30});
+  const auto as_they_are = scaling_of("(3, 3)", numbers, {true, data::ScalingKind::columns, true});
+  CHECK(as_they_are.kind == "linear");
+  CHECK(as_they_are.numbers == std::vector<double>{0, 1});
+  CHECK(scaling_of("(2, 1, 1)", {-3e38f, 3e38f}, by_columns).numbers == std::vector<double>{-3e38f, 3e38f});
 }
 
 TEST_CASE("training, evaluation and apply see the same levels of an array") {
@@ -163,17 +173,22 @@ TEST_CASE("training, evaluation and apply see the same levels of an array") {
   }
   const std::string file = folder / "x.npy";
   std::ofstream(file, std::ios::binary) << data::npy_of(numbers);
+  const auto engine = kRule.make_engine();
   for (const auto kind : {data::ScalingKind::quantiles, data::ScalingKind::ranks, data::ScalingKind::array}) {
     data::DatasetRequest request{"npy", file, 14, {}, {}};
     request.scaling = kind;
     const auto dataset = data::open_dataset(request, "");
     const auto few_shot = evaluation::open_few_shot_data(request, "");
-    const auto applied = evaluation::scaled_vectors(data::read_npy(file), kind, file);
+    const auto rows = data::open_rows(file, {}, nullptr);
+    const auto kept =
+        evaluation::train_on_rows(*engine, kRule.theta, *rows, {false, kind, true}, kBrief, 2, file).scaling;
+    const data::Scaling applied{data::scaling_of_name(kept.kind), kept.columns, kept.numbers};
     for (std::int64_t i = 0; i < kRows; ++i) {
       const float* evaluated = (i % 2 ? few_shot.test : few_shot.train).row(i / 2);
       for (std::int64_t j = 0; j < kColumns; ++j) {
-        CHECK(applied.row(i)[j] == evaluated[j]);
-        CHECK(applied.row(i)[j] == static_cast<float>(dataset->example(i)[j]) / 255.0f);
+        const int level = applied.level(j, static_cast<double>(numbers.row(i)[j]));
+        CHECK(static_cast<float>(level) / 255.0f == evaluated[j]);
+        CHECK(level == dataset->example(i)[j]);
       }
     }
   }

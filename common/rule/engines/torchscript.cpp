@@ -18,4 +18,12 @@ std::string torchscript_of(const RuleOptions& rule, const std::vector<double>& t
   return bytes;
 }
 
+std::string model_torchscript_of(const KeptModel& model, const std::string& metadata) {
+  const auto make = reinterpret_cast<decltype(&outerloop_make_model_torchscript)>(
+      reference_symbol("outerloop_make_model_torchscript", "--torchscript: LibTorch"));
+  std::string bytes;
+  make(&model, &metadata, &bytes);
+  return bytes;
+}
+
 }  // namespace outerloop::rule

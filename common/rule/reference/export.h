@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/rule/engine.h"
+#include "common/rule/kept_model.h"
 
 #define OUTERLOOP_REFERENCE_API __attribute__((visibility("default")))
 
@@ -16,3 +17,7 @@ extern "C" outerloop::rule::Engine* outerloop_make_reference_engine(
 extern "C" void outerloop_make_torchscript(const outerloop::rule::RuleOptions* rule,
                                            const std::vector<double>* theta, const std::string* metadata,
                                            std::string* bytes);
+
+/// Leaves the module's file in `bytes`: see model_torchscript_of.
+extern "C" void outerloop_make_model_torchscript(const outerloop::rule::KeptModel* model,
+                                                 const std::string* metadata, std::string* bytes);

@@ -1,4 +1,4 @@
-// A rule as a module that PyTorch loads without us: θ's tensors as parameters, the rule as TorchScript.
+// A rule, or a trained base model, as a module that PyTorch loads without us.
 #include <torch/csrc/jit/api/module.h>
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 
 #include "common/base/error.h"
 #include "common/rule/checks.h"
+#include "common/rule/kept_model.h"
 #include "common/rule/reference/export.h"
 #include "common/rule/reference/torchscript_source.h"
 #include "common/rule/reference/transfer.h"
@@ -57,8 +58,65 @@ std::string make_torchscript(const RuleOptions& rule, const std::vector<double>&
   return bytes.str();
 }
 
+/// [columns] numbers of the scaling: `place` 0 or 1 of each column's two, or of all columns'.
+at::Tensor bounds(const InputScaling& scaling, std::int64_t place) {
+  const auto numbers = at::tensor(scaling.numbers, at::TensorOptions(at::kDouble));
+  if (scaling.numbers.size() == 2) return numbers.select(0, place).clone();
+  return numbers.view({scaling.columns, 2}).select(1, place).clone();
+}
+
+void add_scaling(torch::jit::Module& module, const InputScaling& scaling) {
+  const bool ranks = scaling.kind == "ranks";
+  const auto none = at::zeros({0}, at::TensorOptions(at::kDouble));
+  module.register_attribute("kind", c10::StringType::get(), scaling.kind);
+  module.register_attribute("inputs", c10::IntType::get(), scaling.columns);
+  module.register_buffer("low", ranks ? none : bounds(scaling, 0));
+  module.register_buffer("high", ranks ? none : bounds(scaling, 1));
+  module.register_buffer(
+      "thresholds",
+      ranks ? at::tensor(scaling.numbers, at::TensorOptions(at::kDouble)).view({scaling.columns, -1}) : none);
+}
+
+std::string make_model_torchscript(const KeptModel& model, const std::string& metadata) {
+  torch::jit::Module module("outerloop_model");
+  add_scaling(module, model.scaling);
+  const auto layout = phi_layout(model.rule, model.architecture);
+  const auto tensors = load(layout, model.phi, at::TensorOptions(at::kFloat), false);
+  std::string entries;
+  for (std::int64_t l = 1; l <= model.architecture.layers(); ++l) {
+    const auto number = std::to_string(l);
+    const auto add = [&](const std::string& name, const at::Tensor& tensor) {
+      module.register_buffer(name + number, tensor);
+      return "self." + name + number;
+    };
+    const auto vector = [](const std::vector<double>& values) {
+      return at::tensor(values, at::TensorOptions(at::kDouble)).to(at::kFloat);
+    };
+    const auto place = static_cast<std::size_t>(l - 1);
+    std::string entry;
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+      for (const char* name : {"W", "b"})
+        if (layout.tensors()[i].name == number + "/" + name) entry += add(name, tensors[i]) + ", ";
+    entry += add("mean", vector(model.statistics.mean[place])) + ", ";
+    entry += add("scale", vector(model.statistics.standard_deviation[place]));
+    entries += (l > 1 ? ", (" : "(") + entry + ")";
+  }
+  module.define("def layers(self) -> List[Tuple[Tensor, Tensor, Tensor, Tensor]]:\n    return [" + entries +
+                "]\n");
+  module.define(kModelTorchScriptSource);
+  std::ostringstream bytes;
+  module.save(bytes, {{"outerloop.json", metadata}});
+  return bytes.str();
+}
+
 }  // namespace
 }  // namespace outerloop::rule::reference
+
+extern "C" OUTERLOOP_REFERENCE_API void outerloop_make_model_torchscript(
+    const outerloop::rule::KeptModel* model, const std::string* metadata, std::string* bytes) {
+  *bytes = outerloop::rule::reference::translated(
+      [&] { return outerloop::rule::reference::make_model_torchscript(*model, *metadata); });
+}
 
 extern "C" OUTERLOOP_REFERENCE_API void outerloop_make_torchscript(const outerloop::rule::RuleOptions* rule,
                                                                    const std::vector<double>* theta,

@@ -64,6 +64,26 @@ def check(self, phi: List[Dict[str, Tensor]], x: Tensor):
     assert x.dim() == 2 and x.size(1) == phi[0]["W"].size(0), \
         "x {}: examples by {} inputs are wanted".format(x.size(), phi[0]["W"].size(0))
 
+def frozen(self, phi: List[Dict[str, Tensor]], x: Tensor, statistics: List[Tensor]) -> List[Tensor]:
+    """x^0 .. x^L, each [examples, units], by statistics of as many layers as there are: mean and deviation of each."""
+    xs = [x]
+    for l in range(len(statistics) // 2):
+        y = torch.matmul(xs[-1], phi[l]["W"])
+        xs.append(torch.relu((y - statistics[2 * l]) / statistics[2 * l + 1] + phi[l]["b"]))
+    return xs
+
+def calibrate(self, phi: List[Dict[str, Tensor]], x: Tensor) -> List[Tensor]:
+    """Batch norm's statistics over the rows of x, to freeze: mean and standard deviation [units] of layer 1, of layer 2, ..."""
+    self.check(phi, x)
+    assert x.size(0) > 1, "statistics of one row: give many, those that phi was trained on"
+    statistics: List[Tensor] = []
+    for p in phi:
+        y = torch.matmul(self.frozen(phi, x, statistics)[-1], p["W"])
+        centred = y - y.mean(0)
+        statistics.append(y.mean(0))
+        statistics.append(torch.sqrt((centred * centred).mean(0) + 1e-6))
+    return statistics
+
 def activations(self, phi: List[Dict[str, Tensor]], x: Tensor) -> Tuple[List[Tensor], List[Tensor]]:
     """x^0 .. x^L and z^0 .. z^L, each [units, examples]."""
     xs, zs = [x.t()], [x.t()]
@@ -75,13 +95,19 @@ def activations(self, phi: List[Dict[str, Tensor]], x: Tensor) -> Tuple[List[Ten
         xs.append(torch.relu(z))
     return xs, zs
 
-def features(self, phi: List[Dict[str, Tensor]], x: Tensor) -> Tensor:
-    """The last layer's activations [examples, units] of x [examples, inputs]; each unit is normalised over the examples."""
+def features(self, phi: List[Dict[str, Tensor]], x: Tensor, statistics: Optional[List[Tensor]] = None) -> Tensor:
+    """The last layer's activations [examples, units] of x [examples, inputs]. With statistics that calibrate has returned a
+    row's features do not depend on the other rows; without, each unit is normalised over the rows given."""
     self.check(phi, x)
+    if statistics is not None:
+        assert len(statistics) == 2 * len(phi), \
+            "{} statistics for {} layers: give what calibrate returned for this phi".format(len(statistics), len(phi))
+        return self.frozen(phi, x, statistics)[-1]
+    assert x.size(0) > 1, "one row without statistics: all of its features would be the same; give calibrate(phi, many rows)"
     return self.activations(phi, x)[0][-1].t()
 
-def forward(self, phi: List[Dict[str, Tensor]], x: Tensor) -> Tensor:
-    return self.features(phi, x)
+def forward(self, phi: List[Dict[str, Tensor]], x: Tensor, statistics: Optional[List[Tensor]] = None) -> Tensor:
+    return self.features(phi, x, statistics)
 
 def batch_norm(self, x: Tensor, beta: Tensor) -> Tensor:
     centred = x - x.mean([0, 1])
@@ -216,6 +242,31 @@ def step(self, phi: List[Dict[str, Tensor]], x: Tensor) -> List[Dict[str, Tensor
         changed.append({"W": (1 - size) * p["W"] - size * dW, "b": (1 - size) * p["b"] - size * db,
                         "V": (1 - size) * p["V"] - size * dV})
     return changed
+)script";
+
+// What RowFeatures (kept_model.h) and Scaling (data/scaling.h) compute. `layers` and `kind` are made with it.
+const char* const kModelTorchScriptSource = R"script(
+def scaled(self, x: Tensor) -> Tensor:
+    """The inputs of the base model, from numbers in the units of the file that it was trained on."""
+    x = x.double()
+    if self.kind == "linear":
+        return (x - self.low) / (self.high - self.low) if bool(self.high > self.low) else torch.zeros_like(x)
+    if self.kind == "ranks":
+        return torch.searchsorted(self.thresholds, x.t().contiguous(), right=True).t().double() / 255
+    share = (x / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
+    share = torch.where((self.low < self.high).expand_as(x), share, torch.zeros_like(x))
+    return torch.floor(0.5 + 255 * share.clamp(0, 1)) / 255
+
+def features(self, x: Tensor) -> Tensor:
+    """Features [examples, outputs] of x [examples, inputs], each row by itself."""
+    assert x.dim() == 2 and x.size(1) == self.inputs, "x {}: examples by {} inputs are wanted".format(x.size(), self.inputs)
+    h = self.scaled(x)
+    for W, b, mean, scale in self.layers():
+        h = torch.relu((torch.matmul(h.to(W.dtype), W) - mean) / scale + b)
+    return h
+
+def forward(self, x: Tensor) -> Tensor:
+    return self.features(x)
 )script";
 
 }  // namespace outerloop::rule::reference

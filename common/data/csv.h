@@ -1,0 +1,55 @@
+#pragma once
+// Reader of CSV files, plain or gzipped, row by row: separator, header, quotes and numbers as programs write
+// them.
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace outerloop::data {
+
+/// One file, from its first row to its last. The separator (comma, semicolon or tab) and whether the first
+/// row is a header are found out from the first rows; lines that begin with # above it, blank lines and a
+/// byte order mark are passed over. Fields in quotes may hold separators and line ends.
+class CsvFile {
+ public:
+  /// Throws InputError that names the file: missing, no text, UTF-16, no row.
+  explicit CsvFile(const std::filesystem::path& path);
+  ~CsvFile();
+  CsvFile(CsvFile&&) noexcept;
+  CsvFile(const CsvFile&) = delete;
+  CsvFile& operator=(const CsvFile&) = delete;
+
+  const std::string& name() const;  ///< of the file
+  char separator() const;
+  bool has_header() const;
+  /// Names of the columns: those of the header, "column N" (from 1) for a column without one.
+  const std::vector<std::string>& names() const;
+
+  /// Goes on to the next row, the header left out. Returns false at the end. Throws InputError that names
+  /// file and line: a row with more or fewer fields than the first, a quote that never ends, damaged gzip
+  /// data.
+  bool next();
+
+  const std::vector<std::string>& fields() const;  ///< of the current row
+  std::int64_t line() const;                       ///< where the current row begins, from 1
+
+  /// Back to before the first row. Throws InputError where the file cannot be read twice, as a pipe.
+  void rewind();
+
+ private:
+  struct Parser;
+  std::unique_ptr<Parser> parser_;
+};
+
+/// The number that a field holds, whatever the locale: 1.5, -2e7, +3, and thousands in groups (66,040,229).
+/// With `decimal_comma`, where fields are separated by semicolons, 1,5 and 1.234,5 too.
+std::optional<double> csv_number(std::string_view field, bool decimal_comma);
+
+/// Empty, NA, N/A, NaN, null or ?, in any case.
+bool csv_missing(std::string_view field);
+
+}  // namespace outerloop::data

@@ -1,0 +1,226 @@
+#include "common/data/table_columns.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "common/base/error.h"
+
+namespace outerloop::data {
+namespace {
+
+constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
+constexpr std::int64_t kMostInputs = 65536;
+constexpr std::size_t kMostShown = 40;  // bytes of a field in an error
+
+using Kind = TableColumn::Kind;
+
+std::string shown(const std::string& field) {
+  std::string text = field.substr(0, kMostShown);
+  for (char& c : text)
+    if (c == '\n' || c == '\r') c = ' ';
+  return "\"" + text + (field.size() > kMostShown ? "...\"" : "\"");
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  constexpr std::size_t kMostListed = 8;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), kMostListed); ++i)
+    text += (i > 0 ? ", " : "") + shown(names[i]);
+  return names.size() > kMostListed ? text + " and " + std::to_string(names.size() - kMostListed) + " more"
+                                    : text;
+}
+
+/// What one look at all rows finds out about a column.
+struct Scan {
+  std::vector<std::pair<std::string, std::int64_t>> values;  // different fields and how many of each
+  bool too_many = false;                                     // more than kMostTexts of them
+  double sum = 0.0;
+  std::int64_t numbers = 0, present = 0;
+  std::string first_text;
+  std::int64_t first_text_line = 0, first_missing_line = 0;
+
+  void add(const std::string& field, bool decimal_comma, std::int64_t line) {
+    if (csv_missing(field)) {
+      if (first_missing_line == 0) first_missing_line = line;
+      return;
+    }
+    ++present;
+    if (!too_many) count(field);
+    if (const auto number = csv_number(field, decimal_comma)) {
+      ++numbers;
+      sum += *number;
+    } else if (first_text_line == 0) {
+      first_text = field;
+      first_text_line = line;
+    }
+  }
+
+  void count(const std::string& field) {
+    for (auto& [value, times] : values)
+      if (value == field) {
+        ++times;
+        return;
+      }
+    if (values.size() == kMostTexts) {
+      too_many = true;
+      values.clear();
+    } else {
+      values.emplace_back(field, 1);
+    }
+  }
+};
+
+class Fitter {
+ public:
+  Fitter(CsvFile& file, const TableOptions& options)
+      : file_(file), options_(options), scans_(file.names().size()), left_out_(file.names().size(), false) {
+    for (const std::string& name : options.drop) left_out_[find_column(file, name)] = true;
+    if (!options.labels.empty()) left_out_[find_column(file, options.labels)] = true;
+  }
+
+  TableColumns fit(std::int64_t& rows) {
+    const bool decimal_comma = file_.separator() == ';';
+    for (rows = 0; file_.next(); ++rows)
+      for (std::size_t j = 0; j < scans_.size(); ++j) {
+        if (left_out_[j]) continue;
+        scans_[j].add(file_.fields()[j], decimal_comma, file_.line());
+        if (!std::isfinite(scans_[j].sum)) refuse(j, file_.line(), "no finite number");
+      }
+    if (rows == 0) throw InputError(file_.name() + ": the table holds no row: check the path");
+    TableColumns columns;
+    columns.named = file_.has_header();
+    columns.replace_missing = options_.replace_missing;
+    for (std::size_t j = 0; j < scans_.size(); ++j) columns.columns.push_back(column(j));
+    if (columns.inputs() == 0) throw InputError(file_.name() + ": no column is left: leave out fewer");
+    if (columns.inputs() > kMostInputs)
+      throw InputError(file_.name() + ": " + std::to_string(columns.inputs()) + " inputs, and at most " +
+                       std::to_string(kMostInputs) + " are read: leave columns out with --drop");
+    return columns;
+  }
+
+ private:
+  [[noreturn]] void refuse(std::size_t j, std::int64_t line, const std::string& what) const {
+    throw InputError(file_.name() + ": line " + std::to_string(line) + ", column " + shown(file_.names()[j]) +
+                     ": " + what);
+  }
+
+  TableColumn column(std::size_t j) const {
+    const Scan& scan = scans_[j];
+    const std::string drop = "--drop " + shown(file_.names()[j]);
+    TableColumn column;
+    column.name = file_.names()[j];
+    if (left_out_[j]) {
+      column.kind = Kind::left_out;
+      return column;
+    }
+    if (scan.present == 0)
+      throw InputError(file_.name() + ": column " + shown(column.name) + " holds no value: leave it out, " +
+                       drop);
+    if (scan.first_text_line > 0 && scan.too_many)
+      refuse(j, scan.first_text_line,
+             shown(scan.first_text) + " is no number, and the column has more than " +
+                 std::to_string(kMostTexts) + " different values: leave it out, " + drop);
+    if (scan.first_missing_line > 0 && !options_.replace_missing)
+      refuse(j, scan.first_missing_line, "no value: fill it in, take --missing mean, or " + drop);
+    if (scan.first_text_line == 0) {
+      column.means = {scan.sum / static_cast<double>(scan.numbers)};
+      return column;
+    }
+    column.kind = Kind::text;
+    auto values = scan.values;
+    std::sort(values.begin(), values.end());
+    for (const auto& [value, times] : values) {
+      column.values.push_back(value);
+      column.means.push_back(static_cast<double>(times) / static_cast<double>(scan.present));
+    }
+    return column;
+  }
+
+  CsvFile& file_;
+  const TableOptions& options_;
+  std::vector<Scan> scans_;
+  std::vector<bool> left_out_;
+};
+
+}  // namespace
+
+std::int64_t TableColumns::inputs() const {
+  std::int64_t count = 0;
+  for (const TableColumn& column : columns) count += static_cast<std::int64_t>(column.means.size());
+  return count;
+}
+
+std::size_t find_column(const CsvFile& file, const std::string& name) {
+  const auto& names = file.names();
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
+  for (std::size_t j = 0; j < names.size(); ++j)
+    if (name == std::to_string(j + 1)) return j;
+  throw InputError(file.name() + ": there is no column " + shown(name) + "; there are " + listed(names));
+}
+
+TableColumns fit_columns(CsvFile& file, const TableOptions& options, std::int64_t& rows) {
+  return Fitter(file, options).fit(rows);
+}
+
+TableEncoder::TableEncoder(const TableColumns& columns, const CsvFile& file)
+    : columns_(columns), file_(file), decimal_comma_(file.separator() == ';') {
+  const auto& names = file.names();
+  if (!columns.named || !file.has_header()) {
+    if (names.size() != columns.columns.size())
+      throw InputError(file_.name() + ": " + std::to_string(names.size()) +
+                       " columns, but the model was trained on " + std::to_string(columns.columns.size()) +
+                       ": give the same columns");
+    for (std::size_t j = 0; j < names.size(); ++j) place_.push_back(j);
+    return;
+  }
+  std::vector<std::string> missing;
+  std::set<std::string> more(names.begin(), names.end());
+  for (const TableColumn& column : columns.columns) {
+    const auto found = std::find(names.begin(), names.end(), column.name);
+    place_.push_back(found == names.end() ? kNowhere : static_cast<std::size_t>(found - names.begin()));
+    if (found == names.end() && column.kind != Kind::left_out) missing.push_back(column.name);
+    more.erase(column.name);
+  }
+  if (missing.empty() && more.empty()) return;
+  std::string what;
+  if (!missing.empty()) what += ": the model's columns " + listed(missing) + " are missing";
+  if (!more.empty()) what += ": the model knows no columns " + listed({more.begin(), more.end()});
+  throw InputError(file_.name() + what + ": give the columns that it was trained on");
+}
+
+void TableEncoder::append(std::vector<double>& inputs) {
+  for (std::size_t j = 0; j < columns_.columns.size(); ++j) {
+    const TableColumn& column = columns_.columns[j];
+    if (column.kind == Kind::left_out) continue;
+    const std::string& field = file_.fields()[place_[j]];
+    if (csv_missing(field)) {
+      if (!columns_.replace_missing) refuse(column, "no value: fill it in, or train with --missing mean");
+      inputs.insert(inputs.end(), column.means.begin(), column.means.end());
+    } else if (column.kind == Kind::number) {
+      append_number(column, field, inputs);
+    } else {
+      const auto known = std::lower_bound(column.values.begin(), column.values.end(), field);
+      const bool is_known = known != column.values.end() && *known == field;
+      if (!is_known) ++unknown_[column.name];
+      for (auto value = column.values.begin(); value != column.values.end(); ++value)
+        inputs.push_back(is_known && value == known ? 1.0 : 0.0);
+    }
+  }
+}
+
+void TableEncoder::append_number(const TableColumn& column, const std::string& field,
+                                 std::vector<double>& inputs) const {
+  const auto number = csv_number(field, decimal_comma_);
+  if (!number) refuse(column, shown(field) + " is no number");
+  if (!std::isfinite(*number)) refuse(column, shown(field) + " is no finite number");
+  inputs.push_back(*number);
+}
+
+void TableEncoder::refuse(const TableColumn& column, const std::string& what) const {
+  throw InputError(file_.name() + ": line " + std::to_string(file_.line()) + ", column " +
+                   shown(column.name) + ": " + what);
+}
+
+}  // namespace outerloop::data

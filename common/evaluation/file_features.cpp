@@ -1,0 +1,200 @@
+#include "common/evaluation/file_features.h"
+
+#include <algorithm>
+#include <cmath>
+#include <thread>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/data/scaling.h"
+#include "common/rule/random.h"
+
+namespace outerloop::evaluation {
+namespace {
+
+using rule::InputScaling;
+using rule::Matrix;
+
+constexpr std::int64_t kBlockNumbers = std::int64_t{1} << 20;
+constexpr float kTop = 255.0f;
+constexpr const char* kLinear = "linear";
+constexpr std::uint32_t kSampleStream = 0xFFFFFFFEu;
+
+std::int64_t block_rows(std::int64_t inputs) { return std::max<std::int64_t>(1, kBlockNumbers / inputs); }
+
+/// Calls work(first, last) for parts of 0 .. count - 1, by as many threads at once.
+void in_parts(std::int64_t count, int threads, const std::function<void(std::int64_t, std::int64_t)>& work) {
+  const std::int64_t part = (count + threads - 1) / threads;
+  std::vector<std::thread> others;
+  for (std::int64_t first = part; first < count; first += part)
+    others.emplace_back([&work, first, last = std::min(count, first + part)] { work(first, last); });
+  work(0, std::min(count, part));
+  for (auto& other : others) other.join();
+}
+
+data::Scaling levels_of(const InputScaling& scaling) {
+  return {data::scaling_of_name(scaling.kind), scaling.columns, scaling.numbers};
+}
+
+/// Numbers of rows to the inputs of base models.
+class Scaler {
+ public:
+  Scaler(const InputScaling& scaling, int threads)
+      : linear_(scaling.kind == kLinear), columns_(scaling.columns), threads_(threads) {
+    if (linear_) {
+      low_ = scaling.numbers.at(0);
+      width_ = scaling.numbers.at(1) - low_;
+    } else {
+      levels_ = levels_of(scaling);
+    }
+  }
+
+  Matrix scaled(const std::vector<double>& numbers) const {
+    Matrix x(static_cast<std::int64_t>(numbers.size()) / columns_, columns_);
+    in_parts(x.rows, threads_, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t i = first; i < last; ++i)
+        for (std::int64_t j = 0; j < columns_; ++j)
+          x.row(i)[j] = input(j, numbers[static_cast<std::size_t>(i * columns_ + j)]);
+    });
+    return x;
+  }
+
+ private:
+  float input(std::int64_t column, double number) const {
+    if (!linear_) return static_cast<float>(levels_.level(column, number)) / kTop;
+    return width_ > 0.0 ? static_cast<float>((number - low_) / width_) : 0.0f;
+  }
+
+  bool linear_;
+  std::int64_t columns_;
+  int threads_;
+  double low_ = 0.0, width_ = 0.0;
+  data::Scaling levels_;
+};
+
+/// All rows, or a random sample of them in their order.
+std::vector<double> sampled(data::RowReader& rows, std::uint64_t seed) {
+  const std::int64_t inputs = rows.inputs(), block = block_rows(inputs);
+  const std::int64_t most = std::max<std::int64_t>(1000, kMostSampled / inputs);
+  std::vector<double> sample, numbers;
+  std::vector<std::int32_t> chosen;
+  if (rows.rows() > most) {
+    chosen = rule::Random(seed, kSampleStream, 0, rule::Purpose::evaluation)
+                 .sample(static_cast<std::int32_t>(rows.rows()), static_cast<std::int32_t>(most));
+    std::sort(chosen.begin(), chosen.end());
+  }
+  auto next = chosen.begin();
+  std::int64_t begin = 0;
+  while (const std::int64_t count = rows.read(block, numbers)) {
+    if (chosen.empty()) sample.insert(sample.end(), numbers.begin(), numbers.end());
+    for (; next != chosen.end() && *next < begin + count; ++next) {
+      const auto row = numbers.begin() + (*next - begin) * inputs;
+      sample.insert(sample.end(), row, row + inputs);
+    }
+    begin += count;
+    numbers.clear();
+  }
+  rows.rewind();
+  return sample;
+}
+
+InputScaling linear(double low, double high, std::int64_t columns) { return {kLinear, columns, {low, high}}; }
+
+InputScaling fitted(const ScalingChoice& choice, const data::RowReader& rows,
+                    const std::vector<double>& sample, const std::string& file) {
+  if (choice.as_they_are) return linear(0.0, rows.bytes() ? 255.0 : 1.0, rows.inputs());
+  if (rows.images() && choice.images_together) {
+    const auto [low, high] = std::minmax_element(sample.begin(), sample.end());
+    return linear(*low, *high, rows.inputs());
+  }
+  data::WorkingSet set;
+  set.inputs = rows.inputs();
+  set.class_names = {"all"};
+  set.labels.assign(sample.size() / static_cast<std::size_t>(rows.inputs()), 0);
+  if (rows.bytes())
+    set.pixels.assign(sample.begin(), sample.end());
+  else
+    set.values = sample;
+  auto scalings = data::fit_scalings(choice.kind, set, data::ClassSplit::all);
+  if (choice.kind == data::ScalingKind::none) data::scale_vectors(scalings, file, set);  // refuses
+  auto& scaling = scalings.front();
+  return {data::scaling_name(scaling.kind), scaling.columns, std::move(scaling.numbers)};
+}
+
+/// Over all rows: each layer's once.
+rule::FrozenStatistics statistics_of(const rule::KeptModel& model, data::RowReader& rows,
+                                     const Scaler& scaler, int threads) {
+  rule::StatisticsBuilder builder(model.rule, model.architecture, model.phi);
+  std::vector<double> numbers;
+  while (!builder.complete()) {
+    while (rows.read(block_rows(rows.inputs()), numbers) > 0) {
+      const Matrix x = scaler.scaled(numbers);
+      const std::int64_t part = builder.part(), parts = (x.rows + part - 1) / part;
+      std::vector<rule::StatisticsBuilder::Moments> moments(static_cast<std::size_t>(parts));
+      in_parts(parts, threads, [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t i = first; i < last; ++i)
+          moments[static_cast<std::size_t>(i)] =
+              builder.moments(x, i * part, std::min(part, x.rows - i * part));
+      });
+      for (const auto& of_part : moments) builder.join(of_part);
+      numbers.clear();
+    }
+    builder.finish_layer();
+    rows.rewind();
+  }
+  return builder.statistics();
+}
+
+}  // namespace
+
+void check_input_scaling(const InputScaling& scaling, const std::string& name) {
+  if (scaling.kind != kLinear) return data::check_scaling(levels_of(scaling), name);
+  if (scaling.numbers.size() != 2 || !std::isfinite(scaling.numbers[0]) || !std::isfinite(scaling.numbers[1]))
+    throw InputError(name + ": a linear scaling has a low and a high number: make the file again");
+}
+
+rule::KeptModel train_on_rows(rule::Engine& engine, const std::vector<double>& theta, data::RowReader& rows,
+                              const ScalingChoice& scaling, const ApplyOptions& options, int threads,
+                              const std::string& file) {
+  if (rows.rows() < 2)
+    throw InputError(file + ": " + std::to_string(rows.rows()) +
+                     " example; two examples at least are trained on");
+  rule::KeptModel model;
+  model.rule = engine.rule();
+  auto sample = sampled(rows, options.seed);
+  model.scaling = fitted(scaling, rows, sample, file);
+  const Scaler scaler(model.scaling, threads);
+  auto x = scaler.scaled(sample);
+  sample = {};
+  auto trained = train_base_model(engine, theta, std::move(x), options);
+  model.architecture = std::move(trained.architecture);
+  model.phi = std::move(trained.phi);
+  for (double& value : model.phi) value = static_cast<float>(value);  // as files keep it
+  model.statistics = statistics_of(model, rows, scaler, threads);
+  return model;
+}
+
+std::int64_t features_of_rows(const rule::KeptModel& model, data::RowReader& rows, int threads,
+                              const std::string& file,
+                              const std::function<void(const Matrix& features)>& take) {
+  if (rows.inputs() != model.architecture.inputs())
+    throw InputError(file + ": " + std::to_string(rows.inputs()) +
+                     " inputs of an example, but the model was trained on " +
+                     std::to_string(model.architecture.inputs()) + ": give the same columns");
+  const Scaler scaler(model.scaling, threads);
+  const rule::RowFeatures compute(model.rule, model.architecture, model.phi, model.statistics);
+  std::vector<double> numbers;
+  std::int64_t done = 0;
+  while (rows.read(block_rows(rows.inputs()), numbers) > 0) {
+    const Matrix x = scaler.scaled(numbers);
+    Matrix features(x.rows, compute.outputs());
+    in_parts(x.rows, threads,
+             [&](std::int64_t first, std::int64_t last) { compute.compute(x, first, last, features); });
+    take(features);
+    done += x.rows;
+    numbers.clear();
+  }
+  return done;
+}
+
+}  // namespace outerloop::evaluation

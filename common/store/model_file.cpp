@@ -1,0 +1,131 @@
+#include "common/store/model_file.h"
+
+#include <cmath>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/rule/rules.h"
+#include "common/store/files.h"
+#include "common/store/rule_file.h"
+
+namespace outerloop::store {
+namespace {
+
+constexpr const char* kInputs = "/scaling/numbers";
+
+std::string statistics_group(std::size_t layer) { return "/statistics/" + std::to_string(layer + 1) + "/"; }
+
+Dataset column(const std::vector<double>& values, const char* axis) {
+  return Dataset::float64(values, 0, {static_cast<std::int64_t>(values.size())}).with_axes(axis);
+}
+
+/// [columns, numbers of each], or [numbers] of all columns together.
+Dataset scaling_dataset(const rule::InputScaling& scaling) {
+  const auto count = static_cast<std::int64_t>(scaling.numbers.size());
+  const bool one = scaling.kind == "linear" || scaling.kind == "none" || scaling.kind == "array";
+  std::vector<std::int64_t> shape = {count};
+  if (!one && scaling.columns > 0) shape = {scaling.columns, count / scaling.columns};
+  auto dataset = Dataset::float64(scaling.numbers, 0, shape);
+  dataset.attributes["kind"] = scaling.kind;
+  dataset.attributes["columns"] = scaling.columns;
+  return dataset;
+}
+
+bool all_finite(const std::vector<double>& values) {
+  for (const double value : values)
+    if (!std::isfinite(value)) return false;
+  return true;
+}
+
+/// The file's own tensors of φ by name, in the rule's layout.
+rule::KeptModel decode(const DocumentReader& reader) {
+  rule::KeptModel model;
+  model.rule.name = reader.text_attribute(reader.root(), "/", "rule");
+  model.architecture.units = reader.integers("/units");
+  for (const auto units : model.architecture.units)
+    if (units < 1 || units > 1000000) reader.refuse("/units: " + std::to_string(units) + " units of a layer");
+  if (model.architecture.units.size() < 2) reader.refuse("/units: fewer than two layers");
+  const auto layout = rule::phi_layout(model.rule, model.architecture);
+  for (const auto& tensor : layout.tensors()) {
+    const auto& dataset = reader.dataset("/phi/" + tensor.name);
+    if (dataset.shape != tensor.shape) reader.refuse("/phi/" + tensor.name + " has another shape");
+    const auto values = reader.numbers("/phi/" + tensor.name);
+    model.phi.insert(model.phi.end(), values.begin(), values.end());
+  }
+  if (!all_finite(model.phi)) reader.refuse("/phi holds numbers that are not finite");
+  for (std::size_t l = 0; l + 1 < model.architecture.units.size(); ++l) {
+    auto mean = reader.numbers(statistics_group(l) + "mean");
+    auto scale = reader.numbers(statistics_group(l) + "scale");
+    const auto units = static_cast<std::size_t>(model.architecture.units[l + 1]);
+    bool right = mean.size() == units && scale.size() == units && all_finite(mean) && all_finite(scale);
+    for (const double value : scale) right = right && value > 0.0;
+    if (!right) reader.refuse(statistics_group(l) + ": not a mean and a scale above 0 of each unit");
+    model.statistics.mean.push_back(std::move(mean));
+    model.statistics.standard_deviation.push_back(std::move(scale));
+  }
+  const auto& scaling = reader.dataset(kInputs);
+  model.scaling.kind = reader.text_attribute(scaling.attributes, kInputs, "kind");
+  model.scaling.columns = reader.integer_attribute(scaling.attributes, kInputs, "columns");
+  model.scaling.numbers = reader.numbers(kInputs);
+  if (model.scaling.columns != model.architecture.inputs())
+    reader.refuse(std::string(kInputs) + ": of another number of columns than the model has inputs");
+  return model;
+}
+
+}  // namespace
+
+void write_model(const std::string& path, const ModelFile& file) {
+  const auto& model = file.model;
+  Document document;
+  const auto layout = rule::phi_layout(model.rule, model.architecture);
+  for (const auto& tensor : layout.tensors())
+    document.datasets["/phi/" + tensor.name] =
+        Dataset::float32(model.phi, tensor.offset, tensor.shape).with_axes(tensor.axes);
+  for (std::size_t l = 0; l < model.statistics.mean.size(); ++l) {
+    document.datasets[statistics_group(l) + "mean"] = column(model.statistics.mean[l], "unit");
+    document.datasets[statistics_group(l) + "scale"] = column(model.statistics.standard_deviation[l], "unit");
+  }
+  document.datasets[kInputs] = scaling_dataset(model.scaling);
+  document.datasets["/units"] = Dataset::integers(model.architecture.units);
+  document.datasets["/config"] = Dataset::text(file.config);
+  if (!file.table.empty()) document.datasets["/table"] = Dataset::text(file.table);
+  auto& root = document.attributes;
+  root["format"] = std::string("outerloop");
+  root["format_version"] = std::int64_t{kFormatVersion};
+  root["created"] = file.created;
+  root["git_revision"] = file.git_revision;
+  root["update"] = file.update;
+  root["rule"] = model.rule.name;
+  root["theta"] = file.theta;
+  root["theta_sha256"] = file.theta_sha256;
+  root["examples"] = file.examples;
+  root["inner_steps"] = file.inner_steps;
+  root["minibatch"] = file.minibatch;
+  root["seed"] = std::to_string(file.seed);
+  write_document(path, Kind::model, document);
+}
+
+ModelFile read_model(const std::string& path) {
+  const auto opened = open_document(path);
+  const DocumentReader reader(opened.document, path);
+  if (opened.kind != Kind::model)
+    reader.refuse(std::string("is a ") + kind_name(opened.kind) +
+                  ", no model: apply RULE --save-model writes one");
+  const auto& root = reader.root();
+  ModelFile file;
+  file.model = decode(reader);
+  file.theta = reader.text_attribute(root, "/", "theta");
+  file.theta_sha256 = reader.text_attribute(root, "/", "theta_sha256");
+  file.update = reader.integer_attribute(root, "/", "update");
+  file.config = reader.text("/config");
+  if (reader.contains("/table")) file.table = reader.text("/table");
+  file.examples = reader.integer_attribute(root, "/", "examples");
+  file.inner_steps = reader.integer_attribute(root, "/", "inner_steps");
+  file.minibatch = reader.integer_attribute(root, "/", "minibatch");
+  file.seed = std::stoull("0" + reader.text_attribute(root, "/", "seed"));
+  file.created = reader.text_attribute(root, "/", "created");
+  file.git_revision = reader.text_attribute(root, "/", "git_revision");
+  return file;
+}
+
+}  // namespace outerloop::store
