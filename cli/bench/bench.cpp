@@ -44,8 +44,20 @@ Command add_engine(CLI::App& bench) {
   command->add_option("--threads", options->threads, "of every engine")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  command->add_flag("--count", options->count,
+                    "count the operations that the reference engine asks of a device, and measure nothing");
+  command->add_option("--lanes", options->lanes, "tasks side by side, for --count")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{4096}))
+      ->capture_default_str();
+  command
+      ->add_option("--count-on", options->count_on,
+                   "meta: shapes without numbers, so that any size can be counted; or cpu")
+      ->check(CLI::IsMember(std::vector<std::string>{"meta", "cpu"}))
+      ->capture_default_str();
   add_common(*command, *options);
-  return {command, [options] { return bench_engine(*options); }};
+  return {command, [options] { return options->count ? bench_count(*options) : bench_engine(*options); }};
 }
 
 Command add_unroll(CLI::App& bench) {

@@ -13,6 +13,9 @@ struct BenchEngineOptions {
   int repetitions = 5;
   std::int64_t inner_steps = 0;  ///< k; 0: that of the size
   int threads = 1;
+  bool count = false;                         ///< count the reference engine's operations, measure nothing
+  std::vector<std::int64_t> lanes = {1, 16};  ///< tasks side by side; of `count` alone
+  std::string count_on = "meta";              ///< meta | cpu
   std::string json;
 };
 
@@ -50,6 +53,7 @@ struct BenchCoordinatorOptions {
 /// InputError for an engine that is unknown or not there, a rule that cannot be read, or ranks that do not
 /// fit.
 int bench_engine(const BenchEngineOptions& options);
+int bench_count(const BenchEngineOptions& options);
 int bench_coordinator(const BenchCoordinatorOptions& options);
 int bench_unroll(const BenchUnrollOptions& options);
 int bench_estimators(const BenchEstimatorsOptions& options);

@@ -84,6 +84,12 @@ void check_threads(int threads) {
     throw InputError("engine.threads: " + std::to_string(threads) + " is out of range; use 1 to 1024");
 }
 
+void check_memory_budget(std::int64_t mib) {
+  if (mib < 0)
+    throw InputError("engine.memory_budget_mib: " + std::to_string(mib) +
+                     " is out of range; use 1 or more, or 0 for an automatic budget");
+}
+
 void check_state(const RuleOptions& rule, const Layout& theta_layout, const Architecture& architecture,
                  const std::vector<double>& theta, const std::vector<double>& phi) {
   if (architecture.layers() < 1)

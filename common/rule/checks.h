@@ -14,6 +14,9 @@ void check_rule(const RuleOptions& rule);
 /// Throws InputError unless 1 <= threads <= 1024.
 void check_threads(int threads);
 
+/// Throws InputError for a budget below 0, which stands for an automatic one.
+void check_memory_budget(std::int64_t mib);
+
 /// Throws Error unless `phi` and `theta` have their layouts' sizes and the architecture suits the rule.
 void check_state(const RuleOptions& rule, const Layout& theta_layout, const Architecture& architecture,
                  const std::vector<double>& theta, const std::vector<double>& phi);

@@ -14,4 +14,31 @@ const char* outcome_name(Outcome outcome) {
   return "unknown";
 }
 
+std::vector<TruncationResult> Engine::truncations(const Architecture& architecture,
+                                                  const std::vector<double>& theta,
+                                                  const std::vector<TruncationLane>& lanes) {
+  std::vector<TruncationResult> results;
+  results.reserve(lanes.size());
+  for (const auto& lane : lanes) results.push_back(truncation(architecture, theta, lane.phi, lane.steps));
+  return results;
+}
+
+std::vector<std::vector<double>> Engine::unrolls(const Architecture& architecture,
+                                                 const std::vector<double>& theta,
+                                                 const std::vector<UnrollLane>& lanes) {
+  std::vector<std::vector<double>> results;
+  results.reserve(lanes.size());
+  for (const auto& lane : lanes) results.push_back(unroll(architecture, theta, lane.phi, lane.minibatches));
+  return results;
+}
+
+std::vector<double> Engine::meta_objectives(const Architecture& architecture,
+                                            const std::vector<double>& theta,
+                                            const std::vector<ObjectiveLane>& lanes) {
+  std::vector<double> results;
+  results.reserve(lanes.size());
+  for (const auto& lane : lanes) results.push_back(meta_objective(architecture, theta, lane.phi, lane.step));
+  return results;
+}
+
 }  // namespace outerloop::rule

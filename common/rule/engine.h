@@ -18,13 +18,15 @@ enum class EngineKind { fused, reference };
 enum class Precision { float32, mixed, float64 };
 
 /// Without defaults: config.proto states them (config::default_engine). An empty device or instruction set,
-/// and 0 MiB or threads, are refused.
+/// and 0 threads, are refused.
 struct EngineOptions {
   EngineKind kind{};
   Precision precision{};
-  std::string device;                  ///< cpu | cuda | cuda:i
-  std::string instruction_set;         ///< auto | avx512 | avx2 | sse4 | baseline (fused only)
-  std::int64_t memory_budget_mib = 0;  ///< kept activations and φ of one truncation (fused only)
+  std::string device;           ///< cpu | cuda | cuda:i
+  std::string instruction_set;  ///< auto | avx512 | avx2 | sse4 | baseline (fused only)
+  /// Kept activations and φ of one call. 0: automatic, 1,024 for fused; for reference on the CPU no limit, on
+  /// cuda 80 % of the device.
+  std::int64_t memory_budget_mib = 0;
   int threads = 0;
   int local_rank = 0;  ///< device "cuda" without an index is GPU local_rank modulo their number
 };
@@ -62,6 +64,21 @@ struct TruncationResult {
   std::vector<double> phi;      ///< φ after k steps; empty unless finished
 };
 
+/// What one of several tasks brings to a call of the engine (a lane); the call refers to it and does not copy
+/// it. All lanes of a call share θ and the architecture.
+struct TruncationLane {
+  const std::vector<double>& phi;
+  const std::vector<StepData>& steps;
+};
+struct UnrollLane {
+  const std::vector<double>& phi;
+  const std::vector<Batch>& minibatches;
+};
+struct ObjectiveLane {
+  const std::vector<double>& phi;
+  const StepData& step;
+};
+
 /// A rule bound to its sizes, a precision and a device. Not thread-safe; one per worker.
 class Engine {
  public:
@@ -87,6 +104,20 @@ class Engine {
   virtual double meta_objective(const Architecture& architecture, const std::vector<double>& theta,
                                 const std::vector<double>& phi, const StepData& step) = 0;
 
+  /// The same for several lanes: one result each, in their order. An engine may compute them together; lanes
+  /// of one call then have as many steps as one another and inner minibatches of one size, else Error. Their
+  /// labelled minibatches may differ in classes and examples. What one lane holds never changes another's
+  /// outcome. Defaults: one call of the single form per lane.
+  virtual std::vector<TruncationResult> truncations(const Architecture& architecture,
+                                                    const std::vector<double>& theta,
+                                                    const std::vector<TruncationLane>& lanes);
+  virtual std::vector<std::vector<double>> unrolls(const Architecture& architecture,
+                                                   const std::vector<double>& theta,
+                                                   const std::vector<UnrollLane>& lanes);
+  virtual std::vector<double> meta_objectives(const Architecture& architecture,
+                                              const std::vector<double>& theta,
+                                              const std::vector<ObjectiveLane>& lanes);
+
   /// e.g. "reference float32 cpu, 1 thread, LibTorch 1.13.1"
   virtual std::string description() const = 0;
 
@@ -95,7 +126,7 @@ class Engine {
 
   /// From now on `act` (may be empty) is called on the caller's thread after each inner step of a truncation,
   /// forward and backward, and of an unroll. What it throws ends that call, and leaves the engine as good as
-  /// new. On cuda it is called forward alone.
+  /// new. supervised_sgd on cuda calls it forward alone.
   void set_after_step(std::function<void()> act) { after_step_ = std::move(act); }
 
  protected:

@@ -10,7 +10,7 @@
 namespace outerloop::rule {
 
 /// An update rule as the rest of the program sees it. What computes it is chosen in fused/engine.cpp and
-/// reference/bound_rule.cpp.
+/// reference/engine.cpp.
 struct RuleKind {
   const char* name;
   /// It trains on labels: the minibatches of inner steps carry them, the base model has an output for each

@@ -24,7 +24,7 @@ Matrix random_inputs(std::int64_t rows, std::int64_t columns) {
 
 at::Tensor tensor(const rule::Layout& layout, const std::string& name, std::vector<double>& values) {
   const auto& spec = layout.at(name);
-  return at::from_blob(values.data() + spec.offset, spec.shape, at::TensorOptions(at::kDouble)).clone();
+  return at::from_blob(values.data() + spec.offset, spec.shape, at::TensorOptions(at::kDouble)).clone().unsqueeze(0);
 }
 
 /// x^l of the reference engine in float64, [examples, N_l].
@@ -38,8 +38,8 @@ at::Tensor reference_activation(const rule::RuleOptions& options, const rule::Ar
   }
   auto* values = const_cast<float*>(inputs.values.data());
   const at::Tensor x = at::from_blob(values, {inputs.rows, inputs.columns}, at::TensorOptions(at::kFloat));
-  const auto result = rule::reference::forward(tensors, x.to(at::kDouble).t(), architecture.nonlinearity);
-  return result.x.back().t().contiguous();
+  const auto result = rule::reference::forward(tensors, x.to(at::kDouble).t().unsqueeze(0), architecture.nonlinearity);
+  return result.x.back().squeeze(0).t().contiguous();
 }
 
 double largest_difference(const Matrix& ours, const at::Tensor& theirs) {

@@ -93,10 +93,9 @@ TEST_CASE("engines that do not exist are refused by name") {
     options.threads = threads;
     CHECK(contains(refusal(options), "engine.threads"));
   }
-  if (kEngineUnderTest == rule::EngineKind::reference) return;  // which has no budget
   options = fresh();
-  options.memory_budget_mib = 0;
-  CHECK(contains(refusal(options), "engine.memory_budget_mib: 0"));
+  options.memory_budget_mib = -1;
+  CHECK(contains(refusal(options), "engine.memory_budget_mib: -1"));
 }
 
 TEST_CASE("a cuda device that is not there is refused, one that is there works") {

@@ -134,6 +134,9 @@ class SgdEngine final : public CheckedEngine {
   std::int64_t bytes_ = 0;
 };
 
+/// The budget where the options leave it open.
+constexpr std::int64_t kAutomaticMib = 1024;
+
 template <template <class> class OfReal, class... Arguments>
 std::unique_ptr<FusedEngine> in_precision(Precision precision, const Arguments&... arguments) {
   if (precision == Precision::float64) return std::make_unique<OfReal<double>>(arguments...);
@@ -142,8 +145,8 @@ std::unique_ptr<FusedEngine> in_precision(Precision precision, const Arguments&.
 
 std::unique_ptr<FusedEngine> make_neuron_local(const EngineSetup& setup) {
   const EngineOptions& options = setup.options;
-  return in_precision<NeuronLocalEngine>(options.precision, setup,
-                                         options.memory_budget_mib * (std::int64_t{1} << 20));
+  const std::int64_t mib = options.memory_budget_mib > 0 ? options.memory_budget_mib : kAutomaticMib;
+  return in_precision<NeuronLocalEngine>(options.precision, setup, mib * (std::int64_t{1} << 20));
 }
 
 std::unique_ptr<FusedEngine> make_supervised_sgd(const EngineSetup& setup) {
@@ -172,9 +175,7 @@ const Maker& maker_of(const RuleOptions& rule) {
 std::unique_ptr<FusedEngine> make_fused_engine(const RuleOptions& rule, const EngineOptions& options) {
   check_rule(rule);
   check_threads(options.threads);
-  if (options.memory_budget_mib < 1)
-    throw InputError("engine.memory_budget_mib: " + std::to_string(options.memory_budget_mib) +
-                     ", it must be 1 at least");
+  check_memory_budget(options.memory_budget_mib);
   if (options.device != "cpu")
     throw InputError("device: '" + options.device +
                      "' needs engine.kind: reference; fused runs on the cpu alone");

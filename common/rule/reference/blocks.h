@@ -1,42 +1,65 @@
 #pragma once
-// Convolutions and batch norms of the neuron-local rule, each one node of the autograd graph with a
-// hand-written adjoint. Everything lives on a grid of (unit, batch) with the channels innermost, so that a
-// convolution along either axis is one matrix product per tap on shifted rows, without copies. Any device,
-// float32 and float64. Derivations: docs/update-rule.md, §6.
+// Convolutions and batch norms of the neuron-local rule with hand-written adjoints, on plain tensors: no
+// graph of LibTorch's. Several tasks (lanes) lie side by side; weights are the same for all of them, but
+// gradients of weights are kept per lane. Any device, float32 and float64. Derivations: docs/update-rule.md,
+// §6.
 #include <ATen/ATen.h>
 
-#include "common/rule/reference/export.h"
+#include <cstdint>
 
 namespace outerloop::rule::reference {
 
 using at::Tensor;
 
-/// Along which axis of [units, batch, channels] a convolution runs.
-enum class Axis { units, batch };
+/// [lanes, outer, inner] with the channels innermost, seen as rows: tensors below are [lanes * outer * inner,
+/// channels], contiguous.
+struct Grid {
+  std::int64_t lanes = 0, outer = 0, inner = 0;
+
+  std::int64_t rows() const { return outer * inner; }  ///< of one lane
+  std::int64_t all() const { return lanes * rows(); }
+};
+
+/// Along which axis of a grid a convolution runs: `inner` is one row further, `outer` grid.inner rows.
+enum class Axis { outer, inner };
 
 /// Batch norm's epsilon in the update network.
 constexpr double kBatchNormEpsilon = 1e-3;
 
-/// A convolution that batch norm and relu follow. The convolution's bias has no place: batch norm removes it.
-struct ConvolutionBlock {
-  Tensor w;     ///< [taps, channels in, channels out], an odd number of taps
-  Tensor beta;  ///< [channels out]
+/// x [rows, in] → [rows, out]: cross-correlation with zero padding. w [taps, in, out], an odd number of taps,
+/// three along the inner axis. `start` is added where it is defined, and becomes the result.
+Tensor convolve(const Grid& grid, const Tensor& x, const Tensor& w, Axis axis, const Tensor& start = {});
+
+/// What a convolution's adjoint gives.
+struct ConvolutionGradient {
+  Tensor dx;  ///< [rows, in], `addend` included
+  Tensor dw;  ///< [lanes, taps, in, out]
+};
+ConvolutionGradient convolution_gradient(const Grid& grid, const Tensor& x, const Tensor& w, const Tensor& dy,
+                                         Axis axis, const Tensor& addend = {});
+
+/// Batch norm of each lane and channel over the lane's rows, biased variance, eps 1e-3, offset beta, no
+/// scale.
+struct Normalised {
+  Tensor centred;  ///< [rows, channels]
+  Tensor powers;   ///< [2, lanes, 1, channels]: s and s³, s = 1/sqrt(n (var + eps)), n the rows of a lane
+  Tensor out;      ///< [rows, channels]
 };
 
-/// relu(BN(conv(x) + constant)): x [units, batch, channels in] → [units, batch, channels out].
-/// Cross-correlation with zero padding; statistics per channel over (units, batch), biased variance, eps
-/// 1e-3. `constant` (may be undefined; three taps along the batch only) [units, 3 * channels out]: per tap,
-/// the product of inputs that are constant along the batch; a tap counts where its neighbour exists.
-Tensor conv_bn_relu(const Tensor& x, const ConvolutionBlock& block, Axis axis, const Tensor& constant = {});
+/// `y` is centred in place. `exponents`: norm_exponents(). beta [channels].
+Normalised normalise(const Grid& grid, const Tensor& y, const Tensor& beta, const Tensor& exponents,
+                     bool with_relu);
 
-/// x + conv_bn_relu(conv_bn_relu(x)) along the units.
-Tensor unit_block(const Tensor& x, const ConvolutionBlock& first, const ConvolutionBlock& second);
+struct NormGradient {
+  Tensor dy;     ///< [rows, channels]
+  Tensor dbeta;  ///< [lanes, channels]
+};
+NormGradient normalise_gradient(const Grid& grid, const Normalised& norm, const Tensor& dout, bool with_relu);
 
-/// conv(x) + bias along the batch, without batch norm.
-Tensor convolution(const Tensor& x, const Tensor& w, const Tensor& bias);
+/// The constant that `normalise` needs.
+Tensor norm_exponents(const at::TensorOptions& options);
 
-/// BN(x) + beta: statistics per channel over (units, batch), biased variance, eps 1e-3. x [units, batch,
-/// channels].
-Tensor batch_norm(const Tensor& x, const Tensor& beta);
+/// Rows first .. first + count - 1 of every lane: [lanes, count, channels].
+Tensor lane_rows(const Grid& grid, const Tensor& x, std::int64_t first, std::int64_t count);
 
 }  // namespace outerloop::rule::reference

@@ -29,23 +29,44 @@ c10::Device checked_device(const std::string& name) {
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
-c10::ScalarType checked_precision(Precision precision) {
-  if (precision == Precision::float32) return at::kFloat;
+/// On cuda, mixed is float32 whose products may round their factors to TF32.
+c10::ScalarType checked_precision(Precision precision, const c10::Device& device) {
   if (precision == Precision::float64) return at::kDouble;
-  throw InputError(
-      "engine.precision: mixed exists in the fused engine only; use float32 or float64 with reference");
+  if (precision == Precision::mixed && !device.is_cuda())
+    throw InputError(
+        "engine.precision: mixed exists in the fused engine and on cuda only; use float32 or float64 with "
+        "reference on the cpu");
+  at::globalContext().setFloat32MatmulPrecision(precision == Precision::mixed ? "high" : "highest");
+  return at::kFloat;
 }
 
-/// A function of the BLAS that LibTorch was linked with, or nullptr.
+/// A function of a library below LibTorch (its BLAS, the CUDA runtime), or nullptr.
 template <class F>
-F blas_function(const char* name) {
+F library_function(const char* name) {
   return reinterpret_cast<F>(dlsym(RTLD_DEFAULT, name));
 }
 
 }  // namespace
 
 at::TensorOptions tensor_options(const EngineOptions& options) {
-  return at::TensorOptions(checked_precision(options.precision)).device(checked_device(options.device));
+  const c10::Device device = checked_device(options.device);
+  return at::TensorOptions(checked_precision(options.precision, device)).device(device);
+}
+
+std::int64_t memory_budget_bytes(const EngineOptions& options, const c10::Device& device) {
+  constexpr double kShare = 0.8;  // of a device, where nobody says how much
+  if (options.memory_budget_mib > 0) return options.memory_budget_mib * (std::int64_t{1} << 20);
+  if (!device.is_cuda()) return 0;
+  std::size_t free = 0, all = 0;
+  const c10::impl::VirtualGuardImpl cuda(c10::kCUDA);
+  const c10::Device before = cuda.exchangeDevice(device);
+  const auto memory = library_function<int (*)(std::size_t*, std::size_t*)>("cudaMemGetInfo");
+  const bool known = memory && memory(&free, &all) == 0;
+  cuda.setDevice(before);
+  if (!known)
+    throw InputError("engine.memory_budget_mib: 0, but the memory of " + device.str() +
+                     " is not known; say how many MiB a call may keep");
+  return static_cast<std::int64_t>(kShare * static_cast<double>(all));
 }
 
 void check_instruction_set(const std::string& name) {
@@ -67,7 +88,7 @@ void set_threads(int threads) {
     return true;
   }();
   static_cast<void>(once);
-  if (const auto set = blas_function<void (*)(int)>("openblas_set_num_threads")) set(threads);
+  if (const auto set = library_function<void (*)(int)>("openblas_set_num_threads")) set(threads);
 }
 
 std::string active_instruction_set(const c10::Device& device) {
@@ -82,7 +103,7 @@ std::string active_instruction_set(const c10::Device& device) {
 
 std::string library_description() {
   std::string text = "LibTorch " TORCH_VERSION;
-  if (const auto core = blas_function<char* (*)()>("openblas_get_corename"))
+  if (const auto core = library_function<char* (*)()>("openblas_get_corename"))
     text += std::string(", OpenBLAS ") + core();
   return text;
 }

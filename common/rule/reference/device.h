@@ -2,6 +2,7 @@
 // Device, precision and threads of LibTorch, from the engine's options; errors name the key.
 #include <ATen/ATen.h>
 
+#include <cstdint>
 #include <string>
 
 #include "common/rule/engine.h"
@@ -10,6 +11,10 @@ namespace outerloop::rule::reference {
 
 /// Precision and device of all tensors. Throws InputError for those that do not exist here.
 at::TensorOptions tensor_options(const EngineOptions& options);
+
+/// What one call may keep on that device, in bytes; 0: no limit. Throws InputError where it is automatic and
+/// the device's memory is not known.
+std::int64_t memory_budget_bytes(const EngineOptions& options, const c10::Device& device);
 
 /// Throws InputError for an unknown instruction set.
 void check_instruction_set(const std::string& name);

@@ -6,6 +6,7 @@
 
 #include "common/rule/engine.h"
 #include "common/rule/kept_model.h"
+#include "common/rule/operation_count.h"
 
 #define OUTERLOOP_REFERENCE_API __attribute__((visibility("default")))
 
@@ -21,3 +22,11 @@ extern "C" void outerloop_make_torchscript(const outerloop::rule::RuleOptions* r
 /// Leaves the module's file in `bytes`: see model_torchscript_of.
 extern "C" void outerloop_make_model_torchscript(const outerloop::rule::KeptModel* model,
                                                  const std::string* metadata, std::string* bytes);
+
+/// Counts the operations of one truncation of `lanes` by the rule neuron_local in float32: see
+/// count_operations.
+extern "C" void outerloop_count_truncation(const outerloop::rule::RuleOptions* rule,
+                                           const outerloop::rule::Architecture* architecture,
+                                           const std::vector<double>* theta,
+                                           const std::vector<outerloop::rule::TruncationLane>* lanes,
+                                           bool on_meta, outerloop::rule::OperationCount* result);

@@ -26,9 +26,8 @@ Tensor apply_nonlinearity(const Tensor& z, Nonlinearity kind) {
 Forward forward(const Phi& phi, const Tensor& x, Nonlinearity kind) {
   Forward result{{x}, {x}};
   for (std::size_t l = 0; l < phi.W.size(); ++l) {
-    const Tensor y = at::mm(phi.W[l].t(), result.x.back());
-    const Tensor normalised = rms_normalise(y - y.mean({1}, true), {1}, 1e-6);
-    result.z.push_back(normalised + phi.b[l].unsqueeze(1));
+    const Tensor y = at::bmm(phi.W[l].transpose(1, 2), result.x.back());
+    result.z.push_back(standardise(y, kBaseModelEpsilon) + phi.b[l].unsqueeze(2));
     result.x.push_back(apply_nonlinearity(result.z.back(), kind));
   }
   return result;

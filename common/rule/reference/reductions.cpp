@@ -35,67 +35,102 @@ struct RmsNormalise : Function<RmsNormalise> {
   }
 };
 
-struct ReadoutRows : Function<ReadoutRows> {
-  static variable_list forward(AutogradContext* ctx, const Tensor& h, const Tensor& w, const Tensor& bias,
-                               std::int64_t channels, double scale, bool with_mean) {
+struct Standardise : Function<Standardise> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& t, double epsilon) {
     const Guard guard;
-    const std::int64_t units = h.size(0), batch = h.size(1);
-    const Tensor flat = h.contiguous().view({units * batch, h.size(2)});
-    const std::int64_t rows = bias.size(0);
-    const Tensor scaled = w.clone();
-    scaled.narrow(0, 0, rows).mul_(scale);
-    const Tensor r = at::mm(scaled, flat.t());  // [rows (+ 1), units * batch]
-    const Tensor split = r.narrow(0, 0, rows).view({rows / channels, channels, units, batch});
-    const Tensor shift = (bias * scale).view({rows / channels, 1, channels, 1});
-    const Tensor factors =
-        at::add(split.transpose(1, 2), shift).contiguous().view({rows / channels, units, -1});
-    const Tensor mean = with_mean ? r.select(0, rows).view({units, batch}).mean({1}) : Tensor();
-    ctx->save_for_backward({h, scaled});
-    ctx->saved_data["channels"] = channels;
-    ctx->saved_data["scale"] = scale;
-    ctx->saved_data["with_mean"] = with_mean;
-    if (!with_mean) return {factors};
-    return {factors, mean};
+    const auto n = static_cast<double>(t.size(-1));
+    const Tensor out = at::add(t, t.sum({-1}, true), -1 / n);
+    const Tensor scale = at::mul(out, out).sum({-1}, true).add_(n * epsilon).rsqrt_().mul_(std::sqrt(n));
+    out.mul_(scale);
+    ctx->save_for_backward({out, scale});
+    return out;
+  }
+
+  // forward: y = c s, c centred; so dt = s (dy - mean(dy) - y mean(dy y)).
+  static variable_list backward(AutogradContext* ctx, const variable_list& dout) {
+    const auto s = ctx->get_saved_variables();
+    const Guard guard;
+    const double factor = -1 / static_cast<double>(s[0].size(-1));
+    const Tensor product = at::mul(dout[0], s[0]).sum({-1}, true);
+    const Tensor dt = at::addcmul(dout[0], s[0], product, factor);
+    return {dt.add_(dout[0].sum({-1}, true), factor).mul_(s[1]), {}};
+  }
+};
+
+struct SolvePositive : Function<SolvePositive> {
+  static Tensor solve(const Tensor& factor, const Tensor& R) {
+    const Tensor half = std::get<0>(at::triangular_solve(R, factor, /*upper=*/false));
+    return std::get<0>(at::triangular_solve(half, factor, /*upper=*/false, /*transpose=*/true));
+  }
+
+  static Tensor forward(AutogradContext* ctx, const Tensor& G, const Tensor& R) {
+    const Guard guard;
+    const Tensor factor = std::get<0>(at::linalg_cholesky_ex(G));
+    const Tensor V = solve(factor, R);
+    ctx->save_for_backward({factor, V});
+    return V;
+  }
+
+  // forward: V = G⁻¹ R; so dR = G⁻¹ dV, dG = -dR Vᵀ.
+  static variable_list backward(AutogradContext* ctx, const variable_list& dout) {
+    const auto s = ctx->get_saved_variables();
+    const Guard guard;
+    const Tensor dR = solve(s[0], dout[0]);
+    return {at::bmm(dR, s[1].transpose(1, 2)).neg_(), dR};
+  }
+};
+
+struct WeightStatisticsNode : Function<WeightStatisticsNode> {
+  /// Over `axis` of w; `magnitude` |w|, `square` w².
+  static Tensor along(const Tensor& w, const Tensor& magnitude, const Tensor& square, std::int64_t axis) {
+    const auto n = static_cast<double>(w.size(axis));
+    const Tensor out = at::empty({w.size(0), w.size(3 - axis), 4}, w.options());
+    const auto slot = [&](std::int64_t i) { return out.select(2, i); };
+    const auto sum_into = [&](std::int64_t i, const Tensor& t) {
+      Tensor target = slot(i);
+      at::sum_out(target, t, {axis});
+    };
+    sum_into(0, magnitude);
+    sum_into(1, square);
+    sum_into(2, w);
+    const Tensor centred = at::add(w, slot(2).unsqueeze(axis), -1 / n);
+    sum_into(3, at::mul(centred, centred));
+    out.mul_(1 / n);
+    slot(1).add_(1e-6);
+    slot(3).add_(1e-8);
+    roots(out).sqrt_();
+    return out;
+  }
+
+  static Tensor roots(const Tensor& statistics) { return statistics.slice(2, 1, 4, 2); }
+
+  static variable_list forward(AutogradContext* ctx, const Tensor& w) {
+    const Guard guard;
+    const Tensor magnitude = w.abs(), square = at::mul(w, w);
+    const Tensor columns = along(w, magnitude, square, 1), rows = along(w, magnitude, square, 2);
+    ctx->save_for_backward({w, columns, rows});
+    return {columns, rows};
+  }
+
+  /// dw = sign(w) factors[0] + w factors[1] + factors[2], each [S, N].
+  struct Factors {
+    Tensor sign, w, constant;
+  };
+  static Factors factors(const Tensor& g, const Tensor& statistics, std::int64_t n) {
+    const Tensor k = g * (1 / static_cast<double>(n));
+    roots(k).div_(roots(statistics));
+    return {k.select(2, 0), k.select(2, 1) + k.select(2, 3),
+            at::addcmul(k.select(2, 2), statistics.select(2, 2), k.select(2, 3), -1)};
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& dout) {
     const auto s = ctx->get_saved_variables();
     const Guard guard;
-    const std::int64_t units = s[0].size(0), batch = s[0].size(1);
-    const Tensor flat = s[0].contiguous().view({units * batch, s[0].size(2)});
-    const std::int64_t channels = ctx->saved_data["channels"].toInt();
-    const double scale = ctx->saved_data["scale"].toDouble();
-    const bool with_mean = ctx->saved_data["with_mean"].toBool();
-    const std::int64_t rows = s[1].size(0) - (with_mean ? 1 : 0);
-    const Tensor dr = at::empty({s[1].size(0), units * batch}, s[0].options());
-    dr.narrow(0, 0, rows)
-        .view({rows / channels, channels, units, batch})
-        .copy_(dout[0].contiguous().view({rows / channels, units, channels, batch}).transpose(1, 2));
-    if (with_mean)
-      dr.select(0, rows).view({units, batch}).copy_((dout[1] / static_cast<double>(batch)).unsqueeze(1));
-    const Tensor dw = at::mm(dr, flat);
-    dw.narrow(0, 0, rows).mul_(scale);
-    const Tensor dbias = dr.narrow(0, 0, rows).sum({1}).mul_(scale);
-    return {at::mm(dr.t(), s[1]).view(s[0].sizes()), dw, dbias, {}, {}, {}};
-  }
-};
-
-struct SymmetricZeroDiagonal : Function<SymmetricZeroDiagonal> {
-  static Tensor apply_to(const Tensor& r, double scale) {
-    const Guard guard;
-    const Tensor s = (r + r.transpose(-1, -2)).mul_(scale);
-    s.diagonal(0, -2, -1).zero_();
-    return s;
-  }
-
-  static Tensor forward(AutogradContext* ctx, const Tensor& r, double scale) {
-    ctx->saved_data["scale"] = scale;
-    return apply_to(r, scale);
-  }
-
-  // The map is its own adjoint.
-  static variable_list backward(AutogradContext* ctx, const variable_list& dout) {
-    return {apply_to(dout[0], ctx->saved_data["scale"].toDouble()), {}};
+    const Tensor& w = s[0];
+    const Factors column = factors(dout[0], s[1], w.size(1)), row = factors(dout[1], s[2], w.size(2));
+    const Tensor dw = at::mul(w.sign(), column.sign.unsqueeze(1) + row.sign.unsqueeze(2));
+    dw.addcmul_(w, column.w.unsqueeze(1) + row.w.unsqueeze(2));
+    return {dw.add_(column.constant.unsqueeze(1)).add_(row.constant.unsqueeze(2))};
   }
 };
 
@@ -105,14 +140,13 @@ Tensor rms_normalise(const Tensor& t, at::IntArrayRef dims, double epsilon) {
   return RmsNormalise::apply(t, dims, epsilon);
 }
 
-Readouts readouts(const Tensor& h, const Tensor& w, const Tensor& bias, std::int64_t channels, double scale,
-                  bool with_mean) {
-  const auto result = ReadoutRows::apply(h, w, bias, channels, scale, with_mean);
-  return {result[0], with_mean ? result[1] : Tensor()};
-}
+Tensor standardise(const Tensor& t, double epsilon) { return Standardise::apply(t, epsilon); }
 
-Tensor symmetric_zero_diagonal(const Tensor& r, double scale) {
-  return SymmetricZeroDiagonal::apply(r, scale);
+Tensor solve_positive(const Tensor& G, const Tensor& R) { return SolvePositive::apply(G, R); }
+
+WeightStatistics weight_statistics(const Tensor& w) {
+  const auto result = WeightStatisticsNode::apply(w);
+  return {result[0], result[1]};
 }
 
 }  // namespace outerloop::rule::reference

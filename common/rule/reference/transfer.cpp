@@ -1,5 +1,7 @@
 #include "common/rule/reference/transfer.h"
 
+#include <ATen/record_function.h>
+
 #include <algorithm>
 
 namespace outerloop::rule::reference {
@@ -21,6 +23,28 @@ Tensor load(const std::vector<double>& values, std::int64_t rows, std::int64_t c
   auto* first = const_cast<double*>(values.data());
   const Tensor view = at::from_blob(first, {rows, columns}, at::TensorOptions(at::kDouble));
   return at::empty({rows, columns}, options).copy_(view);
+}
+
+Tensor load(const std::vector<double>& values, const at::TensorOptions& options) {
+  const auto size = static_cast<std::int64_t>(values.size());
+  const Tensor host = at::empty({size}, options.device(at::kCPU));
+  if (host.scalar_type() == at::kDouble)
+    std::copy(values.begin(), values.end(), host.data_ptr<double>());
+  else
+    std::transform(values.begin(), values.end(), host.data_ptr<float>(),
+                   [](double value) { return static_cast<float>(value); });
+  return options.device().is_cpu() ? host : at::empty({size}, options).copy_(host);
+}
+
+std::vector<double> store(const Tensor& flat) {
+  if (flat.is_meta()) {
+    RECORD_FUNCTION(kFetchName, std::vector<c10::IValue>());
+    return std::vector<double>(static_cast<std::size_t>(flat.numel()), 0.0);
+  }
+  const Tensor host = flat.is_cpu() ? flat : flat.to(at::TensorOptions(flat.scalar_type()).device(at::kCPU));
+  if (host.scalar_type() == at::kDouble)
+    return {host.data_ptr<double>(), host.data_ptr<double>() + host.numel()};
+  return {host.data_ptr<float>(), host.data_ptr<float>() + host.numel()};
 }
 
 std::vector<double> store(const Layout& layout, const std::vector<Tensor>& tensors) {

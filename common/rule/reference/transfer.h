@@ -20,6 +20,14 @@ std::vector<Tensor> load(const Layout& layout, const std::vector<double>& values
 Tensor load(const std::vector<double>& values, std::int64_t rows, std::int64_t columns,
             const at::TensorOptions& options);
 
+/// Numbers as one flat tensor, rounded on the host, in one copy.
+Tensor load(const std::vector<double>& values, const at::TensorOptions& options);
+
+/// The numbers of a flat tensor, in one copy; zeros for one of the meta device, which has none. What that
+/// copy is called where operations are counted.
+constexpr const char* kFetchName = "fetch";
+std::vector<double> store(const Tensor& flat);
+
 /// One flat vector. Undefined tensors give zeros.
 std::vector<double> store(const Layout& layout, const std::vector<Tensor>& tensors);
 

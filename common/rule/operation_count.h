@@ -1,0 +1,21 @@
+#pragma once
+// What a truncation on LibTorch asks of a device: numbers of operations, copies and reads by the host.
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace outerloop::rule {
+
+/// Of a whole truncation. An operation is an innermost one of LibTorch that computes or moves numbers, so a
+/// kernel's launch or two: views and allocations are not counted (the list is in
+/// common/rule/reference/count.cpp).
+struct OperationCount {
+  std::int64_t operations = 0;
+  std::int64_t copies = 0;                      ///< of `operations`: within one device
+  std::int64_t transfers = 0;                   ///< between host and device, not part of `operations`
+  std::int64_t host_reads = 0;                  ///< operations for whose result the host waits
+  std::int64_t strangers = 0;                   ///< operations with tensors on more than one device
+  std::map<std::string, std::int64_t> by_name;  ///< `operations` apart
+};
+
+}  // namespace outerloop::rule

@@ -1,0 +1,188 @@
+// Counts the operations of a truncation, on the CPU or on LibTorch's meta device, whose tensors have shapes
+// and no numbers: so any size can be counted.
+#include <ATen/record_function.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/rule/operation_count.h"
+#include "common/rule/reference/export.h"
+#include "common/rule/reference/lane_truncation.h"
+#include "common/rule/reference/transfer.h"
+#include "common/rule/reference/translated.h"
+
+namespace outerloop::rule::reference {
+namespace {
+
+/// What is not counted: views, allocations, and calls that only hand on to others.
+constexpr std::array<std::string_view, 47> kNotCounted = {"alias",
+                                                          "as_strided",
+                                                          "broadcast_tensors",
+                                                          "chunk",
+                                                          "contiguous",
+                                                          "detach",
+                                                          "detach_",
+                                                          "diagonal",
+                                                          "dim",
+                                                          "empty",
+                                                          "empty_like",
+                                                          "empty_strided",
+                                                          "expand",
+                                                          "expand_as",
+                                                          "flatten",
+                                                          "is_complex",
+                                                          "is_floating_point",
+                                                          "is_meta",
+                                                          "is_same_size",
+                                                          "lift_fresh",
+                                                          "movedim",
+                                                          "narrow",
+                                                          "new_empty",
+                                                          "new_empty_strided",
+                                                          "numel",
+                                                          "output_nr",
+                                                          "permute",
+                                                          "requires_grad_",
+                                                          "reshape",
+                                                          "_reshape_alias",
+                                                          "resize_",
+                                                          "resize_as_",
+                                                          "resolve_conj",
+                                                          "resolve_neg",
+                                                          "result_type",
+                                                          "select",
+                                                          "set_",
+                                                          "size",
+                                                          "slice",
+                                                          "split",
+                                                          "split_with_sizes",
+                                                          "squeeze",
+                                                          "t",
+                                                          "to",
+                                                          "transpose",
+                                                          "unsqueeze",
+                                                          "unbind"};
+constexpr std::array<std::string_view, 4> kViews = {"view", "_unsafe_view", "view_as", "unflatten"};
+/// Factorisations and solves are one operation each, whatever a device makes of them.
+constexpr std::array<std::string_view, 2> kWhole = {"linalg_cholesky_ex", "triangular_solve"};
+constexpr std::array<std::string_view, 4> kHostReads = {"_local_scalar_dense", "nonzero", "equal",
+                                                        "is_nonzero"};
+
+template <std::size_t N>
+bool among(const std::array<std::string_view, N>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// A call that has begun.
+struct Call {
+  std::string name;
+  std::size_t devices = 1;
+  bool counted_inside = false;
+};
+
+/// Where the calls of this thread are counted. LibTorch's callbacks are plain functions.
+thread_local std::vector<Call>* open_calls = nullptr;
+thread_local OperationCount* counts = nullptr;
+thread_local std::size_t within_whole = 0;
+
+/// On how many devices the tensors of a call lie. Numbers that LibTorch wraps as tensors are on none.
+std::size_t devices_of(const at::RecordFunction& function) {
+  std::vector<c10::Device> devices;
+  const auto add = [&](const at::Tensor& tensor) {
+    if (!tensor.defined() || (tensor.dim() == 0 && tensor.is_cpu())) return;
+    if (std::find(devices.begin(), devices.end(), tensor.device()) == devices.end())
+      devices.push_back(tensor.device());
+  };
+  for (const auto& input : function.inputs()) {
+    if (input.isTensor()) add(input.toTensor());
+    if (input.isTensorList())
+      for (const at::Tensor& tensor : input.toTensorVector()) add(tensor);
+  }
+  return devices.size();
+}
+
+std::unique_ptr<at::ObserverContext> begin_call(const at::RecordFunction& function) {
+  if (!open_calls) return nullptr;
+  std::string name = function.name();
+  const auto colons = name.rfind("::");
+  if (colons != std::string::npos) name = name.substr(colons + 2);
+  if (among(kWhole, name)) ++within_whole;
+  open_calls->push_back({name, devices_of(function), false});
+  return nullptr;
+}
+
+void count(const Call& call) {
+  if (among(kHostReads, call.name)) ++counts->host_reads;
+  if (call.name == kFetchName || (call.name == "copy_" && call.devices > 1)) {
+    ++counts->transfers;
+    return;
+  }
+  if (call.devices > 1) ++counts->strangers;
+  ++counts->operations;
+  if (call.name == "copy_") ++counts->copies;
+  ++counts->by_name[call.name];
+}
+
+void end_call(const at::RecordFunction&, at::ObserverContext*) {
+  if (!open_calls || open_calls->empty()) return;
+  const Call call = std::move(open_calls->back());
+  open_calls->pop_back();
+  if (among(kWhole, call.name)) --within_whole;
+  bool counted = call.counted_inside;
+  if (!counted && within_whole == 0 && !among(kNotCounted, call.name) && !among(kViews, call.name)) {
+    count(call);
+    counted = true;
+  }
+  if (counted && !open_calls->empty()) open_calls->back().counted_inside = true;
+}
+
+/// While it lives, this thread's calls are counted.
+class Counting {
+ public:
+  explicit Counting(OperationCount& into) {
+    open_calls = &calls_;
+    counts = &into;
+    handle_ = at::addGlobalCallback(at::RecordFunctionCallback(&begin_call, &end_call)
+                                        .needsInputs(true)
+                                        .scopes({at::RecordScope::FUNCTION}));
+  }
+  ~Counting() {
+    at::removeCallback(handle_);
+    open_calls = nullptr;
+    counts = nullptr;
+  }
+  Counting(const Counting&) = delete;
+  Counting& operator=(const Counting&) = delete;
+
+ private:
+  std::vector<Call> calls_;
+  at::CallbackHandle handle_{};
+};
+
+OperationCount count_truncation(const RuleOptions& rule, const Architecture& architecture,
+                                const std::vector<double>& theta, const std::vector<TruncationLane>& lanes,
+                                bool on_meta) {
+  const Layout layout = theta_layout(rule), phi = phi_layout(rule, architecture);
+  const PackedTheta packed(rule.neuron_local, layout);
+  const at::TensorOptions options = at::TensorOptions(at::kFloat).device(on_meta ? at::kMeta : at::kCPU);
+  const LaneSetup setup{rule.neuron_local, packed, architecture, phi, options};
+  OperationCount result;
+  const Counting counting(result);
+  run_truncation(setup, packed.pack(theta), lanes, static_cast<std::int64_t>(lanes.front().steps.size()));
+  return result;
+}
+
+}  // namespace
+}  // namespace outerloop::rule::reference
+
+extern "C" OUTERLOOP_REFERENCE_API void outerloop_count_truncation(
+    const outerloop::rule::RuleOptions* rule, const outerloop::rule::Architecture* architecture,
+    const std::vector<double>* theta, const std::vector<outerloop::rule::TruncationLane>* lanes, bool on_meta,
+    outerloop::rule::OperationCount* result) {
+  using namespace outerloop::rule::reference;
+  *result = translated([&] { return count_truncation(*rule, *architecture, *theta, *lanes, on_meta); });
+}

@@ -1,0 +1,28 @@
+#pragma once
+// φ of several lanes: between flat numbers [S, size of the layout] and tensors per layer.
+#include <vector>
+
+#include "common/rule/layout.h"
+#include "common/rule/reference/forward.h"
+
+namespace outerloop::rule::reference {
+
+/// Views of `flat` [S, layout.size()].
+Phi split_phi(const Layout& layout, const Tensor& flat);
+
+/// W, b, V of every layer: the order of the layout.
+std::vector<Tensor> list_of(const Phi& phi);
+Phi phi_of(const std::vector<Tensor>& list);
+
+/// The same numbers as leaves of a graph of their own.
+Phi as_leaves(const Phi& phi);
+Phi detached(const Phi& phi);
+
+/// [S, size]: tensors with a leading axis of lanes, one after another.
+Tensor join(const std::vector<Tensor>& list);
+
+/// W and b of several φ as those of one with all their lanes, the lanes of the first φ first. V is left out:
+/// the base model does without.
+Phi stacked(const std::vector<Phi>& list);
+
+}  // namespace outerloop::rule::reference

@@ -1,0 +1,50 @@
+#pragma once
+// The two convolutional networks of the neuron-local rule and the readouts of hidden states: each one node of
+// the autograd graph with a hand-written adjoint, so that a step's graph is small. Weights come as groups of
+// PackedTheta [lanes, numbers], of which the first lane is computed with and every lane gets a gradient of
+// its own.
+#include <ATen/ATen.h>
+
+#include <cstdint>
+
+#include "common/rule/reference/packed_theta.h"
+
+namespace outerloop::rule::reference {
+
+using at::Tensor;
+
+/// What the nodes need beside their inputs. It outlives the graph.
+struct NetworkPlan {
+  NeuronLocalSize size;
+  const PackedTheta* packed = nullptr;
+  Tensor exponents;  ///< norm_exponents
+};
+
+/// d^L [S, N_L, B, D] from x^L [S, N_L, B]. `theta`: Group::top.
+Tensor top_network(const NetworkPlan& plan, const Tensor& features, const Tensor& theta);
+
+/// h [S, N, B, C] of a layer's units. x, z [S, N, B]; d [S, N, B, D]; `constant` [S, N, 9]: statistics of
+/// weights and biases; `identity` [N, 2]: BN of (sin id, cos id) without its offset. `theta`: Group::hidden.
+Tensor hidden_network(const NetworkPlan& plan, const Tensor& x, const Tensor& z, const Tensor& d,
+                      const Tensor& constant, const Tensor& identity, const Tensor& theta);
+
+/// The roles of a layer: above a weight matrix, below one.
+struct Roles {
+  bool upper = false, lower = false;
+};
+
+/// What is read from a layer's hidden states.
+struct Readouts {
+  Tensor
+      rows;  ///< [readouts, S, N, G * B], scaled by 1/sqrt(G B): those of the lower role, then of the upper
+  Tensor mean;    ///< [S, N]: mean over the batch of bias.w h; of an upper layer
+  Tensor linear;  ///< [S, N, B, D]: delta.w h + delta.b; of an upper layer
+};
+
+/// h [S, N, B, C]. `theta`: Group::read.
+Readouts read_hidden(const NetworkPlan& plan, const Tensor& h, const Tensor& theta, Roles roles);
+
+/// linear + d sigmoid(z): linear, d [S, N, B, D], z [S, N, B].
+Tensor error_signal(const Tensor& linear, const Tensor& d, const Tensor& z);
+
+}  // namespace outerloop::rule::reference

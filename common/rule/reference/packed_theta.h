@@ -1,0 +1,89 @@
+#pragma once
+// θ of the neuron-local rule in the order in which its networks use it: regrouped on the host, so that no
+// operation of a device is spent on it. The groups are the leaves of the graph: [lanes, numbers], the same
+// values in every lane, a gradient per lane.
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/rule/layout.h"
+#include "common/rule/reference/export.h"
+#include "common/rule/theta.h"
+
+namespace outerloop::rule::reference {
+
+using at::Tensor;
+
+/// A tensor within a group.
+struct Piece {
+  std::int64_t offset = 0;
+  std::vector<std::int64_t> shape;
+
+  std::int64_t size() const;
+  /// That tensor of the first lane of a group [lanes, numbers].
+  Tensor of(const Tensor& group) const;
+};
+
+/// Which group; the second merge is that of V, where V has readouts of its own.
+enum class Group { top, hidden, read, merge, backward_merge, bias };
+constexpr std::size_t kGroups = 6;
+
+/// A convolution's weights and the offset of the batch norm after it.
+struct BlockPieces {
+  Piece w;     ///< [taps, in, out]
+  Piece beta;  ///< [out]; absent behind the last convolution of the top network, where it is the bias
+};
+
+struct TopPieces {
+  std::vector<BlockPieces> blocks;  ///< in, mix.0, mix.1, block.i
+  BlockPieces out;
+};
+
+struct HiddenPieces {
+  Piece beta_varying;               ///< [2 + D]: hidden.features.beta of x, z, d
+  Piece beta_identity;              ///< [2]: of sin, cos
+  Piece in_constant;                ///< [11, 3 C]: hidden.in.w of s, b, sin, cos
+  std::vector<BlockPieces> blocks;  ///< in, in.unit.0, in.unit.1, block.i, ... ; the first takes x, z, d only
+};
+
+struct ReadPieces {
+  Piece w;     ///< [rows, C]: readouts of the lower role, of the upper role, bias.w
+  Piece bias;  ///< [rows - 1]
+  Piece delta_w, delta_b;
+  std::int64_t lower = 0, upper = 0;  ///< readouts of each role, each of G rows
+};
+
+class OUTERLOOP_REFERENCE_API PackedTheta {
+ public:
+  PackedTheta(const NeuronLocalSize& size, const Layout& layout);
+
+  /// Numbers in all groups together.
+  std::int64_t size() const { return static_cast<std::int64_t>(source_.size()); }
+  /// Numbers of each group, in the order of Group; 0 for one that is not there.
+  const std::vector<std::int64_t>& group_sizes() const { return group_sizes_; }
+
+  /// θ, laid out as `layout`, regrouped: all groups one after another.
+  std::vector<double> pack(const std::vector<double>& theta) const;
+  /// A gradient by what `pack` gives as one by θ; 0 for what no group holds: biases in front of a batch norm.
+  std::vector<double> unpack(const double* packed) const;
+  /// The groups of `packed` [lanes, size()], each by itself; undefined where there is none.
+  std::vector<Tensor> split(const Tensor& packed) const;
+
+  const TopPieces& top() const { return top_; }
+  const HiddenPieces& hidden() const { return hidden_; }
+  const ReadPieces& read() const { return read_; }
+
+ private:
+  class Builder;
+
+  std::vector<std::int64_t> source_;  ///< where in θ each number comes from
+  std::vector<std::int64_t> group_sizes_;
+  std::int64_t theta_size_ = 0;
+  TopPieces top_;
+  HiddenPieces hidden_;
+  ReadPieces read_;
+};
+
+}  // namespace outerloop::rule::reference
