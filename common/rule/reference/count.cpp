@@ -169,7 +169,7 @@ OperationCount count_truncation(const RuleOptions& rule, const Architecture& arc
   const Layout layout = theta_layout(rule), phi = phi_layout(rule, architecture);
   const PackedTheta packed(rule.neuron_local, layout);
   const at::TensorOptions options = at::TensorOptions(at::kFloat).device(on_meta ? at::kMeta : at::kCPU);
-  const LaneSetup setup{rule.neuron_local, packed, architecture, phi, options};
+  const LaneSetup setup{rule.neuron_local, packed, architecture, phi, options, [] {}};
   OperationCount result;
   const Counting counting(result);
   run_truncation(setup, packed.pack(theta), lanes, static_cast<std::int64_t>(lanes.front().steps.size()));

@@ -88,7 +88,8 @@ std::vector<TruncationResult> NeuronLocalEngine::truncations(const Architecture&
   std::vector<TruncationResult> results;
   translated([&] {
     in_parts(lanes.size(), static_cast<std::size_t>(plan.lanes), [&](std::size_t first, std::size_t count) {
-      for (auto& result : run_truncation(setup(architecture, layout), packed_theta, part(lanes, first, count), plan.kept_steps))
+      for (auto& result : run_truncation(setup(architecture, layout), packed_theta, part(lanes, first, count),
+                                         plan.kept_steps))
         results.push_back(std::move(result));
     });
   });
