@@ -20,7 +20,7 @@ constexpr std::int64_t kChunkNumbers = 1 << 20;  ///< activations per chunk and 
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-/// Layers that end in batch norm and the non-linearity: all of them, but for a supervised rule's linear
+/// Number of layers that end in batch norm and the non-linearity: all, except a supervised rule's linear
 /// output.
 std::int64_t normalised_layers(const RuleOptions& rule, const Architecture& architecture) {
   return rule_kind(rule.name).supervised ? architecture.layers() - 1 : architecture.layers();
@@ -71,7 +71,7 @@ RowMajor next_activation(const RowMajor& x, const Layer& layer, const std::vecto
   for (Eigen::Index j = 0; j < y.cols(); ++j) {
     const auto scale = static_cast<float>(1.0 / deviation[index(j)]);
     const auto shift = static_cast<float>(mean[index(j)]);
-    // Subtracted before it is scaled: near-constant units would lose their digits otherwise.
+    // Subtract before scaling: otherwise near-constant units would lose precision.
     y.col(j) = ((y.col(j).array() - shift) * scale + layer.b[j]).unaryExpr([kind](float z) {
       return activate(kind, z);
     });
@@ -112,7 +112,7 @@ struct StatisticsBuilder::State {
   Architecture architecture;
   std::vector<Layer> layers;
   FrozenStatistics statistics;
-  Moments joined;  // of the layer in hand
+  Moments joined;  // of the current layer
 
   std::size_t depth() const { return statistics.mean.size(); }
 };

@@ -22,15 +22,15 @@ struct Matrix {
 };
 
 /// Batch norm's mean and standard deviation of every normalised layer's pre-activation x^{l-1} W^l, frozen.
-/// Every layer is normalised, but for a supervised rule's last one, which is linear.
+/// Every layer is normalised, except a supervised rule's last one, which is linear.
 struct FrozenStatistics {
   std::vector<std::vector<double>> mean;                ///< [normalised layers][N_l]
   std::vector<std::vector<double>> standard_deviation;  ///< [normalised layers][N_l]: sqrt(variance + 1e-6)
 };
 
-/// Statistics over all rows of `inputs` [examples, N_0], layer by layer from φ as it is (each layer sees the
-/// one below already frozen). Use at least 1,000 unlabelled training examples. Examples pass in chunks; sums
-/// are in double. Throws Error where sizes do not fit or there is no example.
+/// Statistics over all rows of `inputs` [examples, N_0], computed layer by layer with φ unchanged (each layer
+/// sees the one below already frozen). Use at least 1,000 unlabelled training examples. Examples are
+/// processed in chunks; sums are in double. Throws Error where sizes do not fit or there is no example.
 FrozenStatistics frozen_statistics(const RuleOptions& rule, const Architecture& architecture,
                                    const std::vector<double>& phi, const Matrix& inputs);
 
@@ -38,18 +38,17 @@ FrozenStatistics frozen_statistics(const RuleOptions& rule, const Architecture& 
 /// step is 1 above zero.
 float activate(Nonlinearity kind, float z);
 
-/// The same statistics of rows that come in blocks, more than fit into memory: every block passes once for
-/// each layer. moments() may be called by several threads at once; parts are joined by one, always in one
-/// order.
+/// The same statistics for data that does not fit into memory: rows come in blocks, and every block is passed
+/// once per layer. Several threads may call moments() at once; one thread joins the parts, in a fixed order.
 class StatisticsBuilder {
  public:
-  /// Of some rows, per unit of the layer in hand: mean, and sum of squared deviations.
+  /// Moments of some rows, per unit of the current layer: mean, and sum of squared deviations.
   struct Moments {
     double count = 0.0;
     std::vector<double> mean, squares;
   };
 
-  /// Throws Error where sizes do not fit. `rule` and `architecture` outlive the builder.
+  /// Throws Error where sizes do not fit. `rule` and `architecture` must outlive the builder.
   StatisticsBuilder(const RuleOptions& rule, const Architecture& architecture,
                     const std::vector<double>& phi);
   ~StatisticsBuilder();
@@ -57,12 +56,12 @@ class StatisticsBuilder {
   StatisticsBuilder& operator=(const StatisticsBuilder&) = delete;
 
   bool complete() const;      ///< all layers are finished
-  std::int64_t part() const;  ///< rows that moments() takes at most: their activations stay in the cache
+  std::int64_t part() const;  ///< most rows per call of moments(): their activations stay in the cache
 
-  /// Of rows first .. first + count - 1 in the layer in hand. Throws Error where sizes do not fit.
+  /// Moments of rows first .. first + count - 1 in the current layer. Throws Error where sizes do not fit.
   Moments moments(const Matrix& inputs, std::int64_t first, std::int64_t count) const;
   void join(const Moments& part);
-  /// Goes on to the next layer. Throws Error where there was no row.
+  /// Continues with the next layer. Throws Error where there was no row.
   void finish_layer();
 
   const FrozenStatistics& statistics() const;  ///< of the finished layers
@@ -72,8 +71,8 @@ class StatisticsBuilder {
   std::unique_ptr<State> state_;
 };
 
-/// The features of every row of `inputs` with the given statistics: x^L [examples, N_L]; of a
-/// supervised rule x^{L-1} [examples, N_{L-1}], the last layer below the class scores.
+/// The features of every row of `inputs` with the given statistics: x^L [examples, N_L]; for a supervised
+/// rule x^{L-1} [examples, N_{L-1}], the layer below the class scores.
 /// Throws Error where sizes do not fit.
 Matrix features(const RuleOptions& rule, const Architecture& architecture, const std::vector<double>& phi,
                 const FrozenStatistics& statistics, const Matrix& inputs);

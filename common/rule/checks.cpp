@@ -9,7 +9,7 @@ namespace outerloop::rule {
 namespace {
 
 constexpr std::int64_t kLargestSize = 65536;
-// Far beyond any base model, and small enough that the numbers of φ can be counted.
+// Far beyond any base model, and small enough that the size of φ does not overflow.
 constexpr std::int64_t kMostLayers = 1000;
 constexpr std::int64_t kMostUnits = std::int64_t{1} << 24;
 
@@ -20,7 +20,7 @@ void check_count(const std::string& what, std::size_t got, std::int64_t expected
     fail(what + " has " + std::to_string(got) + " numbers, but its layout has " + std::to_string(expected));
 }
 
-/// What is checked; its name is put together only where it is needed.
+/// Name of a checked value, built only when an error needs it.
 struct Name {
   const std::string& what;
   const char* part;
@@ -46,7 +46,7 @@ void check_batch(const Architecture& architecture, const Batch& batch, const Nam
   check_table(name, ": y", batch.y, batch.examples, batch.targets);
 }
 
-/// Labels of a supervised rule: a class is an output.
+/// Labels of a supervised rule: each class has an output.
 void check_classes(const Architecture& architecture, const Batch& batch, const Name& name) {
   check_batch(architecture, batch, name, true);
   if (batch.targets > architecture.outputs())

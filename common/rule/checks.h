@@ -1,5 +1,5 @@
 #pragma once
-// Checks of an engine: what it is given (rule, options, sizes of θ, φ and minibatches), and that results are
+// Argument checks of an engine (rule, options, sizes of θ, φ and minibatches), and the check that results are
 // finite.
 #include <string>
 #include <vector>
@@ -14,7 +14,7 @@ void check_rule(const RuleOptions& rule);
 /// Throws InputError unless 1 <= threads <= 1024.
 void check_threads(int threads);
 
-/// Throws InputError for a budget below 0, which stands for an automatic one.
+/// Throws InputError for a memory budget below 0, the value that stands for "automatic".
 void check_memory_budget(std::int64_t mib);
 
 /// Throws Error unless `phi` and `theta` have their layouts' sizes and the architecture suits the rule.
@@ -22,7 +22,7 @@ void check_state(const RuleOptions& rule, const Layout& theta_layout, const Arch
                  const std::vector<double>& theta, const std::vector<double>& phi);
 
 /// Throws Error unless the minibatch of an inner step, called `what` in the message, fits the architecture
-/// and its numbers are all there: its x, and for a supervised rule its labels.
+/// and is complete: its x, and for a supervised rule its labels.
 void check_inner(const RuleOptions& rule, const Architecture& architecture, const Batch& inner,
                  const std::string& what);
 
@@ -31,7 +31,7 @@ void check_inner(const RuleOptions& rule, const Architecture& architecture, cons
 void check_labelled(const RuleOptions& rule, const Architecture& architecture, const StepData& step,
                     const std::string& what);
 
-/// Both for every step of a truncation, of which there must be one at least. Throws Error.
+/// Both checks for every step of a truncation, which must have at least one. Throws Error.
 void check_steps(const RuleOptions& rule, const Architecture& architecture,
                  const std::vector<StepData>& steps);
 

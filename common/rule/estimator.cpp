@@ -16,7 +16,7 @@ struct Walk {
   std::vector<double> phi;
 };
 
-/// By `theta` and from `phi`, in place of the input's own.
+/// Uses `theta` and starts from `phi`, in place of the input's own.
 Walk walk(Engine& engine, const TruncationInput& input, const std::vector<double>& theta,
           const std::vector<double>& phi) {
   Walk result;
@@ -38,7 +38,7 @@ Walk walk(Engine& engine, const TruncationInput& input, const std::vector<double
   return result;
 }
 
-/// σ times standard normal numbers, other ones for every pair of every truncation.
+/// σ times standard normal numbers, drawn afresh for every pair of every truncation.
 std::vector<double> draw_noise(const EstimatorOptions& options, const TruncationInput& input,
                                std::size_t pair) {
   const std::size_t size = input.theta.size();
@@ -60,7 +60,7 @@ std::vector<double> moved(const std::vector<double>& theta, const std::vector<do
   return result;
 }
 
-/// A pair's two walks, its state after them, and its share of the gradient added to `gradient`.
+/// Unrolls both members of a pair, updates its state and adds its share of the gradient to `gradient`.
 class PairWalk {
  public:
   PairWalk(Engine& engine, const EstimatorOptions& options, const TruncationInput& input,
@@ -93,7 +93,7 @@ void add_objectives(const Walk& member, double share, TruncationResult& result) 
   result.mean_meta_objective += share * member.mean;
 }
 
-/// Gradient, objectives and φ by evolution alone; `pairs` advanced.
+/// Gradient, objectives and φ by evolution alone; advances `pairs`.
 TruncationResult evolve(Engine& engine, const EstimatorOptions& options, const TruncationInput& input,
                         std::vector<PerturbedPair>& pairs) {
   TruncationResult result;

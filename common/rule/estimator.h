@@ -1,11 +1,11 @@
 #pragma once
 // Estimators of a truncation's meta-gradient: backpropagation through its inner steps, evolution strategies
-// (from perturbed θ alone), or a mean of both.
+// (from perturbed θ alone), or a weighted mean of both.
 //
 // Truncated evolution strategies: for noise ε ~ N(0, σ² I), both members of an antithetic pair unroll the
-// truncation from the stream's φ, by θ + ε and θ − ε, on the same minibatches and labels;
-// g = ε (J₊ − J₋) / 2σ². Its mean is the truncated gradient of J smoothed over θ: what θ did to φ before the
-// truncation is left out, as backpropagation leaves it out.
+// truncation from the stream's φ, with θ + ε and θ − ε, on the same minibatches and labels;
+// g = ε (J₊ − J₋) / 2σ². Its mean is the truncated gradient of J smoothed over θ: like truncated
+// backpropagation, it ignores the effect of θ on φ before the truncation.
 // Persistent evolution strategies (Vicol, Metz and Sohl-Dickstein, ICML 2021): each member keeps its own φ
 // from the task's first step on, and the noise of all truncations since then is summed, ξ = Σ ε; g = ξ (J₊ −
 // J₋) / 2σ². Its mean is the untruncated gradient. J is the mean meta-objective over the truncation's inner
@@ -25,36 +25,36 @@ const char* estimator_name(EstimatorKind kind);
 struct EstimatorOptions {
   EstimatorKind kind{};
   double deviation = 0.0;  ///< σ of the noise on each number of θ, above 0; not for backpropagation
-  std::int64_t pairs = 0;  ///< antithetic pairs per truncation, at least 1; likewise
+  std::int64_t pairs = 0;  ///< antithetic pairs per truncation, at least 1; not for backpropagation
   double backpropagation_share = 0.0;  ///< g = share · backpropagation's + (1 − share) · the other's, 0 .. 1
 
-  /// Whether pairs have a state of their own between truncations.
+  /// Whether pairs keep a state between truncations.
   bool persistent() const { return kind == EstimatorKind::persistent_evolution; }
 };
 
-/// What a pair of persistent evolution strategies carries from one truncation to the next.
+/// The state that a pair of persistent evolution strategies carries from one truncation to the next.
 struct PerturbedPair {
   std::vector<double> noise;      ///< ξ, laid out as θ
-  std::vector<double> phi_plus;   ///< of the member that went by θ + ε
-  std::vector<double> phi_minus;  ///< of the other
+  std::vector<double> phi_plus;   ///< of the member with θ + ε
+  std::vector<double> phi_minus;  ///< of the member with θ − ε
 };
 
-/// One truncation of a task. What it refers to outlives the call that it is passed to.
+/// One truncation of a task. The objects that it refers to must outlive the call.
 struct TruncationInput {
   const Architecture& architecture;
   const std::vector<double>& theta;
   const std::vector<double>& phi;      ///< at the truncation's beginning
   const std::vector<StepData>& steps;  ///< of its k inner steps
   Random random;                       ///< of the task and Purpose::perturbation
-  std::uint32_t truncation = 0;        ///< counts the task's truncations
+  std::uint32_t truncation = 0;        ///< index of the truncation within its task
 };
 
-/// The gradient of one truncation as `options` say; a result as Engine::truncation gives it. `pairs`: empty
-/// at the start of a task and for estimators without a state; advanced in place where the outcome is
-/// `finished`. Without backpropagation, meta_objective and mean_meta_objective are means over all members,
-/// and φ afterwards is that of the unperturbed θ (evolution), or of the first pair's first member
-/// (persistent, which has no unperturbed one). Throws Error on a mismatch of sizes, and where the random
-/// numbers of a task are used up (32 bits count them: θ's numbers · pairs · truncations).
+/// The gradient of one truncation by the estimator in `options`; the result is that of Engine::truncation.
+/// `pairs`: empty at the start of a task and for estimators without state; advanced in place if the outcome
+/// is `finished`. Without backpropagation, meta_objective and mean_meta_objective are means over all members,
+/// and the final φ is that of the unperturbed θ (evolution), or of the first pair's first member (persistent,
+/// which has no unperturbed member). Throws Error where sizes do not match, and where a task's random numbers
+/// are used up (a 32-bit counter: size of θ · pairs · truncations).
 TruncationResult estimate_gradient(Engine& engine, const EstimatorOptions& options,
                                    const TruncationInput& input, std::vector<PerturbedPair>& pairs);
 

@@ -51,8 +51,8 @@ void RowFeatures::compute(const Matrix& inputs, std::int64_t first, std::int64_t
   for (std::int64_t i = first; i < last; ++i) {
     std::copy_n(inputs.row(i), inputs.columns, x.data());
     for (const Layer& layer : layers_) {
-      // Row by row, and over the inputs in their order: a product of matrices would sum in an order that
-      // depends on how many rows there are.
+      // Row by row, and over the inputs in their order: the summation order of a matrix product would depend
+      // on the number of rows.
       std::fill_n(y.data(), layer.units, 0.0f);
       for (std::int64_t k = 0; k < layer.below; ++k) {
         const float value = x[static_cast<std::size_t>(k)];

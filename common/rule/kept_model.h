@@ -1,6 +1,6 @@
 #pragma once
-// A trained base model to keep: φ, frozen batch-norm statistics, and the scaling of its inputs. Its features
-// of a row are the same bits, alone or among others.
+// A trained base model for later use: φ, frozen batch-norm statistics, and the scaling of its inputs. The
+// features of a row have the same bits whether it is computed alone or with others.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -14,7 +14,7 @@ struct InputScaling {
   /// "linear", or one of inputs.scaling (data/scaling.h): columns, array, quantiles, ranks, none.
   std::string kind = "linear";
   std::int64_t columns = 0;
-  /// linear: [2], low and high: (x - low) / (high - low). Others: as in data/scaling.h.
+  /// linear: [2], low and high: (x - low) / (high - low). Others: see data/scaling.h.
   std::vector<double> numbers;
 };
 
@@ -26,7 +26,7 @@ struct KeptModel {
   InputScaling scaling;
 };
 
-/// The features of single rows, by weights that were made ready once. Several threads may call it at once.
+/// Features of single rows, with weights prepared once. Several threads may call it at once.
 class RowFeatures {
  public:
   /// Throws Error where the sizes of φ or statistics do not fit.

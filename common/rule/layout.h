@@ -1,12 +1,12 @@
 #pragma once
-// Layout of a flat vector (θ, φ, a gradient, Adam's moments): names, shapes and places of its tensors.
+// Layout of a flat vector (θ, φ, a gradient, Adam's moments): names, shapes and positions of its tensors.
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace outerloop::rule {
 
-/// How a tensor is drawn before training.
+/// The distribution of a tensor's initial values.
 struct Initializer {
   enum class Kind { constant, truncated_normal };
   Kind kind = Kind::constant;
@@ -24,8 +24,8 @@ struct TensorSpec {
   std::vector<std::int64_t> shape;  ///< every extent >= 1
   std::string axes;                 ///< names of the axes, e.g. "kernel,channel_in,channel_out"
   Initializer initializer;
-  /// True where the gradient is zero in exact arithmetic whatever the data (a bias in front of a batch norm):
-  /// engines return exactly 0 there, since Adam would turn rounding noise into steps.
+  /// True where the gradient is zero in exact arithmetic for any data (a bias in front of a batch norm).
+  /// Engines return exactly 0 there, since Adam would turn rounding noise into steps.
   bool zero_gradient = false;
   std::int64_t offset = 0;  ///< first element in the flat vector; set by Layout
 
@@ -39,9 +39,9 @@ class Layout {
   explicit Layout(std::vector<TensorSpec> tensors);
 
   const std::vector<TensorSpec>& tensors() const { return tensors_; }
-  std::int64_t size() const { return size_; }  ///< elements in all
+  std::int64_t size() const { return size_; }  ///< total number of elements
 
-  /// The tensor of that name. Throws Error where there is none.
+  /// The tensor with that name. Throws Error if there is none.
   const TensorSpec& at(const std::string& name) const;
   bool contains(const std::string& name) const;
 

@@ -1,13 +1,13 @@
 #pragma once
-// What a truncation on LibTorch asks of a device: numbers of operations, copies and reads by the host.
+// Operation count of a truncation on LibTorch: device operations, copies and reads by the host.
 #include <cstdint>
 #include <map>
 #include <string>
 
 namespace outerloop::rule {
 
-/// Of a whole truncation. An operation is an innermost one of LibTorch that computes or moves numbers, so a
-/// kernel's launch or two: views and allocations are not counted (the list is in
+/// Counts of a whole truncation. An operation is an innermost LibTorch operation that computes or moves
+/// numbers, about one or two kernel launches; views and allocations are not counted (the list is in
 /// common/rule/reference/count.cpp).
 struct OperationCount {
   std::int64_t operations = 0;

@@ -15,7 +15,7 @@ std::string Architecture::description() const {
 namespace {
 
 Layout layout_of(const Architecture& architecture, bool sgd) {
-  // Metz et al. draw W and V small, since batch norm takes out their scale; for SGD He et al.'s scale is
+  // Metz et al. draw small W and V, since batch norm removes their scale; for SGD the scale of He et al. is
   // kept.
   std::vector<TensorSpec> specs;
   for (std::int64_t l = 1; l <= architecture.layers(); ++l) {

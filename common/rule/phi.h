@@ -1,5 +1,5 @@
 #pragma once
-// φ, the parameters of a base model, and what else an update rule carries from one inner step to the next.
+// φ, the parameters of a base model and the other state that an update rule carries between inner steps.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -9,7 +9,8 @@
 
 namespace outerloop::rule {
 
-/// Non-linearities of the base model. Meta-training uses relu; the others serve the paper's Figure 5.
+/// Non-linearities of the base model. Meta-training uses relu; the others are for the experiment of the
+/// paper's Figure 5.
 enum class Nonlinearity { relu, leaky_relu, swish, elu, tanh, step };
 
 /// A base model: a multi-layer perceptron.
@@ -31,7 +32,7 @@ struct Architecture {
 /// supervised_sgd: "l/W", "l/b" and their momentum buffers "l/momentum_W", "l/momentum_b".
 Layout phi_layout(const RuleOptions& rule, const Architecture& architecture);
 
-/// The same of each rule (rules.h).
+/// φ's layout of each rule (see rules.h).
 Layout neuron_local_phi(const RuleOptions& rule, const Architecture& architecture);
 Layout supervised_sgd_phi(const RuleOptions& rule, const Architecture& architecture);
 

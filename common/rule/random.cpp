@@ -86,7 +86,8 @@ std::vector<std::int32_t> Random::permutation(std::int32_t n, std::uint32_t firs
 
 std::vector<std::int32_t> Random::sample(std::int32_t n, std::int32_t count, std::uint32_t first) const {
   OUTERLOOP_CHECK(0 <= count && count <= n, std::to_string(count) + " of " + std::to_string(n));
-  // Fisher-Yates from the front; only the moved entries are stored, so a small sample of many costs little.
+  // Fisher-Yates from the front; only the moved entries are stored, so a small sample from a large range is
+  // cheap.
   std::unordered_map<std::int32_t, std::int32_t> moved;
   const auto at = [&](std::int32_t i) {
     const auto found = moved.find(i);

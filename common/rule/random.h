@@ -1,7 +1,7 @@
 #pragma once
 // Counter-based random numbers: every draw is a pure function of (seed, stream, task, purpose, element,
-// attempt), so a redraw never shifts its neighbours and any process can repeat any other's draws. Generator:
-// Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+// attempt), so a redraw never shifts its neighbours and any process can reproduce the draws of any other.
+// Generator: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -11,7 +11,7 @@ namespace outerloop::rule {
 /// One Philox4x32-10 block: 128 random bits from a 128-bit counter and a 64-bit key.
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);
 
-/// What a draw is for. The numbers are part of the format of a run: never renumber, only append.
+/// Purpose of a draw. The numbers are part of the format of a run: never renumber, only append.
 enum class Purpose : std::uint8_t {
   theta = 1,
   phi = 2,
@@ -34,14 +34,14 @@ enum class Purpose : std::uint8_t {
   table = 19,
 };
 
-/// All draws of one purpose of one task of one stream.
+/// All draws for one purpose in one task of one stream.
 class Random {
  public:
   Random(std::uint64_t seed, std::uint32_t stream, std::uint32_t task, Purpose purpose)
       : seed_(seed), stream_(stream), task_(task), purpose_(purpose) {}
 
   /// 128 random bits for `element`; `attempt` < 2^23 selects independent redraws of the same element. The
-  /// other draws are made of them.
+  /// other draws are derived from them.
   std::array<std::uint32_t, 4> block(std::uint32_t element, std::uint32_t attempt = 0) const;
 
   /// 64 random bits for `element`; `attempt` < 2^23 selects independent redraws of the same element.

@@ -61,7 +61,7 @@ Scaling::Scaling(const Matrix& x) {
   double sum = 0.0, varying = 0.0;
   mean.assign(means.data(), means.data() + means.size());
   for (Eigen::Index j = 0; j < values.cols(); ++j) {
-    // By the values themselves: the mean of equal numbers may be rounded off them.
+    // Compare the values themselves: by rounding, the mean of equal numbers may differ from them.
     const bool constant = values.col(j).maxCoeff() == values.col(j).minCoeff();
     scale.push_back(constant ? 0.0 : 1.0);
     sum += constant ? 0.0 : variances[j];

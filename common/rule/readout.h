@@ -1,5 +1,5 @@
 #pragma once
-// Ridge classifier on features, and what all read-outs share: scaling, linear predictions, accuracy.
+// Ridge classifier on features, and the parts common to all read-outs: scaling, linear predictions, accuracy.
 #include <cstdint>
 #include <vector>
 
@@ -7,9 +7,9 @@
 
 namespace outerloop::rule {
 
-/// What read-outs do to features x [examples, features] first: each minus its mean, all times one number, so
-/// that the mean variance of the features that vary is one. Features keep their sizes beside each other:
-/// dividing each by its own deviation would blow up pixels that are black in almost all of a few examples.
+/// Scaling of features x [examples, features] before a read-out: each minus its mean, all times one common
+/// factor, which makes the mean variance of the varying features one. Features keep their relative sizes:
+/// dividing each by its own deviation would amplify pixels that are black in almost all of a few examples.
 struct Scaling {
   explicit Scaling(const Matrix& x);
 
@@ -18,7 +18,7 @@ struct Scaling {
 };
 
 /// Ridge regression on scaled features with an unpenalised bias, one-hot targets, argmax as the prediction:
-/// minimises mean ‖x w + bias - y‖² + lambda ‖w‖². Features that are constant in `train` count for nothing.
+/// minimises mean ‖x w + bias - y‖² + lambda ‖w‖². Features that are constant in `train` have no effect.
 /// Solved in float64 by Cholesky, in the smaller of feature and example space.
 class RidgeClassifier {
  public:
@@ -27,8 +27,8 @@ class RidgeClassifier {
   RidgeClassifier(const Matrix& train, const std::vector<std::int32_t>& labels, std::int64_t classes,
                   double lambda);
 
-  /// The class of every row of `test` [examples, features]. Throws Error where the features are not as many
-  /// as fitted.
+  /// The class of every row of `test` [examples, features]. Throws Error where the number of features differs
+  /// from the fitted one.
   std::vector<std::int32_t> predict(const Matrix& test) const;
 
  private:
@@ -37,12 +37,12 @@ class RidgeClassifier {
 };
 
 /// argmax over classes of x w + bias for every row x of `test` [examples, features]; `weights` is [features +
-/// 1, classes] row-major, the bias last. Throws Error that names the read-out where `test` has another number
-/// of features.
+/// 1, classes] row-major, the bias last. Throws Error that names the read-out where the number of features of
+/// `test` differs.
 std::vector<std::int32_t> linear_predictions(const char* read_out, const std::vector<double>& weights,
                                              std::int64_t classes, const Matrix& test);
 
-/// Fraction of equal entries.
+/// Accuracy: the fraction of equal entries.
 double accuracy(const std::vector<std::int32_t>& predicted, const std::vector<std::int32_t>& labels);
 
 }  // namespace outerloop::rule

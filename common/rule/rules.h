@@ -1,5 +1,6 @@
 #pragma once
-// The table of update rules: name, layouts of θ and φ, supervised or not. docs/extending.md adds a rule.
+// The table of update rules: name, layouts of θ and φ, supervised or not. docs/extending.md shows how to add
+// one.
 #include <string>
 #include <vector>
 
@@ -9,14 +10,14 @@
 
 namespace outerloop::rule {
 
-/// An update rule as the rest of the program sees it. What computes it is chosen in fused/engine.cpp and
-/// reference/engine.cpp.
+/// Interface of an update rule to the rest of the program. Its implementation is chosen in fused/engine.cpp
+/// and reference/engine.cpp.
 struct RuleKind {
   const char* name;
-  /// It trains on labels: the minibatches of inner steps carry them, the base model has an output for each
-  /// class and a linear last layer, and it is judged by its loss on minibatch b. Otherwise it never sees a
-  /// label, θ fixes the outputs (output_units), every layer ends in batch norm and the non-linearity, and the
-  /// features are judged by a read-out.
+  /// True: the rule trains on labels. The minibatches of inner steps carry them, the base model has an output
+  /// per class and a linear last layer, and its meta-objective is its loss on minibatch b. False: the rule
+  /// never sees a label, θ fixes the outputs (output_units), every layer ends in batch norm and the
+  /// non-linearity, and a read-out scores the features.
   bool supervised;
   Layout (*theta_layout)(const RuleOptions& rule);
   /// Holds at least "l/W" [N_{l-1}, N_l] and "l/b" [N_l] of every layer l.
@@ -25,7 +26,7 @@ struct RuleKind {
 
 const std::vector<RuleKind>& rule_kinds();
 
-/// Throws InputError that lists the known ones.
+/// Throws InputError that lists the known rules.
 const RuleKind& rule_kind(const std::string& name);
 
 }  // namespace outerloop::rule

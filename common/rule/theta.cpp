@@ -9,8 +9,8 @@
 namespace outerloop::rule {
 namespace {
 
-/// Collects specs with the paper's initialisation: truncated normal of sigma 1/sqrt(fan-in), biases and betas
-/// zero.
+/// Collects tensor specs with the paper's initialisation: truncated normal of sigma 1/sqrt(fan-in), biases
+/// and betas zero.
 class SpecList {
  public:
   void convolution(const std::string& name, std::int64_t kernel, std::int64_t in, std::int64_t out,
@@ -59,7 +59,7 @@ void add_readouts(SpecList& list, const std::string& prefix, const NeuronLocalSi
   list.zeros(prefix + "merge.b", 1, "one", false);
 }
 
-/// Of a number whose logarithm, or logit, is a number of θ.
+/// Range of a number whose logarithm, or logit, is stored in θ.
 void require_between(const char* key, double value, double high) {
   if (!(value > 0.0 && value < high))
     throw InputError(std::string(key) + ": must be above 0 and below " + std::to_string(high) + ", got " +

@@ -8,7 +8,8 @@
 
 namespace outerloop::rule {
 
-// The options below have no defaults: config.proto states them. What is not set is refused where it matters.
+// The options below have no defaults here: config.proto states them. An unset option is rejected where it is
+// needed.
 
 /// Sizes of the neuron-local rule of Metz et al. (ICLR 2019); letters as in docs/update-rule.md.
 struct NeuronLocalSize {
@@ -22,21 +23,21 @@ struct NeuronLocalSize {
   double inner_step_size = 0.0;       ///< η
   double ridge = 0.0;                 ///< λ of the meta-objective, above 0
   bool separate_backward_readouts = false;
-  double initial_merge = 0.0;  ///< what merge.w is before meta-training
+  double initial_merge = 0.0;  ///< initial value of merge.w
 };
 
 /// The sizes of the paper: C = T = 64, D = 32, G = 4, H = 1, P = 2, N_L = 32, η = 1e-4, λ = 0.1, merge.w 0.1.
 /// configs/paper.textproto has the same.
 NeuronLocalSize paper_size();
 
-/// SGD with momentum, a learned optimizer of four numbers: a learning rate and a momentum for hidden layers,
-/// and both for the output layer.
+/// SGD with momentum as a learned optimizer with four parameters: learning rate and momentum for the hidden
+/// layers, and for the output layer.
 struct SupervisedSgdOptions {
   double initial_learning_rate = 0.0;  ///< above 0
   double initial_momentum = 0.0;       ///< above 0, below 1
 };
 
-/// An update rule with its sizes.
+/// An update rule with its options.
 struct RuleOptions {
   std::string name;  ///< of rule_kinds() (rules.h)
   NeuronLocalSize neuron_local;
@@ -47,7 +48,7 @@ struct RuleOptions {
 /// for options of supervised_sgd that have no logarithm.
 Layout theta_layout(const RuleOptions& rule);
 
-/// The same of each rule (rules.h).
+/// θ's layout of each rule (see rules.h).
 Layout neuron_local_theta(const RuleOptions& rule);
 Layout supervised_sgd_theta(const RuleOptions& rule);
 

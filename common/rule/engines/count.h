@@ -1,5 +1,5 @@
 #pragma once
-// Counts what a truncation on LibTorch asks of a device, without that device.
+// Counts the device operations of a truncation on LibTorch, without needing the device.
 #include <vector>
 
 #include "common/rule/engine.h"

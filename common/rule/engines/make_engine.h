@@ -6,7 +6,7 @@
 
 namespace outerloop::rule {
 
-/// The reference engine's library is loaded here, and only when it is asked for. Throws InputError for
+/// Loads the reference engine's library if that engine is requested, and only then. Throws InputError for
 /// combinations that do not exist (a missing device, fused on cuda, ...).
 std::unique_ptr<Engine> make_engine(const RuleOptions& rule, const EngineOptions& options);
 

@@ -19,8 +19,8 @@ std::string loader_error() {
 }  // namespace
 
 void* reference_symbol(const char* symbol, const char* what) {
-  // Found through the executable's RUNPATH (beside it, or in its lib folder), LD_LIBRARY_PATH and the
-  // system's paths. Never unloaded: LibTorch does not survive it.
+  // Searched in the executable's RUNPATH (its own folder or its lib folder), LD_LIBRARY_PATH and the system's
+  // paths. Never unloaded: LibTorch does not survive unloading.
   void* library = dlopen(kReferenceLibrary, RTLD_NOW | RTLD_LOCAL);
   if (!library)
     throw InputError(

@@ -1,6 +1,6 @@
 #pragma once
-// TorchScript export: a rule as a module that torch.jit.load reads without Outerloop. The library of the
-// reference engine writes it, and is loaded for it.
+// TorchScript export: a rule as a module that torch.jit.load reads without Outerloop. The reference engine's
+// library, loaded on demand, writes it.
 #include <string>
 #include <vector>
 
@@ -18,8 +18,8 @@ namespace outerloop::rule {
 std::string torchscript_of(const RuleOptions& rule, const std::vector<double>& theta,
                            const std::string& metadata);
 
-/// The same of a trained base model: `features(x)` [examples, units] of numbers in the units of the file that
-/// it was trained on.
+/// The same for a trained base model: `features(x)` [examples, units]. x is in the units of the file that the
+/// model was trained on.
 std::string model_torchscript_of(const KeptModel& model, const std::string& metadata);
 
 }  // namespace outerloop::rule

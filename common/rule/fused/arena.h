@@ -1,6 +1,6 @@
 #pragma once
 // Arena allocator: all memory of one truncation in one block, so that nothing is allocated in the inner loop.
-// What needs memory lists its parts once; listing them with an arena that only measures gives the size.
+// Each user of memory lists its parts once; the same list on a measuring arena gives the size of the block.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,7 +15,7 @@ inline constexpr std::size_t kAlignment = 128;  ///< bytes: two cache lines, and
 template <class Real>
 class AlignedBuffer {
  public:
-  /// Grows to at least `size` numbers; what was in it is lost. Never shrinks.
+  /// Grows to at least `size` numbers; the contents are lost. Never shrinks.
   void reserve(std::int64_t size);
   Real* data() const { return data_.get(); }
   std::int64_t size() const { return size_; }
@@ -28,7 +28,7 @@ class AlignedBuffer {
   std::int64_t size_ = 0;
 };
 
-/// `count` numbers and what follows them up to the next kAlignment.
+/// `count` rounded up to a whole number of kAlignment blocks.
 template <class Real>
 constexpr std::int64_t aligned_numbers(std::int64_t count) {
   constexpr auto kStep = static_cast<std::int64_t>(kAlignment / sizeof(Real));
@@ -51,7 +51,7 @@ class Arena {
   }
 
   std::int64_t used() const { return used_; }
-  void rewind(std::int64_t mark) { used_ = mark; }  ///< gives back what was taken since used() was `mark`
+  void rewind(std::int64_t mark) { used_ = mark; }  ///< frees everything taken since used() was `mark`
 
  private:
   Real* block_ = nullptr;

@@ -43,7 +43,7 @@ void BaseModel<Real>::forward(const Architecture& architecture, std::int64_t lay
   const std::int64_t batch = activations.batch;
   for (std::int64_t l = 1; l <= layers; ++l) {
     const std::int64_t lower = architecture.units[at(l - 1)], upper = architecture.units[at(l)];
-    // y[upper, B] = Wᵀ x; it becomes z in place
+    // y[upper, B] = Wᵀ x; turned into z in place
     const View<Real> W{phi.W[at(l - 1)], upper, 1}, x{activations.x[at(l - 1)], batch, 1};
     products_.multiply({upper, batch, lower, W.transposed(), x, activations.z[at(l)], batch}, workspace);
     rows_.activate(architecture.nonlinearity, upper, batch, phi.b[at(l - 1)], activations.z[at(l)],

@@ -1,7 +1,7 @@
 #pragma once
-// The base model's forward pass, x^l = φ(BN0(x^{l-1} W^l) + b^l), and its adjoint. [units, batch] layout, so
-// that batch norm's statistics run along rows. (common/rule/base_model.h is the one for evaluation: frozen
-// statistics, no gradient.)
+// The base model's forward pass, x^l = φ(BN0(x^{l-1} W^l) + b^l), and its adjoint. The layout is [units,
+// batch], so that batch norm's statistics run along rows. (For evaluation with frozen statistics and no
+// gradient, see common/rule/base_model.h.)
 #include <cstdint>
 #include <vector>
 
@@ -28,15 +28,16 @@ struct Activations {
   std::vector<Real*> z;     ///< [N_l, batch]; z[0] = x[0]
   std::vector<Real*> rstd;  ///< [N_l]: 1/sqrt(var + 1e-6) of the pre-activation; rstd[0] is null
 
-  /// Takes what a pass of `batch` examples needs from the arena; x[0] stays null unless `with_input`.
+  /// Takes the memory for a pass of `batch` examples from the arena; x[0] stays null unless `with_input`.
   static Activations take(Arena<Real>& arena, const Architecture& architecture, std::int64_t batch,
                           bool with_input = true);
 };
 
-/// Gradients by x^l and z^l that come from outside (the update rule, the read-out), and on the way down.
+/// Gradients by x^l and z^l: those from outside (the update rule, the read-out), and those of the backward
+/// pass.
 template <class Real>
 struct ActivationGradients {
-  std::vector<Real*> x;  ///< [N_l, batch]; x[0] may be null: nobody needs it
+  std::vector<Real*> x;  ///< [N_l, batch]; x[0] may be null if it is not needed
   std::vector<Real*> z;  ///< [N_l, batch]; entries may be null where nothing comes from outside
 };
 
@@ -46,16 +47,16 @@ class BaseModel {
   /// `pool` null: on the caller's thread.
   explicit BaseModel(InstructionSet set, ThreadPool* pool = nullptr);
 
-  /// For either direction.
+  /// Workspace for either direction.
   std::int64_t workspace_numbers(const Architecture& architecture, std::int64_t batch) const;
 
   /// Fills z, x, rstd of layers 1 .. `layers` from x[0].
   void forward(const Architecture& architecture, std::int64_t layers, const PhiPointers<Real>& phi,
                const Activations<Real>& activations, Real* workspace) const;
 
-  /// Adds ∂/∂W and ∂/∂b of layers 1 .. `layers` to `d_phi`, and what they send down to `d_activations.x[0]`
-  /// where it is not null. The other rows of `d_activations.x` are consumed: x[l] leaves as the gradient by
-  /// the pre-activation.
+  /// Adds ∂/∂W and ∂/∂b of layers 1 .. `layers` to `d_phi`, and the gradient by the input to
+  /// `d_activations.x[0]` if that is not null. The other entries of `d_activations.x` are overwritten: on
+  /// return x[l] is the gradient by the pre-activation.
   void backward(const Architecture& architecture, std::int64_t layers, const PhiPointers<Real>& phi,
                 const Activations<Real>& activations, const ActivationGradients<Real>& d_activations,
                 const PhiPointers<Real>& d_phi, Real* workspace) const;

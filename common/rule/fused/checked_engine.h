@@ -9,17 +9,17 @@
 
 namespace outerloop::rule::fused {
 
-/// What an engine is made from; rule and options are checked.
+/// The arguments that an engine is made from; rule and options are checked.
 struct EngineSetup {
   const RuleOptions& rule;
   const EngineOptions& options;
   InstructionSet instruction_set;
 };
 
-/// A rule overrides the three functions that are protected.
+/// A rule overrides the three protected functions.
 class CheckedEngine : public FusedEngine {
  public:
-  /// `threads`: that the rule computes with, whatever the options allow.
+  /// `threads`: the number that the rule computes with, whatever the options allow.
   CheckedEngine(const EngineSetup& setup, int threads)
       : rule_(setup.rule),
         theta_layout_(rule::theta_layout(setup.rule)),
@@ -35,7 +35,7 @@ class CheckedEngine : public FusedEngine {
            (threads_ == 1 ? " thread, " : " threads, ") + instruction_set_;
   }
   std::int64_t arena_bytes() const override { return 0; }
-  void set_profiler(Profiler*) override {}  // its time is not taken apart
+  void set_profiler(Profiler*) override {}  // its time is not broken down
 
   TruncationResult truncation(const Architecture& architecture, const std::vector<double>& theta,
                               const std::vector<double>& phi, const std::vector<StepData>& steps) override {
@@ -60,7 +60,7 @@ class CheckedEngine : public FusedEngine {
   }
 
  protected:
-  /// As the functions of Engine that they are called by; sizes fit.
+  /// As the Engine functions that call them, with sizes already checked.
   virtual TruncationResult checked_truncation(const Architecture& architecture,
                                               const std::vector<double>& theta,
                                               const std::vector<double>& phi,

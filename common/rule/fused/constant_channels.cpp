@@ -9,7 +9,7 @@ namespace {
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-/// Sums of |w|, w², w over n numbers and over their squared distance from the mean, as the four statistics.
+/// The four statistics from sums over n numbers: of |w|, w², w and the squared distance from the mean.
 template <class Real>
 void finish_statistics(double n, double absolute, double squares, double sum, double centred, Real* s) {
   s[0] = static_cast<Real>(absolute / n);
@@ -159,10 +159,10 @@ void constant_channels_backward(std::int64_t units, const Real* constants, Real 
 
 namespace {
 
-/// Δb before its division by the root mean square, and the sums that it is made from.
+/// Δb before its division by the root mean square, and the sums that it is computed from.
 struct UnscaledChange {
   double* values = nullptr;
-  bool clipped = false;  ///< the mean was negative and has been taken off
+  bool clipped = false;  ///< the mean was negative and has been subtracted
   double inverse = 0;    ///< 1/sqrt(0.5 + mean Δb²)
 };
 

@@ -1,12 +1,12 @@
 #pragma once
 // Inputs of hidden.in that are constant along the batch: statistics of a neuron's weights, its bias and its
-// place among the units (docs/update-rule.md, §3.2). And the change of a layer's biases (§3.5).
+// place among the units (docs/update-rule.md, §3.2). Also the change of a layer's biases (§3.5).
 #include <cstdint>
 #include <vector>
 
 namespace outerloop::rule::fused {
 
-/// Memory that grows on the first call and is used again.
+/// Memory that grows on the first call and is then reused.
 using Scratch64 = std::vector<double>;
 
 inline constexpr std::int64_t kStatistics = 4;  ///< mean|w|, sqrt(mean w² + 1e-6), mean w, sqrt(var w + 1e-8)
@@ -38,14 +38,14 @@ void constant_channels_backward(std::int64_t units, const Real* constants, Real 
                                 const Real* d_constants, Real* d_incoming, Real* d_outgoing, Real* d_b,
                                 double* d_identity_beta);
 
-/// change[units] = Δb from the means over the batch of h^upper, `means` [units, row] of which `channels`
-/// count.
+/// change[units] = Δb from the means over the batch of h^upper, `means` [units, row], of which the first
+/// `channels` are used.
 template <class Real>
 void bias_change(std::int64_t units, std::int64_t channels, std::int64_t row, const Real* means,
                  const Real* w, Real bias, Real* change, Scratch64& scratch);
 
 /// The adjoint: d_means [units, row] is overwritten (its padding with zeros) and scaled by `factor`; d_w and
-/// d_bias are added to. d_bias gets exactly nothing where the mean of the unclipped change is negative: it
+/// d_bias are added to. d_bias is left unchanged where the mean of the unclipped change is negative: it
 /// cancels there.
 template <class Real>
 void bias_change_backward(std::int64_t units, std::int64_t channels, std::int64_t row, const Real* means,

@@ -1,6 +1,5 @@
-// Convolution kernels that all precisions share: reading a line from what is stored, and the backward pass of
-// one line. Included once per instruction set; see convolution.cpp and
-// convolution_bf16.cpp.
+// Convolution kernels shared by all precisions: reading a line from the stored tensors, and the backward pass
+// of one line. Included once per instruction set; see convolution.cpp and convolution_bf16.cpp.
 #if defined(OUTERLOOP_COMMON_RULE_FUSED_CONVOLUTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef OUTERLOOP_COMMON_RULE_FUSED_CONVOLUTION_INL_H_
 #undef OUTERLOOP_COMMON_RULE_FUSED_CONVOLUTION_INL_H_
@@ -19,7 +18,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace outerloop::rule::fused {
 namespace HWY_NAMESPACE {
-// Without linkage: each file compiles these for what its own kernels may use.
+// Internal linkage: each file compiles these for the instructions that its own kernels may use.
 namespace {
 
 /// Applies f(first channel of a vector) to all vectors of `channels`.
@@ -139,7 +138,7 @@ HWY_NOINLINE void SumGradient(const BackwardPass<Real>& p, const Real* dz, std::
   });
 }
 
-/// What the sums of one line are made of. `Terms`: plain numbers, or pairs of them side by side.
+/// The operands of one line's sums. `Terms`: plain numbers, or pairs of them side by side.
 template <class Terms>
 struct LineProducts {
   using Number = typename Terms::Number;
@@ -160,7 +159,7 @@ struct LineProducts {
   }
 
   /// Σ over taps and outputs for rows r .. and inputs c .. The data gradient is a convolution with the taps
-  /// reversed (pack_transposed has turned them round).
+  /// reversed (pack_transposed has reversed them).
   template <class Real, int kRows, int kVectors>
   HWY_INLINE void ByInput(Tile<Real, kRows, kVectors>& tile, std::int64_t r, std::int64_t c) const {
     const std::int64_t width = kVectors * LanesOf<Real>();
@@ -233,7 +232,7 @@ HWY_INLINE void InputPanelOfKind(const BackwardPass<Real>& p, const Products& pr
     InputPanel<kVectors, true>(p, products, normalised, in_pitch, unit, c);
 }
 
-/// Both gradients of one line. `normalised`: [batch, in_pitch], what `sum_normalised` multiplies.
+/// Both gradients of one line. `normalised`: [batch, in_pitch], the factor in `sum_normalised`.
 template <class Real, class Products>
 void BackwardPanels(const BackwardPass<Real>& p, const Products& products, const Real* normalised,
                     std::int64_t in_pitch, std::int64_t unit) {
@@ -253,8 +252,8 @@ void BackwardPanels(const BackwardPass<Real>& p, const Products& products, const
   }
 }
 
-/// Goes through the lines of a pass: fill(unit) for those that are read, and line(pass, unit) once all that
-/// its taps read is there, with the sums of the line's block.
+/// Visits the lines of a pass: calls fill(unit) for each line that is read, and line(pass, unit), with the
+/// sums of the line's block, once all lines that its taps read are filled.
 template <class Pass, class Fill, class Line>
 void ForLines(Pass p, const Fill& fill, const Line& line) {
   const std::int64_t reach = p.axis == Axis::batch ? 0 : (p.taps - 1) / 2;

@@ -38,7 +38,7 @@ HWY_NOINLINE void ForwardPanel(const ForwardPass<Real>& p, const Real* const* ta
       tile.Multiply(p.source.inputs, taps[j] + r * pitch, pitch, 1, weights + j * p.source.inputs * width,
                     width);
     if (constant && (r == 0 || r + rows == p.batch)) {
-      // At the borders one tap reaches nothing.
+      // At the borders one tap lies outside.
       tile.ForEach([&](int i, int v, Vector<Real>& value) HWY_ATTR {
         if (r + i == 0) value = hn::Sub(value, hn::LoadU(d, constant + v * lanes));
         if (r + i + 1 == p.batch) value = hn::Sub(value, hn::LoadU(d, constant + 2 * p.outputs + v * lanes));
@@ -110,7 +110,7 @@ void Forward(const ForwardPass<Real>& p, Real* workspace) {
   });
 }
 
-/// What a backward pass holds in its workspace.
+/// Workspace of a backward pass.
 template <class Real>
 struct BackwardLines {
   Ring<Real> input, second, gradient;
@@ -185,8 +185,8 @@ OUTERLOOP_EXPORT_KERNELS(ConvolutionKernels, convolution_kernels)
 
 std::int64_t convolution_workspace(std::int64_t batch, std::int64_t taps, std::int64_t channels,
                                    std::int64_t lanes) {
-  // The most are those of convolution_bf16.cpp along the units: 2 lines, one of zeros, 4 rings, and weights
-  // in pairs.
+  // convolution_bf16.cpp along the units needs the most: 2 lines, one line of zeros, 4 rings, and weights in
+  // pairs.
   const std::int64_t lines = 4 * taps + 3;
   return lines * (batch + taps - 1) * row_pitch(channels, lanes) + taps * channels * (channels + 1) / 2;
 }

@@ -1,9 +1,9 @@
 #pragma once
 // Convolutions of the update network, fused with batch norm, ReLU, skip connections and statistics.
 //
-// Each is one pass over memory. Tensors are [units, batch, channels]; a *line* is one unit's [batch,
-// channels]. Channels are padded with zeros to whole vectors. Only what stands in front of a batch norm (z)
-// is stored; its normalisation and ReLU are applied when a line of it is read, and its statistics are summed
+// Each convolution is one pass over memory. Tensors are [units, batch, channels]; a *line* is one unit's
+// [batch, channels]. Channels are padded with zeros to whole vectors. Only the input of a batch norm (z) is
+// stored; its normalisation and ReLU are applied when a line of it is read, and its statistics are summed
 // when a line of it is written. A convolution along the batch and one along the units differ only in the rows
 // that its taps read. docs/fused-engine.md derives the backward pass.
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace outerloop::rule::fused {
 
 enum class Axis { batch, units };
 
-/// A batch norm as it is applied: ẑ = scale · z + shift, per channel. [channels, padded]
+/// A batch norm in the form in which it is applied: ẑ = scale · z + shift, per channel. [channels, padded]
 template <class Real>
 struct Affine {
   const Real* scale = nullptr;
@@ -29,12 +29,12 @@ enum class SourceKind {
   relu_sum,  ///< relu(ẑ0) + relu(ẑ1)
 };
 
-/// How the input of a convolution is made from what is stored.
+/// How the input of a convolution is computed from the stored tensors.
 template <class Real>
 struct Source {
   SourceKind kind = SourceKind::plain;
-  std::int64_t inputs = 0;  ///< channels that the weights have
-  std::int64_t padded = 0;  ///< channels that a stored row has (for `single`: that a row of its gradient has)
+  std::int64_t inputs = 0;  ///< channels of the weights
+  std::int64_t padded = 0;  ///< channels of a stored row (for `single`: of a row of its gradient)
   const Real* z0 = nullptr;
   std::int64_t z0_unit = 0;  ///< numbers from one line of z0 to the next, for `plain`; else lines are dense
   Affine<Real> norm0;
@@ -42,12 +42,12 @@ struct Source {
   Affine<Real> norm1;
 };
 
-/// What is summed over lines is summed over blocks of so many of them, and these sums are added up in order
-/// (for_line_blocks): so its bits do not depend on which lines are computed together.
+/// Lines per block. Sums over lines are taken block by block, and the blocks' sums are added up in order
+/// (for_line_blocks), so the bits do not depend on which lines are computed together.
 inline constexpr std::int64_t kBlockLines = 16;
 
-/// Weights in the order in which they are read: [panel of output channels][tap][input][width of the panel].
-/// A panel is two vectors wide, or one at the end.
+/// Weights in the order in which they are read: [panel of output channels][tap][input][width of the panel]. A
+/// panel is two vectors wide; the last may be one.
 template <class Real>
 struct ForwardPass {
   Axis axis = Axis::batch;
@@ -58,7 +58,7 @@ struct ForwardPass {
   std::int64_t outputs = 0;        ///< padded
   const Real* weights = nullptr;   ///< packed
   const Real* bias = nullptr;      ///< [outputs], or null
-  const Real* per_unit = nullptr;  ///< [units, taps, outputs]: what inputs that are constant along the batch
+  const Real* per_unit = nullptr;  ///< [units, taps, outputs]: what inputs constant along the batch
                                    ///< contribute through each of 3 taps, or null
   Real* z = nullptr;               ///< [units, batch, outputs]
   std::int64_t z_unit = 0;         ///< numbers from one line of z to the next; 0: all lines in one place
@@ -66,7 +66,7 @@ struct ForwardPass {
   double* sum_squares = nullptr;   ///< [blocks, outputs]: Σ z²
   Real* input_means = nullptr;     ///< [units, source.padded]: means over the batch of the input, or null
 
-  /// Calls f(pointer to the sums of a block, how many they are) for what is summed over lines.
+  /// Calls f(pointer to the sums of a block, their number) for each quantity summed over lines.
   template <class F>
   void for_sums(const F& f) {
     if (!sum) return;
@@ -74,7 +74,7 @@ struct ForwardPass {
     f(sum_squares, outputs);
   }
   bool computes(std::int64_t unit) const { return unit >= first && unit < last; }
-  /// Sums are of the block of `first`, and go on behind it with each further block that begins.
+  /// Sums start with the block of `first`; each further block's sums follow in memory.
   void next_block() { skip_blocks(1); }
   void skip_blocks(std::int64_t count) {
     for_sums([=](double*& sums, std::int64_t numbers) { sums += count * numbers; });
@@ -94,16 +94,16 @@ struct BackwardPass {
   const Real* z = nullptr;
   Affine<Real> norm;
   const Real *a = nullptr, *b = nullptr, *c = nullptr;  ///< [outputs]
-  std::int64_t channels = 0;                            ///< outputs that the weights have
+  std::int64_t channels = 0;                            ///< outputs of the weights
   std::int64_t outputs = 0;                             ///< padded
   Source<Real> source;
   Real* d_weights = nullptr;          ///< [blocks, taps, inputs, outputs], added to
-  double* d_weights_total = nullptr;  ///< [taps, inputs, outputs]: where for_line_blocks adds d_weights up
+  double* d_weights_total = nullptr;  ///< [taps, inputs, outputs]: where for_line_blocks adds up d_weights
   double* d_bias = nullptr;           ///< [blocks, outputs]: Σ dz is added, or null
   const Real* transposed = nullptr;   ///< packed, [panel of inputs][tap][channels][width]
-  Real* d_input = nullptr;        ///< [units, batch, source.padded], or null where nobody needs it; may be g
-  const Real* d_start = nullptr;  ///< [units, source.padded]: what every row of d_input starts from, or null
-  const Real* skip = nullptr;     ///< [units, batch, source.padded], added to d_input, may be it; or null
+  Real* d_input = nullptr;        ///< [units, batch, source.padded], or null where it is not needed; may be g
+  const Real* d_start = nullptr;  ///< [units, source.padded]: initial value of every row of d_input, or null
+  const Real* skip = nullptr;     ///< [units, batch, source.padded], added to d_input; may be it, or null
   // Sums for the batch norm below. ẑ is the source's ẑ0 for relu and affine (there without the mask), ẑ1 for
   // relu_sum.
   double* sum = nullptr;  ///< [blocks, source.padded]: Σ d_input · [ẑ > 0] is added; null where not wanted
@@ -137,10 +137,10 @@ struct ConvolutionKernels {
 template <class Real>
 const ConvolutionKernels<Real>& convolution_kernels(InstructionSet set);
 
-/// The kernels of precision `mixed`: the forward pass is float32's, the backward pass rounds what it
-/// multiplies to bfloat16 (to nearest even; denormals to zero) and sums in float32, and everything else in it
-/// is float32's. Throws InputError, which says what is missing, where processor, build or `set` do not have
-/// such products.
+/// The kernels of precision `mixed`. The forward pass is in float32. The backward pass rounds the factors of
+/// its products to bfloat16 (to nearest even; denormals to zero), sums in float32, and does everything else
+/// in float32. Throws InputError, which names what is missing, where processor, build or `set` lack such
+/// products.
 const ConvolutionKernels<float>& mixed_convolution_kernels(InstructionSet set);
 
 /// `channels` rounded up to whole vectors.
@@ -148,8 +148,8 @@ inline std::int64_t padded_channels(std::int64_t channels, std::int64_t lanes) {
   return (channels + lanes - 1) / lanes * lanes;
 }
 
-/// Numbers that a pass of either precision needs as workspace; `channels`: the larger of the padded inputs
-/// and outputs.
+/// Size of the workspace of a pass, in numbers, for either precision; `channels`: the larger of the padded
+/// inputs and outputs.
 std::int64_t convolution_workspace(std::int64_t batch, std::int64_t taps, std::int64_t channels,
                                    std::int64_t lanes);
 

@@ -1,10 +1,10 @@
-// The backward pass with products of bfloat16 and sums of float32: twice the products per instruction, where
-// the processor has VDPBF16PS. Highway 1.0 only emulates that instruction, so this file uses the compiler's.
+// The backward pass with bfloat16 products and float32 sums: twice the products per instruction, on
+// processors with VDPBF16PS. Highway 1.0 only emulates that instruction, so this file uses the compiler's.
 //
 // A product's terms are pairs: one 32-bit number holds two neighbours of the reduction, in bfloat16, and
 // VDPBF16PS adds both products to a float32 sum. The gradient by the input reduces over the channels of dz,
-// whose neighbours already stand side by side in a row; that by the weights reduces over the batch, so rows
-// are interleaved in twos. A convolution along the batch reads the input from odd rows on as well: that is a
+// whose neighbours are already adjacent in a row. The gradient by the weights reduces over the batch, so rows
+// are interleaved in pairs. A convolution along the batch also reads the input from odd rows on: this needs a
 // second interleaved copy, one row later.
 #include <algorithm>
 #include <cstdint>
@@ -21,7 +21,7 @@
 // After foreach_target.h, once per instruction set:
 #include "hwy/highway.h"
 
-// The builds that have the instruction; which processors have it is asked when an engine is made.
+// The targets that have the instruction; the processor is checked when an engine is made.
 #undef OUTERLOOP_FUSED_BF16
 #if HWY_ARCH_X86_64 && (HWY_COMPILER_CLANG || HWY_COMPILER_GCC_ACTUAL >= 1100)
 #define OUTERLOOP_FUSED_BF16 1
@@ -30,7 +30,7 @@
 #endif
 
 #if OUTERLOOP_FUSED_BF16 && HWY_TARGET == HWY_AVX3
-// What follows is compiled for one thing more than Highway's own functions, which have been read by now.
+// The code below is compiled for one more instruction-set extension than Highway's functions, included above.
 #undef HWY_TARGET_STR
 #define HWY_TARGET_STR HWY_TARGET_STR_AVX3 ",avx512bf16"
 
@@ -64,7 +64,7 @@ HWY_INLINE __m512i ToBfloat16(Vector<float> first, Vector<float> second) {
   return (__m512i)_mm512_cvtne2ps_pbh(second.raw, first.raw);
 }
 
-/// From halves to pairs.
+/// Reorders two halves, one after the other, into pairs.
 HWY_INLINE __m512i Interleave(__m512i halves) {
   alignas(64) static constexpr std::uint16_t kOrder[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
                                                            21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
@@ -72,7 +72,7 @@ HWY_INLINE __m512i Interleave(__m512i halves) {
   return _mm512_permutexvar_epi16(_mm512_load_si512(kOrder), halves);
 }
 
-/// Rows 0 and 1, 2 and 3, ... of `from` as rows of pairs; what is missing of the last is zero.
+/// Rows 0 and 1, 2 and 3, ... of `from` as rows of pairs; a missing last row counts as zero.
 HWY_NOINLINE void PairRows(const float* HWY_RESTRICT from, std::int64_t rows, std::int64_t pitch,
                            std::int64_t channels, Pair* HWY_RESTRICT to) {
   const Tag<float> d;
@@ -114,8 +114,8 @@ void PairWeights(const BackwardPass<float>& p, Pair* to) {
   }
 }
 
-/// Asks for stored lines that come next, a few cache lines with each tile: products of bfloat16 are over
-/// before the processor's own prefetching, which sees a line only when it is read, has brought them.
+/// Prefetches the stored lines that come next, a few cache lines with each tile. The bfloat16 products finish
+/// before hardware prefetching, which starts only when a line is read, could bring the data.
 class Ahead {
  public:
   void Add(const float* from, std::int64_t count) {
@@ -123,7 +123,7 @@ class Ahead {
     end_[ranges_++] = reinterpret_cast<const char*>(from + count);
     lines_ += (count * static_cast<std::int64_t>(sizeof(float)) + kLine - 1) / kLine;
   }
-  /// All of it within `times` calls of Fetch.
+  /// Spreads the prefetch over `times` calls of Fetch.
   void Spread(std::int64_t times) { each_ = (lines_ + times - 1) / times; }
   HWY_INLINE void Fetch() {
     for (std::int64_t n = each_; n > 0 && now_ < ranges_; --n) {
@@ -156,7 +156,7 @@ struct PairProducts : LineProducts<PairTerms> {
   }
 };
 
-/// The pass with what it holds in its workspace. Lines in float32 are as in convolution.cpp.
+/// The pass and its workspace. Lines in float32 are as in convolution.cpp.
 class MixedBackward {
  public:
   MixedBackward(const BackwardPass<float>& pass, float* workspace);
@@ -172,7 +172,7 @@ class MixedBackward {
   std::int64_t in_pitch_, out_pitch_, channel_pitch_;
   std::int64_t edge_;         ///< rows of zeros at either end of a line
   float *input_, *gradient_;  ///< of the unit that is filled
-  Ring<float> normalised_;    ///< what sum_normalised multiplies
+  Ring<float> normalised_;    ///< the factor in sum_normalised
   Ring<Pair> inputs_[2];      ///< rows in pairs, from row 0 and from row 1 on
   Ring<Pair> by_rows_, by_channels_;
   Pair* weights_;
@@ -205,7 +205,7 @@ MixedBackward::MixedBackward(const BackwardPass<float>& pass, float* workspace)
 
 /// Reads a unit's input and dz, and turns them into pairs.
 void MixedBackward::Fill(std::int64_t unit) {
-  // With two rectified inputs the sums want the second alone; otherwise they want what the taps read.
+  // With two rectified inputs the sums need the second alone; otherwise they need what the taps read.
   float* const normalised = normalised_[unit];
   float* const input = two_ ? input_ : normalised;
   FillInput(p_.source, unit, p_.batch, in_pitch_, input + edge_ * in_pitch_,
@@ -215,7 +215,7 @@ void MixedBackward::Fill(std::int64_t unit) {
   if (inputs_[1].count > 0)
     PairRows(input + in_pitch_, rows - 1, in_pitch_, p_.source.padded, inputs_[1][unit]);
 
-  // In parts, so that what has been written is paired from the first cache.
+  // In parts, so that fresh rows are paired while still in the first-level cache.
   BackwardPass<float> part = p_;
   for (std::int64_t b = 0; b < p_.batch; b += kPart) {
     part.batch = std::min(kPart, p_.batch - b);
@@ -227,13 +227,13 @@ void MixedBackward::Fill(std::int64_t unit) {
                  by_channels_[unit] + (edge_ + b) * channel_pitch_, channel_pitch_);
   }
   if (!(p_.d_bias || p_.per_unit) || !p_.computes(unit)) return;
-  // Lines that are filled may be a block ahead of those that are multiplied.
+  // Filled lines may be a block ahead of multiplied ones.
   BackwardPass<float> block = p_;
   block.skip_blocks(unit / kBlockLines - p_.first / kBlockLines);
   SumGradient(block, gradient_, out_pitch_, unit);
 }
 
-/// What the next Fill reads, and what the next Line adds to or overwrites.
+/// The memory that the next Fill reads, and that the next Line adds to or overwrites.
 void MixedBackward::LookAhead(std::int64_t unit, Ahead& ahead) const {
   const std::int64_t in = p_.batch * p_.source.padded, out = p_.batch * p_.outputs;
   const std::int64_t fill = unit + 1 + (along_batch_ ? 0 : (p_.taps - 1) / 2);
@@ -299,7 +299,7 @@ HWY_AFTER_NAMESPACE();
 namespace outerloop::rule::fused {
 namespace {
 
-/// What stands against products of bfloat16; empty where nothing does.
+/// The reason why bfloat16 products are unavailable; empty if they are available.
 std::string missing_for_mixed([[maybe_unused]] InstructionSet set) {
 #if OUTERLOOP_FUSED_BF16 && (HWY_TARGETS & HWY_AVX3)
   if (!__builtin_cpu_supports("avx512bf16")) return "a processor with avx512_bf16, which this one has not";

@@ -9,7 +9,8 @@ namespace outerloop::rule::fused {
 
 inline constexpr std::int64_t kMostTaps = 5;
 
-/// Numbers from one row of a scratch line to the next. Rows a power of two apart share few sets of the cache.
+/// Numbers from one row of a scratch line to the next. Not a power of two: such rows would compete for the
+/// same few cache sets.
 inline std::int64_t row_pitch(std::int64_t channels, std::int64_t lanes) {
   return channels % (4 * lanes) == 0 ? channels + lanes : channels;
 }
@@ -39,7 +40,7 @@ class Scratch {
     next_ += line_;
     return taken;
   }
-  Real* rest() const { return next_; }  ///< what has not been taken
+  Real* rest() const { return next_; }  ///< the part not yet taken
   Real* zeros() {
     Real* const taken = line();
     std::fill(taken, taken + line_, Real(0));

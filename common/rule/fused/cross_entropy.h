@@ -13,7 +13,7 @@ namespace outerloop::rule::fused {
 /// Where the layer l = 0 .. L-1 begins in a flat φ of supervised_sgd; l = L: the size of φ.
 std::int64_t layer_offset(const Architecture& architecture, std::int64_t layer);
 
-/// One layer of φ or of a gradient by it: W [N_{l-1}, N_l] and b [N_l] lie behind one another, then the
+/// One layer of φ or of a gradient by it: W [N_{l-1}, N_l] and b [N_l] lie one after the other, then the
 /// momentum of both.
 template <class Real>
 struct SgdLayer {
@@ -39,7 +39,7 @@ class CrossEntropy {
 
   double value() const;
 
-  /// ∂/∂(W, b) into `gradient`, laid out as φ; its momentum parts become zero.
+  /// Writes ∂/∂(W, b) to `gradient`, laid out as φ; its momentum parts become zero.
   void gradient(Real* gradient);
 
   /// Adds ∂²/∂(W, b)² · (W, b of `direction`) to W and b of `product`, both laid out as φ.
@@ -50,8 +50,8 @@ class CrossEntropy {
   using Matrix = typename SgdLayer<Real>::RowMajor;
   using Column = typename SgdLayer<Real>::Column;
 
-  /// Of one hidden layer: y = Wᵀ x, u = (y − mean)·rstd, z = u + b, then f(z). Gradients by what they are
-  /// named after; a leading r is the derivative along the direction.
+  /// Of one hidden layer: y = Wᵀ x, u = (y − mean)·rstd, z = u + b, then f(z). A gradient is named after its
+  /// variable; a leading r is the derivative along the direction.
   struct Hidden {
     Matrix u, z;
     Column rstd;

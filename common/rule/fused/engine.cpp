@@ -50,13 +50,13 @@ class NeuronLocalEngine final : public CheckedEngine {
 template <class Real>
 class SgdEngine final : public CheckedEngine {
  public:
-  /// It is too small to share out: one thread computes, whatever engine.threads says.
+  /// Too small to parallelise: one thread computes, whatever engine.threads is.
   explicit SgdEngine(const EngineSetup& setup) : CheckedEngine(setup, 1) {}
 
   std::int64_t arena_bytes() const override { return bytes_; }
 
  protected:
-  /// A labelled minibatch as the rule reads it; outputs beyond the task's classes are zero.
+  /// A labelled minibatch in the rule's layout; outputs beyond the task's classes are zero.
   struct Labelled {
     std::vector<Real> x, y;
     LabelledExamples<Real> view;
@@ -134,7 +134,7 @@ class SgdEngine final : public CheckedEngine {
   std::int64_t bytes_ = 0;
 };
 
-/// The budget where the options leave it open.
+/// The automatic memory budget.
 constexpr std::int64_t kAutomaticMib = 1024;
 
 template <template <class> class OfReal, class... Arguments>
@@ -153,10 +153,10 @@ std::unique_ptr<FusedEngine> make_supervised_sgd(const EngineSetup& setup) {
   return in_precision<SgdEngine>(setup.options.precision, setup);
 }
 
-/// Who computes a rule.
+/// The engine class of each rule.
 struct Maker {
   const char* rule;
-  bool mixed;  ///< it knows mixed precision
+  bool mixed;  ///< supports mixed precision
   std::unique_ptr<FusedEngine> (*make)(const EngineSetup& setup);
 };
 constexpr Maker kMakers[] = {

@@ -11,7 +11,8 @@ namespace {
 constexpr std::size_t kPerBlock =
     3;  ///< convolutions: one along the batch or from the features, two along the units
 
-/// Copies `rows` groups of G numbers, which lie `from_row` and `to_row` numbers apart.
+/// Copies `rows` groups of G numbers; groups lie `from_row` numbers apart in the source, `to_row` in the
+/// target.
 template <std::int64_t kG, class Real>
 void copy_fixed(std::int64_t rows, const Real* from, std::int64_t from_row, Real* to, std::int64_t to_row) {
   for (std::int64_t b = 0; b < rows; ++b)
@@ -21,7 +22,7 @@ void copy_fixed(std::int64_t rows, const Real* from, std::int64_t from_row, Real
 template <class Real>
 void copy_groups(std::int64_t G, std::int64_t rows, const Real* from, std::int64_t from_row, Real* to,
                  std::int64_t to_row) {
-  if (G == 4) return copy_fixed<4>(rows, from, from_row, to, to_row);  // the usual G: one vector each
+  if (G == 4) return copy_fixed<4>(rows, from, from_row, to, to_row);  // the usual G: one vector per group
   for (std::int64_t b = 0; b < rows; ++b) std::copy_n(from + b * from_row, G, to + b * to_row);
 }
 
@@ -55,7 +56,7 @@ std::int64_t HiddenNetwork<Real>::workspace_numbers(const HiddenSize& size) cons
          line_numbers(size) * shared_.pool.threads() + kConstantChannels * 3 * padded() + 6 * kSlack;
 }
 
-/// A line of readouts; every thread has one.
+/// One line of readouts per thread.
 template <class Real>
 std::int64_t HiddenNetwork<Real>::line_numbers(const HiddenSize& size) const {
   return aligned_numbers<Real>(size.batch * parameters_.readouts(size.position).padded + kSlack);
@@ -77,7 +78,7 @@ Convolution<Real>& HiddenNetwork<Real>::convolution(std::size_t i) const {
   return i % kPerBlock == 0 ? block.in : i % kPerBlock == 1 ? block.unit0 : block.unit1;
 }
 
-/// The input of convolution i; of the readouts where i is the number of convolutions.
+/// The input of convolution i; if i is the number of convolutions, the input of the readouts.
 template <class Real>
 Source<Real> HiddenNetwork<Real>::source(std::size_t i, const HiddenKept<Real>& kept) const {
   Source<Real> s;
@@ -131,7 +132,7 @@ void HiddenNetwork<Real>::forward(const HiddenSize& size, const Real* x, const R
   Real* const per_unit = arena.take(size.units * 3 * padded());
   Real* const lines = arena.take(line_numbers(size) * shared_.pool.threads());
 
-  // 1. what changes along the batch
+  // 1. inputs that vary along the batch
   shared_.sums.clear();
   Features<Real> features;
   features.units = size.units;
@@ -151,7 +152,7 @@ void HiddenNetwork<Real>::forward(const HiddenSize& size, const Real* x, const R
   finish_norm(shared_.sums, size.units * size.batch, parameters_.features_beta.data(), padded_features(),
               kept.norm_f);
 
-  // 2. what does not: one product for the whole layer instead of one per example
+  // 2. inputs that do not: one product for the whole layer instead of one per example
   Product<Real> p;
   p.m = size.units;
   p.n = 3 * padded();
@@ -162,7 +163,7 @@ void HiddenNetwork<Real>::forward(const HiddenSize& size, const Real* x, const R
   p.c_row = 3 * padded();
   kernels_.products.multiply(p, shared_.kernel);
 
-  // 3. the convolutions, and everything that is read from their result
+  // 3. the convolutions, and everything computed from their result
   shared_.enter(Part::convolutions);
   for (std::size_t i = 0; i < kept.z.size(); ++i) convolve(size, i, kept, i == 0 ? per_unit : nullptr);
   shared_.enter(Part::readouts);
@@ -218,7 +219,7 @@ void HiddenNetwork<Real>::read(const HiddenSize& size, const Real* z, const Hidd
   });
 }
 
-/// g = ∂/∂h; the sums for the batch norm below it are left in shared_.sums.
+/// g = ∂/∂h; the sums for the batch norm below are left in shared_.sums.
 template <class Real>
 void HiddenNetwork<Real>::read_backward(const HiddenSize& size, const HiddenKept<Real>& kept,
                                         const HiddenGradient<Real>& gradient, Real* lines, Real* g) const {
@@ -305,7 +306,8 @@ void HiddenNetwork<Real>::backward(const HiddenSize& size, const Real* z, const 
   Real* const lines = arena.take(line_numbers(size) * shared_.pool.threads());
   Real* const d_weights = arena.take(kConstantChannels * 3 * padded());
 
-  // 1. readouts, then block by block; the gradient of a block's output goes past its two unit convolutions
+  // 1. readouts, then block by block; the gradient of a block's output also bypasses its two unit
+  // convolutions
   shared_.enter(Part::readouts);
   read_backward(size, kept, gradient, lines, g);
   shared_.enter(Part::convolutions);
@@ -318,7 +320,7 @@ void HiddenNetwork<Real>::backward(const HiddenSize& size, const Real* z, const 
   shared_.enter(Part::rest);
   constants_backward(size, kept, per_unit, d_weights, gradient.constants);
 
-  // 2. the features' batch norm, x, z, d and what δ takes from them
+  // 2. the features' batch norm, x, z, d and their contribution to δ
   auto& norm = shared_.norm_gradient;
   norm.finish(shared_.sums, rows, parameters_.features_beta.data(), padded_features(), kept.norm_f,
               parameters_.d_features_beta.data());

@@ -1,6 +1,6 @@
 #pragma once
-// The hidden state of every neuron of one layer, h^l, with its readouts and δ^l, and the adjoint of all
-// of it (docs/update-rule.md, §3.2 and §3.3).
+// The hidden state of every neuron of one layer, h^l, its readouts and δ^l, and the adjoint of them all
+// (docs/update-rule.md, §3.2 and §3.3).
 #include <vector>
 
 #include "common/rule/fused/kernels.h"
@@ -14,11 +14,11 @@ struct HiddenSize {
   Position position = Position::middle;
 };
 
-/// What one pass leaves for the backward pass, and for the weight change.
+/// Values that one pass keeps for the backward pass and for the weight change.
 template <class Real>
 struct HiddenKept {
   Real* f = nullptr;            ///< [units, B, padded D + 2]: d, x, z
-  Real* inverse_rms = nullptr;  ///< [units, B]; null at the top, where d is taken as it is
+  Real* inverse_rms = nullptr;  ///< [units, B]; null at the top, where d is not normalised
   Norm<Real> norm_f;
   std::vector<Real*> z;  ///< of the three convolutions of each block [units, B, padded C]
   std::vector<Norm<Real>> norm;
@@ -52,7 +52,7 @@ class HiddenNetwork {
   std::int64_t workspace_numbers(const HiddenSize& size) const;
   std::int64_t kernel_numbers(const HiddenSize& size) const;  ///< of Shared::kernel, per thread
 
-  /// Fills `kept` (its constants are there already) from x, z [units, B] and d [units, B, d_row].
+  /// Fills `kept` (whose constants are already set) from x, z [units, B] and d [units, B, d_row].
   void forward(const HiddenSize& size, const Real* x, const Real* z, const Real* d, std::int64_t d_row,
                const HiddenKept<Real>& kept, Real* workspace) const;
 

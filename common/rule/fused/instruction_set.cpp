@@ -10,7 +10,7 @@
 namespace outerloop::rule::fused {
 namespace {
 
-/// Names of the contract with their targets, the best first.
+/// The accepted names with their targets, the best first.
 const std::vector<std::pair<const char*, InstructionSet>>& named_targets() {
   static const std::vector<std::pair<const char*, InstructionSet>> targets = {
 #if HWY_ARCH_X86

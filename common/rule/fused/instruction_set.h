@@ -11,17 +11,18 @@ namespace outerloop::rule::fused {
 using InstructionSet = std::int64_t;
 
 /// auto | avx512 | avx2 | sse4 | baseline (what every processor of this architecture has). Throws InputError
-/// for another name, and where this machine or build does not have it, with what it has.
+/// for any other name and for a set that this machine or build lacks; the error lists the sets that exist.
 InstructionSet find_instruction_set(const std::string& name);
 
 /// Names that find_instruction_set accepts on this machine, the best first, without "auto".
 std::vector<std::string> available_instruction_sets();
 
-/// e.g. "avx512"; where it has none of the names above, Highway's own ("NEON").
+/// Its name, e.g. "avx512"; Highway's own name ("NEON") for a set without one of the names above.
 std::string instruction_set_name(InstructionSet set);
 
-/// Highway hands out the functions of the best supported target; within the life of this object only `set` is
-/// supported. For the functions that return a table of kernels, not for hot paths. Serialised by a lock.
+/// Highway returns the functions of the best supported target; during the lifetime of this object only `set`
+/// counts as supported. Meant for the functions that return a table of kernels, not for hot paths. Serialised
+/// by a lock.
 class ForceInstructionSet {
  public:
   explicit ForceInstructionSet(InstructionSet set);

@@ -1,7 +1,7 @@
 #pragma once
-// Macros that define the tables of functions of a file that is compiled once per instruction set.
+// Macros that define the function tables of a file that is compiled once per instruction set.
 
-/// Within HWY_NAMESPACE, behind a template MakeKernels<Real>() that fills a Table<Real>: one table per
+/// Use within HWY_NAMESPACE, after a template MakeKernels<Real>() that fills a Table<Real>: one table per
 /// precision.
 #define OUTERLOOP_KERNEL_TABLES(Table)                 \
   const Table<float>& FloatKernels() {                 \
@@ -13,8 +13,8 @@
     return kernels;                                    \
   }
 
-/// Within `#if HWY_ONCE` and the namespace of `function`: defines function<float> and function<double>, which
-/// give the tables of an instruction set.
+/// Use within `#if HWY_ONCE` and the namespace of `function`: defines function<float> and function<double>,
+/// which give the tables of an instruction set.
 #define OUTERLOOP_EXPORT_KERNELS(Table, function)             \
   HWY_EXPORT(FloatKernels);                                   \
   HWY_EXPORT(DoubleKernels);                                  \

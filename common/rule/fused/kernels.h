@@ -1,5 +1,5 @@
 #pragma once
-// The kernel tables of one instruction set, and the work space that the parts of the rule share.
+// The kernel tables of one instruction set, and the workspace shared by the parts of the rule.
 #include <algorithm>
 #include <type_traits>
 #include <vector>
@@ -41,10 +41,10 @@ struct Kernels {
   const RowKernels<Real>& rows;
 };
 
-/// Blocks of lines whose sums are held at once, so that a layer of any width has room.
+/// Blocks of lines whose sums are held at once. Bounds the memory for layers of any width.
 inline constexpr std::int64_t kMostBlocks = 32;
 
-/// Sums and coefficients of the batch norm in hand, and memory for kernels. One per engine.
+/// Sums and coefficients of the current batch norm, and memory for kernels. One per engine.
 template <class Real>
 struct Shared {
   Shared(std::int64_t most_channels, ThreadPool& threads)
@@ -56,11 +56,11 @@ struct Shared {
   ThreadPool& pool;
   ChannelSums sums;
   std::vector<double> partial_sums;  ///< of for_line_blocks
-  Real* partial_weights = nullptr;   ///< likewise
+  Real* partial_weights = nullptr;   ///< of for_line_blocks
   NormGradient<Real> norm_gradient;
   Scratch64 scratch;
   Real* kernel = nullptr;           ///< for convolutions, products, signals and rows in turn
-  std::int64_t kernel_numbers = 0;  ///< of one thread
+  std::int64_t kernel_numbers = 0;  ///< per thread
   Profiler* profiler = nullptr;
 
   Real* kernel_of(int thread) const { return kernel + thread * kernel_numbers; }
@@ -69,8 +69,7 @@ struct Shared {
     if (profiler) profiler->enter(part);
   }
 
-  /// The pass stands behind this batch norm over `count` numbers per channel, for which `sums` hold Σ m and Σ
-  /// m ẑ.
+  /// The pass follows this batch norm over `count` numbers per channel, for which `sums` hold Σ m and Σ m ẑ.
   void behind_norm(BackwardPass<Real>& pass, const Real* z, const Norm<Real>& norm, std::int64_t count,
                    const Real* beta, double* d_beta) {
     norm_gradient.finish(sums, count, beta, pass.outputs, norm, d_beta);
@@ -81,7 +80,7 @@ struct Shared {
     pass.c = norm_gradient.c.data();
   }
 
-  /// The pass leaves in `sums` what the batch norm below it needs.
+  /// The pass leaves the sums that the batch norm below it needs in `sums`.
   void sum_for_norm(BackwardPass<Real>& pass) {
     sums.clear();
     pass.sum = sums.first.data();

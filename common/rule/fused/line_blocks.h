@@ -10,7 +10,7 @@
 namespace outerloop::rule::fused {
 namespace detail {
 
-/// `pass` with its sums over `blocks` blocks in `shared`, instead of the totals where they are to go.
+/// `pass` with its sums redirected from the totals to sums over `blocks` blocks in `shared`.
 template <class Real, class Pass>
 Pass with_partial_sums(Shared<Real>& shared, Pass pass, std::int64_t blocks) {
   double* at = shared.partial_sums.data();
@@ -47,7 +47,7 @@ void add_up(Shared<Real>& shared, Pass total, Pass partial, std::int64_t blocks)
     add_blocks(blocks, numbers, 0, numbers, sums, to[sums_of_a_line++]);
   });
   if constexpr (std::is_same_v<Pass, BackwardPass<Real>>) {
-    constexpr std::int64_t kPart = 1024;  // weights at a time: a few microseconds of work
+    constexpr std::int64_t kPart = 1024;  // weights per part: a few microseconds of work
     const std::int64_t numbers = total.weights();
     shared.pool.for_blocks((numbers + kPart - 1) / kPart, [&](std::int64_t first, std::int64_t last, int) {
       add_blocks(blocks, numbers, first * kPart, std::min(numbers, last * kPart), partial.d_weights,
@@ -58,8 +58,8 @@ void add_up(Shared<Real>& shared, Pass total, Pass partial, std::int64_t blocks)
 
 }  // namespace detail
 
-/// Calls f(part, thread) with parts of `pass` that together are all of its lines: whole blocks of
-/// kBlockLines, with sums of their own, which are added to those of `pass` in order.
+/// Calls f(part, thread) with parts of `pass` that together cover all of its lines: whole blocks of
+/// kBlockLines, each with its own sums, which are added to those of `pass` in order.
 template <class Real, class Pass, class F>
 void for_line_blocks(Shared<Real>& shared, const Pass& pass, const F& f) {
   const std::int64_t all = (pass.units + kBlockLines - 1) / kBlockLines;

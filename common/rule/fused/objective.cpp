@@ -22,7 +22,7 @@ double normalise_row(double* p, std::int64_t targets) {
   return reciprocal;
 }
 
-/// Gradients by x^l of 2 K' examples; nothing reaches z from outside, and nobody needs x[0].
+/// Gradients by x^l of 2 K' examples; nothing reaches z from outside, and the gradient by x[0] is not needed.
 template <class Real>
 ActivationGradients<Real> take_gradients(Arena<Real>& arena, const Architecture& architecture,
                                          std::int64_t batch) {
@@ -137,7 +137,7 @@ bool MetaObjective<Real>::read_features() {
   return any(0) && any(examples_);
 }
 
-/// The last row and column of I′ are zero.
+/// The bias is not penalised: the last row and column of I′ are zero.
 template <class Real>
 double MetaObjective<Real>::fit_and_predict(const LabelledPair<Real>& data) {
   const View<double> u_a{r_.u, 2 * examples_, 1}, u_b{r_.u + examples_, 2 * examples_, 1};

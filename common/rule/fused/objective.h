@@ -1,6 +1,6 @@
 #pragma once
 // The meta-objective of the neuron-local rule and its adjoint: ridge regression fitted on one labelled
-// minibatch and judged on another, in closed form. docs/update-rule.md, §4.
+// minibatch and scored on another, in closed form. docs/update-rule.md, §4.
 #include <cstdint>
 #include <vector>
 
@@ -24,11 +24,11 @@ struct LabelledPair {
 
 struct Evaluation {
   double value = 0.0;  ///< not finite where the numbers overflow, or a prediction is exactly zero
-  bool dead = false;   ///< every feature of one of the minibatches is zero: the value means nothing
+  bool dead = false;   ///< every feature of one of the minibatches is zero: the value is meaningless
 };
 
-/// One forward pass of 2 K' examples in the engine's precision, the regression in float64. Plans once for a
-/// size, then evaluates without allocating.
+/// One forward pass of 2 K' examples in the engine's precision, the regression in float64. Prepared once per
+/// size; evaluation does not allocate.
 template <class Real>
 class MetaObjective {
  public:
@@ -36,10 +36,10 @@ class MetaObjective {
   /// `pool` null: on the caller's thread.
   MetaObjective(InstructionSet set, double ridge, ThreadPool* pool = nullptr);
 
-  /// What `prepare` needs as `workspace`. `examples`: K', those in one of the minibatches.
+  /// Size of the workspace for `prepare`. `examples`: K', those in one of the minibatches.
   std::int64_t workspace_numbers(const Architecture& architecture, std::int64_t examples) const;
 
-  /// From now on evaluations are of these sizes, and use `workspace`, whose contents need not last between
+  /// Sets the sizes of later evaluations and their `workspace`, whose contents need not be preserved between
   /// them.
   void prepare(const Architecture& architecture, std::int64_t examples, std::int64_t targets,
                Real* workspace);
@@ -59,7 +59,7 @@ class MetaObjective {
     double* s = nullptr;           ///< [F, targets]: gram⁻¹ · gradient by v
     double* q = nullptr;           ///< [K', targets]: directions of the predictions on b
     double* reciprocal = nullptr;  ///< [K']: 1/‖prediction‖
-    double* t = nullptr;           ///< [K', targets]: one thing after another
+    double* t = nullptr;           ///< [K', targets]: scratch space, reused
     double* workspace = nullptr;
   };
 

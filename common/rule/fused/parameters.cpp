@@ -8,7 +8,7 @@ namespace {
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-// In the order of weight_change.h.
+// Same order as in weight_change.h.
 const char* const kUpperNames[kUpperReadouts] = {"w0.col",        "w1.col",        "rbf.col",
                                                  "lin_upper.row", "lin_upper.col", "sqr_upper.row",
                                                  "sqr_upper.col", "lin_upper_psd"};
@@ -91,7 +91,7 @@ Parameters<Real>::Parameters(const NeuronLocalSize& size, const Layout& layout, 
     add_piece(name + ".unit.0", &hidden[i].unit0, false, true);
     add_piece(name + ".unit.1", &hidden[i].unit1, false, true);
     if (i > 0) continue;
-    // θ's channels are s (8), b, x, z, sin, cos, d (D); ours are d, x, z.
+    // θ's channels are s (8), b, x, z, sin, cos, d (D); the packed ones are d, x, z.
     auto& inputs = pieces_[pieces_.size() - 3].inputs;
     for (std::int64_t d = 0; d < D; ++d) inputs[index(d)] = 13 + d;
     inputs[index(D)] = 9;
@@ -186,7 +186,7 @@ void Parameters<Real>::export_piece(const Piece& piece, std::vector<double>& d_t
   if (piece.beta) add(".beta", from.d_beta);
 }
 
-/// Calls f(first element of θ, number, values, gradient) for what is stored as it is in θ, piece by piece.
+/// Calls f(first element of θ, number, values, gradient) for each piece that is stored in the order of θ.
 template <class Real>
 template <class F>
 void Parameters<Real>::for_plain(const F& f) {

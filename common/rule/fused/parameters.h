@@ -1,5 +1,5 @@
 #pragma once
-// θ of the neuron-local rule, packed as the kernels read it, and its gradient as they write it.
+// θ of the neuron-local rule, packed for the kernels, and its gradient as the kernels write it.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -13,7 +13,7 @@ namespace outerloop::rule::fused {
 /// Channels of hidden.in that do not change along the batch: 8 statistics of weights, b, sin, cos.
 inline constexpr std::int64_t kConstantChannels = 11;
 
-/// Weights of one convolution, packed both ways, with what follows it; and their gradients.
+/// Weights of one convolution, packed for both directions, with its bias or batch norm; and their gradients.
 template <class Real>
 struct Convolution {
   std::int64_t taps = 0, inputs = 0, outputs = 0, padded = 0;  ///< padded: of the outputs
@@ -28,8 +28,8 @@ struct Convolution {
   void clear_gradient();
 };
 
-/// A backward pass over all lines through these weights. What it reads, and what it gives beside the gradient
-/// by the weights, is for the caller to fill in.
+/// A backward pass over all lines through these weights. The caller fills in its inputs and the outputs other
+/// than the gradient by the weights.
 template <class Real>
 BackwardPass<Real> backward_pass(Convolution<Real>& convolution, std::int64_t units, std::int64_t batch) {
   BackwardPass<Real> pass;
@@ -60,14 +60,14 @@ struct HiddenBlock {
 /// Which readouts a layer needs.
 enum class Position { bottom, middle, top };
 
-/// Where the readouts of a layer stand among the columns of their product, in units of G columns.
+/// Positions of a layer's readouts among the columns of their product, in units of G columns.
 struct ReadoutColumns {
   int upper = -1;  ///< first of the kUpperReadouts, or -1
   int lower = -1;
   int backward_upper = -1;  ///< of separate_backward_readouts
   int backward_lower = -1;
   int planes = 0;      ///< readouts in all
-  bool delta = false;  ///< followed by the D columns of the error signal
+  bool delta = false;  ///< the D columns of the error signal follow
 };
 
 template <class Real>
@@ -75,10 +75,10 @@ class Parameters {
  public:
   Parameters(const NeuronLocalSize& size, const Layout& layout, std::int64_t lanes);
 
-  /// θ in, packed.
+  /// Packs θ.
   void load(const std::vector<double>& theta);
   void clear_gradient();
-  /// ∂/∂θ out, laid out as θ; exactly zero where the layout says so.
+  /// Unpacks ∂/∂θ, laid out as θ; exactly zero where the layout says so.
   std::vector<double> gradient() const;
 
   const NeuronLocalSize& size() const { return size_; }
@@ -108,7 +108,7 @@ class Parameters {
 
  private:
   /// A tensor of θ that is part of a convolution's weights: θ's input `inputs[i]` is the convolution's input
-  /// i, and its columns stand from `column` on.
+  /// i, and its columns begin at `column`.
   struct Piece {
     std::string name;
     Convolution<Real>* convolution;

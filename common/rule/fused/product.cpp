@@ -15,7 +15,7 @@ namespace outerloop::rule::fused {
 namespace HWY_NAMESPACE {
 namespace {
 
-/// Four columns of b from `first` on, whose numbers lie behind one another where b is a transpose.
+/// Four columns of b from `first` on. Where b is a transpose, the numbers of a column are contiguous.
 template <class Real>
 HWY_INLINE void PackFour(const Product<Real>& p, std::int64_t first, std::int64_t width, Real* to) {
   const View<Real>& b = p.b;
@@ -138,10 +138,10 @@ OUTERLOOP_EXPORT_KERNELS(ProductKernels, product_kernels)
 
 template <class Real>
 void Products<Real>::multiply(const Product<Real>& p, Real* workspace) const {
-  constexpr std::int64_t kSmall = 250000;  ///< multiplications in some 5 microseconds
-  constexpr std::int64_t kRows = 24;       ///< whole register blocks of 6, 8 and 12 rows
+  constexpr std::int64_t kSmall = 250000;  ///< multiplications in about 5 microseconds
+  constexpr std::int64_t kRows = 24;       ///< a multiple of the register blocks' 6, 8 and 12 rows
   if (!pool_ || pool_->threads() == 1 || p.m * p.n * p.k < kSmall) return kernels_.multiply(p, workspace);
-  // Parts of c along its longer side, so that little of a and b is read more than once.
+  // Splits c along its longer side, so that little of a and b is read more than once.
   const bool by_columns = p.n >= p.m;
   const std::int64_t length = by_columns ? p.n : p.m, step = by_columns ? kernels_.panel : kRows;
   const std::int64_t one = product_workspace(kernels_, p.k);

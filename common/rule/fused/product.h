@@ -18,7 +18,7 @@ struct View {
   View transposed() const { return {data, column, row}; }
 };
 
-/// c[m, n] = scale · a[m, k] b[k, n], added to what is in c where `accumulate`. c is row-major and overlaps
+/// c[m, n] = scale · a[m, k] b[k, n], added to the contents of c if `accumulate`. c is row-major and overlaps
 /// neither a nor b. Every element is summed over k in order by one fused multiply-add after the other (where
 /// the processor has them), so its bits do not depend on m, n, strides or alignment. Fastest where a's column
 /// or row stride is 1 and b.column is 1.
@@ -35,8 +35,8 @@ struct Product {
 /// Kernels of one instruction set.
 template <class Real>
 struct ProductKernels {
-  std::int64_t lanes = 1;  ///< numbers in a vector
-  std::int64_t panel = 2;  ///< columns of b that are packed at a time
+  std::int64_t lanes = 1;  ///< numbers per vector
+  std::int64_t panel = 2;  ///< columns of b packed at a time
 
   /// `workspace`: product_workspace(kernels, k) numbers.
   void (*multiply)(const Product<Real>& product, Real* workspace) = nullptr;
@@ -51,7 +51,8 @@ std::int64_t product_workspace(const ProductKernels<Real>& kernels, std::int64_t
   return (k + 1) * kernels.panel;
 }
 
-/// The products of one instruction set, on the threads of a pool. Same bits with any number of them.
+/// The products of one instruction set, on the threads of a pool. The bits do not depend on the number of
+/// threads.
 template <class Real>
 class Products {
  public:

@@ -1,5 +1,5 @@
 #pragma once
-// Profiler interface: the engine says which part it turns to; the caller holds the clock.
+// Profiler interface: the engine reports each part that it starts; the caller measures the time.
 
 namespace outerloop::rule::fused {
 
@@ -9,7 +9,7 @@ inline constexpr int kParts = 6;
 class Profiler {
  public:
   virtual ~Profiler() = default;
-  /// Work on `part` begins, and that on the part before ends.
+  /// Work on `part` begins; work on the previous part ends.
   virtual void enter(Part part) = 0;
 };
 

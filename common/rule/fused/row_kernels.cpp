@@ -23,7 +23,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using WideTag = hn::ScalableTag<double>;
 
-/// Numbers as float64, as many as the tag has lanes.
+/// Loads as many numbers as the tag has lanes, as float64.
 template <class D>
 HWY_INLINE hn::Vec<D> load_wide(D d, const double* p) {
   return hn::LoadU(d, p);
@@ -33,7 +33,7 @@ HWY_INLINE hn::Vec<D> load_wide(D d, const float* p) {
   return hn::PromoteTo(d, hn::LoadU(hn::Rebind<float, D>(), p));
 }
 
-/// f(tag, i) over all columns: whole vectors first, then one by one. Nothing beyond the row is touched.
+/// f(tag, i) over all columns: whole vectors first, then one by one. Never reads or writes beyond the row.
 template <class Real, class F>
 HWY_INLINE void for_columns(std::int64_t columns, const F& f) {
   const hn::ScalableTag<Real> d;
@@ -58,7 +58,7 @@ HWY_INLINE double sum_columns(std::int64_t columns, const F& term) {
   return hn::GetLane(hn::SumOfLanes(d, sum)) + hn::GetLane(rest);
 }
 
-// Non-linearities f(z) and their derivatives. A NaN stays one, so that what diverges is noticed.
+// Non-linearities f(z) and their derivatives. A NaN stays NaN, so that divergence is detected.
 
 struct Relu {
   template <class D, class V>
@@ -117,7 +117,7 @@ struct Swish {
 };
 
 struct Elu {
-  /// Both exponentials are of the negative part: what lies above zero cannot overflow them.
+  /// Both exponentials take the negative part only: positive z cannot overflow them.
   template <class D, class V>
   static HWY_INLINE V negative_part(D d, V z) {
     return hn::IfThenZeroElse(hn::Gt(z, hn::Zero(d)), z);
@@ -144,7 +144,7 @@ struct Tanh {
   }
 };
 
-// One row at a time: a row stays in the first cache between its passes.
+// One row at a time: a row stays in the first-level cache between its passes.
 
 template <class Real>
 HWY_INLINE Real standardise_row(std::int64_t n, const Real* x, Real* u) {
@@ -159,7 +159,7 @@ HWY_INLINE Real standardise_row(std::int64_t n, const Real* x, Real* u) {
                           count;
   const auto rstd = static_cast<Real>(1.0 / std::sqrt(variance + kRowEpsilon));
   const auto shift = static_cast<Real>(mean);
-  // Subtracted before it is scaled: near-constant units would lose their digits otherwise.
+  // Subtract before scaling: otherwise near-constant units would lose precision.
   for_columns<Real>(n, [=](auto d, std::int64_t i) HWY_ATTR {
     const auto centred = hn::Sub(hn::LoadU(d, x + i), hn::Set(d, shift));
     hn::StoreU(hn::Mul(centred, hn::Set(d, rstd)), d, u + i);

@@ -1,6 +1,6 @@
 #pragma once
-// Kernels along the rows of a [units, batch] matrix: batch norm over the batch with a unit's bias and
-// non-linearity behind it, standardising, and their adjoints. Rows are dense and may begin anywhere; the
+// Kernels along the rows of a [units, batch] matrix: batch norm over the batch followed by a unit's bias and
+// non-linearity, standardisation, and their adjoints. Rows are dense and may begin anywhere; the
 // bits of a row depend neither on where it begins nor on its neighbours. Sums are in float64.
 #include <cstdint>
 
@@ -23,15 +23,15 @@ struct RowKernels {
   void (*standardise_backward)(std::int64_t rows, std::int64_t columns, const Real* u, const Real* rstd,
                                const Real* du, Real* dx) = nullptr;
 
-  /// BN0, bias and non-linearity: `z` comes as the pre-activation y and leaves as standardised y + bias
-  /// [rows]; x = f(z). Slopes below zero: leaky_relu 0.2, elu's alpha 1; swish is z·sigmoid(z), step 1 above
+  /// BN0, bias and non-linearity: `z` is the pre-activation y on entry and standardised y + bias [rows] on
+  /// return; x = f(z). Slopes below zero: leaky_relu 0.2, elu's alpha 1; swish is z·sigmoid(z), step 1 above
   /// zero.
   void (*activate)(Nonlinearity kind, std::int64_t rows, std::int64_t columns, const Real* bias, Real* z,
                    Real* x, Real* rstd) = nullptr;
 
-  /// Its adjoint. `dx` comes as the gradient by x and leaves as that by y; `dz` (null: zero) is what reaches
-  /// z on other ways; the gradient by the bias is added to `d_bias` [rows]. f′ of relu, leaky_relu and step
-  /// is that of the side below zero at zero.
+  /// Its adjoint. `dx` is the gradient by x on entry and by y on return; `dz` (null: zero) is the gradient
+  /// that reaches z on other paths; the gradient by the bias is added to `d_bias` [rows]. At zero, f′ of
+  /// relu, leaky_relu and step is the derivative from below.
   void (*activate_backward)(Nonlinearity kind, std::int64_t rows, std::int64_t columns, const Real* bias,
                             const Real* z, const Real* rstd, const Real* dz, Real* dx,
                             Real* d_bias) = nullptr;

@@ -18,7 +18,7 @@ namespace outerloop::rule::fused {
 namespace HWY_NAMESPACE {
 namespace {
 
-/// The first `left` numbers at p, the rest zero. Reads a whole vector.
+/// Loads the first `left` numbers at p, the rest zero. Reads a whole vector.
 template <class Real>
 HWY_INLINE Vector<Real> LoadFirst(const Real* p, std::int64_t left) {
   const Tag<Real> d;
@@ -28,15 +28,15 @@ HWY_INLINE Vector<Real> LoadFirst(const Real* p, std::int64_t left) {
 }
 
 /// Whether whole vectors over a row's `numbers` stay within `line_left` numbers from the row's beginning to
-/// the line's end. What is behind it may be another thread's; what is behind the row within the line is
-/// overwritten.
+/// the line's end. Memory after the line may belong to another thread; memory after the row within the line
+/// is overwritten.
 template <class Real>
 HWY_INLINE bool VectorsFit(std::int64_t numbers, std::int64_t line_left) {
   const std::int64_t lanes = LanesOf<Real>();
   return (numbers + lanes - 1) / lanes * lanes <= line_left;
 }
 
-/// As LoadFirst; kFit: a whole vector may be read.
+/// Like LoadFirst; kFit: a whole vector may be read.
 template <bool kFit, class Real>
 HWY_INLINE Vector<Real> LoadWithin(const Real* p, std::int64_t left) {
   const Tag<Real> d;
@@ -78,7 +78,7 @@ template <class Real>
 void Sigmoid(std::int64_t batch, const Real* z, Real* result) {
   const Tag<Real> d;
   const auto one = hn::Set(d, Real(1));
-  const auto most = hn::Set(d, Real(sizeof(Real) == 4 ? 80 : 700));  // where exp ends
+  const auto most = hn::Set(d, Real(sizeof(Real) == 4 ? 80 : 700));  // limit of exp
   for (std::int64_t b = 0; b < batch; b += LanesOf<Real>()) {
     const auto negative = hn::Min(hn::Neg(LoadFirst(z + b, batch - b)), most);
     hn::StoreU(hn::Div(one, hn::Add(one, hn::Exp(d, negative))), d, result + b);
@@ -132,7 +132,7 @@ void MakeFeatures(Features<Real> p) {
 }
 
 /// One neuron and example. forward: d = pre · r, r = 1/sqrt(1e-6 + mean pre²), so d_pre = r (d_d − d ·
-/// mean(d_d · d)). `i`: which row of all; kFit: see VectorsFit.
+/// mean(d_d · d)). `i`: index among all rows; kFit: see VectorsFit.
 template <bool kFit, class Real>
 HWY_INLINE void FeatureBackward(const FeaturesBackward<Real>& p, std::int64_t i, Real sigmoid) {
   const Tag<Real> d;

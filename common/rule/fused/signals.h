@@ -1,8 +1,8 @@
 #pragma once
-// Kernels between the convolutions: features of every neuron, the error signal on its way down, and
-// the batch norms of the top network that run over channels and batch. [units, batch, channels] throughout.
+// Kernels between the convolutions: features of every neuron, the error signal sent to the layer below, and
+// the batch norms of the top network over channels and batch. All layouts are [units, batch, channels].
 //
-// Buffers that are marked "slack" may be read and written up to kSlack numbers beyond their end.
+// Buffers marked "slack" may be read and written up to kSlack numbers beyond their end.
 #include <cstdint>
 
 #include "common/rule/fused/convolution.h"
@@ -22,7 +22,7 @@ struct Features {
   const Real* z = nullptr;           ///< [units, batch], slack
   const Real* d = nullptr;           ///< [units, batch, d_row], slack: the error signal before normalisation
   std::int64_t d_row = 0;            ///< D or more
-  Real* inverse_rms = nullptr;       ///< [units, batch]: 1/sqrt(1e-6 + mean_c d²); null: d is taken as it is
+  Real* inverse_rms = nullptr;       ///< [units, batch]: 1/sqrt(1e-6 + mean_c d²); null: d is not normalised
   Real* f = nullptr;                 ///< [units, batch, padded]
   double* sum = nullptr;             ///< [blocks, padded]: Σ f is added
   double* sum_squares = nullptr;     ///< [blocks, padded]
@@ -39,7 +39,7 @@ struct Features {
   }
 };
 
-/// The adjoint of Features, and of the error signal δ = d · sigmoid(z) + linear, of which d is part.
+/// The adjoint of Features, and of the error signal δ = d · sigmoid(z) + linear, which also depends on d.
 template <class Real>
 struct FeaturesBackward {
   std::int64_t units = 0, batch = 0, delta = 0, padded = 0;
@@ -56,7 +56,7 @@ struct FeaturesBackward {
   Real* d_z = nullptr;                ///< [units, batch], added to; null where nobody needs it
 };
 
-/// A batch norm over channels and batch with one offset per unit, and the ReLU behind it.
+/// A batch norm over channels and batch with one offset per unit, followed by a ReLU.
 template <class Real>
 struct UnitNorm {
   std::int64_t units = 0, batch = 0, channels = 0, padded = 0;

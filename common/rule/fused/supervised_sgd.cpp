@@ -53,11 +53,11 @@ std::array<double, 4> SupervisedSgd<Real>::meta_gradient(const std::vector<SgdSt
                                                          const std::function<void()>& after_step) const {
   const auto size = static_cast<std::size_t>(phi_size_);
   const auto share = static_cast<Real>(1.0 / static_cast<double>(steps.size()));
-  std::vector<Real> d_phi(size), of_step(size);  // by the φ that is being left; of one step alone
+  std::vector<Real> d_phi(size), of_step(size);  // by the φ before the step; of one step alone
   std::array<double, 4> d_rates{};               // by learning rate and momentum, hidden and output
   for (std::size_t t = steps.size(); t-- > 0;) {
     const SgdStep<Real>& step = steps[t];
-    // 1. What the meta-objective after this step says of φ
+    // 1. The gradient of the meta-objective after this step by φ
     CrossEntropy<Real>(architecture_, step.after, step.judged).gradient(of_step.data());
 
     // 2. forward: v' = μ v + g(w), w' = w − lr v'; so here dv' += −lr dw', dg = dv', dv = μ dv'
@@ -73,7 +73,7 @@ std::array<double, 4> SupervisedSgd<Real>::meta_gradient(const std::vector<SgdSt
       d.momentum *= rates(l).momentum;
     }
 
-    // 3. ... and dw = dw' + H dg. Nothing asks for φ before the first step.
+    // 3. ... and dw = dw' + H dg. The gradient by φ before the first step is not needed.
     if (t > 0) {
       CrossEntropy<Real> inner(architecture_, step.before, step.inner);
       inner.add_hessian_product(of_step.data(), d_phi.data());

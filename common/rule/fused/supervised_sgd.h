@@ -1,6 +1,6 @@
 #pragma once
 // SGD with momentum as an update rule, with its exact meta-gradient: docs/update-rule.md, §7.
-// Small and seldom: written for clarity, its products by Eigen.
+// Models are small and runs rare: written for clarity, with Eigen's matrix products.
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -18,10 +18,10 @@ struct LabelledExamples {
   const Real* y = nullptr;  ///< [N_L, examples]: one-hot; outputs beyond the task's classes are zero
 };
 
-/// What a truncation's reverse sweep goes through, step by step.
+/// The data of one step that a truncation's reverse sweep needs.
 template <class Real>
 struct SgdStep {
-  LabelledExamples<Real> inner;   ///< was trained on
+  LabelledExamples<Real> inner;   ///< the minibatch of the step
   LabelledExamples<Real> judged;  ///< its cross-entropy after the step is the meta-objective
   const Real* before = nullptr;   ///< φ before the step
   const Real* after = nullptr;    ///< φ after it
@@ -35,7 +35,7 @@ class SupervisedSgd {
   /// θ: hidden.log_learning_rate, hidden.logit_momentum, output.log_learning_rate, output.logit_momentum.
   SupervisedSgd(const Architecture& architecture, const std::array<double, 4>& theta);
 
-  /// Mean over the examples of the cross-entropy of φ as it is.
+  /// Mean over the examples of the cross-entropy of the given φ.
   double loss(const Real* phi, const LabelledExamples<Real>& data) const;
 
   /// v ← μ v + ∂loss/∂(W, b), then (W, b) ← (W, b) − lr v. `after` may be `phi`.

@@ -63,7 +63,7 @@ typename SymmetricReadout<Real>::Factors SymmetricReadout<Real>::factors(Real* b
   return {block, block + K_ * others_, block + 2 * K_ * others_};
 }
 
-/// y = S p or p S with S formed.
+/// y = S p or p S with S as a matrix.
 template <class Real>
 void SymmetricReadout<Real>::multiply_by(const Multiplier<Real>& multiply, const Real* S, const View<Real>& p,
                                          Real* y, std::int64_t y_row, bool accumulate) const {
@@ -73,7 +73,7 @@ void SymmetricReadout<Real>::multiply_by(const Multiplier<Real>& multiply, const
     multiply(others_, units_, units_, p, rows_of(S, units_), y, y_row, 1, accumulate);
 }
 
-/// y = S p or p S factored; leaves the factors of p in `f`, whose diagonal is there already.
+/// y = S p or p S factored; leaves the factors of p in `f`, whose diagonal is already set.
 template <class Real>
 void SymmetricReadout<Real>::apply(const FactoredProducts<Real>& products, const Real* row, const Real* col,
                                    const View<Real>& p, const Factors& f, Real* y, std::int64_t y_row,
@@ -118,8 +118,8 @@ void SymmetricReadout<Real>::formed_backward(const Multiplier<Real>& multiply, c
   readout_gradients(multiply, units_, K_, workspace, units_, row, col, d_row, d_col);
 }
 
-/// diagonal_i = 2α row_i · col_i; d_diagonal leaves as 2α Σ dy p over p's other side: what row_i takes of
-/// col_i, and the other way round.
+/// diagonal_i = 2α row_i · col_i; on return d_diagonal is 2α Σ dy p over p's other side: the factor of col_i
+/// in d_row_i, and of row_i in d_col_i.
 template <class Real>
 void SymmetricReadout<Real>::diagonal_gradient(const Real* dy, std::int64_t dy_row, const Real* p,
                                                Real* d_diagonal) const {

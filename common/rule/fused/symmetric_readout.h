@@ -2,8 +2,8 @@
 // The symmetric readouts (docs/update-rule.md, §3.4), y = S p and y = p S, and their adjoints, with
 //     S = zero-diagonal((R + Rᵀ) / √2) / √U,   R = row · colᵀ / K,   row and col [U, K], dense.
 // S is either formed, U² numbers, or multiplied factored: S p = α (row (colᵀp) + col (rowᵀp)) − diagonal · p.
-// The way with fewer multiplications is taken: factored where S is large beside p's other side, and then
-// nothing is U². docs/update-rule.md, §6, has the derivation.
+// The variant with fewer multiplications is used: factored if S is large compared with p's other side; then
+// nothing of size U² is stored. docs/update-rule.md, §6, has the derivation.
 #include <cstdint>
 
 #include "common/rule/fused/arena.h"
@@ -40,10 +40,10 @@ struct Multiplier {
   }
 };
 
-/// Where the symmetric matrix stands: S p with p [units, others], or p S with p [others, units].
+/// The side of the symmetric matrix: S p with p [units, others], or p S with p [others, units].
 enum class Side { left, right };
 
-/// The products of which S p and p S consist when S is multiplied factored; A: [units, K], dense.
+/// The products that make up S p and p S when S is factored; A: [units, K], dense.
 template <class Real>
 struct FactoredProducts {
   const Multiplier<Real>& multiply;
@@ -63,8 +63,8 @@ template <class Real>
 void readout_gradients(const Multiplier<Real>& multiply, std::int64_t n, std::int64_t K, const Real* Q,
                        std::int64_t Q_row, const Real* row, const Real* col, Real* d_row, Real* d_col);
 
-/// Whether products with S take fewer multiplications factored. Forward's are compared; those of backward are
-/// twice as many either way.
+/// Whether products with S take fewer multiplications factored. Forward's are compared; backward has twice as
+/// many in either variant.
 inline bool factored_is_cheaper(std::int64_t units, std::int64_t others, std::int64_t K) {
   return 4 * others * K < units * (K + others);
 }
@@ -75,8 +75,8 @@ class SymmetricReadout {
   SymmetricReadout(const WeightTermKernels<Real>& kernels, Side side, std::int64_t units, std::int64_t others,
                    std::int64_t K);
 
-  std::int64_t kept_numbers() const;                                 ///< what backward needs from forward
-  std::int64_t workspace_numbers() const { return kept_numbers(); }  ///< of backward; forward needs none
+  std::int64_t kept_numbers() const;                                 ///< kept by forward for backward
+  std::int64_t workspace_numbers() const { return kept_numbers(); }  ///< for backward; forward needs none
 
   /// Writes y, rows `y_row` apart; p is dense.
   void forward(const Multiplier<Real>& multiply, const Real* row, const Real* col, const Real* p, Real* y,

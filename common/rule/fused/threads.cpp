@@ -13,12 +13,11 @@
 namespace outerloop::rule::fused {
 namespace {
 
-/// Looks at what is waited for before a thread goes to sleep: some 20 microseconds, longer than most gaps
-/// between two loops and shorter than waking up takes.
+/// Polls before a waiting thread goes to sleep: about 20 microseconds, longer than most gaps between two
+/// loops and shorter than a wake-up.
 constexpr int kLooks = 1000;
 
-/// Parts are handed out in about so many pieces per thread, so that one that is held up leaves work to
-/// others.
+/// About so many pieces per thread are handed out, so that a delayed thread leaves work to others.
 constexpr std::int64_t kPiecesPerThread = 2;
 
 template <class Condition>
@@ -30,7 +29,8 @@ bool look_for(const Condition& condition) {
   return condition();
 }
 
-/// Signals go to threads that existed before: a program's main thread may be sleeping until one wakes it.
+/// Signals stay with the threads that existed before: a program's main thread may sleep until a signal wakes
+/// it.
 class BlockSignals {
  public:
   BlockSignals() {
@@ -76,7 +76,7 @@ void ThreadPool::stop() {
   others_.clear();
 }
 
-/// One loop. Who comes late finds it closed, so nobody waits for a thread that has not begun.
+/// One loop. A late thread finds it closed, so no thread waits for one that has not begun.
 void ThreadPool::run(std::int64_t count, const void* context, Call call) {
   bool wake = false;
   {
@@ -123,7 +123,7 @@ void ThreadPool::take_parts(int thread) {
   }
 }
 
-/// Returns once the loop that was the last one `seen` is no longer the newest.
+/// Returns once there is a newer loop than `seen`.
 void ThreadPool::wait_for_round(std::uint64_t seen) {
   const auto newer = [&] { return round_ != seen; };
   if (look_for(newer)) return;
@@ -133,7 +133,7 @@ void ThreadPool::wait_for_round(std::uint64_t seen) {
   --asleep_;
 }
 
-/// What a thread of the pool does all its life.
+/// Main function of a pool thread.
 void ThreadPool::work(int thread) {
   for (std::uint64_t seen = 0;;) {
     wait_for_round(seen);

@@ -1,5 +1,5 @@
 #pragma once
-// Thread pool of one engine: shares out the parts of a loop.
+// Thread pool of one engine: runs the parts of a loop in parallel.
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -10,10 +10,10 @@
 
 namespace outerloop::rule::fused {
 
-/// Threads that wait for work, made once. For one caller at a time; work may not hand out work of its own.
+/// Threads that wait for work, created once. Only one caller at a time; work must not start a nested loop.
 class ThreadPool {
  public:
-  /// `threads` counts the caller's own: one makes no other. Throws Error where the system refuses one.
+  /// `threads` includes the caller's own: 1 creates no thread. Throws Error where the system refuses one.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -21,10 +21,10 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(others_.size()) + 1; }
 
-  /// Calls f(first, last, thread) until every part first .. last − 1 of 0 .. count − 1 has been computed
-  /// once, and returns then. `thread` is 0 .. threads() − 1, and only one call at a time has it. Which parts
-  /// go together is left open, so nothing that f computes may depend on it. Where f throws, parts that nobody
-  /// has begun are left out, and one of the exceptions reaches the caller. Allocates nothing.
+  /// Calls f(first, last, thread) for ranges first .. last − 1 until each of 0 .. count − 1 has been computed
+  /// once, then returns. `thread` is 0 .. threads() − 1, and no two concurrent calls share one. The ranges
+  /// are unspecified, so the results of f must not depend on them. If f throws, parts not yet begun are
+  /// skipped, and one of the exceptions reaches the caller. Allocates nothing.
   template <class F>
   void for_blocks(std::int64_t count, const F& f) {
     if (count <= 0) return;
@@ -46,17 +46,17 @@ class ThreadPool {
   void wait_for_round(std::uint64_t seen);
   void stop();
 
-  // The loop in hand; changed only while nobody works on it.
+  // The current loop; changed only while no thread works on it.
   Call call_ = nullptr;
   const void* context_ = nullptr;
   std::int64_t count_ = 0, chunk_ = 1;
-  alignas(64) std::atomic<std::int64_t> next_{0};    ///< first part that nobody has
-  alignas(64) std::atomic<std::uint64_t> round_{0};  ///< counts loops; those who wait look at it
+  alignas(64) std::atomic<std::int64_t> next_{0};    ///< first part not yet taken
+  alignas(64) std::atomic<std::uint64_t> round_{0};  ///< counts loops; waiting threads watch it
   alignas(64) std::atomic<int> working_{0};          ///< of the other threads
 
-  std::mutex mutex_;  ///< of what follows, and of changes of round_ and working_
+  std::mutex mutex_;  ///< guards the members below, and changes of round_ and working_
   std::condition_variable begun_, ended_;
-  bool open_ = false;  ///< the loop in hand still takes threads in
+  bool open_ = false;  ///< the current loop still admits threads
   bool stop_ = false;
   int asleep_ = 0;
   std::exception_ptr exception_;

@@ -1,5 +1,5 @@
-// Micro-kernel of all matrix products, the engine's one inner loop: a block of rows × vectors in registers,
-// one fused multiply-add after another over the reduction index. Included once per instruction set; see
+// Micro-kernel of all matrix products, the engine's only inner loop: a block of rows × vectors in registers,
+// updated by fused multiply-adds along the reduction index. Included once per instruction set; see
 // product.cpp.
 #if defined(OUTERLOOP_COMMON_RULE_FUSED_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef OUTERLOOP_COMMON_RULE_FUSED_TILE_INL_H_
@@ -19,7 +19,7 @@ HWY_BEFORE_NAMESPACE();
 namespace outerloop::rule::fused {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-// Without linkage: convolution_bf16.cpp compiles these for more than the others may use.
+// Internal linkage: convolution_bf16.cpp compiles these for more instructions than the others may use.
 namespace {
 
 template <class Real>
@@ -42,7 +42,7 @@ constexpr int kRowsOfOne = 12;
 constexpr int kRowsOfTwo = 6;
 #endif
 
-/// Keeps the compiler from expressing this pointer by another.
+/// Keeps the compiler from computing this pointer from another one.
 template <class T>
 HWY_INLINE void KeepInRegister(T*& pointer) {
 #if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
@@ -50,8 +50,8 @@ HWY_INLINE void KeepInRegister(T*& pointer) {
 #endif
 }
 
-/// f(0), f(1), ... f(kCount - 1) with constants for arguments: an array that is only indexed by constants
-/// stays in registers, which the unrolling of a loop comes too late for.
+/// f(0), f(1), ... f(kCount - 1) with compile-time constants: an array indexed only by constants stays in
+/// registers. The compiler unrolls loops too late for that.
 template <class F, int... kIndices>
 HWY_INLINE void UnrollIndices(const F& f, std::integer_sequence<int, kIndices...>) {
   (f(std::integral_constant<int, kIndices>()), ...);

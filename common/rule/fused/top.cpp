@@ -53,7 +53,7 @@ std::int64_t TopNetwork<Real>::kernel_numbers(std::int64_t batch) const {
 
 template <class Real>
 void TopNetwork<Real>::mix(const Sizes& s, int i, const TopKept<Real>& kept, const Real* a) const {
-  // out[n', (b, t)] = Σ_j Σ_n w[j][n][n'] a[n, (b + j − 1, t)], a with its empty edges
+  // out[n', (b, t)] = Σ_j Σ_n w[j][n][n'] a[n, (b + j − 1, t)], a with its zero edges
   Product<Real> p;
   p.m = p.k = s.units;
   p.n = s.row;
@@ -143,7 +143,7 @@ void TopNetwork<Real>::forward(std::int64_t batch, const Real* x, const TopKept<
   run(parameters_.top_out, d, false);
 }
 
-/// From top.out down to the input of the first block: g = ∂/∂a of the last mixing [N_L, B, padded].
+/// Backward from top.out to the input of the first block: g = ∂/∂a of the last mixing [N_L, B, padded].
 template <class Real>
 void TopNetwork<Real>::blocks_backward(const Sizes& s, const TopKept<Real>& kept, const Real* a,
                                        const Real* d_d, Real* g) const {
@@ -230,7 +230,7 @@ void TopNetwork<Real>::backward(std::int64_t batch, const Real* x, const TopKept
   pass.g = g;
   shared_.behind_norm(pass, kept.z_in, kept.norm_in, s.units * batch, in.beta.data(), in.d_beta.data());
   pass.source = features_as_channel(x);
-  pass.d_input = a;  // [N_L, B, lanes], of which the first channel counts; the padded T is at least as wide
+  pass.d_input = a;  // [N_L, B, lanes], only the first channel is used; the padded T is at least as wide
   run_pass(kernels_, shared_, pass);
   for (std::int64_t i = 0; i < s.units * batch; ++i) d_x[i] += a[i * kernels_.lanes];
 }

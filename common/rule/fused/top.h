@@ -7,7 +7,7 @@
 
 namespace outerloop::rule::fused {
 
-/// What one pass leaves for the backward pass.
+/// Values that one pass keeps for the backward pass.
 template <class Real>
 struct TopKept {
   Real* z_in = nullptr;  ///< [N_L, B, padded T]
@@ -32,7 +32,8 @@ class TopNetwork {
   /// d [N_L, B, padded D] from x^L [N_L, B].
   void forward(std::int64_t batch, const Real* x, const TopKept<Real>& kept, Real* d, Real* workspace) const;
 
-  /// Adds to d_x [N_L, B] and to the gradients of the parameters. `d_d` as d, zero beyond D.
+  /// Adds to d_x [N_L, B] and to the gradients of the parameters. `d_d` has the layout of d and is zero
+  /// beyond D.
   void backward(std::int64_t batch, const Real* x, const TopKept<Real>& kept, const Real* d_d, Real* d_x,
                 Real* workspace) const;
 

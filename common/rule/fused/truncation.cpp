@@ -48,8 +48,8 @@ PhiPointers<Real> Truncation<Real>::pointers(Real* phi) const {
   return pointers;
 }
 
-/// Takes everything from the arena, in one order whether it measures or hands out. Returns what one slot
-/// takes.
+/// Takes all memory from the arena, in the same order when measuring and when allocating. Returns the size of
+/// one slot.
 template <class Real>
 std::int64_t Truncation<Real>::lay_out(Arena<Real>& arena, std::int64_t slots, bool record) {
   const std::int64_t states = sizes_.steps > 0 ? sizes_.steps + 1 : 2;
@@ -69,7 +69,7 @@ std::int64_t Truncation<Real>::lay_out(Arena<Real>& arena, std::int64_t slots, b
   return slots > 0 ? (arena.used() - before) / slots : 0;
 }
 
-/// Steps whose activations are kept: one at least, all where they fit.
+/// Number of steps whose activations are kept: at least one, all if they fit.
 template <class Real>
 std::int64_t Truncation<Real>::slots_within_budget() {
   if (sizes_.steps <= 1) return 1;
@@ -99,8 +99,8 @@ void Truncation<Real>::prepare(const Sizes& sizes) {
   y_b_.resize(y_a_.size());
 }
 
-/// The last steps keep their activations from the forward sweep; those before share the first slot, and are
-/// computed again in the reverse sweep, when slots have become free.
+/// The last steps keep their activations from the forward sweep. The earlier ones share the first slot and
+/// are recomputed in the reverse sweep, when slots have become free.
 template <class Real>
 std::size_t Truncation<Real>::slot(std::size_t t) const {
   const std::size_t recomputed = index(sizes_.steps) - kept_.size();
@@ -126,7 +126,7 @@ Evaluation Truncation<Real>::judge(std::size_t t, const StepData& step, double f
   return evaluation;
 }
 
-/// φ has left the finite numbers: which outcome it is, and the meta-objectives up to there.
+/// φ is no longer finite: returns the outcome and the meta-objectives up to that step.
 template <class Real>
 TruncationResult Truncation<Real>::failed(const std::vector<StepData>& steps) {
   TruncationResult result;
@@ -147,7 +147,7 @@ TruncationResult Truncation<Real>::failed(const std::vector<StepData>& steps) {
 template <class Real>
 TruncationResult Truncation<Real>::run(const Architecture& architecture, const std::vector<double>& theta,
                                        const std::vector<double>& phi, const std::vector<StepData>& steps) {
-  // 1. θ packed, φ_0 in place
+  // 1. pack θ, copy φ_0
   const auto k = static_cast<std::int64_t>(steps.size());
   for (const auto& step : steps)
     if (step.inner.examples != steps[0].inner.examples || step.b.examples != steps[0].b.examples ||
@@ -168,7 +168,7 @@ TruncationResult Truncation<Real>::run(const Architecture& architecture, const s
   result.phi = as_double(phi_flat_.back(), phi_layout_.size());
   if (!all_finite(result.phi)) return failed(steps);
 
-  // 3. one reverse sweep; each φ is judged when the sweep comes to it
+  // 3. one reverse sweep, which computes the meta-objective of each φ when it reaches it
   result.meta_objective.resize(steps.size());
   std::fill_n(d_phi_flat_, phi_layout_.size(), Real(0));
   bool dead = false;
@@ -199,7 +199,7 @@ std::vector<double> Truncation<Real>::unroll(const Architecture& architecture,
   rule_.parameters().load(theta);
   std::vector<double> state = phi;
   for (std::size_t t = 0; t < minibatches.size();) {
-    // As many as have one size.
+    // Consecutive steps of the same size.
     prepare({architecture, minibatches[t].examples, 0, 0, 0});
     for (std::size_t i = 0; i < state.size(); ++i) phi_flat_[0][i] = static_cast<Real>(state[i]);
     std::size_t now = 0;

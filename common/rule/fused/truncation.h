@@ -13,12 +13,12 @@ namespace outerloop::rule::fused {
 template <class Real>
 class Truncation {
  public:
-  /// `budget`: bytes that kept activations, φ and work space should stay within. `mixed`: see
-  /// mixed_convolution_kernels. `pool`: computes what is worth sharing out; not owned.
+  /// `budget`: limit in bytes for kept activations, φ and workspace. `mixed`: see mixed_convolution_kernels.
+  /// `pool`: threads for the parts that are large enough to parallelise; not owned.
   Truncation(const NeuronLocalSize& size, const Layout& theta_layout, InstructionSet set, bool mixed,
              std::int64_t budget, ThreadPool& pool);
 
-  /// Engine::truncation, on sizes that have been checked.
+  /// Engine::truncation, with sizes already checked.
   TruncationResult run(const Architecture& architecture, const std::vector<double>& theta,
                        const std::vector<double>& phi, const std::vector<StepData>& steps);
   /// Engine::unroll.
@@ -34,7 +34,7 @@ class Truncation {
   void set_profiler(Profiler* profiler) { rule_.shared().profiler = profiler; }
 
  private:
-  /// What the arena is laid out for.
+  /// The sizes that the arena is laid out for.
   struct Sizes {
     Architecture architecture;
     std::int64_t batch = 0;     ///< B; 0: no inner step
@@ -64,7 +64,7 @@ class Truncation {
   Sizes sizes_;
   Layout phi_layout_;
   RuleOptions options_;
-  std::vector<PhiPointers<Real>> phi_;  ///< φ_0 .. φ_k, or two in turn
+  std::vector<PhiPointers<Real>> phi_;  ///< φ_0 .. φ_k, or two that alternate
   std::vector<Real*> phi_flat_;
   PhiPointers<Real> d_phi_;
   Real* d_phi_flat_ = nullptr;

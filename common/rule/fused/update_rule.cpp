@@ -115,7 +115,7 @@ void UpdateRule<Real>::take_workspace(Arena<Real>& arena, bool with_backward) {
         arena.take(parameters_.columns(size.position).planes * rows * parameters_.size().readout_channels));
     d_means_.push_back(arena.take(units(l) * parameters_.hidden.front().in.padded));
     d_standard_.push_back(arena.take(rows));
-    // Nobody needs the gradients by the inputs.
+    // The gradients by the inputs are not needed.
     for (auto* list : {&d_x, &d_z}) list->push_back(l > 0 ? arena.take(rows) : nullptr);
     if (l == layers()) continue;
     d_by_column_.push_back(arena.take(units(l + 1) * kStatistics));
@@ -211,7 +211,7 @@ template <class Real>
 void UpdateRule<Real>::forward(const PhiPointers<Real>& phi, const StepKept<Real>& kept,
                                const PhiPointers<Real>& next) {
   const std::size_t L = layers();
-  // 1. the base model, and what depends on φ alone
+  // 1. the base model, and everything that depends on φ alone
   shared_.enter(Part::base_model);
   base_model_.forward(architecture_, static_cast<std::int64_t>(L), phi, kept.activations, workspace_);
   shared_.enter(Part::rest);
@@ -356,7 +356,7 @@ void UpdateRule<Real>::backward(const PhiPointers<Real>& phi, const StepKept<Rea
   }
   top_.backward(batch_, kept.activations.x[L], kept.top, d_, d_activations_.x[L], workspace_);
 
-  // 3. what depends on φ alone, and the base model
+  // 3. everything that depends on φ alone, and the base model
   for (std::size_t l = 1; l <= L; ++l) {
     kernels_.rows.standardise_backward(units(l), batch_, kept.standard[l], kept.standard_rstd[l],
                                        d_standard_[l], d_activations_.x[l]);

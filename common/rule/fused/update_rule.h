@@ -14,7 +14,7 @@
 
 namespace outerloop::rule::fused {
 
-/// What a step leaves for its backward pass. Pointers into an arena; made once per size.
+/// Values that a step keeps for its backward pass. Pointers into an arena; set once per size.
 template <class Real>
 struct StepKept {
   Activations<Real> activations;
@@ -37,19 +37,19 @@ class UpdateRule {
   Parameters<Real>& parameters() { return parameters_; }
   Shared<Real>& shared() { return shared_; }
 
-  /// From now on steps are of these sizes.
+  /// Sets the sizes of the steps that follow.
   void prepare(const Architecture& architecture, std::int64_t batch);
 
-  /// Takes what one step leaves behind.
+  /// Takes the memory for the values that one step keeps.
   StepKept<Real> take_kept(Arena<Real>& arena) const;
-  /// Takes the memory that forward and, where asked for, backward passes use and leave free.
+  /// Takes the scratch memory of the forward pass and, if requested, of the backward pass.
   void take_workspace(Arena<Real>& arena, bool with_backward);
 
   /// `next` = φ after the step on kept.activations.x[0]. `next` may not be `phi`.
   void forward(const PhiPointers<Real>& phi, const StepKept<Real>& kept, const PhiPointers<Real>& next);
 
-  /// `d_phi` comes as the gradient by φ' and leaves as that by φ; gradients by θ are added to the
-  /// parameters'.
+  /// `d_phi` is the gradient by φ' on entry and by φ on return; gradients by θ are added to those of the
+  /// parameters.
   void backward(const PhiPointers<Real>& phi, const StepKept<Real>& kept, const PhiPointers<Real>& d_phi);
 
  private:
@@ -83,7 +83,7 @@ class UpdateRule {
   Architecture architecture_;
   std::int64_t batch_ = 0;
   std::vector<std::vector<Real>> waves_;  ///< identity_waves of each layer
-  Real* workspace_ = nullptr;             ///< of the part in hand
+  Real* workspace_ = nullptr;             ///< of the current part
   Real* d_ = nullptr;                     ///< error signals and their gradients [widest, B · padded D]
   Real* d_error_ = nullptr;               ///< ∂/∂δ^l
   Real* change_ = nullptr;                ///< ΔW or its gradient

@@ -168,7 +168,7 @@ void WeightChange<Real>::backward(const WeightChangeSize& size, const WeightChan
                                   const Real* kept, Real* d_delta, const WeightChangeGradient<Real>& gradient,
                                   Real* workspace) const {
   const Letters l(size);
-  // Only read, but Kept's pointers serve forward too.
+  // Only read here, but forward writes through the same pointers of Kept.
   Arena<Real> arena(workspace, workspace_numbers(size)), keeper(const_cast<Real*>(kept), kept_numbers(size));
   const Layer<Real> layer(l, products_, terms_, input, arena, &keeper);
   layer.backward(d_delta, gradient, Scratch<Real>(arena, l, layer.lower, layer.upper));

@@ -11,8 +11,7 @@ namespace outerloop::rule::fused {
 template <class Real>
 struct WeightTermKernels;
 
-/// Readouts of a layer in the order in which they are stored; each is a matrix [units, B · G], the batch
-/// outside.
+/// Readouts of a layer in storage order; each is a matrix [units, B · G], the batch being the outer index.
 enum UpperReadout { kW0Col, kW1Col, kRbfCol, kLinUpperRow, kLinUpperCol, kSqrUpperRow, kSqrUpperCol, kPsd };
 enum LowerReadout { kW0Row, kW1Row, kRbfRow, kLinLowerRow, kLinLowerCol, kSqrLowerRow, kSqrLowerCol };
 inline constexpr int kUpperReadouts = 8;
@@ -37,19 +36,19 @@ struct WeightChangeInput {
   Real merge_b = 0;               ///< m_0
 };
 
-/// Gradients by the input; everything is overwritten but for the x and W, to which it is added, and merge's.
+/// Gradients by the input. All are overwritten, except those by the x, W and merge, which are added to.
 template <class Real>
 struct WeightChangeGradient {
   Real* W = nullptr;
   std::array<Real*, kUpperReadouts> upper = {};
   std::array<Real*, kLowerReadouts> lower = {};
   Real* x_upper = nullptr;
-  Real* x_lower = nullptr;    ///< may be null where nobody needs it
+  Real* x_lower = nullptr;    ///< may be null where it is not needed
   double* merge_w = nullptr;  ///< [12], added to
   double* merge_b = nullptr;  ///< added to
 };
 
-/// Works for one size at a time; `kept` and `workspace` are the caller's. Throws Error for a size below 1.
+/// Works for one size at a time; the caller owns `kept` and `workspace`. Throws Error for a size below 1.
 template <class Real>
 class WeightChange {
  public:
@@ -59,8 +58,8 @@ class WeightChange {
   std::int64_t kept_numbers(const WeightChangeSize& size) const;
   std::int64_t workspace_numbers(const WeightChangeSize& size) const;
 
-  /// delta[N_lower, N_upper] = ΔW. `kept` [kept_numbers] is what `backward` needs; it may be null where no
-  /// gradient will be asked for (then it is part of the workspace).
+  /// delta[N_lower, N_upper] = ΔW. `kept` [kept_numbers] is read by `backward`; it may be null if no gradient
+  /// will be computed (it is then part of the workspace).
   void forward(const WeightChangeSize& size, const WeightChangeInput<Real>& input, Real* delta, Real* kept,
                Real* workspace) const;
 

@@ -157,7 +157,7 @@ void Layer<Real>::lower_backward(const WeightChangeGradient<Real>& gradient, con
                  gradient.lower[kSqrLowerCol], s.symmetric);
 }
 
-/// From s.dw and s.dq, complete, to the gradient by W.
+/// From the complete s.dw and s.dq to the gradient by W.
 template <class Real>
 void Layer<Real>::normalise_backward(const WeightChangeGradient<Real>& gradient,
                                      const Scratch<Real>& s) const {

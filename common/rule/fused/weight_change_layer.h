@@ -23,7 +23,8 @@ struct Letters {
   std::int64_t n, m, B, K;
   explicit Letters(const WeightChangeSize& size);  ///< throws Error for a size below 1
   std::int64_t fields_row() const { return kFields * m; }
-  /// Whether w is multiplied by the upper layer's matrices factored: that layer is wide beside this one.
+  /// Whether w is multiplied by the upper layer's matrices in factored form: for an upper layer much wider
+  /// than the lower.
   bool upper_factored() const { return factored_is_cheaper(m, n, K); }
   std::int64_t right_numbers() const { return upper_factored() ? n * (B + K) : m * kRight * m; }
   std::int64_t longest_sum() const { return std::max({K, n, B, kRight * m}); }
@@ -41,7 +42,7 @@ SymmetricReadout<Real> upper_readout(const WeightTermKernels<Real>& kernels, con
   return SymmetricReadout<Real>(kernels, Side::right, l.m, l.n, l.K);
 }
 
-/// What backward needs from forward.
+/// Values that forward keeps for backward.
 template <class Real>
 struct Kept {
   Real* rstd;          ///< [m]: of W's columns
@@ -51,10 +52,10 @@ struct Kept {
   Real* fields;        ///< [n, kFields, m]
   Real* right;         ///< [m, kRight, m]: ûûᵀ / (B √m), P, S(lin_upper), each symmetric;
                        ///< or factored: w û / (B √m) [n, B], w r / (K √m) [n, K]
-  Real* lin_upper;     ///< as SymmetricReadout keeps it, but that in `right` it is formed with the others
-  Real* sqr_upper;     ///< as SymmetricReadout keeps it
-  Real* lin_lower;     ///< likewise
-  Real* sqr_lower;     ///< likewise
+  Real* lin_upper;     ///< as in SymmetricReadout, except that `right` holds its matrix with the others
+  Real* sqr_upper;     ///< as in SymmetricReadout
+  Real* lin_lower;     ///< as in SymmetricReadout
+  Real* sqr_lower;     ///< as in SymmetricReadout
   Real* term_scale;    ///< [kTerms, m]: n(t) = t · term_scale
   Real* change;        ///< [n, m]: Δ
   Real* change_scale;  ///< [m]: n(Δ) = Δ · change_scale
@@ -120,7 +121,7 @@ double mean_of(const Real* x, std::int64_t count) {
   return sum / static_cast<double>(count);
 }
 
-/// R(name; h^lower, h^upper): where it goes and from which linears.
+/// R(name; h^lower, h^upper): its destination and its linears.
 struct DirectReadout {
   Field field;
   LowerReadout row;
@@ -129,7 +130,7 @@ struct DirectReadout {
 inline constexpr DirectReadout kDirectReadouts[] = {
     {kFieldW0, kW0Row, kW0Col}, {kFieldW1, kW1Row, kW1Col}, {kFieldRbf, kRbfRow, kRbfCol}};
 
-/// One layer with everything that its functions share.
+/// One layer with the state that its functions share.
 template <class Real>
 struct Layer {
   Letters l;
@@ -140,7 +141,7 @@ struct Layer {
   Kept<Real> kept;
   Columns<Real> columns;
 
-  /// Takes its workspace from `arena`, and what is kept from `keeper`, which may be the same.
+  /// Takes its workspace from `arena` and its kept values from `keeper`, which may be the same.
   Layer(const Letters& letters, const Products<Real>& products, const WeightTermKernels<Real>& terms,
         const WeightChangeInput<Real>& in, Arena<Real>& arena, Arena<Real>* keeper)
       : l(letters),

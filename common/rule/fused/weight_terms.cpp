@@ -26,8 +26,8 @@ HWY_INLINE std::int64_t LanesOf(D d) {
   return static_cast<std::int64_t>(hn::Lanes(d));
 }
 
-/// Calls f(tag, j) for blocks of columns that together cover 0 .. m−1 and read nothing beyond: whole vectors,
-/// then at most four columns at a time, then single ones.
+/// Calls f(tag, j) for blocks of columns that exactly cover 0 .. m−1: whole vectors, then at most four
+/// columns at a time, then single ones.
 template <class Real, class F>
 HWY_INLINE void ForColumns(std::int64_t m, const F& f) {
   const hn::ScalableTag<Real> whole;
@@ -238,7 +238,7 @@ void RootBackward(std::int64_t count, const Real* w, const Real* q, const Real* 
 
 template <class Real>
 void Symmetrise(std::int64_t n, Real* a, std::int64_t row, Real scale, bool zero_diagonal) {
-  constexpr std::int64_t kTile = 16;  // two tiles of it stay in the first-level cache
+  constexpr std::int64_t kTile = 16;  // two such tiles fit into the first-level cache
   for (std::int64_t i0 = 0; i0 < n; i0 += kTile)
     for (std::int64_t j0 = i0; j0 < n; j0 += kTile)
       for (std::int64_t i = i0; i < std::min(n, i0 + kTile); ++i) {

@@ -11,7 +11,7 @@
 
 namespace outerloop::rule::fused {
 
-/// What the products give, before it is multiplied by functions of w; `fields` is [n, kFields, m].
+/// The results of the products, before they are multiplied by functions of w; `fields` is [n, kFields, m].
 enum Field {
   kFieldDecorrelate,  ///< c = w · (ûᵀû / B / √N_upper), before it is divided by its rms
   kFieldPsd,          ///< w P
@@ -26,7 +26,7 @@ enum Field {
   kFields
 };
 
-/// Places of the terms in the order of docs/update-rule.md, §3.4, which is that of m_k.
+/// Indices of the terms in the order of docs/update-rule.md, §3.4, which is that of m_k.
 enum Term {
   kZeroOrder,
   kFirstOrder,
@@ -42,7 +42,7 @@ enum Term {
   kWBase
 };
 
-/// A layer's normalised weights w, functions of it, and the fields: all that the terms are made of.
+/// A layer's normalised weights w, functions of w, and the fields: the operands of the terms.
 template <class Real>
 struct TermInput {
   std::int64_t n = 0, m = 0;
@@ -65,11 +65,11 @@ struct WeightTermKernels {
   void (*expand)(std::int64_t n, std::int64_t m, const Real* W, const Real* rstd, Real* w, Real* q,
                  Real* gaussian);
 
-  /// y = alpha[j] a + beta[j] b, added to what is in y where `accumulate`. y may be a or b.
+  /// y = alpha[j] a + beta[j] b, added to the contents of y if `accumulate`. y may be a or b.
   void (*combine)(std::int64_t n, std::int64_t m, const Real* a, const Real* alpha, const Real* b,
                   const Real* beta, Real* y, bool accumulate);
 
-  /// out[kTerms, m] = mean_i t_k². For decorr_x the field c stands in for t, here and below.
+  /// out[kTerms, m] = mean_i t_k². For decorr_x, t is the field c, here and below.
   void (*square_means)(const TermInput<Real>& input, Real* out);
 
   /// y[n, m] = offset + Σ_k coefficient[k, j] t_k.
@@ -78,15 +78,15 @@ struct WeightTermKernels {
   /// out[kTerms + 1, m] = mean_i d t_k, and mean_i d in the last row.
   void (*merge_means)(const TermInput<Real>& input, const Real* d, Real* out);
 
-  /// With dt_k = alpha[k, j] d − beta[k, j] t_k: writes d_fields [n, kFields, m], and adds to dw what comes
-  /// directly by w (not by the fields). d: [n, m].
+  /// With dt_k = alpha[k, j] d − beta[k, j] t_k: writes d_fields [n, kFields, m], and adds to dw the part
+  /// that flows directly through w (not through the fields). d: [n, m].
   void (*merge_backward)(const TermInput<Real>& input, const Real* d, const Real* alpha, const Real* beta,
                          Real* d_fields, Real* dw);
 
   /// dw += dq · w / √(1 + w²), elementwise.
   void (*root_backward)(std::int64_t count, const Real* w, const Real* q, const Real* dq, Real* dw);
 
-  /// In place: a[n, n], rows `row` apart, becomes scale · (a + aᵀ), with zeros on the diagonal if asked for.
+  /// In place: a[n, n], rows `row` apart, becomes scale · (a + aᵀ), with zeros on the diagonal if requested.
   void (*symmetrise)(std::int64_t n, Real* a, std::int64_t row, Real scale, bool zero_diagonal);
 
   /// out[i] = scale · Σ_j a[i, j] b[i, j]: one number per row. Rows of a and b are `a_row`, `b_row` apart.
