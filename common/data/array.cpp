@@ -23,7 +23,7 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return "[" + text + "]";
 }
 
-/// Sets side, or inputs where examples are vectors.
+/// Sets side for images, inputs for vectors.
 void set_shape(const std::vector<std::int64_t>& shape, const std::string& name, WorkingSet& set) {
   const bool images = shape.size() == 3 || shape.size() == 4;
   if (shape.size() < 2 || (images && shape[1] != shape[2]) ||
@@ -43,11 +43,11 @@ void check_finite(const std::vector<double>& numbers, const std::string& name) {
       throw InputError(name + ": number " + std::to_string(i) + " is not finite: replace it");
 }
 
-/// Numbers to bytes, from the smallest to the largest.
+/// Scales numbers to bytes, the smallest to 0 and the largest to 255.
 std::vector<std::uint8_t> to_bytes(const std::vector<double>& numbers) {
   const auto [low, high] = std::minmax_element(numbers.begin(), numbers.end());
   std::vector<std::uint8_t> bytes(numbers.size());
-  // Halved, so that the largest doubles do not overflow; a constant array is 0.
+  // Halved, so that the largest doubles do not overflow; a constant array becomes 0.
   const double from = *low / 2.0, range = *high / 2.0 - from;
   for (std::size_t i = 0; i < numbers.size() && range > 0.0; ++i)
     bytes[i] = static_cast<std::uint8_t>(std::lround(255.0 * ((numbers[i] / 2.0 - from) / range)));
@@ -81,7 +81,7 @@ void set_labels(const Array& labels, std::int64_t examples, const std::string& n
     set.labels.push_back(classes.at(static_cast<std::int64_t>(label_at(i))));
 }
 
-/// Ranges of the numbers before they are scaled to bytes. Those of bytes are known from the pixels.
+/// Ranges of the numbers before they are scaled to bytes. The ranges of bytes follow from the pixels.
 void set_ranges(const Array& x, WorkingSet& set) {
   set.ranges.assign(set.class_names.size(), {HUGE_VAL, -HUGE_VAL});
   const std::size_t step = x.numbers.size() / set.labels.size();

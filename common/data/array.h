@@ -1,5 +1,5 @@
 #pragma once
-// Arrays from NPY and HDF5 files as a dataset: shapes, images as bytes, labels.
+// Datasets from arrays in NPY and HDF5 files: shapes, images as bytes, labels.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,7 +9,8 @@
 
 namespace outerloop::data {
 
-/// Row-major. Unsigned bytes are in `bytes`, numbers of every other kind in `numbers`; the other is empty.
+/// Row-major. Unsigned bytes are in `bytes`, numbers of every other type in `numbers`; the other one is
+/// empty.
 struct Array {
   std::vector<std::int64_t> shape;  ///< each >= 1
   std::vector<std::uint8_t> bytes;
@@ -18,7 +19,7 @@ struct Array {
   bool is_bytes() const { return numbers.empty(); }
 };
 
-/// Elements beyond which an array is refused before anything is allocated.
+/// Largest number of elements; a larger array is rejected before anything is allocated.
 constexpr std::int64_t kMostElements = std::int64_t{1} << 31;
 
 /// The product of the extents. Throws InputError, beginning with `name`, for none or more than four axes, an
@@ -26,12 +27,12 @@ constexpr std::int64_t kMostElements = std::int64_t{1} << 31;
 std::int64_t count_elements(const std::vector<std::int64_t>& shape, const std::string& name);
 
 /// Examples `x`: [n, inputs] is vectors; [n, side, side] is grey images; [n, side, side, 1] too, and
-/// [n, side, side, 3] is bytes of red, green and blue. Bytes are taken as they are. Other numbers of images
-/// are scaled linearly to bytes from the smallest to the largest of the array; those of vectors stay raw.
-/// `labels`: [n] whole numbers; each different one is a class, named by its digits, in rising order; without
-/// them all examples are of one class, "all". Throws InputError beginning with `name`: other shapes, more
-/// than 65,536 inputs or 1024 pixels a side, numbers that are not finite, labels that are not as many as
-/// examples, not whole, or of more than 65,536 classes.
+/// [n, side, side, 3] is bytes of red, green and blue. Bytes are used unchanged. Images of other numbers are
+/// scaled linearly to bytes, from the smallest to the largest number of the array; vectors stay raw.
+/// `labels`: [n] whole numbers; each distinct one is a class, named by its digits, in ascending order;
+/// without labels all examples are in one class, "all". Throws InputError beginning with `name`: other
+/// shapes, more than 65,536 inputs or 1024 pixels a side, numbers that are not finite, labels that are not
+/// whole, not one per example, or of more than 65,536 classes.
 WorkingSet array_set(Array x, const std::optional<Array>& labels, const std::string& name);
 
 }  // namespace outerloop::data

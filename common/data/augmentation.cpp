@@ -32,7 +32,7 @@ bool moves(const Coefficients& c) {
   return c.shift_x != 0.0 || c.shift_y != 0.0 || c.rotation != 0.0 || c.scale != 1.0;
 }
 
-/// Between the four pixels around (x, y), which lies in the image of that side, >= 2.
+/// Bilinear value at (x, y), which lies inside an image of the given side, >= 2.
 double bilinear(const std::uint8_t* pixels, std::int64_t side, double x, double y) {
   const std::int64_t left = std::min(static_cast<std::int64_t>(x), side - 2);
   const std::int64_t top = std::min(static_cast<std::int64_t>(y), side - 2);

@@ -1,6 +1,6 @@
 #pragma once
-// Data augmentation: shift, rotation, scale, contrast, inversion and noise, with coefficients drawn for each
-// example of a task, before its inputs are permuted.
+// Data augmentation: shift, rotation, scale, contrast, inversion and noise. Each example of a task draws its
+// own coefficients; inputs are permuted afterwards.
 #include <cstdint>
 #include <vector>
 
@@ -8,26 +8,25 @@
 
 namespace outerloop::data {
 
-/// How far each coefficient goes; 0 switches its kind off. Shift, rotation and scale are for images alone.
+/// Range of each coefficient; 0 switches its kind off. Shift, rotation and scale apply to images only.
 struct AugmentationOptions {
-  double probability = 0.0;  ///< share of tasks that are augmented
-  double shift = 0.0;        ///< along each axis uniform(-shift, shift), in sides of the image; 0 .. 1
-  double rotation = 0.0;     ///< by uniform(-rotation, rotation) degrees, 0 .. 180
-  double scale = 0.0;        ///< enlarged exp(uniform(-scale, scale)) times, 0 .. 2
-  double contrast = 0.0;     ///< exp(uniform(-contrast, contrast)) times, about the example's mean, 0 .. 3
-  double inversion = 0.0;    ///< share of examples that show 1 - x, 0 .. 1
-  double noise = 0.0;        ///< standard deviation uniform(0, noise) of the noise on every input, 0 .. 2
-  double target_scale =
-      0.0;  ///< standard deviation of each coefficient as a regression target; 0: it is none
+  double probability = 0.0;   ///< share of tasks that are augmented
+  double shift = 0.0;         ///< along each axis uniform(-shift, shift), in sides of the image; 0 .. 1
+  double rotation = 0.0;      ///< by uniform(-rotation, rotation) degrees, 0 .. 180
+  double scale = 0.0;         ///< enlarged exp(uniform(-scale, scale)) times, 0 .. 2
+  double contrast = 0.0;      ///< exp(uniform(-contrast, contrast)) times, about the example's mean, 0 .. 3
+  double inversion = 0.0;     ///< share of examples that show 1 - x, 0 .. 1
+  double noise = 0.0;         ///< standard deviation uniform(0, noise) of the noise on every input, 0 .. 2
+  double target_scale = 0.0;  ///< standard deviation of each coefficient as a regression target; 0: none
 
-  /// True where some kind is on.
+  /// True if any kind is on.
   bool enabled() const;
 };
 
-/// Throws InputError that names the key (below tasks.augmentation), its value and what is allowed.
+/// Throws InputError that names the key (below tasks.augmentation), its value and the allowed range.
 void check_augmentation(const AugmentationOptions& options);
 
-/// One example's coefficients. Those of kinds that are off change nothing.
+/// One example's coefficients. Coefficients of kinds that are off have no effect.
 struct Coefficients {
   double shift_x = 0.0;   ///< to the right, in sides
   double shift_y = 0.0;   ///< downwards, in sides
@@ -38,7 +37,7 @@ struct Coefficients {
   double noise = 0.0;  ///< standard deviation
 };
 
-/// Elements that draw_coefficients takes for an example.
+/// Random elements that draw_coefficients uses per example.
 constexpr std::int64_t kCoefficientElements = 8;
 
 /// Elements: first + 0 (shift_x), 1 (shift_y), 2 (rotation), 3 (scale), 4 (contrast), 5 (inversion), 6
@@ -46,12 +45,12 @@ constexpr std::int64_t kCoefficientElements = 8;
 Coefficients draw_coefficients(const AugmentationOptions& options, const rule::Random& random,
                                std::uint32_t first);
 
-/// Regression targets that a rule is judged by beside classes: one for each coefficient whose kind is on and
-/// (shift, rotation and scale) means anything; in their order in Coefficients.
+/// Regression targets that a rule is scored on in addition to the classes: one for each coefficient whose
+/// kind is on (shift, rotation and scale: for images only), in the order of Coefficients.
 std::int64_t target_columns(const AugmentationOptions& options, bool image);
 
-/// Writes them: mean 0 and standard deviation target_scale over examples. Scale and contrast count by their
-/// logarithms. Returns one beyond the last.
+/// Writes these targets, with mean 0 and standard deviation target_scale over examples. For scale and
+/// contrast the target is the logarithm. Returns one past the last.
 double* write_coefficients(const AugmentationOptions& options, const Coefficients& coefficients, bool image,
                            double* targets);
 
@@ -61,11 +60,11 @@ class Augmenter {
   /// Images of side × side, or vectors of `inputs` numbers where `side` is 0.
   Augmenter(std::int64_t side, std::int64_t inputs);
 
-  /// pixels: [inputs], 0..255 stands for 0..1. The result, [inputs], lives until the next call. In order:
-  /// shift, rotation and scale about the middle (between pixels bilinear, beyond the border its nearest
-  /// pixel), contrast, inversion, noise. Values may leave 0 .. 1. Noise is (the sum of four random bytes -
-  /// 510) / its standard deviation, close to normal and the same on every machine; elements: `element`,
-  /// attempts 0 .. inputs / 4.
+  /// pixels: [inputs], 0..255 for 0..1. The result, [inputs], lives until the next call. In order: shift,
+  /// rotation and scale about the middle (between pixels bilinear, beyond the border its nearest pixel),
+  /// contrast, inversion, noise. Values may leave 0 .. 1. Noise is (the sum of four random bytes - 510) / its
+  /// standard deviation, close to normal and the same on every machine; elements: `element`, attempts 0 ..
+  /// inputs / 4.
   const std::vector<double>& operator()(const std::uint8_t* pixels, const Coefficients& coefficients,
                                         const rule::Random& noise, std::uint32_t element);
 

@@ -52,8 +52,8 @@ const std::uint8_t* BatchWriter::resized(std::int32_t example) {
   return small_.data();
 }
 
-/// The mean of the one-hot columns is 1 / classes. Regression targets lie around it, so that what the
-/// meta-objective takes off all columns together is the mean of each.
+/// The mean of the one-hot columns is 1 / classes. Regression targets are centred there, so that the common
+/// mean that the meta-objective subtracts is the mean of each column.
 void BatchWriter::write_targets(std::int32_t example, const Coefficients& coefficients,
                                 double* targets) const {
   double* const end = targets + regression_;

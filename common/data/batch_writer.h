@@ -1,5 +1,6 @@
 #pragma once
-// Minibatches of a task: each row is an example, resized, augmented, inverted and permuted, with its targets.
+// Writer of a task's minibatches: each row is an example, resized, augmented, inverted and permuted, with its
+// targets.
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -10,24 +11,24 @@
 
 namespace outerloop::data {
 
-/// Regression targets behind the one-hot classes of the labelled minibatches of a task: the coefficients of
-/// its augmentation, where options.augmentation.target_scale is above 0, in the order of target_columns
-/// (augmentation.h), then the example's score, where the dataset has scores. 0 for rules that train on
-/// labels.
+/// Number of regression targets that follow the one-hot classes in a task's labelled minibatches: the
+/// coefficients of its augmentation, if options.augmentation.target_scale is above 0, in the order of
+/// target_columns (augmentation.h), then the example's score, if the dataset has scores. 0 for rules that
+/// train on labels.
 std::int64_t regression_targets(const Task& task, const Dataset& dataset, const TaskOptions& options);
 
-/// Writes one inner step's examples. All references outlive it.
+/// Writes one inner step's examples. All references must outlive it.
 class BatchWriter {
  public:
   /// `first` is the first element of the step's noise; its coefficients' is kCoefficientElements times that.
   BatchWriter(const Task& task, const Dataset& dataset, const TaskOptions& options, std::uint64_t seed,
               std::uint32_t first);
 
-  /// An empty minibatch: targets are the classes, and the regression targets where it is a labelled one.
+  /// An empty minibatch. Its targets are the classes and, if it is labelled, the regression targets.
   rule::Batch empty(std::int64_t examples, bool labelled) const;
 
-  /// Writes example `example` of the dataset, whose class is the task's `label`, into a row. Examples are
-  /// augmented by where they come in the order of these calls.
+  /// Writes example `example` of the dataset, whose class is the task's `label`, into a row. An example's
+  /// augmentation depends on its position in the order of these calls.
   void write(std::int32_t example, std::size_t label, std::int64_t row, rule::Batch& batch);
 
  private:

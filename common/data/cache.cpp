@@ -12,7 +12,7 @@ namespace {
 
 constexpr char kMagic[8] = {'O', 'L', 'D', 'A', 'T', 'A', '\r', '\n'};
 constexpr std::uint64_t kVersion = 3;
-// Where each field of the header begins; the digest ends it.
+// Offsets of the header's fields; the digest is the last.
 constexpr std::size_t kSideAt = 12, kInputsAt = 16, kClassesAt = 24, kNameBytesAt = 32, kExamplesAt = 40,
                       kScoresAt = 48, kRemarkBytesAt = 56, kKeyAt = 64, kDigestAt = 96, kHeaderBytes = 128;
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 34;
@@ -41,13 +41,13 @@ base::Digest digest_of(const std::uint8_t* bytes, std::size_t count) {
   return hash.finish();
 }
 
-/// The file's extents, as its header announces them.
+/// The file's extents, as given in its header.
 struct Extents {
   std::uint64_t side, inputs, classes, name_bytes, examples, scores, remark_bytes;
 
   std::uint64_t numbers() const { return side > 0 ? side * side : inputs; }
 
-  /// True where they fit a payload of exactly so many bytes. No product overflows.
+  /// True if they fit a payload of exactly that many bytes. No product overflows.
   bool fill(std::uint64_t payload) const {
     if (side > kMaxSide || inputs > kMaxInputs || (side == 0) == (inputs == 0)) return false;
     if (name_bytes > payload || classes > name_bytes || remark_bytes > payload) return false;
@@ -59,7 +59,7 @@ struct Extents {
   }
 };
 
-/// Texts with a NUL behind each.
+/// Texts, each followed by a NUL.
 std::vector<std::string> parse_texts(const std::uint8_t* bytes, std::uint64_t count) {
   std::vector<std::string> result;
   const auto* text = reinterpret_cast<const char*>(bytes);
@@ -96,7 +96,7 @@ double double_of(std::uint64_t bits) {
   return value;
 }
 
-/// The payload's parts, once its size and checksum have been found right.
+/// The payload's parts, after its size and checksum have been verified.
 WorkingSet parse_payload(const std::uint8_t* payload, const Extents& extents) {
   WorkingSet set;
   set.side = static_cast<std::int64_t>(extents.side);
@@ -173,7 +173,7 @@ std::vector<std::uint8_t> serialize(const base::Digest& key, const WorkingSet& s
   return bytes;
 }
 
-/// The set in one file; empty where there is no such file, or none that is trusted.
+/// The set in one file; empty if there is no such file, or no trusted one.
 std::optional<WorkingSet> read_from(const CacheFolder& folder, const fs::path& file,
                                     const base::Digest& key) {
   std::vector<std::uint8_t> bytes;

@@ -15,7 +15,7 @@ namespace outerloop::data {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int kAttempts = 1000;  // names that may be taken by other hosts' processes of the same id
+constexpr int kAttempts = 1000;  // names may be taken by processes on other hosts with the same id
 
 struct OpenFile {
   int descriptor;
@@ -40,7 +40,7 @@ struct TemporaryFile {
               ")");
 }
 
-/// What a file system says that does not know a call.
+/// True for the errors of a file system that does not support a call.
 bool unsupported(int code) {
   return code == EINVAL || code == ENOSYS || code == ENOTSUP || code == EOPNOTSUPP || code == ENOLCK;
 }
@@ -59,7 +59,7 @@ void create(const fs::path& file, TemporaryFile& temporary) {
   fail(file.parent_path(), errno);
 }
 
-/// A folder that its group may write is shared by its group, whatever the umask says.
+/// A folder that its group may write is shared with the group, whatever the umask is.
 void share(int descriptor, const struct stat& directory) {
   struct stat status {};
   if ((directory.st_mode & S_IWGRP) == 0 || ::fstat(descriptor, &status) != 0) return;
@@ -78,7 +78,7 @@ void write_all(const TemporaryFile& temporary, const std::vector<std::uint8_t>& 
   }
 }
 
-/// A line for the user where the file system cannot.
+/// Flushes to disk. Returns a message for the user if the file system cannot.
 std::string flush(const TemporaryFile& temporary, const fs::path& directory) {
   if (::fsync(temporary.descriptor) == 0) return "";
   if (!unsupported(errno)) fail(directory, errno);
@@ -125,7 +125,7 @@ std::vector<std::uint8_t> CacheFolder::read(const fs::path& file, std::uint64_t 
   const OpenFile open{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
   if (open.descriptor < 0)
     throw InputError("it cannot be read (" + std::generic_category().message(errno) + ")");
-  // Once more: another may have taken its place since.
+  // Check again: the file may have been replaced since.
   struct stat status {};
   if (::fstat(open.descriptor, &status) != 0 || !trusted(status)) return {};
   return read_open_file(open.descriptor, file, limit);
@@ -153,7 +153,7 @@ std::string CacheFolder::write(const std::string& name, const std::vector<std::u
   if (temporary.renamed) return remark;
   if (!strangers && errno != EPERM && errno != EACCES && errno != EBUSY && errno != EISDIR)
     fail(directory_, errno);
-  // Another's file, in a folder where files belong to those who wrote them.
+  // The existing file belongs to another user, and the folder lets only owners replace files.
   if (std::rename(temporary.path.c_str(), own(name).c_str()) != 0) fail(directory_, errno);
   temporary.renamed = true;
   return remark;

@@ -1,6 +1,6 @@
 #pragma once
-// The files of a cache folder that several users may share: which of them are trusted, under which name one's
-// own are written, and who may read them.
+// Cache folder that several users may share: which files are trusted, under which name a user writes, and who
+// may read the files.
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -11,28 +11,28 @@
 
 namespace outerloop::data {
 
-/// A folder of caches, as the user `self` sees it.
+/// A cache folder from the point of view of the user `self`.
 ///
-/// Where only its owner and its group may write, all files in it are trusted, and one's own are readable for
-/// the group of a folder that the group may write. Where everybody may write, a file is trusted that belongs
-/// to oneself or to root, since what is cached becomes data. A file that cannot be replaced, or is a
-/// stranger's, stays: one's own then stands beside it under another name, FILE.UID.
+/// If only owner and group may write to the folder, all of its files are trusted. New files are readable by
+/// the group if the group may write to the folder. If everybody may write to it, only files of the user and
+/// of root are trusted, since cached files become data. A file that cannot be replaced, or belongs to a
+/// stranger, stays; the user's own is then stored next to it under another name, FILE.UID.
 class CacheFolder {
  public:
   explicit CacheFolder(std::filesystem::path directory);
   CacheFolder(std::filesystem::path directory, uid_t self);
 
-  /// Names under which `name` may be cached, the one to be tried first in front.
+  /// Names under which `name` may be cached, in the order in which to try them.
   std::vector<std::filesystem::path> candidates(const std::string& name) const;
 
-  /// Every byte of a file of this folder; empty where there is none that is trusted. Throws InputError where
-  /// it cannot be read, is empty or has more than `limit` bytes.
+  /// Every byte of a file in this folder; empty if there is no trusted one. Throws InputError where it cannot
+  /// be read, is empty or has more than `limit` bytes.
   std::vector<std::uint8_t> read(const std::filesystem::path& file, std::uint64_t limit) const;
 
-  /// Writes beside the file and renames, so that a reader sees the old file or the new one; the folder is
-  /// made. Several writers at once do no harm: the last one stays. Modes and groups are set where the file
-  /// system knows them. Returns a line for the user where it cannot flush files, else "". Throws Error where
-  /// nothing can be written, or what was written would not be trusted.
+  /// Writes a temporary file and renames it, so that a reader sees either the old file or the new one;
+  /// creates the folder. Concurrent writers are safe: the last one wins. Modes and groups are set if the file
+  /// system supports them. Returns a message for the user if it cannot flush files, else "". Throws Error
+  /// where nothing can be written, or the result would not be trusted.
   std::string write(const std::string& name, const std::vector<std::uint8_t>& bytes) const;
 
  private:

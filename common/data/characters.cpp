@@ -5,14 +5,14 @@
 namespace outerloop::data {
 namespace {
 
-// A class per text; its first character is the canonical one. What was merged was looked at in 197 faces:
-// alphabets that share a letter, small letters that are capitals drawn smaller, and shapes that most
-// sans-serif faces share.
+// One class per text; its first character is the canonical one. The merged characters were compared in 197
+// font faces: letters shared between alphabets, small letters drawn as smaller capitals, and shapes that are
+// the same in most sans-serif faces.
 // clang-format off
 const std::u32string kClasses[] = {
     // Digits.
     U"0", U"1", U"2", U"3Зз", U"4", U"5", U"6", U"7", U"8", U"9",
-    // Shapes of Latin, with what Greek and Cyrillic share.
+    // Latin shapes, with those that Greek and Cyrillic share.
     U"AΑА", U"BΒВв", U"CcСс", U"D", U"EΕЕ", U"F", U"G", U"HΗНн", U"IlΙІ", U"JЈ", U"KΚКкκ", U"L", U"MΜМм", U"NΝ",
     U"OoΟοОо", U"PΡР", U"Q", U"R", U"SsЅѕ", U"TΤТт", U"Uuυ", U"Vvν", U"Ww", U"XxΧХх", U"YΥ", U"ZzΖ",
     U"aа", U"b", U"d", U"eе", U"f", U"g", U"hħћ", U"iі", U"jј", U"k", U"m", U"n", U"pρр", U"q", U"r", U"t", U"yУу",

@@ -5,12 +5,12 @@
 
 namespace outerloop::data {
 
-/// True for about one class in five, by a hash of the canonical name of the class alone: a glyph's canonical
-/// character, a picture's name, a digit, a garment. The same on every machine, whatever else is installed.
+/// True for about one class in five, by a hash of the class's canonical name: a glyph's canonical character,
+/// a picture's name, a digit, a garment. The result is the same on every machine, whatever else is installed.
 bool is_held_out(const std::string& class_name);
 
-/// What is_held_out() takes for class `label` of a WorkingSet or a Dataset: the name of its group, where
-/// there are groups, so that a group is on one side as a whole.
+/// The name to pass to is_held_out() for class `label` of a WorkingSet or a Dataset. If there are groups, it
+/// is the group's name, so that a whole group is on one side of the split.
 template <class Set>
 const std::string& split_name(const Set& set, std::size_t label) {
   return set.groups.empty() ? set.class_names[label]

@@ -22,7 +22,7 @@ constexpr std::size_t kFewestDrawings = 10;
 /// Grey values 0 .. 1 of a working image; 0 outside.
 using Image = std::array<double, kPixels>;
 
-/// The examples of each class that is for training and has at least `fewest` of them.
+/// The examples of each training class that has at least `fewest` of them.
 struct Parts {
   std::vector<std::int32_t> classes;
   std::vector<std::vector<std::size_t>> examples;  ///< [classes][...]
@@ -61,7 +61,7 @@ double bilinear(const Image& image, double x, double y) {
   return (1.0 - lower_share) * upper + lower_share * lower;
 }
 
-/// Every pixel the largest within `radius` of it, along rows, then along columns.
+/// Dilation: every pixel becomes the maximum within `radius`, along rows, then along columns.
 Image thickened(const Image& image, std::int64_t radius) {
   Image result = image;
   for (const std::int64_t stride : {std::int64_t{1}, kWorkingSide}) {
@@ -104,14 +104,14 @@ Dice dice_of(std::int64_t of_class, std::int64_t example) {
                            static_cast<std::uint32_t>(example), rule::Purpose::composite));
 }
 
-/// What light falls on, and where: a photograph's share against plain grey.
+/// A surface: a photograph, and its share in a mix with plain grey.
 struct Surface {
   std::size_t picture = 0;
   double brightness = 1.0;
-  double texture = 0.0;  ///< 0: plain, 1: as the photograph varies
+  double texture = 0.0;  ///< 0: plain, 1: full variation of the photograph
 };
 
-/// What the examples of a class have in common.
+/// Properties shared by the examples of a class.
 struct Look {
   std::size_t shape = 0;
   std::int64_t thickness = 0;
@@ -142,7 +142,7 @@ Look look_of_class(std::int64_t number, const Parts& glyphs, const Parts& crops)
   return look;
 }
 
-/// A surface as one example shows it: some crop of its photograph, turned, mirrored and enlarged.
+/// The surface of one example: a crop of the photograph, rotated, mirrored and enlarged.
 class Sheen {
  public:
   Sheen(const Surface& surface, const WorkingSet& crops, const Parts& parts, Dice& dice)
@@ -172,7 +172,7 @@ class Sheen {
   double zoom_ = 1.0, x_ = 0.0, y_ = 0.0, light_ = 1.0, mean_ = 0.0;
 };
 
-/// The shape's cover of every pixel, 0 .. 1, in its pose.
+/// The posed shape's coverage of every pixel, 0 .. 1.
 Image posed_shape(const Look& look, const Image& drawing, Dice& dice) {
   Image shape = thickened(drawing, look.thickness);
   if (look.hollow) {
@@ -185,7 +185,7 @@ Image posed_shape(const Look& look, const Image& drawing, Dice& dice) {
   const double angle = look.angle + dice.uniform(-0.15, 0.15);
   const double shift_x = dice.uniform(-1.5, 1.5), shift_y = dice.uniform(-1.5, 1.5);
   const double cosine = std::cos(angle), sine = std::sin(angle);
-  // The character is turned first and stretched to the class's box afterwards.
+  // The character is rotated first, then stretched to the class's box.
   const double half_x = (box.left + box.right) / 2.0, half_y = (box.top + box.bottom) / 2.0;
   Image posed;
   for (std::size_t i = 0; i < kPixels; ++i) {

@@ -50,10 +50,10 @@ bool same_picture(const std::vector<double>& a, const std::vector<double>& b) {
   if (a.empty() || b.empty()) return false;
   double product = 0.0;
   for (std::size_t i = 0; i < a.size(); ++i) product += a[i] * b[i];
-  return std::abs(product) > kSamePicture;  // a negative is the same picture too
+  return std::abs(product) > kSamePicture;  // a negative counts as the same picture
 }
 
-/// True for a size ("3840x2160") and for day and night.
+/// True for a size ("3840x2160") and for the suffixes of day and night.
 bool is_variant(const std::string& suffix) {
   if (suffix == "l" || suffix == "d" || suffix == "light" || suffix == "dark") return true;
   const std::size_t x = suffix.find('x');
@@ -87,7 +87,7 @@ std::vector<std::uint8_t> crop_picture(const GreyImage& picture, const std::stri
   std::vector<std::uint8_t> crops(static_cast<std::size_t>(kCropsPerPicture) * kPixels);
   std::int64_t kept = 0;
   for (std::int64_t candidate = 0; kept < kCropsPerPicture; ++candidate) {
-    // The verdict falls early, after a quarter of the crops, and again at the end.
+    // Flatness is tested early, after a quarter of the crops, and again at the end.
     const bool verdict = candidate == kCropsPerPicture / 4 || candidate == kCropsPerPicture * kFlatOdds;
     if (verdict && kept * kFlatOdds < candidate) return {};
     const auto element = static_cast<std::uint32_t>(3 * candidate);

@@ -1,5 +1,5 @@
 #pragma once
-// Random crops of photographs: a class = one picture, an example = one crop, in grey.
+// Random crops of photographs as a dataset: a class is a picture, an example is a grey crop.
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -10,33 +10,33 @@
 
 namespace outerloop::data {
 
-/// Where Debian's mate-backgrounds and gnome-backgrounds put their pictures.
+/// The folder where Debian's mate-backgrounds and gnome-backgrounds install their pictures.
 extern const char* const kBackgroundsFolder;
 
 constexpr std::int64_t kCropsPerPicture = 400;
-/// Crops whose standard deviation is not above this are drawn again.
+/// Flat crops, with a standard deviation not above this, are redrawn.
 constexpr double kFlatDeviation = 8.0;
-/// A picture is nearly flat, and left out, where fewer than one in this many of its crops are not.
+/// A picture is nearly flat, and left out, if fewer than one in this many of its crops are not flat.
 constexpr std::int64_t kFlatOdds = 4;
 /// Pictures whose thumbnails correlate above this are the same one (another size, another colour).
 constexpr double kSamePicture = 0.97;
 
-/// Names the picture's class: its path below `root` without extension, and without what tells variants of one
-/// picture apart: a size ("_3840x2160") or day and night ("-l", "-d", "-light", "-dark"). Lower case.
+/// The name of the picture's class: its path below `root` in lower case, without the extension and without
+/// suffixes of variants: a size ("_3840x2160") or day and night ("-l", "-d", "-light", "-dark").
 std::string picture_name(const std::filesystem::path& root, const std::filesystem::path& file);
 
-/// kCropsPerPicture crops of a picture at 28 × 28, [crops, 28 * 28]; empty where the picture is nearly flat
-/// or its shorter side has fewer than 56 pixels. Squares: the side is log-uniform from 28 pixels to half the
-/// shorter side, the place uniform. Candidate i is drawn from elements 3i .. 3i + 2 of (stable hash of
-/// `name`, Purpose::crop).
+/// kCropsPerPicture crops of a picture at 28 × 28, [crops, 28 * 28]; empty if the picture is nearly flat or
+/// its shorter side has fewer than 56 pixels. Crops are squares: the side is log-uniform from 28 pixels to
+/// half the shorter side, the position uniform. Candidate i is drawn from elements 3i .. 3i + 2 of (stable
+/// hash of `name`, Purpose::crop).
 std::vector<std::uint8_t> crop_picture(const GreyImage& picture, const std::string& name);
 
 /// Crops of every picture below `root`, in the order of their paths. Left out: nearly flat pictures and
-/// copies or variants of an earlier one. Pictures that are damaged or cannot be read are passed over; the
-/// set's remarks say so.
+/// copies or variants of an earlier one. Pictures that are damaged or cannot be read are skipped and listed
+/// in the set's remarks.
 WorkingSet crop_pictures(const std::filesystem::path& root, const std::vector<std::filesystem::path>& files);
 
-/// What besides the files decides about the result: versions and constants, for the cache's key.
+/// Everything other than the files that affects the result (versions and constants), for the cache's key.
 std::string crops_recipe();
 
 }  // namespace outerloop::data

@@ -19,12 +19,12 @@ namespace outerloop::data {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kHead = std::size_t{1} << 18;  // bytes that separator and header are found out from
+constexpr std::size_t kHead = std::size_t{1} << 18;  // bytes from which separator and header are detected
 constexpr std::size_t kHeadRows = 200;
 constexpr std::size_t kBuffer = std::size_t{1} << 16;
 constexpr std::size_t kMostField = std::size_t{1} << 20;
 constexpr char kByteOrderMark[] = "\xEF\xBB\xBF";
-// Where two fit as well, the first is the separator: commas are also in numbers, tabs also in texts.
+// If two fit equally well, the first is the separator: numbers may contain commas, and texts tabs.
 constexpr std::array<char, 3> kSeparators = {';', '\t', ','};
 
 struct Row {
@@ -35,7 +35,7 @@ struct Row {
 // States of libcsv's parser.
 constexpr int kNoRow = 0, kInField = 2;
 
-/// libcsv as an object: bytes in, rows out.
+/// Wrapper of libcsv: takes bytes, returns rows.
 class RowParser {
  public:
   explicit RowParser(char separator) {
@@ -47,13 +47,13 @@ class RowParser {
   RowParser(const RowParser&) = delete;
   RowParser& operator=(const RowParser&) = delete;
 
-  /// `count` bytes of line number `line`. False where libcsv refuses them.
+  /// Parses `count` bytes of line number `line`. False if libcsv rejects them.
   bool feed(const char* bytes, std::size_t count, std::int64_t line) {
     if (parser_.pstate == kNoRow) row_line_ = line;
     return csv_parse(&parser_, bytes, count, on_field, on_row, this) == count;
   }
 
-  /// The last row, which may end without a line end. False inside a quoted field.
+  /// Finishes the last row, which may lack a line end. False inside a quoted field.
   bool finish() {
     if (parser_.quoted != 0 && parser_.pstate == kInField) return false;
     return csv_fini(&parser_, on_field, on_row, this) == 0;
@@ -84,7 +84,7 @@ class RowParser {
   std::deque<Row> rows_;
 };
 
-/// Lines of a file that may be gzipped.
+/// Line reader of a file that may be gzipped.
 class Lines {
  public:
   explicit Lines(const fs::path& path) : name_(path.string()) {
@@ -165,7 +165,7 @@ std::vector<Row> rows_of(const std::vector<std::string>& head, bool whole, char 
   return {std::make_move_iterator(parser.rows().begin()), std::make_move_iterator(parser.rows().end())};
 }
 
-/// How many of the rows have as many fields as most have, where that is more than one.
+/// The number of rows that have the most common number of fields, if that is more than one.
 std::size_t agreement(const std::vector<Row>& rows) {
   std::vector<std::size_t> counts;
   for (const Row& row : rows) counts.push_back(row.fields.size());
@@ -176,8 +176,8 @@ std::size_t agreement(const std::vector<Row>& rows) {
   return most;
 }
 
-/// Whether the first row names the columns. It does where a column below it holds numbers but it does not, or
-/// where all of its fields are different texts that no row below repeats, or count columns from 0.
+/// Whether the first row is a header: a column holds numbers except in the first row, or all fields of the
+/// first row are distinct texts that no row below repeats, or they count the columns from 0.
 bool first_row_is_header(const std::vector<Row>& rows, bool decimal_comma) {
   if (rows.size() < 2) return false;
   const auto& first = rows.front().fields;
@@ -220,7 +220,7 @@ struct CsvFile::Parser {
     throw InputError(lines.name() + ": line " + std::to_string(line) + ": " + what);
   }
 
-  /// The next line, but for comments and blank lines above the first row, and the byte order mark.
+  /// The next line, without the byte order mark. Skips comments and blank lines above the first row.
   std::string_view next_line(bool above) {
     while (true) {
       std::string_view line = lines.next();
@@ -331,10 +331,10 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/// The text without its thousands' marks, or nothing where it is not grouped so: 1,234,567.8
+/// The text without its thousands separators, or nothing if it is not grouped like 1,234,567.8
 std::optional<std::string> ungrouped(std::string_view text, char mark, char point) {
   std::string plain;
-  std::size_t digits = 0;  // since the last mark
+  std::size_t digits = 0;  // since the last separator
   bool grouped = false, fraction = false;
   for (const char c : text) {
     if (c == mark && !fraction) {

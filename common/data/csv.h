@@ -1,6 +1,5 @@
 #pragma once
-// Reader of CSV files, plain or gzipped, row by row: separator, header, quotes and numbers as programs write
-// them.
+// Reader of CSV files, plain or gzipped, row by row: detects separator and header, parses quotes and numbers.
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -11,12 +10,12 @@
 
 namespace outerloop::data {
 
-/// One file, from its first row to its last. The separator (comma, semicolon or tab) and whether the first
-/// row is a header are found out from the first rows; lines that begin with # above it, blank lines and a
-/// byte order mark are passed over. Fields in quotes may hold separators and line ends.
+/// One file, from its first row to its last. The separator (comma, semicolon or tab) and the presence of a
+/// header are detected from the first rows. Lines above it that begin with #, blank lines and a byte order
+/// mark are skipped. Quoted fields may contain separators and line ends.
 class CsvFile {
  public:
-  /// Throws InputError that names the file: missing, no text, UTF-16, no row.
+  /// Throws InputError that names the file: missing, not a text, UTF-16, no row.
   explicit CsvFile(const std::filesystem::path& path);
   ~CsvFile();
   CsvFile(CsvFile&&) noexcept;
@@ -29,7 +28,7 @@ class CsvFile {
   /// Names of the columns: those of the header, "column N" (from 1) for a column without one.
   const std::vector<std::string>& names() const;
 
-  /// Goes on to the next row, the header left out. Returns false at the end. Throws InputError that names
+  /// Advances to the next row, skipping the header. Returns false at the end. Throws InputError that names
   /// file and line: a row with more or fewer fields than the first, a quote that never ends, damaged gzip
   /// data.
   bool next();
@@ -37,7 +36,7 @@ class CsvFile {
   const std::vector<std::string>& fields() const;  ///< of the current row
   std::int64_t line() const;                       ///< where the current row begins, from 1
 
-  /// Back to before the first row. Throws InputError where the file cannot be read twice, as a pipe.
+  /// Returns to before the first row. Throws InputError where the file cannot be read twice, like a pipe.
   void rewind();
 
  private:
@@ -45,11 +44,11 @@ class CsvFile {
   std::unique_ptr<Parser> parser_;
 };
 
-/// The number that a field holds, whatever the locale: 1.5, -2e7, +3, and thousands in groups (66,040,229).
-/// With `decimal_comma`, where fields are separated by semicolons, 1,5 and 1.234,5 too.
+/// The number in a field, independent of the locale: 1.5, -2e7, +3, and grouped thousands (66,040,229). With
+/// `decimal_comma`, where fields are separated by semicolons, 1,5 and 1.234,5 too.
 std::optional<double> csv_number(std::string_view field, bool decimal_comma);
 
-/// Empty, NA, N/A, NaN, null or ?, in any case.
+/// True for a missing value: empty, NA, N/A, NaN, null or ?, in upper or lower case.
 bool csv_missing(std::string_view field);
 
 }  // namespace outerloop::data

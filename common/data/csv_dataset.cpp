@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kMostClasses = 65536;
 
-/// The column of labels; empty where there is none.
+/// The column of labels; empty if there is none.
 std::string label_column(const CsvFile& file, const std::string& named) {
   if (!named.empty()) return file.names()[find_column(file, named)];
   for (const std::string& name : file.names()) {

@@ -1,5 +1,5 @@
 #pragma once
-// A CSV file as a dataset: its columns as vectors, one of them as labels.
+// A CSV file as a dataset: its columns are vectors, one of them may hold the labels.
 #include <filesystem>
 #include <string>
 
@@ -13,12 +13,12 @@ struct CsvPath {
   std::string column;  ///< of the labels; empty: not named
 };
 
-/// What is a file by itself has no column.
+/// A name that is itself a file has no column.
 CsvPath parse_csv_path(const std::string& path);
 
-/// Vectors of numbers, texts as 0/1 (table_columns.h). Each different label is a class: of the column that is
-/// named, else of one whose header is label or class, in any case; without one all rows are of one class,
-/// "all". Throws InputError that names file, line and column.
+/// Vectors of numbers, with texts encoded as 0/1 (table_columns.h). Each distinct label is a class. Labels
+/// are in the named column, else in one whose header is label or class (upper or lower case); without one,
+/// all rows are in one class, "all". Throws InputError that names file, line and column.
 WorkingSet read_csv_set(const CsvPath& path);
 
 }  // namespace outerloop::data

@@ -23,7 +23,7 @@ bool takes_part(const std::string& name, ClassSplit split) {
   return split == ClassSplit::all || is_held_out(name) == (split == ClassSplit::held_out);
 }
 
-/// The label that each class gets, or -1 where it takes no part or has no example.
+/// The new label of each class, or -1 if the class is not selected or has no example.
 std::vector<std::int32_t> select_classes(const WorkingSet& set, ClassSplit split, Dataset& dataset) {
   std::vector<std::int64_t> count(set.class_names.size());
   for (const std::int32_t label : set.labels) ++count[static_cast<std::size_t>(label)];
@@ -39,7 +39,7 @@ std::vector<std::int32_t> select_classes(const WorkingSet& set, ClassSplit split
   return renamed;
 }
 
-/// Mean 0 and standard deviation 1/2: a score weighs as much as two classes do.
+/// Mean 0 and standard deviation 1/2: a score has the weight of two classes.
 void standardise(std::vector<float>& scores) {
   double mean = 0.0;
   for (const float score : scores) mean += static_cast<double>(score) / static_cast<double>(scores.size());
@@ -50,7 +50,7 @@ void standardise(std::vector<float>& scores) {
   for (float& score : scores) score = static_cast<float>((score - mean) * scale);
 }
 
-/// Rows of the set that take part, with their labels.
+/// Selected rows of the set, with their labels.
 std::vector<std::size_t> select_rows(const WorkingSet& set, const std::vector<std::int32_t>& renamed,
                                      Dataset& dataset) {
   dataset.examples_of_class.resize(dataset.class_names.size());
@@ -95,7 +95,7 @@ void append_examples(WorkingSet set, const std::vector<std::int32_t>& renamed, D
     std::copy_n(set.pixels.data() + rows[i] * inputs, inputs, dataset.pixels.data() + i * inputs);
 }
 
-/// True where any two examples differ, or are of different lengths, or where there are no two.
+/// True if any two examples differ in value or length, or if there are fewer than two.
 bool varies(const Dataset& dataset) {
   const std::uint8_t* first = dataset.example(0);
   const std::int64_t numbers = dataset.inputs_of(dataset.labels[0]);
@@ -113,7 +113,8 @@ std::string nothing_to_learn(const DatasetRequest& request, const Dataset& datas
          "labels stays at 2";
 }
 
-/// Without what would break a line or move a terminal's cursor: names of files may hold anything.
+/// Removes characters that would break a line or move the terminal's cursor: file names may contain any
+/// character.
 std::string one_line(std::string text) {
   for (char& c : text)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';

@@ -7,7 +7,7 @@
 
 namespace outerloop::data {
 
-/// Every call takes the next element of one counter-based sequence.
+/// Every call uses the next element of one counter-based sequence.
 class Dice {
  public:
   explicit Dice(const rule::Random& random) : random_(random) {}
@@ -19,8 +19,8 @@ class Dice {
     return random_.log_uniform(next_++, low, high);
   }
 
-  /// Nearly normal, mean 0, standard deviation 1, within ±4.9: the sum of eight 16-bit uniform numbers. No
-  /// function of the mathematical library takes part, so the bits are the same on every machine.
+  /// Nearly normal, mean 0, standard deviation 1, within ±4.9: the sum of eight 16-bit uniform numbers. It
+  /// calls no function of the mathematical library, so the bits are the same on every machine.
   double normal() {
     constexpr double kMean = 8.0 * 32767.5, kDeviation = 53509.92;  // 65536 · sqrt(8 / 12)
     std::uint32_t sum = 0;

@@ -1,5 +1,5 @@
 #pragma once
-// The domains of datasets: images, texts, tables. Shares of tasks, metrics and evaluations go by them.
+// The domains of datasets: images, texts, tables. Task shares, metrics and evaluations are grouped by them.
 #include <array>
 #include <cstddef>
 

@@ -37,8 +37,8 @@ void append_face(FcPattern* pattern, std::vector<FontFace>& faces) {
   if (FcPatternGetBool(pattern, FC_SCALABLE, 0, &scalable) != FcResultMatch || scalable == FcFalse) return;
   if (FcPatternGetBool(pattern, FC_COLOR, 0, &color) == FcResultMatch && color != FcFalse) return;
   const fs::path path(reinterpret_cast<const char*>(file));
-  // The upper half of the index counts the named instances of a variable font: its default one stands for
-  // all. fontconfig may know of a file that has gone.
+  // The upper half of the index counts the named instances of a variable font; only the default one is used.
+  // fontconfig may list a file that no longer exists.
   std::error_code ignored;
   if (is_wanted_extension(path) && fs::exists(path, ignored))
     faces.push_back({canonical_path(path), index & 0xFFFF});

@@ -36,7 +36,7 @@ Library open_library() {
   return Library(library, FT_Done_FreeType);
 }
 
-/// Null where the bytes are no face to draw text with.
+/// Null if the bytes are not a usable text face.
 Face open_face(FT_Library library, const std::vector<std::uint8_t>& bytes, std::int64_t index) {
   FT_Face face = nullptr;
   if (FT_New_Memory_Face(library, bytes.data(), static_cast<FT_Long>(bytes.size()),
@@ -53,7 +53,7 @@ Face open_face(FT_Library library, const std::vector<std::uint8_t>& bytes, std::
   return owned;
 }
 
-/// The outline, fitted to the box in the middle of the image. Empty where there is nothing to draw.
+/// Renders the outline, fitted to the box in the middle of the image. Empty if there is nothing to draw.
 std::vector<std::uint8_t> render(FT_Library library, FT_Face face, FT_UInt glyph) {
   if (FT_Load_Glyph(face, glyph, FT_LOAD_NO_SCALE | FT_LOAD_NO_BITMAP) != 0) return {};
   if (face->glyph->format != FT_GLYPH_FORMAT_OUTLINE) return {};
@@ -109,7 +109,7 @@ std::vector<Glyph> render_bytes(FT_Library library, const std::vector<std::uint8
   return glyphs;
 }
 
-/// Without the glyphs that look like an earlier one of another class.
+/// Removes glyphs that look like an earlier one of another class.
 std::vector<Glyph> without_doubles(std::vector<Glyph> glyphs) {
   std::vector<Glyph> kept;
   std::vector<std::int64_t> kept_ink;
@@ -119,7 +119,7 @@ std::vector<Glyph> without_doubles(std::vector<Glyph> glyphs) {
     for (std::size_t i = 0; i < kept.size() && !alike; ++i) {
       if (kept[i].character.label == glyph.character.label) continue;
       const double limit = kSameDrawing * static_cast<double>(own + kept_ink[i]);
-      // The difference is at least that of the ink, which is known already.
+      // A cheap lower bound of the difference: that of the ink, which is already known.
       if (static_cast<double>(std::abs(own - kept_ink[i])) >= limit) continue;
       alike = static_cast<double>(difference(glyph.pixels, kept[i].pixels)) < limit;
     }

@@ -14,7 +14,7 @@ namespace outerloop::data {
 /// MNIST.
 constexpr std::int64_t kGlyphBox = 20;
 
-/// Two images of a face count as the same drawing where they differ by less than this share of their ink:
+/// Two images of a face count as the same drawing if they differ by less than this share of their ink:
 /// Σ|a − b| / (Σa + Σb).
 constexpr double kSameDrawing = 0.03;
 
@@ -24,18 +24,19 @@ struct Glyph {
   std::vector<std::uint8_t> pixels;  ///< [28, 28], white on black, anti-aliased
 };
 
-/// What the face draws of `wanted`, in that order, without hinting. Characters that it lacks, draws as
-/// nothing or as its .notdef are left out. Symbol and bitmap faces, and files that FreeType cannot parse,
-/// give none. Throws InputError where the file cannot be read.
+/// The face's glyphs for `wanted`, in that order, without hinting. Characters that it lacks or draws as
+/// nothing or as .notdef are left out. Symbol and bitmap faces, and files that FreeType cannot parse, give
+/// none. Throws InputError where the file cannot be read.
 std::vector<Glyph> render_face(const FontFace& face, const std::vector<Character>& wanted);
 
-/// Every face's glyphs, in the order of `faces`, then of code points. Left out: a glyph that the face draws
-/// as it drew an earlier one of another class (small capitals, I and l of sans-serif faces), for its label
-/// would be wrong; faces with fewer than ten classes (symbols, boxes). Files that cannot be read are passed
-/// over, which the set's remarks say. Classes without an example keep their label.
+/// Every face's glyphs, in the order of `faces`, then of code points. Left out: a glyph that looks like an
+/// earlier one of the same face but another class (small capitals, I and l of sans-serif faces), since its
+/// label would be wrong; faces with fewer than ten classes (symbols, boxes). Files that cannot be read are
+/// skipped and listed in the set's remarks. Classes without an example keep their label.
 WorkingSet render_glyphs(const std::vector<FontFace>& faces);
 
-/// What besides the font files decides about the result: versions and constants, for the cache's key.
+/// Everything other than the font files that affects the result (versions and constants), for the cache's
+/// key.
 std::string glyphs_recipe();
 
 }  // namespace outerloop::data

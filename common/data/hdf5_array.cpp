@@ -11,10 +11,10 @@ namespace outerloop::data {
 namespace fs = std::filesystem;
 namespace {
 
-// What travels from the child begins with one of these.
+// First byte of the child's answer.
 constexpr std::uint8_t kRefused = 0, kArrays = 1;
 
-/// Where the labels of `dataset` are; empty where there are none.
+/// Path of the labels of `dataset`; empty if there are none.
 std::string labels_of(const Hdf5File& file, const std::string& dataset) {
   if (file.exists(dataset + "_labels")) return dataset + "_labels";
   const std::string beside = dataset.substr(0, dataset.find_last_of('/') + 1) + "labels";
@@ -26,7 +26,7 @@ void put(const void* data, std::size_t count, std::vector<std::uint8_t>& bytes) 
   bytes.insert(bytes.end(), begin, begin + count);
 }
 
-/// Axes and kind, the extents, then the elements, as they are in memory: both ends are this machine.
+/// Axes and type, the extents, then the elements in memory order: both processes run on this machine.
 void put_array(const Array& array, std::vector<std::uint8_t>& bytes) {
   bytes.push_back(static_cast<std::uint8_t>(array.shape.size()));
   bytes.push_back(array.is_bytes() ? 1 : 0);
@@ -37,7 +37,7 @@ void put_array(const Array& array, std::vector<std::uint8_t>& bytes) {
     put(array.numbers.data(), array.numbers.size() * sizeof array.numbers[0], bytes);
 }
 
-/// How many lines, then each with its length.
+/// The number of lines, then each line preceded by its length.
 void put_lines(const std::vector<std::string>& lines, std::vector<std::uint8_t>& bytes) {
   const std::size_t count = lines.size();
   put(&count, sizeof count, bytes);
@@ -66,7 +66,7 @@ std::vector<std::uint8_t> read_in_child(const Hdf5Path& path) {
   return message;
 }
 
-/// Takes `count` bytes off the front of what the child sent. Throws std::out_of_range where there are fewer.
+/// Removes the first `count` bytes of the child's answer. Throws std::out_of_range where there are fewer.
 void take(const std::vector<std::uint8_t>& bytes, std::size_t& at, void* to, std::size_t count) {
   if (count > bytes.size() - at) throw std::out_of_range("the child's message ends early");
   if (count > 0) std::memcpy(to, bytes.data() + at, count);
@@ -87,7 +87,7 @@ std::vector<std::string> take_lines(const std::vector<std::uint8_t>& bytes, std:
   return lines;
 }
 
-/// Takes an array off the front of what the child sent. Throws std::out_of_range where it does not fit.
+/// Removes an array from the front of the child's answer. Throws std::out_of_range where it does not fit.
 Array take_array(const std::vector<std::uint8_t>& bytes, std::size_t& at) {
   std::uint8_t head[2] = {0, 0};
   take(bytes, at, head, sizeof head);

@@ -1,5 +1,5 @@
 #pragma once
-// Reader of one array, and its labels, in an HDF5 file. It runs in a process of its own, because the HDF5
+// Reader of one array and its labels from an HDF5 file. It runs in a separate process, because the HDF5
 // library crashes on some malformed files.
 #include <filesystem>
 #include <optional>
@@ -25,9 +25,9 @@ struct LabelledArray {
   std::vector<std::string> remarks;  ///< for the user, a line each
 };
 
-/// The dataset, and its labels where the file holds "<dataset>_labels", or else "labels" in the same group.
-/// Integers and floats of up to 8 bytes. Throws InputError that names file and dataset: what Hdf5File refuses
-/// (hdf5_dataset.h), a file that crashes the library or keeps it for a minute.
+/// The dataset and its labels, if the file holds "<dataset>_labels", or else "labels" in the same group.
+/// Integers and floats of up to 8 bytes. Throws InputError that names file and dataset: everything that
+/// Hdf5File rejects (hdf5_dataset.h), a file that crashes the library or blocks it for a minute.
 LabelledArray read_hdf5(const Hdf5Path& path);
 
 }  // namespace outerloop::data

@@ -18,9 +18,9 @@ namespace outerloop::data {
 namespace fs = std::filesystem;
 namespace {
 
-// Deflate never packs more than this into one byte, and no other common filter does.
+// Neither Deflate nor any other common filter packs more than this into one byte.
 constexpr std::int64_t kMaxCompression = 1032;
-// Elements that may have no storage behind them: those that were never written have the fill value.
+// Elements that may lack storage: elements never written have the fill value.
 constexpr std::int64_t kMostUnwritten = std::int64_t{1} << 26;
 constexpr int kDeepest = 4;                // virtual datasets made of virtual datasets
 constexpr int kLinks = 16;                 // soft links on the way to a dataset
@@ -51,7 +51,7 @@ bool has_signature(int descriptor) {
   return false;
 }
 
-/// What the library says, from the function that was called to the one that failed.
+/// The library's error text, from the called function to the one that failed.
 std::string library_text() {
   std::string text;
   const auto append = [](unsigned, const H5E_error2_t* entry, void* to) -> herr_t {
@@ -84,7 +84,7 @@ std::string library_text() {
                    " reads: write it again");
 }
 
-/// False where the file system has no locks, which `remarks` then says.
+/// False if the file system has no locks, which is added to `remarks`.
 bool lockable(int descriptor, const std::string& name, std::vector<std::string>& remarks) {
   const char* wish = std::getenv("HDF5_USE_FILE_LOCKING");
   if (wish != nullptr && (std::strcmp(wish, "FALSE") == 0 || std::strcmp(wish, "0") == 0)) return false;
@@ -106,14 +106,14 @@ bool is_inside(const fs::path& inner, const fs::path& outer) {
   return ends.first == outer.end();
 }
 
-/// The text of a soft link.
+/// The target of a soft link.
 std::string target_of(hid_t file, const std::string& link, std::size_t size) {
   std::vector<char> value(size + 1);
   if (H5Lget_val(file, link.c_str(), value.data(), value.size(), H5P_DEFAULT) < 0) return "";
   return value.data();
 }
 
-/// True where an external link stands on the way to `dataset`.
+/// True if the path to `dataset` contains an external link.
 bool behind_external_link(hid_t file, const std::string& dataset, int depth = 0) {
   for (std::size_t at = 1; at < dataset.size() && depth < kLinks;) {
     const std::size_t end = std::min(dataset.find('/', at), dataset.size());
@@ -250,7 +250,7 @@ Array Hdf5File::read(const std::string& dataset) {
   if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || size > 8)
     throw InputError(name +
                      ": elements are neither integers nor floats of up to 8 bytes: convert the dataset");
-  const std::int64_t stored = check_storage(file_, id, name, 0);  // before anything of its sources is opened
+  const std::int64_t stored = check_storage(file_, id, name, 0);  // before any of its sources is opened
   Array array;
   array.shape = shape_of(id, name);
   const std::int64_t elements = count_elements(array.shape, name);

@@ -1,7 +1,7 @@
 #pragma once
-// One HDF5 file, opened for reading arrays that may come from anyone: what it may lead to, and what locks
-// say. The HDF5 library crashes on some malformed files, so all of this is for a process of its own that ends
-// right after: nothing is closed, and external links are switched off for the whole process.
+// Reader of an untrusted HDF5 file: restricts the files that it may refer to, and respects locks. The HDF5
+// library crashes on some malformed files, so use this only in a separate, short-lived process: nothing is
+// closed, and external links are switched off for the whole process.
 #include <hdf5.h>
 
 #include <cstdint>
@@ -16,9 +16,9 @@ namespace outerloop::data {
 
 class Hdf5File {
  public:
-  /// Throws InputError that names the file: it cannot be read, is no HDF5 file, is open elsewhere for writing
-  /// (its lock says so, or the mark of a program that did not close it), or is damaged. Where the file system
-  /// has no locks it is read without.
+  /// Throws InputError that names the file: it cannot be read, is not an HDF5 file, is open elsewhere for
+  /// writing (shown by its lock, or by the mark of a program that did not close it), or is damaged. If the
+  /// file system has no locks, it is read without one.
   explicit Hdf5File(const std::filesystem::path& path);
 
   /// Throws InputError that names file and dataset: missing, behind an external link, numbers that are in
@@ -29,14 +29,14 @@ class Hdf5File {
 
   bool exists(const std::string& dataset) const;
 
-  /// For the user, a line each: no locks, numbers that were never written.
+  /// Messages for the user, a line each: no locks, numbers that were never written.
   const std::vector<std::string>& remarks() const { return remarks_; }
 
  private:
   hid_t open_dataset(hid_t file, const std::string& dataset, const std::string& name) const;
   hid_t open_file(const std::filesystem::path& path);
   hid_t open_source(const std::string& file, const std::string& name);
-  /// Bytes that are stored of the dataset.
+  /// Stored bytes of the dataset.
   std::int64_t check_storage(hid_t file, hid_t dataset, const std::string& name, int depth);
   std::int64_t check_sources(hid_t file, hid_t creation, const std::string& name, int depth);
 

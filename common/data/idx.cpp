@@ -18,7 +18,7 @@ constexpr std::int64_t kMaxElements = std::int64_t{1} << 40;
 // Deflate never packs more than this into one byte.
 constexpr std::int64_t kMaxCompression = 1032;
 
-/// zlib's reader, which takes plain files as they are.
+/// zlib's reader, which also reads uncompressed files.
 class ByteStream {
  public:
   explicit ByteStream(const std::filesystem::path& path)
@@ -29,7 +29,7 @@ class ByteStream {
 
   bool compressed() { return gzdirect(file_.get()) == 0; }
 
-  /// As many of `count` bytes as there are.
+  /// Reads up to `count` bytes.
   std::size_t read(std::uint8_t* bytes, std::size_t count) {
     std::size_t done = 0;
     while (done < count) {
@@ -42,7 +42,7 @@ class ByteStream {
     return done;
   }
 
-  /// Throws where the data does not end here, or where gzip's own checks did not come out.
+  /// Throws where data is left over, or where gzip's own checks fail.
   void require_end() {
     std::uint8_t more = 0;
     if (read(&more, 1) != 0)

@@ -1,10 +1,10 @@
-// JPEG through libjpeg, whose errors are C: they leave by longjmp, so the code between setjmp and the library
-// holds nothing that has a destructor.
+// JPEG decoder using libjpeg. Its errors leave by longjmp, so the code between setjmp and the library must
+// not hold objects with destructors.
 #include <csetjmp>
 #include <cstdio>
 #include <string>
 
-// Not to be sorted: jpeglib.h needs cstdio in front of it, jerror.h needs jpeglib.h.
+// Do not sort: jpeglib.h needs cstdio before it, jerror.h needs jpeglib.h.
 // clang-format off
 #include <jpeglib.h>
 #include <jerror.h>
@@ -16,10 +16,10 @@
 namespace outerloop::data {
 namespace {
 
-// An all-zero 8 × 8 block costs at least a quarter of a byte with Huffman tables, less in progressive scans.
+// An all-zero 8 × 8 block takes at least a quarter of a byte with Huffman tables, less in progressive scans.
 constexpr std::int64_t kPixelsPerByte = 1024;
 
-/// What the callbacks share. The library's struct comes first: it hands out a pointer to it.
+/// State shared by the callbacks. The library's struct comes first: callbacks receive a pointer to it.
 struct Decoder {
   jpeg_error_mgr errors;
   jpeg_decompress_struct jpeg;
@@ -33,8 +33,8 @@ void leave(j_common_ptr jpeg) {
   std::longjmp(decoder->on_error, 1);
 }
 
-/// Warnings about damaged data are errors here: libjpeg would fill in grey. Bytes between segments do no
-/// harm.
+/// Warnings about damaged data are errors here: libjpeg would fill in grey. Bytes between segments are
+/// harmless.
 void on_message(j_common_ptr jpeg, int level) {
   if (level < 0 && jpeg->err->msg_code != JWRN_EXTRANEOUS_DATA) leave(jpeg);
 }

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kNamed = 10;
 
-/// Device and inode: the same for a folder by whatever path it is reached.
+/// Device and inode: identify a folder independently of the path to it.
 using Identity = std::pair<dev_t, ino_t>;
 
 std::string lower(std::string text) {
@@ -25,7 +25,7 @@ std::string lower(std::string text) {
   return text;
 }
 
-/// Walks through one tree.
+/// Traverses one tree.
 class Walk {
  public:
   Walk(const fs::path& root, const std::vector<std::string>& extensions)
@@ -62,7 +62,7 @@ class Walk {
     found_.unreadable.push_back(path.string() + " (" + reason + ")");
   }
 
-  /// Without clutter, sorted by name: the order of a folder differs between hosts.
+  /// Entries without clutter, sorted by name: the order of directory entries differs between hosts.
   static std::vector<fs::directory_entry> entries_of(const fs::path& folder, std::error_code& error) {
     std::vector<fs::directory_entry> entries;
     fs::directory_iterator entry(folder, error);
@@ -114,7 +114,7 @@ class Walk {
     if (error) unreadable(folder, error.message());
   }
 
-  /// Links to folders come last, so that a folder is read under its own path where it has one here.
+  /// Links to folders come last, so that a folder inside the tree is read under its own path.
   void follow_links() {
     while (!links_.empty()) {
       std::vector<fs::path> links;
@@ -135,10 +135,10 @@ class Walk {
 
   fs::path root_;
   std::vector<std::string> extensions_;
-  std::set<Identity> above_;     // the root, and the folders that it lies in
-  std::set<Identity> seen_;      // below the present folder of the root
-  std::vector<fs::path> links_;  // to folders, still to be followed
-  std::string top_;              // the present folder of the root
+  std::set<Identity> above_;     // the root and its parent folders
+  std::set<Identity> seen_;      // below the current folder of the root
+  std::vector<fs::path> links_;  // to folders, not yet followed
+  std::string top_;              // the current folder of the root
   Listing found_;
 };
 

@@ -9,8 +9,8 @@ namespace outerloop::data {
 namespace fs = std::filesystem;
 namespace {
 
-/// Where the folder holds IDX files of other names (EMNIST's are emnist-letters-train-images-idx3-ubyte), or
-/// cannot be read, a few words about that.
+/// A hint for the error message if the folder cannot be read or holds IDX files of other names (EMNIST's are
+/// emnist-letters-train-images-idx3-ubyte).
 std::string other_name(const fs::path& folder) {
   std::error_code error;
   std::vector<std::string> names;
@@ -26,7 +26,7 @@ std::string other_name(const fs::path& folder) {
          " is there: files of other names need a link of this name each)";
 }
 
-/// "train-images" → the file's path. Some mirrors write a dot in place of the second hyphen.
+/// "train-images" → the file's path. Some mirrors use a dot in place of the second hyphen.
 fs::path find_file(const std::string& dataset, const fs::path& folder, const std::string& stem,
                    const std::string& axes) {
   std::error_code error;

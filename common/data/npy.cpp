@@ -17,7 +17,7 @@ constexpr std::size_t kMagicBytes = 6;
 constexpr std::uint64_t kMostHead = std::uint64_t{1} << 17;
 constexpr std::int64_t kBlock = std::int64_t{1} << 20;  // elements
 
-/// Walks through the header, a Python literal such as
+/// Parser of the header, a Python literal such as
 /// {'descr': '<f4', 'fortran_order': False, 'shape': (60000, 784), }
 class HeaderReader {
  public:
@@ -121,7 +121,7 @@ class HeaderReader {
 
 constexpr bool kLittleEndian = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
 
-/// Splits NumPy's type, e.g. "<f4", into byte order, kind and size.
+/// Splits NumPy's type string, e.g. "<f4", into byte order, kind and size.
 struct ElementType {
   bool swapped = false;
   char kind = 'f';
@@ -177,7 +177,7 @@ std::uint64_t size_of(const fs::path& path) {
   return size;
 }
 
-/// The beginning of the file: more than any header's usual length.
+/// Bytes read from the beginning of the file: more than the usual length of a header.
 std::vector<std::uint8_t> first_bytes(std::ifstream& file, std::uint64_t size, const std::string& name) {
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(std::min<std::uint64_t>(size, kMostHead)));
   file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
@@ -185,7 +185,7 @@ std::vector<std::uint8_t> first_bytes(std::ifstream& file, std::uint64_t size, c
   return bytes;
 }
 
-/// Where the header's text begins and how long it is.
+/// Offset and length of the header's text.
 std::pair<std::size_t, std::size_t> header_extent(const std::vector<std::uint8_t>& bytes,
                                                   const std::string& name) {
   if (bytes.size() < kMagicBytes + 4 || std::memcmp(bytes.data(), kMagic, kMagicBytes) != 0)
@@ -261,7 +261,7 @@ void NpyFile::append_rows(std::int64_t first, std::int64_t count, std::vector<do
     read_at(first * row_, count * row_);
     return append(count * row_, numbers);
   }
-  // In the file the first axis changes fastest, then the second, and so on.
+  // In the file (column-major) the first axis changes fastest, then the second, and so on.
   const std::size_t begin = numbers.size();
   numbers.resize(begin + static_cast<std::size_t>(count * row_));
   std::vector<double> column;
@@ -290,7 +290,7 @@ Array read_npy(const fs::path& path) {
     file.append_rows(0, array.shape.front(), array.numbers);
     return array;
   }
-  // Bytes a block at a time: as numbers they take eight times as much.
+  // Reads bytes block by block: as doubles they take eight times the memory.
   const std::int64_t row = count_elements(array.shape, path.string()) / array.shape.front();
   const std::int64_t block = std::max<std::int64_t>(1, kBlock / row);
   for (std::int64_t first = 0; first < array.shape.front(); first += block) {

@@ -22,7 +22,7 @@ bool is_inside(const fs::path& inner, const fs::path& outer) {
   return ends.first == outer.end();
 }
 
-/// What a request reads: its path, and where that is a tree, the folders that links in it lead to.
+/// The places that a request reads: its path and, for a tree, the folders that links in it lead to.
 std::vector<fs::path> places_of(const DatasetRequest& request) {
   std::vector<fs::path> places{source_path(request)};
   std::error_code error;
@@ -33,13 +33,14 @@ std::vector<fs::path> places_of(const DatasetRequest& request) {
   return places;
 }
 
-/// True where both read some file, or are the same computation.
+/// True if both read a common file, or are the same computation.
 bool share_files(const DatasetRequest& a, const DatasetRequest& b) {
   const DatasetKind& a_kind = dataset_kind(a.name);
   const DatasetKind& b_kind = dataset_kind(b.name);
   if (a_kind.reads == Reads::nothing || b_kind.reads == Reads::nothing) return a.name == b.name;
   if (std::string(a_kind.format) != b_kind.format) return false;
-  // Everything is inside the empty path: all fonts of this machine, a folder's perhaps among them.
+  // Every path is inside the empty one, which stands for all fonts of this machine and may include those of a
+  // folder.
   for (const fs::path& of_a : places_of(a))
     for (const fs::path& of_b : places_of(b))
       if (of_a == of_b || (b_kind.reads == Reads::tree && is_inside(of_a, of_b)) ||
@@ -48,7 +49,7 @@ bool share_files(const DatasetRequest& a, const DatasetRequest& b) {
   return false;
 }
 
-/// True where the class split keeps the two apart: the same classes must have the same names in both.
+/// True if the class split separates the two: the same classes must have the same names in both.
 bool split_by_class(const DatasetRequest& a, const DatasetRequest& b) {
   const bool disjoint = (a.classes == ClassSplit::train && b.classes == ClassSplit::held_out) ||
                         (a.classes == ClassSplit::held_out && b.classes == ClassSplit::train);
@@ -56,7 +57,8 @@ bool split_by_class(const DatasetRequest& a, const DatasetRequest& b) {
          (dataset_kind(a.name).same_classes_everywhere || source_path(a) == source_path(b));
 }
 
-/// What a request's examples are made from: those of a composed dataset have the classes for training alone.
+/// The datasets that a request's examples are made from. The parts of a composed dataset use their training
+/// classes only.
 std::vector<DatasetRequest> parts_of(const DatasetRequest& request) {
   std::vector<DatasetRequest> parts;
   for (const char* name : dataset_kind(request.name).made_of) {
@@ -88,7 +90,7 @@ void check_pair(const DatasetRequest& training, const DatasetRequest& evaluation
 void check_no_overlap(const std::vector<DatasetRequest>& training,
                       const std::vector<DatasetRequest>& evaluation) {
   for (const auto* requests : {&training, &evaluation})
-    for (const DatasetRequest& request : *requests) source_path(request);  // refuses what it does not know
+    for (const DatasetRequest& request : *requests) source_path(request);  // throws for unknown datasets
   for (const DatasetRequest& a : training)
     for (const DatasetRequest& b : evaluation) check_pair(a, b);
 }

@@ -9,17 +9,17 @@
 namespace outerloop::data {
 namespace {
 
-/// A variable as it stands in a path.
+/// A variable reference in a path.
 struct Variable {
-  std::size_t begin = std::string::npos;  ///< of its $
-  std::size_t end = 0;                    ///< behind its last character
+  std::size_t begin = std::string::npos;  ///< position of its $
+  std::size_t end = 0;                    ///< position after its last character
   std::string name;
 };
 
 bool may_begin(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 bool may_follow(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
-/// The first one from `from` on; a $ before anything else is a letter like others.
+/// The first reference from `from` on; any other $ is an ordinary character.
 Variable next_variable(const std::string& path, std::size_t from) {
   for (std::size_t at = path.find('$', from); at != std::string::npos; at = path.find('$', at + 1)) {
     const bool braces = at + 1 < path.size() && path[at + 1] == '{';

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t kMostBytes = std::int64_t{1} << 34;
 
-/// The middle square.
+/// The centre square.
 GreyView middle(const GreyImage& picture) {
   const std::int64_t side = std::min(picture.width, picture.height);
   const std::int64_t x = (picture.width - side) / 2;
@@ -38,7 +38,7 @@ void widen(const GreyView& view, ValueRange& range) {
   }
 }
 
-/// `pictures`: how many there are of each class, "" for those in the root itself.
+/// `pictures`: number of pictures per class, "" for those in the root itself.
 void say_what_is_no_class(const fs::path& root, const std::map<std::string, std::int64_t>& pictures,
                           WorkingSet& set) {
   std::vector<std::string> lines;
@@ -76,7 +76,7 @@ WorkingSet read_picture_folder(const fs::path& root, const std::vector<fs::path>
     if (!picture) continue;
     const GreyView square = middle(*picture);
     resize(square, small.data());
-    // Files come by path, so a class's pictures come one after the other.
+    // Files are sorted by path, so the pictures of a class are adjacent.
     if (set.class_names.empty() || set.class_names.back() != name) begin_class(name, set);
     widen(square, set.ranges.back());
     set.labels.push_back(static_cast<std::int32_t>(set.class_names.size() - 1));

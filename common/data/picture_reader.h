@@ -1,5 +1,5 @@
 #pragma once
-// Reading the pictures of a dataset one by one: those that cannot be read are passed over, counted and named.
+// Reader of a dataset's pictures, one by one. Pictures that cannot be read are skipped, counted and reported.
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -16,14 +16,14 @@ class PictureReader {
   /// `dataset` begins each line.
   explicit PictureReader(std::string dataset) : dataset_(std::move(dataset)) {}
 
-  /// Empty where the picture is damaged or cannot be read.
+  /// Empty if the picture is damaged or cannot be read.
   std::optional<GreyImage> read(const std::filesystem::path& file);
 
-  /// Adds to `set` what is to be said: the first ten pictures that were passed over, then their number, and
-  /// how many were transparent. A set is complete where every file could be read, damaged or not.
+  /// Adds remarks to `set`: the first ten skipped pictures, then their number, and how many were transparent.
+  /// A set is complete if every file could be read, damaged or not.
   void finish(const std::filesystem::path& root, WorkingSet& set) const;
 
-  /// Why the first one was passed over; empty where none was.
+  /// Why the first one was skipped; empty if none was.
   std::string first_reason() const;
 
  private:

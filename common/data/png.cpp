@@ -1,4 +1,4 @@
-// PNG through libpng's simplified API.
+// PNG decoder using libpng's simplified API.
 #include <png.h>
 
 #include <cstring>
@@ -13,7 +13,7 @@ namespace {
 // Deflate packs at most 1032 bytes into one, and a byte holds at most eight pixels.
 constexpr std::int64_t kPixelsPerByte = 1032 * 8;
 
-/// True where the chunks follow one another up to IEND: libpng itself does not miss a lost end.
+/// True if the chunks are complete up to IEND: libpng itself does not notice a truncated end.
 bool has_end(const std::vector<std::uint8_t>& bytes) {
   std::size_t at = 8;
   while (at + 12 <= bytes.size()) {
@@ -45,7 +45,8 @@ GreyImage decode_png(const std::vector<std::uint8_t>& bytes, const std::string& 
   };
   if (png_image_begin_read_from_memory(&png, bytes.data(), bytes.size()) == 0) return fail();
   check_picture_size(png.width, png.height, bytes.size(), kPixelsPerByte, name);
-  // libpng takes 16 bits for linear light unless the file says otherwise; hardly a program writes such files.
+  // libpng assumes that 16-bit files are linear unless they say otherwise; hardly any program writes such
+  // files.
   png.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
   png.format = PNG_FORMAT_RGBA;
   GreyImage image;

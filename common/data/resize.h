@@ -1,6 +1,6 @@
 #pragma once
-// Image resizing by area: a box filter with the exact coverage of every pixel, in integers, so that the
-// result has the same bits on every machine.
+// Image resizing by area: a box filter with the exact coverage of every pixel, in integer arithmetic, so that
+// the result has the same bits on every machine.
 #include <cstdint>
 #include <vector>
 
@@ -28,9 +28,9 @@ class AreaResize {
   /// The part of an axis that one output pixel covers: `first`, then whole pixels, then `last`.
   struct Span {
     std::int64_t begin = 0;   ///< first pixel touched
-    std::int64_t end = 0;     ///< one beyond the last pixel touched
+    std::int64_t end = 0;     ///< one past the last pixel touched
     std::uint32_t first = 0;  ///< coverage of pixel `begin`, in units of 1 / (output pixels)
-    std::uint32_t last = 0;   ///< coverage of pixel `end - 1`; equal to `first` where they are one pixel
+    std::uint32_t last = 0;   ///< coverage of pixel `end - 1`; equal to `first` if they are the same pixel
   };
   static std::vector<Span> spans(std::int64_t input, std::int64_t output);
   void sum_rows(const GreyView& input, const Span& rows);

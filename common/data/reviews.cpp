@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t kMaxReviewBytes = std::uint64_t{1} << 20;
 constexpr std::uint64_t kMaxTableBytes = std::uint64_t{1} << 30;
-constexpr std::size_t kTestShare = 5;  // one file in so many, where IMDB's parts are missing
+constexpr std::size_t kTestShare = 5;  // one test file in so many, if IMDB's parts are missing
 constexpr int kHighestNegative = 5;
 
 /// The .txt files below `folder`, sorted.
@@ -51,13 +51,13 @@ int rating_of(const fs::path& file, bool positive) {
   return rating;
 }
 
-/// One line of a table without its end.
+/// One line of a table without its line end.
 void append_line(std::string_view line, const std::string& where, Texts& result) {
   const std::size_t last = line.find_last_of('\t');
   const std::size_t first = line.find('\t');
   if (last == std::string_view::npos) throw InputError(where + ": no tab: write score, tab, text");
   std::string_view score = line.substr(0, last);
-  if (first != last) score.remove_prefix(first + 1);  // an identifier comes first
+  if (first != last) score.remove_prefix(first + 1);  // an identifier is the first column
   if (score.find('\t') != std::string_view::npos)
     throw InputError(where + ": more than three columns: write score, tab, text");
   double value = 0.0;
@@ -74,7 +74,7 @@ void set_median_labels(const std::string& name, Texts& result) {
   std::vector<float> sorted = result.scores;
   std::sort(sorted.begin(), sorted.end());
   float threshold = sorted[sorted.size() / 2];
-  // Where half of all scores are the lowest one, those above it are positive.
+  // If at least half of all scores are the lowest one, those above it are positive.
   if (threshold == sorted.front()) threshold = *std::upper_bound(sorted.begin(), sorted.end() - 1, threshold);
   if (threshold == sorted.front())
     throw InputError(name + ": all scores are equal, so that there are no two classes: check the file");

@@ -65,7 +65,7 @@ void check_inputs(const std::vector<std::int64_t>& shape, const std::string& pat
                      std::to_string(kMostInputs) + " are read");
 }
 
-/// Rows of an array of any kind; the place of the next row is kept here.
+/// Rows of an array of any type; keeps the position of the next row.
 class ArrayRows : public RowReader {
  public:
   std::int64_t inputs() const override { return inputs_; }
@@ -118,7 +118,7 @@ class NpyRows : public ArrayRows {
   NpyFile file_;
 };
 
-/// The library reads in a process of its own, and all of a dataset at once.
+/// The library runs in a separate process and reads a whole dataset at once.
 class Hdf5Rows : public ArrayRows {
  public:
   explicit Hdf5Rows(const std::string& path) : Hdf5Rows(path, read_hdf5(parse_hdf5_path(path)).x) {}

@@ -15,7 +15,7 @@ namespace {
 constexpr double kLowest = 0.005, kHighest = 0.995;
 constexpr std::size_t kLevels = 256, kThresholds = kLevels - 1;
 constexpr double kTop = 255.0;
-// Columns that one pass over the rows gathers: their numbers are neighbours in memory.
+// Columns gathered by one pass over the rows: adjacent in memory.
 constexpr std::int64_t kBlock = 16;
 
 constexpr std::array<std::pair<ScalingKind, const char*>, 5> kNames{{{ScalingKind::none, "none"},
@@ -24,7 +24,7 @@ constexpr std::array<std::pair<ScalingKind, const char*>, 5> kNames{{{ScalingKin
                                                                      {ScalingKind::quantiles, "quantiles"},
                                                                      {ScalingKind::ranks, "ranks"}}};
 
-/// How many numbers of a scaling belong to one of how many columns.
+/// Shape of a scaling's numbers: columns, and numbers per column.
 struct Shape {
   std::int64_t columns = 0;
   std::int64_t per_column = 0;
@@ -64,7 +64,7 @@ void for_rows(const WorkingSet& set, const Each& each) {
   }
 }
 
-/// Where the rows of each group begin that scalings are fitted to.
+/// Offsets of the rows that scalings are fitted to, by group.
 std::vector<std::vector<std::size_t>> training_rows(const WorkingSet& set, ClassSplit split) {
   std::vector<bool> takes_part(set.class_names.size(), true);
   if (split != ClassSplit::all)
@@ -101,7 +101,8 @@ std::pair<double, double> range_of(const std::vector<double>& column) {
   return {*low, *high};
 }
 
-/// A column that is nearly all one number, as that of a rare word, keeps its range: its quantiles are one.
+/// A column that is almost constant, like that of a rare word, keeps its range, since its quantiles are
+/// equal.
 std::pair<double, double> quantiles_of(std::vector<double>& column) {
   const auto at = [&](double quantile) {
     const auto place = static_cast<std::ptrdiff_t>(quantile * static_cast<double>(column.size() - 1) + 0.5);
@@ -112,7 +113,7 @@ std::pair<double, double> quantiles_of(std::vector<double>& column) {
   return quantiles.first < quantiles.second ? quantiles : range_of(column);
 }
 
-/// Levels go by the share of smaller numbers, 255 for the largest: a column that is mostly 0 keeps its zeros
+/// The level is the share of smaller numbers, 255 for the largest: a column that is mostly 0 keeps its zeros
 /// at 0. Threshold k is the smallest number whose level is above k. A constant column is 0 throughout.
 void append_thresholds(std::vector<double>& column, std::vector<double>& numbers) {
   std::sort(column.begin(), column.end());

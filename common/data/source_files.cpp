@@ -29,7 +29,7 @@ struct OpenFile {
 }  // namespace
 
 std::vector<std::uint8_t> read_file(const fs::path& path, std::uint64_t limit) {
-  // Without O_NONBLOCK a pipe of that name would be waited for.
+  // Without O_NONBLOCK, opening a pipe of that name would block.
   const OpenFile file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.descriptor < 0) unreadable(path, errno);
   return read_open_file(file.descriptor, path, limit);

@@ -1,5 +1,5 @@
 #pragma once
-// Files of a dataset: reading with a limit, canonical paths, stamps for the cache.
+// Access to a dataset's files: reading with a size limit, canonical paths, stamps for the cache.
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace outerloop::data {
 
-/// Thrown where a file may well be whole, but could not be read this time: it is missing, its permissions
-/// forbid it, or its file system reports an error. Nothing that was made without it may be cached.
+/// Thrown where a file could not be read although it may be intact: it is missing, its permissions forbid it,
+/// or the file system reports an error. A result made without it must not be cached.
 class UnreadableFile : public InputError {
  public:
   using InputError::InputError;
@@ -21,10 +21,11 @@ class UnreadableFile : public InputError {
 /// file.
 std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::uint64_t limit);
 
-/// The one name of a path: absolute, symbolic links resolved as far as the path exists, no trailing slash.
+/// The canonical form of a path: absolute, symbolic links resolved as far as the path exists, no trailing
+/// slash.
 std::filesystem::path canonical_path(const std::filesystem::path& path);
 
-/// The same of a file that is open; `path` names it in errors.
+/// As read_file, for an open file; `path` names it in errors.
 std::vector<std::uint8_t> read_open_file(int descriptor, const std::filesystem::path& path,
                                          std::uint64_t limit);
 
@@ -32,7 +33,7 @@ std::vector<std::uint8_t> read_open_file(int descriptor, const std::filesystem::
 /// is UTF-16.
 std::string read_text_file(const std::filesystem::path& path, std::uint64_t limit);
 
-/// "path size mtime", which differs when a file was replaced: what a cache's key is made of.
+/// "path size mtime", which changes when the file is replaced. Cache keys are made from it.
 std::string file_stamp(const std::filesystem::path& path);
 
 }  // namespace outerloop::data

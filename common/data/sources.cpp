@@ -35,7 +35,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::int64_t kMaxPixels = std::int64_t{1} << 34;
-constexpr char kManualsFolder[] = "manuals";  // where scripts/manuals puts them below the cache folder
+constexpr char kManualsFolder[] = "manuals";  // where scripts/manuals stores them below the cache folder
 
 Source find_glyphs(const DatasetRequest&, const fs::path& folder) {
   Source source;
@@ -78,7 +78,7 @@ void find_pictures(const DatasetRequest& request, const fs::path& folder, bool c
                      (others.empty() ? "" : " (other files: " + others + ")") + unreadable + ": " +
                      kind.remedy);
   }
-  // Debian's packages hold what they hold: only a folder of the user's own is worth a word.
+  // Report other files only for the user's own folders, not for those of Debian's packages.
   if (request.path.empty()) listing.others.clear();
   source.remarks = listing_remarks(listing, folder, name, kPictureFormats, classes);
   source.files = std::move(listing.files);
@@ -101,7 +101,7 @@ Source find_crops(const DatasetRequest& request, const fs::path& folder) {
   return source;
 }
 
-/// Of the fonts and photographs that glyphs and crops read by default.
+/// The fonts and photographs that glyphs and crops read by default.
 Source find_composites(const DatasetRequest& request, const fs::path&) {
   const Source glyphs = find_glyphs(request, {});
   DatasetRequest photographs = request;
@@ -137,7 +137,7 @@ Source find_imdb(const DatasetRequest& request, const fs::path& folder) {
   Source source;
   source.recipe = words_recipe();
   const std::vector<fs::path> wanted = imdb_files(folder, request.part);
-  // The words are those of the training part, whichever part is asked for.
+  // The vocabulary comes from the training part, whichever part is requested.
   const std::vector<fs::path> training = imdb_files(folder, Part::train);
   source.files = training;
   source.files.insert(source.files.end(), wanted.begin(), wanted.end());
@@ -244,7 +244,7 @@ Source find_two_moons(const DatasetRequest& request, const fs::path&) {
   return source;
 }
 
-/// The one name of what `path` leads to.
+/// The canonical name of the source that `path` leads to.
 fs::path canonical_source(Reads reads, const std::string& path) {
   std::error_code error;
   if (reads == Reads::part_of_file) {
@@ -318,7 +318,7 @@ void set_ranges(const Number* next, WorkingSet& set) {
   }
 }
 
-/// With ranges of pixels or raw numbers, where the reader knows none of its own.
+/// Adds ranges of pixels or raw numbers, if the reader did not set them.
 WorkingSet with_ranges(WorkingSet set) {
   if (!set.ranges.empty()) return set;
   if (set.values.empty())

@@ -31,9 +31,9 @@ std::string listed(const std::vector<std::string>& names) {
                                     : text;
 }
 
-/// What one look at all rows finds out about a column.
+/// Statistics of a column, from one pass over all rows.
 struct Scan {
-  std::vector<std::pair<std::string, std::int64_t>> values;  // different fields and how many of each
+  std::vector<std::pair<std::string, std::int64_t>> values;  // distinct fields and the count of each
   bool too_many = false;                                     // more than kMostTexts of them
   double sum = 0.0;
   std::int64_t numbers = 0, present = 0;

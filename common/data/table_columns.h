@@ -1,5 +1,5 @@
 #pragma once
-// Columns of a user's table and the inputs that they become: numbers as they are, texts as 0/1 inputs.
+// Encoding of a user's table: numeric columns become inputs unchanged, text columns become 0/1 inputs.
 #include <cstdint>
 #include <map>
 #include <string>
@@ -9,19 +9,19 @@
 
 namespace outerloop::data {
 
-constexpr std::size_t kMostTexts = 32;  ///< different texts of a column that becomes 0/1 inputs
+constexpr std::size_t kMostTexts = 32;  ///< distinct texts of a column that becomes 0/1 inputs
 
 struct TableColumn {
   enum class Kind { number, text, left_out };
   std::string name;
   Kind kind = Kind::number;
-  std::vector<std::string> values;  ///< of a text column, rising: each is an input, 1 where the row holds it
-  std::vector<double> means;        ///< of its inputs: what stands for a missing value
+  std::vector<std::string> values;  ///< of a text column, ascending: each is an input, 1 if the row holds it
+  std::vector<double> means;        ///< of its inputs: replacement of a missing value
 };
 
-/// The columns of a table, as they were when a base model was trained on it.
+/// The columns of the table that a base model was trained on.
 struct TableColumns {
-  bool named = false;            ///< by a header; else by their places
+  bool named = false;            ///< by a header; else by their positions
   bool replace_missing = false;  ///< by means
   std::vector<TableColumn> columns;
 
@@ -29,31 +29,31 @@ struct TableColumns {
 };
 
 struct TableOptions {
-  std::vector<std::string> drop;  ///< names or numbers (from 1) of columns to leave out
-  std::string labels;             ///< of the column of labels, which is left out, too; empty: none
+  std::vector<std::string> drop;  ///< names or numbers (from 1) of excluded columns
+  std::string labels;             ///< of the column of labels, which is also excluded; empty: none
   bool replace_missing = false;
 };
 
-/// The place of the column that is called so in the header, or has that number (from 1). Throws InputError
-/// that lists the columns.
+/// Index of the column with that name in the header, or with that number (from 1). Throws InputError that
+/// lists the columns.
 std::size_t find_column(const CsvFile& file, const std::string& name);
 
-/// Looks at every row and counts them. Throws InputError that names file, line and column: a missing value
-/// (unless options replace it), a column of more than kMostTexts texts, of no value, or of a number that is
-/// not finite; none left; more than 65,536 inputs.
+/// Reads and counts all rows. Throws InputError that names file, line and column: a missing value (unless
+/// options replace it), a column with more than kMostTexts texts, without a value, or with a number that is
+/// not finite; no column left; more than 65,536 inputs.
 TableColumns fit_columns(CsvFile& file, const TableOptions& options, std::int64_t& rows);
 
-/// Rows of a file as numbers, by columns that were fitted to this or another file.
+/// Rows of a file as numbers, encoded with columns that were fitted to this or another file.
 class TableEncoder {
  public:
-  /// Columns are found by name where both have a header, else by place; those that were left out may be
-  /// missing. Throws InputError that lists what disagrees. Both arguments outlive the encoder.
+  /// Columns are matched by name if both have a header, else by position; excluded columns may be missing.
+  /// Throws InputError that lists the mismatches. Both arguments must outlive the encoder.
   TableEncoder(const TableColumns& columns, const CsvFile& file);
 
   /// Appends the inputs of the file's current row. Throws InputError that names line and column.
   void append(std::vector<double>& inputs);
 
-  /// By column: rows with a text that the columns do not know, whose inputs are all 0.
+  /// By column: number of rows with an unknown text, whose inputs are all 0.
   const std::map<std::string, std::int64_t>& unknown() const { return unknown_; }
 
  private:
@@ -63,7 +63,7 @@ class TableEncoder {
   const TableColumns& columns_;
   const CsvFile& file_;
   bool decimal_comma_;
-  std::vector<std::size_t> place_;  ///< of each column in the file; none: left out
+  std::vector<std::size_t> place_;  ///< of each column in the file; none: excluded
   std::map<std::string, std::int64_t> unknown_;
 };
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::int64_t kFewestLatent = 2, kMostLatent = 20;
 constexpr std::size_t kMostClusters = 4, kMostInCategory = 6, kMostSteps = 9;
-constexpr double kSpread = 0.25;  // of every row, beside its cluster's
+constexpr double kSpread = 0.25;  // of every row, in addition to its cluster's
 
 /// Random numbers of a world (row 0), or of one of its rows.
 Dice dice_of(std::uint32_t world, std::uint32_t row) {
@@ -36,7 +36,8 @@ std::vector<double> normals(std::size_t n, double scale, Dice& dice) {
   return result;
 }
 
-/// y[j] += Σ_i x[i] matrix[i, j]. Rows outside, so that the sums of many j are in vector registers at once.
+/// y[j] += Σ_i x[i] matrix[i, j]. Rows in the outer loop, so that the sums of many j are in vector registers
+/// at once.
 void add_product(const std::vector<double>& x, const std::vector<double>& matrix, std::vector<double>& y) {
   for (std::size_t i = 0; i < x.size(); ++i)
     for (std::size_t j = 0; j < y.size(); ++j) y[j] += x[i] * matrix[i * y.size() + j];
@@ -59,7 +60,7 @@ struct Column {
   double threshold = 0.0;  ///< t
   double steps = 1.0;
   double gain = 1.0;    ///< g
-  std::size_t end = 0;  ///< of a category: the place behind its last column
+  std::size_t end = 0;  ///< of a category: one past its last column
 };
 
 struct World {
@@ -71,8 +72,7 @@ struct World {
   std::vector<double> loadings;  ///< a_j / (|a_j| σ_h) of every column j, [latent, columns]
 };
 
-/// The class's clusters, all within `within` (q) of their class's middle, whose distance from 0 is `apart`
-/// (r).
+/// The class's clusters, all within `within` (q) of their class's middle, whose scale is `apart` (r).
 TableClass draw_class(std::size_t latent, double apart, double within, Dice& dice) {
   TableClass result;
   result.rows = dice.log_uniform(kFewestRows, kMostRows);
@@ -88,7 +88,7 @@ TableClass draw_class(std::size_t latent, double apart, double within, Dice& dic
   return result;
 }
 
-/// Kinds come by shares that are a world's own: many worlds have mostly one kind.
+/// Each world has its own shares of the kinds: many worlds have mostly one kind.
 std::array<double, kColumnKinds> draw_shares(Dice& dice) {
   std::array<double, kColumnKinds> shares;
   for (double& share : shares) {
@@ -98,7 +98,7 @@ std::array<double, kColumnKinds> draw_shares(Dice& dice) {
   return shares;
 }
 
-/// A place among weights, by chance.
+/// Random index with probability proportional to the weights.
 template <class Weights>
 std::size_t pick(const Weights& weights, Dice& dice) {
   double total = 0.0;
@@ -109,10 +109,10 @@ std::size_t pick(const Weights& weights, Dice& dice) {
   return place;
 }
 
-/// What the columns of a world have in common.
+/// Properties shared by the columns of a world.
 struct Sight {
   std::array<double, kColumnKinds> shares;
-  double useless = 0.0;    ///< share of columns that say nothing
+  double useless = 0.0;    ///< share of uninformative columns
   double density = 1.0;    ///< share of a's entries that are not zero
   double noise = 0.0;      ///< in the logarithm
   double deviation = 1.0;  ///< σ_h, about
@@ -128,10 +128,10 @@ Column draw_column(const Sight& sight, Dice& dice) {
   return column;
 }
 
-/// `count` columns; those of a category are neighbours and of one scale.
+/// `count` columns; those of a category are adjacent and share a scale.
 std::vector<Column> draw_columns(std::size_t count, const Sight& sight, Dice& dice) {
   std::vector<Column> columns;
-  std::size_t end = 0;  // of the category that is being drawn
+  std::size_t end = 0;  // of the category being drawn
   for (std::size_t j = 0; j < count; ++j) {
     Column column = draw_column(sight, dice);
     if (j < end) {
@@ -186,7 +186,7 @@ World draw_world(std::uint32_t number) {
   return world;
 }
 
-/// A row's place in the latent space: h, [latent].
+/// A row's position in the latent space: h, [latent].
 std::vector<double> draw_place(const World& world, const TableClass& of, Dice& dice) {
   std::vector<double> weights;
   for (const Cluster& cluster : of.clusters) weights.push_back(cluster.weight);

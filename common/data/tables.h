@@ -1,9 +1,10 @@
 #pragma once
-// The dataset `tables`: computed random mixtures, in worlds that each have columns and classes of their own,
-// as if each were somebody's file. A task comes from one world.
+// The dataset `tables`: synthetic tables drawn from random mixtures. Each world has its own columns and
+// classes, like a table from a different source. A task uses one world.
 //
-// A row of class y takes one of the class's 1 to 4 clusters k, by weights of their own, and has a place in L
-// dimensions (L is log-uniform, 2 to 20); n are fresh normal numbers, all else is of the world:
+// A row of class y belongs to one of the class's 1 to 4 clusters k, drawn by their weights, and has a
+// position in L dimensions (L is log-uniform, 2 to 20). n are normal numbers of the row; everything else
+// belongs to the world:
 //
 //   z   = r (m_y + q m_yk) + S_yk n + n / 4       class, cluster within the class, spread within the cluster
 //   h   = z + b s(B z),  s(u) = u / (1 + |u|)     bent
@@ -11,12 +12,12 @@
 //   x_j = g_j w_j(v_j)                            warped, on a scale of its own
 //
 // r, q, b, the shares of the kinds of columns, how many entries of a_j are zero and how much noise there is
-// differ from world to world, cluster numbers, spreads and numbers of rows from class to class. Some a_j are
-// zero throughout: columns that say nothing.
+// differ between worlds; numbers and spreads of clusters and numbers of rows differ between classes. Some a_j
+// are entirely zero: uninformative columns.
 //
-// Every machine has the same bits: sums, products, quotients and square roots alone make the numbers
-// (dice.h), E(u) = (1 + u / 1024)^1024 stands for exp(u), and of log-uniform numbers only the whole part is
-// taken.
+// The bits are the same on every machine: numbers are computed with sums, products, quotients and square
+// roots only (dice.h), E(u) = (1 + u / 1024)^1024 replaces exp(u), and log-uniform numbers are rounded down
+// to integers.
 #include <cstdint>
 #include <vector>
 
@@ -27,7 +28,7 @@ namespace outerloop::data {
 constexpr std::uint32_t kTableWorlds = 100;
 constexpr std::int32_t kClassesPerWorld = 20;
 constexpr std::int64_t kFewestColumns = 8, kMostColumns = 200;
-/// Of a class, log-uniform: enough for 30 labelled examples in each of a task's two labelled minibatches.
+/// Rows of a class, log-uniform: enough for 30 examples in each of a task's two labelled minibatches.
 constexpr std::int64_t kFewestRows = 64, kMostRows = 256;
 
 /// w of a column; t is its threshold.
@@ -38,7 +39,7 @@ enum class ColumnKind : std::uint8_t {
   bounded,     ///< s(2 v)
   binary,      ///< 0 or 1: v > t
   sparse,      ///< max(0, v - t): mostly 0
-  stepped,     ///< v in 2 to 9 steps for each unit of it, whole numbers
+  stepped,     ///< v in 2 to 9 steps per unit, as whole numbers
   category,    ///< one of 2 to 6 neighbouring columns is 1, that of the largest v; the others are 0
 };
 constexpr std::size_t kColumnKinds = 8;
@@ -52,7 +53,7 @@ struct TableWorld {
   std::int64_t columns() const { return static_cast<std::int64_t>(kinds.size()); }
 };
 
-/// World `number`, of any number: each is a pure function of it.
+/// World `number`: a pure function of any number.
 TableWorld make_world(std::uint32_t number);
 
 /// kTableWorlds worlds, each a group of the set ("table 7") with the classes "table 7/0" and so on.

@@ -17,7 +17,7 @@ using rule::Random;
 
 constexpr std::int64_t kLargest = 1000000;
 
-/// A range is the keys min_NAME and max_NAME of `group`, e.g. "tasks.".
+/// A range is set by the keys min_NAME and max_NAME of `group`, e.g. "tasks.".
 void require_range(const std::string& group, const std::string& name, IntegerRange range, std::int64_t lowest,
                    const char* reason = "") {
   if (range.low >= lowest && range.low <= range.high && range.high <= kLargest) return;
@@ -59,7 +59,7 @@ void check_options(const TaskOptions& options) {
   check_augmentation(options.augmentation);
 }
 
-/// The same range where it is not beyond `most`.
+/// The range, limited to `most`.
 IntegerRange at_most(IntegerRange range, std::int64_t most) {
   return {std::min(range.low, most), std::min(range.high, most)};
 }
@@ -73,8 +73,8 @@ std::size_t index_of(Domain domain) { return static_cast<std::size_t>(domain); }
 
 double share_of(const TaskOptions& options, Domain domain) { return options.share[index_of(domain)]; }
 
-/// The place among weights that `u`, uniform in [0, 1), falls on: the last of those above 0 where rounding
-/// leaves none.
+/// The index among weights that `u`, uniform in [0, 1), falls on; if rounding leaves none, the last weight
+/// above 0.
 template <class Weights>
 std::size_t place_of(double u, const Weights& weights) {
   double total = 0.0;
@@ -89,7 +89,7 @@ std::size_t place_of(double u, const Weights& weights) {
   return place;
 }
 
-/// First of `count` elements that belong to block `block`.
+/// First element of block `block`, for blocks of `count` elements.
 std::uint32_t first_element(std::int64_t block, std::int64_t count) {
   if (block > (std::int64_t{UINT32_MAX} + 1) / count - 1)
     throw Error("inner step " + std::to_string(block) +
@@ -97,7 +97,7 @@ std::uint32_t first_element(std::int64_t block, std::int64_t count) {
   return static_cast<std::uint32_t>(block * count);
 }
 
-/// Examples of `count` of the task's classes of the dataset, from the one at `first` on.
+/// Number of examples in `count` of the task's dataset classes, from the one at `first` on.
 std::uint64_t examples_of(const Dataset& dataset, const Task& task, std::int64_t first, std::int64_t count) {
   std::uint64_t examples = 0;
   for (std::int64_t i = first; i < first + count; ++i)
@@ -106,8 +106,8 @@ std::uint64_t examples_of(const Dataset& dataset, const Task& task, std::int64_t
   return examples;
 }
 
-/// The task's label and example of place `place` among all examples of the task's classes of the dataset,
-/// from the one at `first` on.
+/// The task's label and the example at index `place` among all examples of the task's dataset classes, from
+/// the one at `first` on.
 std::pair<std::size_t, std::int32_t> example_at(const Dataset& dataset, const Task& task, std::int64_t first,
                                                 std::uint64_t place) {
   for (auto i = static_cast<std::size_t>(first);; ++i) {
@@ -176,7 +176,7 @@ const TaskSizes& TaskDistribution::sizes(std::uint32_t index) const {
   return options_.sizes;
 }
 
-/// By shares of the domains that are there, then by weight within the one that was drawn.
+/// Draws a domain by the shares of those present, then a dataset of it by weight.
 std::size_t TaskDistribution::sample_dataset(const Random& random) const {
   std::vector<double> weights;
   for (const WeightedDataset& entry : datasets_) weights.push_back(entry.weight);

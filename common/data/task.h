@@ -14,9 +14,9 @@
 
 namespace outerloop::data {
 
-/// Fewest classes of a task: two give the meta-objective no gradient.
+/// Fewest classes of a task: with two the meta-objective has no gradient.
 inline constexpr std::int64_t kFewestClasses = 3;
-/// The same where examples have scores, which are a target beside the classes.
+/// The same if examples have scores, which are an additional target.
 inline constexpr std::int64_t kFewestScored = 2;
 
 /// A range of integers, both ends included.
@@ -25,9 +25,9 @@ struct IntegerRange {
   std::int64_t high = 0;
 };
 
-// The options below have no defaults: config.proto states them. What is not set is 0, "off" or refused.
+// The options below have no defaults here: config.proto states them. An unset option is 0, "off" or rejected.
 
-/// The sizes that a task's computing time depends on.
+/// The sizes that determine a task's computing time.
 struct TaskSizes {
   std::int64_t minibatch = 0;  ///< B: examples of an inner step
   IntegerRange hidden_layers;  ///< depth without the output layer
@@ -35,9 +35,9 @@ struct TaskSizes {
   IntegerRange inner_steps;    ///< length of a task
 };
 
-/// Sizes of the first tasks of every stream, in place of TaskOptions::sizes.
+/// Sizes of the first tasks of every stream, which replace TaskOptions::sizes.
 struct FirstTasks {
-  std::int64_t tasks = 0;  ///< of each stream; 0: none
+  std::int64_t tasks = 0;  ///< tasks of each stream; 0: none
   TaskSizes sizes;
 };
 
@@ -45,20 +45,20 @@ struct FirstTasks {
 struct TaskOptions {
   TaskSizes sizes;
   FirstTasks first;                     ///< of tasks with an index below first.tasks
-  IntegerRange way;                     ///< classes per task, >= 3, at most as many as a dataset has
-  IntegerRange subclasses;              ///< the dataset's classes in each of a task's, where it has so many
+  IntegerRange way;                     ///< classes per task, >= 3, limited by the dataset
+  IntegerRange subclasses;              ///< dataset classes per task class, if there are enough
   std::int64_t labelled_per_class = 0;  ///< K: examples per class in each labelled minibatch
-  std::int64_t output_units = 0;        ///< N_L; 0: the task's way (supervised rules)
-  bool inner_steps_uniform = false;     ///< its length is uniform; false: in its logarithm
+  std::int64_t output_units = 0;        ///< N_L; 0: the task's number of classes (supervised rules)
+  bool inner_steps_uniform = false;     ///< length uniform; false: log-uniform
   bool random_offset = false;  ///< a stream's first task is cut to uniform(1, its length), as if begun before
-  IntegerRange words;  ///< of a bag of words the most frequent so many are a task's inputs; {0, 0}: all
+  IntegerRange words;          ///< a task's inputs are the so many most frequent words; {0, 0}: all
   std::int64_t smallest_side = 0;    ///< images are uniform(this, the dataset's side) a side; 0: as they are
   double permute_probability = 0.0;  ///< share of tasks whose inputs are permuted
   double invert_probability = 0.0;   ///< the whole task shows 1 - x
   double gain_jitter = 0.0;          ///< g: the whole task's x is multiplied by exp(uniform(-g, g)), 0 .. 10
-  AugmentationOptions augmentation;  ///< of every example of the tasks that have it
-  /// Of tasks, by domain, relative: the domain is drawn first, then a dataset of it by its weight. All 0:
-  /// datasets are drawn by weight alone.
+  AugmentationOptions augmentation;  ///< of every example, in the tasks that use it
+  /// Relative share of tasks per domain: the domain is drawn first, then a dataset of it by its weight. All
+  /// 0: datasets are drawn by weight alone.
   std::array<double, kDomains.size()> share{};
 };
 
@@ -70,36 +70,37 @@ struct WeightedDataset {
 /// One task: a pure function of (seed, stream, index).
 struct Task {
   std::uint32_t stream = 0;
-  std::uint32_t index = 0;            ///< counts the tasks of its stream
-  std::size_t dataset = 0;            ///< place in the distribution's list
+  std::uint32_t index = 0;            ///< index of the task in its stream
+  std::size_t dataset = 0;            ///< index in the distribution's list
   std::vector<std::int32_t> classes;  ///< the dataset's labels: those of the task's class 0, then of 1, ...
-                                      ///< all of one group, where the dataset has groups
-  std::int64_t subclasses = 1;        ///< of the dataset's labels in each of the task's classes
+                                      ///< all of one group, if the dataset has groups
+  std::int64_t subclasses = 1;        ///< dataset labels per class of the task
   std::int64_t side = 0;              ///< of its images; 0: vectors
   std::vector<std::int32_t> permutation;  ///< x[i] = pixel[permutation[i]]
   rule::Architecture architecture;
   std::int64_t minibatch = 0;    ///< B
-  std::int64_t inner_steps = 0;  ///< after so many steps the stream begins its next task
+  std::int64_t inner_steps = 0;  ///< after so many steps the stream starts its next task
   bool inverted = false;
   double gain = 1.0;
-  bool augmented = false;  ///< every example by coefficients of its own
+  bool augmented = false;  ///< each example has its own coefficients
 
   /// Its classes.
   std::int64_t way() const { return static_cast<std::int64_t>(classes.size()) / subclasses; }
 };
 
-/// x[i] = pixel[permutation[i]] of task `index` of stream `stream`: with `probability` one of its own
-/// (task_permutation), else pixels as they are (augmentation, element 3, decides).
+/// x[i] = pixel[permutation[i]] of task `index` of stream `stream`: with `probability` its own permutation
+/// (task_permutation), else the identity (augmentation, element 3, decides).
 std::vector<std::int32_t> task_permutation(std::uint64_t seed, std::uint32_t stream, std::uint32_t index,
                                            std::int32_t inputs, double probability);
 
 class TaskDistribution {
  public:
-  /// Throws InputError, naming key or dataset, its value and what is allowed: an option out of range
-  /// (fewer than three classes among them: two give the meta-objective no gradient), no datasets, a weight
-  /// that is not positive, or a dataset with fewer than way.low classes of 2K examples (where it has groups:
-  /// in each of them). Smaller classes and groups are never sampled. A dataset with scores needs two classes:
-  /// its score is a target beside them. Where domains have shares, each domain that is there needs one.
+  /// Throws InputError, naming key or dataset, its value and the allowed range: an option out of range
+  /// (including fewer than three classes: with two the meta-objective has no gradient), no datasets, a weight
+  /// that is not positive, or a dataset with fewer than way.low classes of 2K examples (if it has groups: in
+  /// every group). Smaller classes and groups are never sampled. A dataset with scores needs only two
+  /// classes: its score is an additional target. If domains have shares, each domain that is present needs
+  /// one.
   TaskDistribution(TaskOptions options, std::vector<WeightedDataset> datasets, std::uint64_t seed);
 
   const TaskOptions& options() const { return options_; }
@@ -113,13 +114,13 @@ class TaskDistribution {
 
   /// The minibatch and the two labelled minibatches (disjoint, y one-hot over the task's classes, then
   /// regression targets: batch_writer.h) of inner step `step` >= 0. The inner minibatch is drawn from the
-  /// task's classes without regard to labels and carries them in y only for rules that train on labels. Rows
-  /// of a and b go class by class, K rows each. x = gain · (v, or 1 - v where inverted), permuted; v = pixel
-  /// / 255, resized to the task's side, augmented where the task is. Elements: minibatch step · B + row;
-  /// labelled (step · way + class) · 2K + draw, of which the first K are a's; noise step · (B + 2K · way) +
-  /// place among the step's examples (inner, then a and b as they are drawn); example_augmentation
-  /// kCoefficientElements times that. Throws Error where such an element does not fit 32 bits (after some
-  /// 10^6 steps of one task).
+  /// task's classes without regard to labels; y holds them only for rules that train on labels. Rows of a and
+  /// b are ordered by class, K rows each. x = gain · (v, or 1 - v where inverted), permuted; v = pixel / 255,
+  /// resized to the task's side, augmented where the task is. Elements: minibatch step · B + row; labelled
+  /// (step · way + class) · 2K + draw, of which the first K are a's; noise step · (B + 2K · way) + place
+  /// among the step's examples (inner, then a and b as they are drawn); example_augmentation
+  /// kCoefficientElements times that. Throws Error where such an element does not fit into 32 bits (after
+  /// about 10^6 steps of one task).
   rule::StepData step_data(const Task& task, std::int64_t step) const;
 
  private:
@@ -133,7 +134,7 @@ class TaskDistribution {
   std::vector<WeightedDataset> datasets_;
   bool shared_ = false;  ///< domains have shares
   std::uint64_t seed_;
-  /// [datasets][groups][...]: classes with at least 2K examples, of groups that have enough of them
+  /// [datasets][groups][...]: classes with at least 2K examples, in groups with enough such classes
   std::vector<std::vector<std::vector<std::int32_t>>> eligible_;
 };
 

@@ -18,7 +18,7 @@ constexpr std::size_t kMostText = std::size_t{1} << 26;
 constexpr std::size_t kMostBytes = std::size_t{1} << 34;
 constexpr std::int64_t kMostWords = 1000000;
 
-/// The file's text, unpacked where it is gzipped. Throws InputError that names the file.
+/// The file's text, decompressed if it is gzipped. Throws InputError that names the file.
 std::string read_text(const fs::path& file) {
   gzFile opened = gzopen(file.c_str(), "rb");
   if (opened == nullptr) throw UnreadableFile(file.string() + ": cannot be opened: check its permissions");
@@ -29,7 +29,7 @@ std::string read_text(const fs::path& file) {
     text.append(block, static_cast<std::size_t>(got));
   int code = Z_OK;
   gzerror(opened, &code);
-  // A stream that ends too soon is known only here.
+  // A truncated stream is detected only here.
   const bool whole = gzclose_r(opened) == Z_OK && got >= 0;
   if (code == Z_ERRNO)
     throw UnreadableFile(file.string() + ": cannot be read: check its permissions and its file system");
@@ -42,7 +42,7 @@ std::string read_text(const fs::path& file) {
   return text;
 }
 
-/// What was passed over, and how much of it.
+/// Skipped files and their numbers.
 struct PassedOver {
   std::int64_t empty = 0;
   std::int64_t brief = 0;
@@ -83,7 +83,7 @@ Passages read_passages(const fs::path& root, const std::vector<fs::path>& files,
       passed_over.damaged.push_back("texts: passed over " + std::string(error.what()));
     }
     if (found.empty()) continue;
-    // Files come by path, so a class's come one after the other.
+    // Files are sorted by path, so the files of a class are adjacent.
     const std::string name = folder_below(root, file);
     if (result.class_names.empty() || result.class_names.back() != name) result.class_names.push_back(name);
     result.labels.insert(result.labels.end(), found.size(),
@@ -93,7 +93,7 @@ Passages read_passages(const fs::path& root, const std::vector<fs::path>& files,
   return result;
 }
 
-/// Of the words of the classes for training.
+/// The vocabulary of the training classes.
 Vocabulary vocabulary_of(const Passages& passages, const std::string& name) {
   const auto& names = passages.class_names;
   const bool all = std::all_of(names.begin(), names.end(), is_held_out);

@@ -15,8 +15,8 @@ std::uint8_t to_byte(double value, double low, double high) {
 }
 
 /// Draws: (seed 0, stream = the part, Purpose::crop), elements 3i (place), 3i + 1 and 3i + 2 (noise). The
-/// purpose is that of crops, although nothing is cropped: with one of its own every point would be another,
-/// and no run with this dataset could be resumed. Crops of photographs draw from stream 0 alone.
+/// purpose is that of crops, although nothing is cropped: a separate purpose would change every point, and
+/// runs with this dataset could not be resumed. Crops of photographs draw from stream 0 only.
 void append_points(std::uint32_t stream, WorkingSet& set) {
   const rule::Random random(0, stream, 0, rule::Purpose::crop);
   for (std::int64_t i = 0; i < kMoonPoints; ++i) {

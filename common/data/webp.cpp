@@ -1,4 +1,4 @@
-// WebP through libwebp.
+// WebP decoder using libwebp.
 #include <webp/decode.h>
 
 #include <utility>
@@ -9,7 +9,8 @@
 namespace outerloop::data {
 namespace {
 
-// A lossless picture of one colour takes a few bytes whatever its size: only the pixels as such are limited.
+// A lossless picture of one colour takes a few bytes whatever its size, so only the number of pixels is
+// limited.
 constexpr std::int64_t kPixelsPerByte = kMaxPicturePixels;
 
 std::size_t announced_bytes(const std::vector<std::uint8_t>& bytes) {

@@ -16,7 +16,7 @@ constexpr std::size_t kLongestTag = 1024;
 
 bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-/// Bytes of the tag that begins at `place`, or 0.
+/// Length in bytes of the tag that begins at `place`, or 0.
 std::size_t tag_length(const std::string& text, std::size_t place) {
   std::size_t i = place + 1;
   const auto at = [&](std::size_t index) { return index < text.size() ? text[index] : '\0'; };
@@ -42,7 +42,7 @@ class Characters {
   std::size_t place() const { return place_; }
   void skip(std::size_t bytes) { place_ += bytes; }
 
-  /// Below 0 where the text is not UTF-8 here; never once that is known.
+  /// The next character. Below 0 where the text is not UTF-8; never below 0 once it is read as Latin-1.
   utf8proc_int32_t take() {
     const utf8proc_uint8_t byte = next_[place_];
     if (byte < 0x80 || latin_1_) {
@@ -85,7 +85,7 @@ void append(utf8proc_int32_t character, std::string& word) {
   word.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(length));
 }
 
-/// NFC, in which a letter and its mark are one character where there is such a one.
+/// NFC: a letter and its mark become one character, if Unicode has one.
 std::string composed(const std::string& word) {
   utf8proc_uint8_t* bytes = nullptr;
   const utf8proc_ssize_t length = utf8proc_map(

@@ -1,5 +1,5 @@
 #pragma once
-// Bags of words: the words of a text, a vocabulary of the most frequent ones, and each text as its counts.
+// Bags of words: splits texts into words, builds the vocabulary of the most frequent ones and counts them.
 #include <cstdint>
 #include <string>
 #include <unordered_map>
@@ -7,28 +7,28 @@
 
 namespace outerloop::data {
 
-/// Words that a vocabulary holds at most.
+/// Largest number of words in a vocabulary.
 constexpr std::int64_t kVocabulary = 1000;
-/// Occurrences of a word in a text beyond which they are not told apart.
+/// Counts of a word in a text are clipped to this.
 constexpr std::int64_t kMostCounted = 5;
 
 /// Words in order: runs of Unicode's letters with their combining marks, in lower case, composed (NFC). A
-/// text that is not UTF-8 throughout is read as Latin-1. Tags of HTML or XML, such as "<br />", stand between
-/// words:
+/// text that is not entirely UTF-8 is read as Latin-1. Tags of HTML or XML, such as "<br />", separate words:
 /// "<", "/" or not, a name, then ">" or a space, a "/" and whatever else comes before ">", in one line.
 std::vector<std::string> split_words(const std::string& text);
 
-/// What the words of a text follow from besides its bytes: the rule above, Unicode's tables in their version.
+/// Everything other than a text's bytes that affects its words: the rule above and the version of Unicode's
+/// tables.
 std::string words_recipe();
 
-/// Occurrences of each word.
+/// Number of occurrences of each word.
 using WordCounts = std::unordered_map<std::string, std::int64_t>;
 void count_words(const std::string& text, WordCounts& counts);
 
 class Vocabulary {
  public:
-  /// The kVocabulary words that occur most often, the most frequent first, equals in byte order. Throws
-  /// InputError beginning with `name` where there is no word at all.
+  /// The kVocabulary most frequent words, the most frequent first, ties in byte order. Throws InputError
+  /// beginning with `name` if there are no words.
   Vocabulary(const WordCounts& counts, const std::string& name);
   Vocabulary(const std::vector<std::string>& texts, const std::string& name);
 
