@@ -13,10 +13,10 @@
 namespace outerloop::base {
 namespace {
 
-/// Where a hierarchy of control groups is mounted, and this process's group in it.
+/// Mount point of a hierarchy of control groups, and this process's group in it.
 struct Hierarchy {
   bool unified = false;  ///< version 2
-  std::string root;      ///< the group that is mounted: more than "/" in some containers
+  std::string root;      ///< the group that is mounted: not "/" in some containers
   std::string mounted;   ///< the folder
 };
 
@@ -55,7 +55,7 @@ std::string group_of(const std::string& root, bool unified) {
   return "/";
 }
 
-/// None where there is no limit: -1, or what is no number.
+/// Empty if there is no limit: -1, or text that is not a number.
 std::optional<double> ratio(double quota, double period) {
   if (quota <= 0.0 || period <= 0.0) return std::nullopt;
   return quota / period;
@@ -81,7 +81,7 @@ std::optional<double> cpu_quota(const std::string& root) {
   std::optional<double> least;
   for (const auto& hierarchy : hierarchies(root)) {
     std::string group = group_of(root, hierarchy.unified);
-    // The group's path begins at the hierarchy's root, which a container may not see.
+    // The group's path begins at the hierarchy's root, which may be invisible in a container.
     if (hierarchy.root != "/" && group.rfind(hierarchy.root, 0) == 0)
       group = group.substr(hierarchy.root.size());
     if (group.find("/..") != std::string::npos) group.clear();
@@ -105,7 +105,7 @@ std::optional<int> slurm_cores() {
 }
 
 int available_cores() {
-  auto cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));  // of a machine too large for a cpu_set_t
+  auto cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));  // if there are too many for a cpu_set_t
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) cores = CPU_COUNT(&allowed);
   if (const auto quota = cpu_quota()) cores = std::min(cores, static_cast<int>(std::ceil(*quota)));

@@ -1,10 +1,10 @@
 #pragma once
 // Error and InputError, the exceptions of this program, with their exit codes; OUTERLOOP_CHECK.
 //
-// main prints an Error that reaches it as one line, and returns its exit code. Code below main catches only
-// - where work goes on without what failed: the next file, no cache, the other datasets of a report, a run
-//   whose checkpoint could not be written or whose peer sent nonsense;
-// - to tell other ranks before the process ends;
+// main prints any Error as one line and returns its exit code. Code below main catches exceptions only
+// - where work can continue without the failed part: the next file, no cache, the other datasets of a report,
+//   a run whose checkpoint could not be written or whose peer sent an invalid message;
+// - to notify other ranks before the process ends;
 // - to turn a library's exception into an Error;
 // - at the end of a thread or of a child process.
 #include <stdexcept>
@@ -12,7 +12,7 @@
 
 namespace outerloop {
 
-/// A failure while running: exit code 1. The message says what, where and what to do, on one line.
+/// A failure at run time: exit code 1. The message says on one line what failed, where, and what to do.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -33,7 +33,7 @@ namespace detail {
 
 }  // namespace outerloop
 
-/// Always-on verification of what the program itself must guarantee. Prints both operands.
+/// Always-on check of an invariant of the program itself. Prints both operands.
 #define OUTERLOOP_CHECK_EQ(a, b)                                                    \
   do {                                                                              \
     const auto outerloop_a = (a);                                                   \
@@ -44,7 +44,7 @@ namespace detail {
           std::to_string(outerloop_a) + " against " + std::to_string(outerloop_b)); \
   } while (false)
 
-/// Always-on verification of a condition; `message` says what was seen.
+/// Always-on check of a condition; `message` describes the actual state.
 #define OUTERLOOP_CHECK(condition, message)                                                         \
   do {                                                                                              \
     if (!(condition)) ::outerloop::detail::check_failed(__FILE__, __LINE__, #condition, (message)); \

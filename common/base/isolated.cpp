@@ -52,7 +52,7 @@ bool write_all(int to, const std::vector<std::uint8_t>& bytes) {
   return true;
 }
 
-/// Descriptors of the parent's that a child must not keep: the lock of a run, connections.
+/// Closes the parent's descriptors that a child must not keep: the lock of a run, connections.
 void close_all_but(int kept) {
   const auto close_from = [](unsigned first, unsigned last) {
 #ifdef SYS_close_range
@@ -65,7 +65,7 @@ void close_all_but(int kept) {
   close_from(static_cast<unsigned>(kept) + 1, ~0u);
 }
 
-/// The child: never returns, and leaves nothing of the parent's behind.
+/// Runs in the child: never returns, and does not run the parent's cleanup.
 [[noreturn]] void run_child(const std::function<std::vector<std::uint8_t>()>& make, int out) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (const int signal : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGXCPU}) std::signal(signal, SIG_DFL);
@@ -75,7 +75,7 @@ void close_all_but(int kept) {
   const rlimit processor{seconds, seconds};
   setrlimit(RLIMIT_CPU, &processor);
   close_all_but(out);
-  // A crash is told by the parent, in one line.
+  // The parent reports a crash, in one line.
   const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
   if (nowhere >= 0) dup2(nowhere, STDERR_FILENO);
   int status = 1;
@@ -86,7 +86,7 @@ void close_all_but(int kept) {
   _exit(status);
 }
 
-/// Everything up to the end of the pipe; false where that does not come in time, or is more than `most`.
+/// Reads up to the end of the pipe; false on a timeout, or if there are more than `most` bytes.
 bool read_to_end(int in, std::size_t most, std::vector<std::uint8_t>& bytes) {
   const auto deadline = Clock::now() + kDeadline;
   std::vector<std::uint8_t> part(std::size_t{1} << 16);

@@ -1,5 +1,5 @@
 #pragma once
-// Run a function in a child process, so that a crash or an endless loop of a library stays there.
+// Runs a function in a child process, to contain crashes and endless loops of a library.
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -11,15 +11,15 @@ struct IsolatedResult {
   enum class Outcome {
     finished,  ///< `bytes` is what `make` returned
     crashed,   ///< the child died, or `make` threw
-    endless,   ///< the child did not end within a minute, or sent more than it may
+    endless,   ///< the child did not end within a minute, or sent too much
   };
   Outcome outcome = Outcome::finished;
   std::vector<std::uint8_t> bytes;
 };
 
-/// Calls `make` in a child process and brings back its bytes, at most `most`. A crash or an endless loop ends
-/// the child alone; nothing that the child changes is seen here. The child has the calling thread alone, so
-/// `make` may not need a lock that another thread may hold. Throws Error where no process can be had.
+/// Calls `make` in a child process and returns its bytes, at most `most`. A crash or an endless loop ends
+/// only the child; the child's changes are invisible here. The child has only the calling thread, so `make`
+/// must not need a lock that another thread may hold. Throws Error where no process can be created.
 IsolatedResult run_isolated(const std::function<std::vector<std::uint8_t>()>& make, std::size_t most);
 
 }  // namespace outerloop::base

@@ -12,12 +12,12 @@ namespace outerloop::base {
 
 using Digest = std::array<std::uint8_t, 32>;
 
-/// Hashes bytes as they come. Throws Error where OpenSSL fails.
+/// Hashes bytes incrementally. Throws Error where OpenSSL fails.
 class Sha256 {
  public:
   Sha256();
   void update(const void* bytes, std::size_t count);
-  /// Little-endian, whatever the machine.
+  /// Little-endian on every machine.
   void update_number(std::uint64_t value);
   /// The length, then the bytes: no two sequences of texts hash the same input.
   void update_text(const std::string& text);

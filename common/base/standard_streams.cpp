@@ -13,7 +13,7 @@
 namespace outerloop::base {
 namespace {
 
-/// Of the first write that failed, as far as it is known.
+/// errno of the first failed write, if known.
 int write_error = 0;
 
 }  // namespace
@@ -35,13 +35,13 @@ bool standard_output_is_complete() {
   const bool failed_before = std::ferror(stdout) != 0;
   const bool flushed = std::fflush(stdout) == 0;
   if (!flushed && write_error == 0) write_error = errno;
-  // glibc keeps what it could not write, and says so once more at the next flush.
+  // glibc keeps unwritten data, and reports the failure again at the next flush.
   return flushed && !failed_before && std::ferror(stdout) == 0;
 }
 
 void flush_standard_output() {
   if (standard_output_is_complete()) return;
-  // The write that failed was a library's, which kept no reason: the next one has it.
+  // The failed write was in a library that kept no errno; the next write returns it.
   if (write_error == 0 && write(STDOUT_FILENO, "\n", 1) < 0) write_error = errno;
   const std::string reason =
       write_error != 0 ? std::generic_category().message(write_error) : "a write has failed";

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 using Datasets = google::protobuf::RepeatedPtrField<proto::Dataset>;
 
-/// Empty where nothing is to be noted.
+/// Empty if there is nothing to record.
 std::string resolved(const std::string& written, const fs::path& folder) {
   if (written.empty() || fs::path(written).is_absolute() || data::has_variables(written)) return "";
   std::error_code error;
@@ -54,7 +54,7 @@ std::vector<Datasets*> lists_of(proto::Config& config) {
 /// An assignment of --data.
 struct NewPath {
   std::string name;
-  bool of_one = false;  ///< `old` says which
+  bool of_one = false;  ///< selected by `old`
   std::string old;
   std::string path;
 };
@@ -71,11 +71,11 @@ NewPath parse(const std::string& assignment) {
   parsed.of_one = colon != std::string::npos;
   if (parsed.of_one) parsed.old = which.substr(colon + 1);
   parsed.path = assignment.substr(equals + 1);
-  data::dataset_kind(parsed.name);  // refuses unknown ones
+  data::dataset_kind(parsed.name);  // throws for unknown ones
   return parsed;
 }
 
-/// The folder of the run that a rule or a checkpoint lies in; empty where there is none.
+/// The run's folder that contains a rule or a checkpoint; empty if there is none.
 fs::path run_of(const fs::path& rule_path) {
   std::error_code error;
   const fs::path folder = fs::absolute(rule_path, error).parent_path();
@@ -142,7 +142,7 @@ void use_paths_of_run(proto::Config& config, const std::string& rule_path) {
   try {
     saved = parse_text(text.str(), path);
   } catch (const InputError&) {
-    return;  // another program's, or damaged: the rule's own configuration is what counts
+    return;  // another program's, or damaged: use the rule's own configuration
   }
   for (Datasets* list : lists_of(config))
     for (auto& dataset : *list)

@@ -1,5 +1,5 @@
 #pragma once
-// Relative paths of a configuration: what they are relative to, and where they have led to (resolved_path).
+// Relative paths of a configuration: their base folder, and the resolved paths (resolved_path).
 #include <string>
 #include <vector>
 
@@ -7,26 +7,25 @@
 
 namespace outerloop::config {
 
-/// Notes where the relative paths of `config` lead to from `folder`. Of an absolute path nothing is noted,
-/// nor of one with environment variables, which are expanded at every start.
+/// Records where the relative paths of `config` lead to from `folder`. Absolute paths and paths with
+/// environment variables, which are expanded at every start, are not recorded.
 void resolve_paths(proto::Config& config, const std::string& folder);
 
-/// Only what was written stays: for a rule that is handed on.
+/// Removes the resolved paths: for a rule that is passed on to others.
 void forget_resolved_paths(proto::Config& config);
 
-/// After `--set key=…`: a path that it has set is relative to the working directory.
+/// To call after `--set key=…`: a path set there is relative to the working directory.
 void resolve_override(proto::Config& config, const std::string& key);
 
 /// Applies each NAME=PATH or NAME:OLD=PATH of --data: the datasets of that name (and of that path, as
-/// written) are read from PATH. Throws InputError where there is none, or where it is open which one is
-/// meant.
+/// written) are read from PATH. Throws InputError where there is none, or where several match.
 void set_data_paths(proto::Config& config, const std::vector<std::string>& assignments);
 
-/// Where a dataset of a rule's configuration is read from: notes the resolved paths of the run that the file
-/// `rule_path` lies in, of datasets with the same name and path. Does nothing where it lies in no run.
+/// Copies the resolved paths of datasets with the same name and path from the run that contains the file
+/// `rule_path`. Does nothing if the file is not in a run.
 void use_paths_of_run(proto::Config& config, const std::string& rule_path);
 
-/// The path to open: where a relative one has led to, or what was written.
+/// The path to open: the resolved one if recorded, else the path as written.
 std::string path_of(const proto::Dataset& dataset);
 
 }  // namespace outerloop::config

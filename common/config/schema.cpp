@@ -23,7 +23,7 @@ std::string join(const std::string& prefix, const std::string& name) {
   return prefix.empty() ? name : prefix + "." + name;
 }
 
-/// What the program notes for itself (resolved_path): no key for users.
+/// Recorded by the program itself (resolved_path); not a key for users.
 bool is_noted(const FieldDescriptor* field) { return field->name().rfind("resolved_", 0) == 0; }
 
 /// Calls visit(key, field) for every field below `type`, sub-messages after their own key.
@@ -53,7 +53,7 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
   return row[b.size()];
 }
 
-/// Collects the first error of the text parser, and translates it into our words.
+/// Keeps the first error of the text parser and rewords it.
 class FirstError : public google::protobuf::io::ErrorCollector {
  public:
   explicit FirstError(std::string origin) : origin_(std::move(origin)) {}
@@ -100,7 +100,7 @@ std::string allowed_values(const FieldDescriptor* field) {
   return text;
 }
 
-/// A key below a list means the list's only element; the list itself is returned where there is not just one.
+/// A key below a list means the list's only element; if there is not exactly one, returns the list itself.
 const FieldDescriptor* find_scalar(const std::string& key, Message*& owner) {
   std::string rest = key;
   for (;;) {
@@ -119,7 +119,7 @@ const FieldDescriptor* find_scalar(const std::string& key, Message*& owner) {
   }
 }
 
-/// The value as protobuf text format writes it: strings are bare in --set.
+/// The value in protobuf text format: strings in --set have no quotes.
 std::string quoted_if_string(const FieldDescriptor* field, const std::string& value) {
   if (field->cpp_type() != FieldDescriptor::CPPTYPE_STRING) return value;
   std::string text = "\"";
@@ -214,7 +214,7 @@ void fill_message(Message& message) {
   }
 }
 
-/// One value as text format writes it, e.g. `0.1` or `"pictures"`.
+/// One value in text format, e.g. `0.1` or `"pictures"`.
 std::string value_text(const Message& message, const FieldDescriptor* field) {
   std::string text;
   google::protobuf::TextFormat::PrintFieldValueToString(message, field, -1, &text);

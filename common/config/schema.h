@@ -1,5 +1,6 @@
 #pragma once
-// Keys, ranges and defaults of a configuration, by reflection on config.proto; parsing, --set, nearest key.
+// Keys, ranges and defaults of a configuration, by reflection on config.proto; parsing, --set, suggested
+// keys.
 #include <string>
 #include <vector>
 
@@ -21,20 +22,21 @@ std::string key_of(const std::string& message_type, const std::string& field);
 proto::Config parse_text(const std::string& text, const std::string& origin);
 
 /// Applies one "key=value". A key below a list (tasks.dataset.path) means its only entry. Throws InputError
-/// naming the key, the value and what is allowed.
+/// naming the key, the value and the allowed values.
 void apply_override(proto::Config& config, const std::string& assignment);
 
-/// A key in which two configurations differ, with both values as text format writes them.
+/// A key in which two configurations differ, with both values in text format.
 struct Difference {
   std::string key;
   std::string before;
   std::string after;
 };
 
-/// All of them, in the schema's order; both configurations have their defaults. resolved_path does not count.
+/// All differing keys, in the schema's order; both configurations must have their defaults set. resolved_path
+/// is ignored.
 std::vector<Difference> differences(const proto::Config& before, const proto::Config& after);
 
-/// Writes every scalar that is not set explicitly with its default, in all sub-messages.
+/// Sets every scalar that is not set explicitly to its default, in all sub-messages.
 void fill_defaults(proto::Config& config);
 
 /// Throws InputError for the first value out of its declared range, naming key, value, range and `origin`.

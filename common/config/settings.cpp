@@ -80,7 +80,7 @@ data::AugmentationOptions augmentation_options(const proto::Augmentation& from) 
   return to;
 }
 
-/// Of proto::Tasks or proto::FirstTasks.
+/// For proto::Tasks or proto::FirstTasks.
 template <class Message>
 data::TaskSizes task_sizes(const Message& from) {
   return {from.minibatch(),
@@ -110,7 +110,7 @@ data::TaskOptions task_options(const proto::Config& config) {
   return to;
 }
 
-/// A key of tasks.first that is not set is that of tasks.
+/// An unset key of tasks.first has the value of the same key of tasks.
 void inherit_first_tasks(proto::Tasks& tasks) {
   const auto* from = tasks.GetReflection();
   auto& first = *tasks.mutable_first();
@@ -159,7 +159,7 @@ void check_sizes(const std::string& origin, const std::string& prefix, const dat
   check("inner_steps", sizes.inner_steps);
 }
 
-/// What no single range can say.
+/// Constraints between several keys.
 void check_contradictions(const proto::Config& c, const std::string& origin) {
   const auto& tasks = c.tasks();
   check_pair(origin, "tasks.min_way", tasks.min_way(), "tasks.max_way", tasks.max_way());
@@ -195,12 +195,12 @@ void check_contradictions(const proto::Config& c, const std::string& origin) {
 }
 
 Settings translate(proto::Config config, const std::string& origin) {
-  // device: cuda implies the reference engine; an explicit fused beside it is a contradiction.
+  // device: cuda implies the reference engine; an explicit `fused` contradicts it.
   if (config.has_device() && config.device() != "cpu" && !config.engine().has_kind())
     config.mutable_engine()->set_kind(proto::Engine::reference);
   inherit_first_tasks(*config.mutable_tasks());
   fill_defaults(config);
-  // An update takes one gradient of every stream then, whatever the number of workers.
+  // An update then uses one gradient per stream, whatever the number of workers.
   if (config.mode() == proto::Config::deterministic && config.streams() == 0)
     config.set_streams(config.batch());
   check_ranges(config, origin);
@@ -308,7 +308,7 @@ Settings settings_of(proto::Config config, const std::string& origin,
   return translate(std::move(config), origin);
 }
 
-/// Whether a key may differ over a resume, by --set or by hand.
+/// Whether a key may change at a resume, by --set or by editing the file.
 bool resumable(const std::string& key, bool deterministic) {
   if (deterministic && key == "device") return false;
   const auto& keys = resumable_keys();

@@ -1,5 +1,5 @@
 #pragma once
-// Reading a configuration: checks, and its translation into the options of rule, engine and tasks.
+// Reads and checks a configuration, and translates it into the options of rule, engine and tasks.
 #include <string>
 #include <vector>
 
@@ -10,7 +10,7 @@
 
 namespace outerloop::config {
 
-/// A dataset that a run names.
+/// A dataset of a run's configuration.
 struct NamedDataset {
   data::DatasetRequest request;
   double weight = 0.0;  ///< share of tasks, relative
@@ -26,40 +26,40 @@ struct Settings {
   std::vector<NamedDataset> training;
   std::vector<NamedDataset> evaluation;
 
-  /// What config.textproto keeps.
+  /// The content of config.textproto.
   std::string text() const;
-  /// What a rule's file keeps: without the places on this machine that relative paths have led to.
+  /// The configuration in a rule's file: without the resolved paths, which are specific to this machine.
   std::string text_as_written() const;
 
   /// evaluation.inner_steps, or tasks.max_inner_steps.
   std::int64_t evaluation_inner_steps() const;
 
-  /// Units of the hidden layers: evaluation.width, evaluation.hidden_layers times. Where they are 0, the
-  /// middle of the ranges of tasks, and one layer at least.
+  /// Units of the hidden layers: evaluation.width, evaluation.hidden_layers times. If they are 0: the middle
+  /// of the ranges of tasks, at least one layer.
   std::vector<std::int64_t> evaluation_hidden_units() const;
 
-  /// Where rendered and cropped data is kept: tasks.cache_directory, or the default.
+  /// The cache folder for rendered and cropped data: tasks.cache_directory, or the default.
   std::string cache_directory() const;
 };
 
 /// Reads CONFIG (a file, or the name of a preset in configs/; empty: the preset laptop), then applies the
 /// overrides and new paths (NAME=PATH) of datasets. Relative paths of a file are relative to its folder,
-/// others to the working directory. Throws InputError: unknown key, key given twice, value out of range, what
-/// contradicts.
+/// others to the working directory. Throws InputError: unknown key, key given twice, value out of range,
+/// contradictory keys.
 Settings read_settings(const std::string& config, const std::vector<std::string>& overrides,
                        const std::vector<std::string>& data = {});
 
-/// The same from text that is already there; `origin` names it in errors. Relative paths in it lead where it
-/// says itself, or to the working directory.
+/// The same from text in memory; `origin` names it in errors. Relative paths use the recorded resolved paths,
+/// or else the working directory.
 Settings settings_from_text(const std::string& text, const std::string& origin,
                             const std::vector<std::string>& overrides,
                             const std::vector<std::string>& data = {});
 
-/// The configuration in the file of a rule or checkpoint. Where that lies in a run's folder, its datasets are
-/// where the run has found them.
+/// The configuration in the file of a rule or checkpoint. If the file is in a run's folder, datasets are read
+/// from the paths that the run has resolved.
 Settings settings_of_rule(const std::string& text, const std::string& rule_path);
 
-/// The engine of a configuration that sets nothing: for benchmarks and `doctor`, which have none.
+/// The engine of an empty configuration: for benchmarks and `doctor`, which have no configuration.
 rule::EngineOptions default_engine();
 
 /// Which keys a resume may change.
@@ -68,9 +68,9 @@ const std::vector<std::string>& resumable_keys();
 /// Throws InputError naming the first override that a resume may not change.
 void check_resume_overrides(const std::vector<std::string>& overrides);
 
-/// Compares the saved configuration `now` with `before`, the text in the run's checkpoint: it may have been
-/// edited in between. Throws InputError that names the first key that may not change. Returns a line for each
-/// other one.
+/// Compares the saved configuration `now`, which may have been edited, with `before`, the text in the run's
+/// checkpoint. Throws InputError that names the first changed key that may not change. Returns a line for
+/// each other changed key.
 std::vector<std::string> check_edited(const Settings& now, const std::string& before,
                                       const std::string& origin);
 
