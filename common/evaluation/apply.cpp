@@ -10,7 +10,7 @@ TrainedBaseModel train_base_model(rule::Engine& engine, const std::vector<double
                                   const ApplyOptions& options) {
   if (options.inner_steps < 1)
     throw InputError(std::to_string(options.inner_steps) + " inner steps: take 1 at least");
-  // A draw of few-shot evaluation that has no labels and permutes nothing.
+  // A draw of few-shot evaluation without labels and without a permutation.
   FewShotData data;
   data.train = std::move(x);
   FewShotOptions few_shot;
@@ -20,7 +20,7 @@ TrainedBaseModel train_base_model(rule::Engine& engine, const std::vector<double
   few_shot.permute = false;
   few_shot.methods.clear();
   const FewShotPreparation prepared;
-  const RuleUnderTest rule{nullptr, theta, {}};  // no factory: the caller has made the engine
+  const RuleUnderTest rule{nullptr, theta, {}};  // no factory: the caller provides the engine
   const MethodSet set(engine, rule, data, few_shot, prepared);
   const auto draw = set.draws().sample(0);
   return {set.draws().architecture(), set.train(theta, draw, {options.inner_steps}).front()};

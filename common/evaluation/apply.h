@@ -1,5 +1,6 @@
 #pragma once
-// Features of a user's own examples, by a base model that a learned rule has trained on them without labels.
+// Features of a user's own examples, computed by a base model that a learned rule trains on them without
+// labels.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -21,14 +22,14 @@ struct TrainedBaseModel {
   std::vector<double> phi;
 };
 
-/// A base model that the rule has trained on random minibatches of `x` [examples, inputs]. Throws as
-/// apply_rule().
+/// A base model, trained by the rule on random minibatches of `x` [examples, inputs]. Throws what
+/// apply_rule() throws.
 TrainedBaseModel train_base_model(rule::Engine& engine, const std::vector<double>& theta, rule::Matrix x,
                                   const ApplyOptions& options);
 
-/// Features [examples, outputs] of `x` [examples, inputs], by a base model that the rule has trained on
-/// random minibatches of `x`; batch norm's statistics are those of all examples. Throws Error where the base
-/// model does not stay finite, and InputError for options out of range.
+/// Features [examples, outputs] of `x` [examples, inputs], by a base model that the rule trains on random
+/// minibatches of `x`; batch norm uses the statistics of all examples. Throws Error where the base model does
+/// not stay finite, and InputError for options out of range.
 rule::Matrix apply_rule(rule::Engine& engine, const std::vector<double>& theta, const rule::Matrix& x,
                         const ApplyOptions& options);
 

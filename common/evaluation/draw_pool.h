@@ -12,16 +12,16 @@ namespace outerloop::evaluation {
 
 class DrawPool {
  public:
-  /// All references outlive the pool. `total`: draws that will be computed in all, for `progress`.
+  /// All references must outlive the pool. `total`: the total number of draws, for `progress`.
   DrawPool(const RuleUnderTest& rule, const FewShotData& data, const FewShotOptions& options,
            std::int64_t total, DrawProgress progress);
 
-  /// For what does not depend on the draw: names, settings, architecture.
+  /// For everything that does not depend on the draw: names, settings, architecture.
   const MethodSet& methods() const { return *sets_.front(); }
   const FewShotPreparation& prepared() const { return prepared_; }
 
-  /// Calls work(methods of the calling thread, number of the draw) for draws first .. first + count - 1, in
-  /// any order and at once. The first exception ends all and is thrown again.
+  /// Calls work(methods of the calling thread, number of the draw) for draws first .. first + count - 1,
+  /// concurrently and in any order. The first exception stops all threads and is rethrown.
   void for_each_draw(std::int64_t first, std::int64_t count,
                      const std::function<void(const MethodSet&, std::uint32_t)>& work);
 

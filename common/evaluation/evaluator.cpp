@@ -13,14 +13,14 @@
 namespace outerloop::evaluation {
 namespace {
 
-constexpr std::uint32_t kSeedStream = 0xFFFFFFFEu;  // few_shot.cpp has the others of this purpose
-constexpr std::int64_t kUnrollChunk = 32;           // inner steps whose minibatches are in memory at once
+constexpr std::uint32_t kSeedStream = 0xFFFFFFFEu;  // few_shot.cpp uses the other elements of this purpose
+constexpr std::int64_t kUnrollChunk = 32;           // inner steps whose minibatches are in memory together
 constexpr double kLambda = 0.1;                     // of the read-out, on scaled features
 
 data::TaskDistribution distribution(data::TaskOptions options, std::shared_ptr<const data::Dataset> dataset,
                                     std::uint64_t seed) {
   const std::int64_t examples = 2 * options.labelled_per_class;
-  std::int64_t classes = 0;  // of the group with the most
+  std::int64_t classes = 0;  // of the group with the most inputs
   for (const auto& group : dataset->classes_with(examples))
     classes = std::max(classes, static_cast<std::int64_t>(group.size()));
   const std::int64_t needed = dataset->scores.empty() ? data::kFewestClasses : data::kFewestScored;
@@ -31,7 +31,7 @@ data::TaskDistribution distribution(data::TaskOptions options, std::shared_ptr<c
                      ": take another dataset, or evaluation.every_updates: 0");
   if (dataset->scores.empty()) options.way.low = std::min(options.way.low, classes);
   options.invert_probability = 0.0;
-  options.share = {};  // each dataset by itself
+  options.share = {};  // each dataset separately
   options.gain_jitter = 0.0;
   options.augmentation = {};
   options.smallest_side = 0;

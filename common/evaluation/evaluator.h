@@ -1,6 +1,7 @@
 #pragma once
 // Evaluation of θ during meta-training: the meta-objective and the few-shot accuracy after the inner steps,
-// on a few fixed tasks of each dataset. It is cheap; the table of `outerloop evaluate` is in few_shot.h.
+// on a few fixed tasks of each dataset. This evaluation is cheap; the table of `outerloop evaluate` is in
+// few_shot.h.
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,28 +14,28 @@ namespace outerloop::evaluation {
 
 struct EvaluatorOptions {
   std::int64_t inner_steps = 0;
-  std::int64_t labelled_draws = 4;          ///< pairs of labelled minibatches that a task is judged by
-  std::int64_t statistics_examples = 1024;  ///< for the batch norm of the features; at least
+  std::int64_t labelled_draws = 4;          ///< pairs of labelled minibatches that score a task
+  std::int64_t statistics_examples = 1024;  ///< minimum for the features' batch norm
   std::uint64_t seed = 0;                   ///< of the run
 };
 
-/// Of one task. Numbers are 0 unless the outcome is `finished`.
+/// Scores of one task. Numbers are 0 unless the outcome is `finished`.
 struct Evaluation {
   rule::Outcome outcome = rule::Outcome::finished;
   double meta_objective = 0.0;  ///< of φ after the inner steps, mean over the labelled draws
-  double accuracy = 0.0;        ///< a fraction, of a ridge read-out, likewise; NaN for rules that use labels,
+  double accuracy = 0.0;        ///< a fraction, of a ridge read-out, same mean; NaN for rules with labels,
                                 ///< and where features are not finite
 };
 
-/// The same θ, dataset and task give the same bits in any process, and always the same task: classes,
-/// permutation, architecture and all minibatches follow from the run's seed by Purpose::evaluation. A task
-/// has the training tasks' number of classes where the dataset has as many, else as many as there are; images
-/// are neither inverted nor made brighter nor augmented.
+/// Deterministic: the same θ, dataset and task give the same bits in any process. Classes, permutation,
+/// architecture and all minibatches follow from the run's seed by Purpose::evaluation. A task has the
+/// training tasks' number of classes, or all classes of a smaller dataset; images are neither inverted nor
+/// scaled in brightness nor augmented.
 class Evaluator {
  public:
-  /// `engine` outlives it. `tasks` are the training tasks' options. Throws InputError for a dataset with
-  /// fewer than three classes of 2K examples, or two where it has scores: the meta-objective then includes
-  /// the score, accuracy is of the classes.
+  /// `engine` must outlive it. `tasks` are the training tasks' options. Throws InputError for a dataset with
+  /// fewer than three classes of 2K examples, or two if it has scores: the meta-objective then includes the
+  /// score; accuracy is that of the classes.
   Evaluator(rule::Engine& engine, const data::TaskOptions& tasks,
             const std::vector<std::shared_ptr<const data::Dataset>>& datasets, EvaluatorOptions options);
 
@@ -55,7 +56,7 @@ class Evaluator {
   rule::Engine& engine_;
   EvaluatorOptions options_;
   std::uint64_t seed_ = 0;                     ///< of the evaluation's tasks
-  std::vector<data::TaskDistribution> tasks_;  ///< one a dataset
+  std::vector<data::TaskDistribution> tasks_;  ///< one per dataset
 };
 
 }  // namespace outerloop::evaluation

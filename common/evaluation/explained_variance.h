@@ -10,11 +10,11 @@ namespace outerloop::evaluation {
 
 struct ExplainedVariance {
   std::string method;
-  std::vector<Interval> cumulative;  ///< [components]: share of the variance that the first 1, 2, ... hold
+  std::vector<Interval> cumulative;  ///< [components]: share of the variance in the first 1, 2, ...
 };
 
-/// Of the test examples' features by each of options.methods, over options.draws draws; features by methods
-/// with something to choose are refused (Error). At most `components` components.
+/// Explained variance of the test examples' features for each of options.methods, over options.draws draws,
+/// with at most `components` components. Throws Error for methods with hyper-parameters to select.
 std::vector<ExplainedVariance> explained_variance(const RuleUnderTest& rule, const FewShotData& data,
                                                   const FewShotOptions& options, std::int64_t components,
                                                   const DrawProgress& progress);

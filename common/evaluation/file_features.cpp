@@ -22,7 +22,7 @@ constexpr std::uint32_t kSampleStream = 0xFFFFFFFEu;
 
 std::int64_t block_rows(std::int64_t inputs) { return std::max<std::int64_t>(1, kBlockNumbers / inputs); }
 
-/// Calls work(first, last) for parts of 0 .. count - 1, by as many threads at once.
+/// Calls work(first, last) for parts of 0 .. count - 1, one thread per part.
 void in_parts(std::int64_t count, int threads, const std::function<void(std::int64_t, std::int64_t)>& work) {
   const std::int64_t part = (count + threads - 1) / threads;
   std::vector<std::thread> others;
@@ -36,7 +36,7 @@ data::Scaling levels_of(const InputScaling& scaling) {
   return {data::scaling_of_name(scaling.kind), scaling.columns, scaling.numbers};
 }
 
-/// Numbers of rows to the inputs of base models.
+/// Converts a row's numbers to the inputs of base models.
 class Scaler {
  public:
   Scaler(const InputScaling& scaling, int threads)
@@ -116,12 +116,12 @@ InputScaling fitted(const ScalingChoice& choice, const data::RowReader& rows,
   else
     set.values = sample;
   auto scalings = data::fit_scalings(choice.kind, set, data::ClassSplit::all);
-  if (choice.kind == data::ScalingKind::none) data::scale_vectors(scalings, file, set);  // refuses
+  if (choice.kind == data::ScalingKind::none) data::scale_vectors(scalings, file, set);  // throws
   auto& scaling = scalings.front();
   return {data::scaling_name(scaling.kind), scaling.columns, std::move(scaling.numbers)};
 }
 
-/// Over all rows: each layer's once.
+/// Over all rows, one pass per layer.
 rule::FrozenStatistics statistics_of(const rule::KeptModel& model, data::RowReader& rows,
                                      const Scaler& scaler, int threads) {
   rule::StatisticsBuilder builder(model.rule, model.architecture, model.phi);
@@ -169,7 +169,7 @@ rule::KeptModel train_on_rows(rule::Engine& engine, const std::vector<double>& t
   auto trained = train_base_model(engine, theta, std::move(x), options);
   model.architecture = std::move(trained.architecture);
   model.phi = std::move(trained.phi);
-  for (double& value : model.phi) value = static_cast<float>(value);  // as files keep it
+  for (double& value : model.phi) value = static_cast<float>(value);  // as in files
   model.statistics = statistics_of(model, rows, scaler, threads);
   return model;
 }

@@ -6,10 +6,10 @@ namespace outerloop::evaluation {
 
 struct Interval {
   double mean = 0.0;
-  double half_width = 0.0;  ///< of the 95 % interval, 1.96 standard errors; 0 of a single value
+  double half_width = 0.0;  ///< of the 95 % interval, 1.96 standard errors; 0 for a single value
 };
 
-/// Of one value at least; NaN where one of them is.
+/// Of at least one value; NaN if any value is NaN.
 Interval interval(const std::vector<double>& values);
 
 }  // namespace outerloop::evaluation

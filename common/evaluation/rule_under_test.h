@@ -1,5 +1,5 @@
 #pragma once
-// The rule that an evaluation judges: its engine, its learned θ, and the θ that meta-training began with.
+// The rule to evaluate: its engine, its learned θ, and the θ before meta-training.
 #include <functional>
 #include <memory>
 #include <vector>
@@ -13,7 +13,7 @@ using EngineFactory = std::function<std::unique_ptr<rule::Engine>()>;
 struct RuleUnderTest {
   EngineFactory make_engine;      ///< a new engine for each thread of the evaluation
   std::vector<double> theta;      ///< the learned rule, laid out as the engine's theta_layout()
-  std::vector<double> untrained;  ///< the same rule before meta-training, likewise
+  std::vector<double> untrained;  ///< the rule before meta-training, same layout
 };
 
 }  // namespace outerloop::evaluation

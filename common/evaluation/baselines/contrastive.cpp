@@ -9,8 +9,8 @@
 namespace outerloop::baselines {
 namespace {
 
-/// Two masked and noisy copies of every row: [2 · rows, columns]. Sixteen of an element's bits decide on the
-/// mask of an input, sixteen make its noise; an element serves two inputs.
+/// Two masked and noisy copies of every row: [2 · rows, columns]. A random element serves two inputs: for
+/// each, sixteen bits decide the mask and sixteen are the noise.
 Rows<float> two_views(const Rows<float>& x, const ContrastiveOptions& options, const rule::Random& random,
                       std::uint32_t first) {
   Rows<float> views(2 * x.rows(), x.cols());

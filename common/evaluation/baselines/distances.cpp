@@ -34,7 +34,7 @@ rule::Matrix squared_distances(const rule::Matrix& x, const rule::Matrix& centre
     Eigen::Map<Rows<float>> d(result.row(first), count, centres.rows);
     d.noalias() = chunk * c.transpose();
     d = ((-2.0f * d).rowwise() + norms).colwise() + chunk.rowwise().squaredNorm();
-    d = d.cwiseMax(0.0f);  // rounding
+    d = d.cwiseMax(0.0f);  // avoids negative values from rounding
   });
   return result;
 }

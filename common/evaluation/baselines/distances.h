@@ -8,8 +8,8 @@
 
 namespace outerloop::baselines {
 
-/// ‖x_i − c_j‖² of every row of `x` to every row of `centres`, [x.rows, centres.rows]. Throws Error where
-/// they differ in columns.
+/// ‖x_i − c_j‖² from every row of `x` to every row of `centres`, [x.rows, centres.rows]. Throws Error where
+/// their numbers of columns differ.
 rule::Matrix squared_distances(const rule::Matrix& x, const rule::Matrix& centres);
 
 /// For every row of `test` the class whose labelled examples have the nearest mean. Classes without an
@@ -17,8 +17,8 @@ rule::Matrix squared_distances(const rule::Matrix& x, const rule::Matrix& centre
 std::vector<std::int32_t> nearest_mean(const rule::Matrix& train, const std::vector<std::int32_t>& labels,
                                        std::int64_t classes, const rule::Matrix& test);
 
-/// For every row of `test` the class that most of its `neighbours` nearest labelled examples have; among
-/// equally many the one with the nearest example. Throws Error where sizes or labels do not fit.
+/// For every row of `test` the majority class of its `neighbours` nearest labelled examples; ties go to the
+/// class of the nearest example. Throws Error where sizes or labels do not fit.
 std::vector<std::int32_t> nearest_neighbours(const rule::Matrix& train,
                                              const std::vector<std::int32_t>& labels, std::int64_t classes,
                                              const rule::Matrix& test, std::int64_t neighbours);

@@ -20,7 +20,7 @@ inline rule::Matrix matrix_of(const Rows<float>& m) {
   return result;
 }
 
-/// What is computed of many examples goes by so many rows at once: a few MiB.
+/// Rows per chunk for computations on many examples: a few MiB.
 constexpr std::int64_t kChunkRows = 2048;
 
 /// Calls f(first, count) for chunks of `rows` rows.

@@ -46,7 +46,7 @@ void move_centroids(const rule::Matrix& x, const Assignment& assignment, rule::M
   for (std::int64_t k = 0; k < centroids.rows; ++k) {
     const auto n = count[static_cast<std::size_t>(k)];
     if (n > 0) c.row(k) = (sum.row(k) / static_cast<double>(n)).cast<float>();
-    // One a time: two centroids on one row would never part.
+    // One at a time: two centroids on the same row would never separate.
     if (n == 0 && !reseeded) c.row(k) = rows_of(x).row(assignment.farthest);
     reseeded = reseeded || n == 0;
   }
@@ -76,7 +76,7 @@ KMeans::KMeans(const rule::Matrix& x, std::int64_t centroids, int iterations, co
   std::vector<std::int64_t> before;
   for (int i = 0; i < iterations; ++i) {
     const auto assignment = assign(x, centroids_);
-    // A centroid that has just been moved onto another one still has no rows: it will be moved again.
+    // A centroid that was moved onto another one still has no rows, and will be moved again.
     const std::set<std::int64_t> used(assignment.centroid.begin(), assignment.centroid.end());
     if (assignment.centroid == before && static_cast<std::int64_t>(used.size()) == centroids) return;
     move_centroids(x, assignment, centroids_);

@@ -9,14 +9,14 @@
 namespace outerloop::baselines {
 
 /// Each row minus its mean, divided by sqrt(its variance + 0.01) (contrast normalisation; images are in
-/// [0, 1], and 0.01 keeps nearly blank ones from being blown up).
+/// [0, 1], and 0.01 prevents the amplification of nearly blank ones).
 rule::Matrix contrast_normalised(const rule::Matrix& x);
 
 class KMeans {
  public:
   /// Lloyd's algorithm from centroids drawn among the rows of `x` (elements 0 .. centroids-1 of `random`),
   /// until no row changes its centroid or `iterations` are done. A centroid without rows moves to the row
-  /// that is farthest from its own. Throws Error where there are fewer rows than centroids.
+  /// that is farthest from its centroid. Throws Error where there are fewer rows than centroids.
   KMeans(const rule::Matrix& x, std::int64_t centroids, int iterations, const rule::Random& random);
 
   /// The triangle activation max(0, mean_j z_j − z_k), z_k the distance to centroid k: [x.rows, centroids].

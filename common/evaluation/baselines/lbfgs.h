@@ -8,7 +8,7 @@
 
 namespace outerloop::baselines {
 
-/// Steps and changes of the gradient that are still remembered.
+/// The recent steps and gradient changes kept by the method.
 class LbfgsMemory {
  public:
   void add(const Eigen::VectorXd& step, const Eigen::VectorXd& change) {
@@ -18,7 +18,7 @@ class LbfgsMemory {
     if (pairs_.size() > kPairs) pairs_.pop_front();
   }
 
-  /// −H g with the remembered inverse Hessian; the first step has length one at most.
+  /// −H g with the approximate inverse Hessian; the first step has length at most one.
   Eigen::VectorXd direction(const Eigen::VectorXd& gradient) const {
     Eigen::VectorXd d = -gradient;
     if (pairs_.empty()) return d / std::max(1.0, gradient.norm());
@@ -45,8 +45,8 @@ class LbfgsMemory {
   std::deque<Pair> pairs_;
 };
 
-/// `f(x, gradient)` returns the value and fills the gradient. Ends where the gradient's norm is below
-/// `tolerance`, where rounding leaves no descent, or after `iterations`.
+/// `f(x, gradient)` returns the value and fills the gradient. Stops if the gradient's norm is below
+/// `tolerance`, if rounding prevents further descent, or after `iterations`.
 template <typename F>
 Eigen::VectorXd minimise(const F& f, Eigen::VectorXd x, double tolerance, int iterations) {
   constexpr double kSufficient = 1e-4;  // Armijo's condition

@@ -35,7 +35,7 @@ void check(const rule::Matrix& train, const std::vector<std::int32_t>& labels, s
     throw Error("logistic read-out: the features hold numbers that are not finite");
 }
 
-/// The mean cross-entropy of w [columns, classes] and a bias, with the penalty.
+/// The penalised mean cross-entropy of w [columns, classes] and a bias.
 class Objective {
  public:
   Objective(const MatrixXd& x, const std::vector<std::int32_t>& labels, std::int64_t classes, double strength)

@@ -1,8 +1,8 @@
 #pragma once
 // Small multi-layer perceptrons with hand-written gradients, for the baselines that train one.
-// Eigen rather than LibTorch: the networks are tiny (20,000 weights), three kinds of layer and three losses
-// are all that there is to differentiate, the table then also works where LibTorch is not installed, and
-// nothing waits seconds for a library to load.
+// Eigen rather than LibTorch: the networks are tiny (20,000 weights), only three kinds of layer and three
+// losses need gradients, the baselines also work where LibTorch is not installed, and there is no library
+// that takes seconds to load.
 #include <Eigen/Core>
 #include <cstdint>
 #include <vector>
@@ -13,7 +13,7 @@
 
 namespace outerloop::baselines {
 
-/// x → relu(BN0(x W) + b), as the base model's layers are, where `normalised`; else x → x W + b.
+/// x → relu(BN0(x W) + b), like the base model's layers, if `normalised`; else x → x W + b.
 /// BN0: each unit minus its mean, over sqrt(its variance over the batch + 1e-6).
 struct LayerShape {
   std::int64_t inputs = 0;
@@ -33,16 +33,16 @@ class Network {
   /// Layer by layer W [inputs, outputs] row-major, then b [outputs].
   Vector& parameters() { return parameters_; }
   const Vector& parameters() const { return parameters_; }
-  /// Of the last backward(), laid out as the parameters.
+  /// The gradient of the last backward(), laid out as the parameters.
   const Vector& gradient() const { return gradient_; }
 
   /// W normal with sigma sqrt(2 / inputs) (He et al. 2015), b zero. Element i of `random` is parameter i.
   void initialise(const rule::Random& random);
 
-  /// The last layer's output for `x` [batch, inputs]; what backward() needs is kept.
+  /// The last layer's output for `x` [batch, inputs]; keeps the values that backward() needs.
   const Matrix& forward(const Matrix& x);
-  /// From the loss's gradient by the last forward()'s output; returns the gradient by its input, which is
-  /// left out (empty) where `input_gradient` is false.
+  /// Backpropagates the loss's gradient by the output of the last forward(). Returns the gradient by the
+  /// input, or an empty matrix if `input_gradient` is false.
   Matrix backward(const Matrix& d_output, bool input_gradient);
 
  private:
@@ -75,12 +75,11 @@ class Adam {
   Eigen::VectorXf m_, v_;
 };
 
-/// The base model's layers 1 .. `layers` as normalised ones.
+/// The base model's layers 1 .. `layers` as normalised layers.
 std::vector<LayerShape> encoder_layers(const rule::Architecture& architecture, std::int64_t layers);
 
-/// W and b of a base model's φ as the first parameters of `network`, W scaled to He's size: batch norm takes
-/// the scale out again, so that the function stays the same, and steps of Adam have their usual relative
-/// size.
+/// W and b of a base model's φ as the first parameters of `network`, W rescaled as in He et al.: batch norm
+/// removes the scale, so that the function stays the same, and steps of Adam have their usual relative size.
 void set_encoder(const rule::RuleOptions& rule, const rule::Architecture& architecture,
                  const std::vector<double>& phi, std::int64_t layers, Network<float>& network);
 
@@ -88,8 +87,8 @@ void set_encoder(const rule::RuleOptions& rule, const rule::Architecture& archit
 std::vector<double> encoder_phi(const rule::RuleOptions& rule, const rule::Architecture& architecture,
                                 const Network<float>& network);
 
-/// Rows of `x` chosen with replacement, of training step `step`: elements from 2^24 on, apart from those that
-/// draw weights. Training may use those from 2^30 on for itself.
+/// Rows of `x` drawn with replacement for training step `step`. Uses elements from 2^24 on, separate from
+/// those that draw weights. Elements from 2^30 on are free for other uses in training.
 Rows<float> minibatch(const rule::Matrix& x, std::int64_t batch, const rule::Random& random,
                       std::int64_t step);
 constexpr std::uint32_t kFreeElements = 1u << 30;

@@ -38,7 +38,7 @@ Pca::Pca(const rule::Matrix& x, std::int64_t components) {
   const std::int64_t kept = std::min(components, x.columns);
   directions_ = rule::Matrix(kept, x.columns);
   for (std::int64_t i = 0; i < kept; ++i) {
-    const Eigen::Index from = x.columns - 1 - i;  // the solver's values rise
+    const Eigen::Index from = x.columns - 1 - i;  // the solver's eigenvalues ascend
     variance_.push_back(std::max(0.0, solver.eigenvalues()[from]));
     Eigen::VectorXd direction = solver.eigenvectors().col(from);
     Eigen::Index largest = 0;

@@ -21,8 +21,8 @@ std::string readout_name(Readout readout);
 /// Throws InputError that lists the names.
 Readout readout_of_name(const std::string& name);
 
-/// The strengths of regularisation to choose from, on other draws: λ of ridge per example, the factor of
-/// ½‖w‖² of logistic. One entry, 0, for those that have none.
+/// The candidate regularisation strengths, selected on other draws: λ of ridge per example, the factor of
+/// ½‖w‖² of logistic. A single entry, 0, for read-outs without regularisation.
 const std::vector<double>& strengths(Readout readout);
 
 /// Labelled features, [examples, features] and [examples].
@@ -31,8 +31,8 @@ struct Labelled {
   const std::vector<std::int32_t>& labels;
 };
 
-/// The accuracy on `test` of the read-out fitted on `train`, a fraction for each of its strengths. Throws
-/// Error where sizes do not fit or features are not finite.
+/// The accuracy on `test` of the read-out fitted on `train`: one fraction per strength. Throws Error where
+/// sizes do not fit or features are not finite.
 std::vector<double> accuracies(Readout readout, const Labelled& train, const Labelled& test,
                                std::int64_t classes);
 

@@ -1,5 +1,6 @@
 #pragma once
-// Supervised baseline: the base model trained on the few labelled examples alone, all of them in every step.
+// Supervised baseline: the base model trained on the few labelled examples only, with all of them in every
+// step.
 #include <cstdint>
 #include <vector>
 
@@ -12,9 +13,9 @@ namespace outerloop::baselines {
 template <typename Real>
 Real cross_entropy(const Rows<Real>& scores, const std::vector<std::int32_t>& labels, Rows<Real>& d_scores);
 
-/// Cross-entropy of a linear layer of class scores on the base model's features, by Adam with that learning
-/// rate; returns the base model after each of `steps` (rising, at least one). Throws Error where the loss is
-/// not finite.
+/// Cross-entropy of a linear layer of class scores on the base model's features, trained by Adam with the
+/// given learning rate; returns the base model after each of `steps` (ascending, at least one). Throws Error
+/// where the loss is not finite.
 std::vector<TrainedEncoder> train_supervised(const EncoderStart& start, const rule::Matrix& x,
                                              const std::vector<std::int32_t>& labels, std::int64_t classes,
                                              float learning_rate, const std::vector<std::int64_t>& steps,

@@ -11,14 +11,14 @@
 
 namespace outerloop::baselines {
 
-/// The base model that a draw begins from: every method that trains one begins from the same function.
+/// The initial base model of a draw: every method that trains one starts from the same function.
 struct EncoderStart {
   const rule::RuleOptions& rule;
   const rule::Architecture& architecture;  ///< its non-linearity must be relu
-  const std::vector<double>& phi;          ///< its inputs in the order of the examples' columns
+  const std::vector<double>& phi;          ///< inputs in the order of the examples' columns
 };
 
-/// An encoder after so many steps of training.
+/// An encoder after the given number of training steps.
 struct TrainedEncoder {
   std::int64_t steps = 0;
   double loss = 0.0;  ///< mean over the last steps (at most 100 of them)
@@ -32,8 +32,9 @@ struct TrainedEncoder {
                                      const std::vector<const rule::Matrix*>& x) const;
 };
 
-/// Trains: calls `one_step(step)`, which returns its loss, from step 0 on, and keeps what `snapshot()` gives
-/// after each number of `steps`, which rise. Throws Error that names the method where a loss is not finite.
+/// Trains: calls `one_step(step)`, which returns its loss, from step 0 on, and keeps the result of
+/// `snapshot()` after each number in `steps`, which are ascending. Throws Error that names the method where a
+/// loss is not finite.
 std::vector<TrainedEncoder> train_encoder(const std::string& method, const std::vector<std::int64_t>& steps,
                                           const std::function<double(std::int64_t)>& one_step,
                                           const std::function<TrainedEncoder()>& snapshot);

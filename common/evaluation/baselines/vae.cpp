@@ -8,7 +8,7 @@
 namespace outerloop::baselines {
 namespace {
 
-// The decoder has random numbers of its own, from a seed that is this element of the encoder's.
+// The decoder has its own random numbers; their seed is this element of the encoder's.
 constexpr std::uint32_t kDecoderSeed = (1u << 24) - 1;
 
 std::vector<LayerShape> vae_encoder(const rule::Architecture& architecture) {
@@ -30,7 +30,7 @@ TrainedEncoder snapshot(const EncoderStart& start, const Network<float>& encoder
   result.architecture = start.architecture;
   result.architecture.units.pop_back();
   result.phi = encoder_phi(start.rule, result.architecture, encoder);
-  // The part of the last layer that makes the means; its weights are the parameters' end.
+  // The part of the last layer that computes the means; its weights are the last parameters.
   const auto outputs = static_cast<Eigen::Index>(start.architecture.outputs());
   const auto below = static_cast<Eigen::Index>(result.architecture.outputs());
   const Eigen::Index size = (below + 1) * 2 * outputs;
@@ -86,7 +86,7 @@ std::vector<TrainedEncoder> train_vae(const EncoderStart& start, const rule::Mat
   encoder.initialise(random);
   set_encoder(start.rule, start.architecture, start.phi, start.architecture.layers() - 1, encoder);
   const auto latents = start.architecture.outputs();
-  // The last layer begins near zero: posteriors then begin at the prior.
+  // The last layer starts near zero, so that posteriors start at the prior.
   const Eigen::Index last = (start.architecture.units[start.architecture.units.size() - 2] + 1) * 2 * latents;
   encoder.parameters().tail(last) *= 0.1f;
   decoder.initialise({random.bits(kDecoderSeed), 0, 0, rule::Purpose::evaluation});

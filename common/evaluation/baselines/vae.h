@@ -1,7 +1,7 @@
 #pragma once
 // A variational autoencoder (Kingma and Welling 2014) with the base model as its encoder: all layers but the
-// last as they are, then linear ones to mean and log-variance of as many latents as the base model has
-// outputs; the decoder mirrors it. Features are the latents' means.
+// last are unchanged, followed by linear layers to mean and log-variance of as many latents as the base model
+// has outputs; the decoder mirrors it. Features are the latents' means.
 #include <cstdint>
 #include <vector>
 
@@ -23,7 +23,7 @@ template <typename Real>
 Real vae_loss(Network<Real>& encoder, Network<Real>& decoder, const Rows<Real>& x, const Rows<Real>& noise);
 
 /// Trains on random minibatches of `unlabelled` [examples, inputs] in [0, 1]; returns the encoder after each
-/// of `steps` (rising, at least one). Throws Error where the loss is not finite.
+/// of `steps` (ascending, at least one). Throws Error where the loss is not finite.
 std::vector<TrainedEncoder> train_vae(const EncoderStart& start, const rule::Matrix& unlabelled,
                                       const VaeOptions& options, const std::vector<std::int64_t>& steps,
                                       const rule::Random& random);
