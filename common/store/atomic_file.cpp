@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kTemporary = ".tmp";
-constexpr int kAttempts = 1000;  // names that may be taken by other hosts' processes of the same id
+constexpr int kAttempts = 1000;  // names may be taken by processes on other hosts with the same id
 
 std::string reason(int code) { return std::generic_category().message(code); }
 
@@ -31,7 +31,7 @@ std::string temporary_name(const std::string& path, int attempt) {
   return path + "." + std::to_string(getpid()) + "." + std::to_string(attempt) + kTemporary;
 }
 
-/// Removes the temporary file unless the rename has taken it away.
+/// Removes the temporary file unless it was renamed.
 struct Temporary {
   std::string path;
   bool renamed = false;
@@ -60,7 +60,7 @@ void sync_directory_of(const std::string& path) {
   if (handle.open() && fsync(handle.get()) == 0) return;
   const int code = errno;
   const char* what = handle.open() ? "cannot be flushed" : "cannot be opened to be flushed";
-  // A folder that may be written but not read cannot be opened for this.
+  // A folder that is writable but not readable cannot be opened for fsync.
   if (!not_supported(code) && !(code == EACCES && !handle.open()))
     throw Error(directory + ": " + what + ": " + reason(code));
   say_not_supported(OptionalCall::flush_folder, directory, code);
@@ -73,7 +73,7 @@ void sync_file(const std::string& path, const Descriptor& file) {
   say_not_supported(OptionalCall::flush_file, path, code);
 }
 
-/// The file that a symlink leads to, so that the rename replaces that and keeps the link.
+/// The target of a symlink, so that the rename replaces the target and keeps the link.
 std::string resolved(const std::string& path) {
   std::error_code error;
   if (!fs::is_symlink(fs::symlink_status(path, error))) return path;
@@ -142,7 +142,7 @@ void write_file_atomically(const std::string& path, const std::string& text) {
 int move_over(const std::string& from, const std::string& to) {
   if (rename(from.c_str(), to.c_str()) == 0) return 0;
   if (errno != EEXIST) return errno;
-  // Some network and FUSE file systems rename only to names that are free.
+  // Some network and FUSE file systems rename only to unused names.
   if (unlink(to.c_str()) != 0 && errno != ENOENT) return EEXIST;
   return rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
 }

@@ -1,5 +1,5 @@
 #pragma once
-// Atomic file writes (temporary file, fsync, rename), so that a file is whole or absent.
+// Atomic file writes (temporary file, fsync, rename): a file is either complete or absent.
 #include <cstddef>
 #include <string>
 
@@ -25,25 +25,25 @@ class Descriptor {
   int number_ = -1;
 };
 
-/// Writes all `count` bytes at the descriptor's position, going on after interruptions and short writes.
+/// Writes all `count` bytes at the descriptor's position, continuing after interruptions and short writes.
 /// Returns 0, or the errno of the write that failed.
 int write_fully(const Descriptor& file, const void* bytes, std::size_t count);
 
-/// Writes `text` (any bytes) to `path`: into a new `path`.PID.N.tmp beside it, flushed and fsynced, renamed
-/// over `path`, the directory fsynced; a file system that knows no fsync of one of them is said once. A
-/// symlink keeps pointing where it points; what is no regular file
-/// (/dev/stdout, a pipe) is written straight into. Throws Error that names the path and the reason; an old
-/// file stays whole then, and the .tmp is removed.
+/// Writes `text` (any bytes) to `path`: into a new `path`.PID.N.tmp in the same folder, which is flushed,
+/// fsynced and renamed over `path`; then the directory is fsynced. A file system without fsync is reported
+/// once. A symlink keeps its target; anything other than a regular file (/dev/stdout, a pipe) is written
+/// directly. Throws Error that names the path and the reason; an old file then stays intact, and the .tmp is
+/// removed.
 void write_file_atomically(const std::string& path, const std::string& text);
 void write_file_atomically(const std::string& path, const void* bytes, std::size_t count);
 
-/// rename(), also where the file system does not replace what is there: then `to` goes first, and a crash in
-/// between leaves `from` alone. Returns 0, or the errno.
+/// rename() that also works on file systems that do not replace an existing file: `to` is then deleted first,
+/// and a crash in between leaves only `from`. Returns 0, or the errno.
 int move_over(const std::string& from, const std::string& to);
 
-/// A file that grows piece by piece and appears under its name when it is whole; else nothing is left of it.
-/// What is no regular file (/dev/stdout, a pipe) gets all of it at the end. Everything throws Error that
-/// names the path and the reason.
+/// A file that is written piece by piece and appears under its name only when it is complete; otherwise
+/// nothing is left of it. Anything other than a regular file (/dev/stdout, a pipe) is written at the end. All
+/// functions throw Error that names the path and the reason.
 class GrowingFile {
  public:
   explicit GrowingFile(std::string path);
@@ -52,25 +52,24 @@ class GrowingFile {
   GrowingFile& operator=(const GrowingFile&) = delete;
 
   void append(const void* bytes, std::size_t count);
-  /// Replaces the first bytes, which are there already.
+  /// Overwrites the first bytes, which must already exist.
   void replace_begin(const void* bytes, std::size_t count);
-  /// Where it is until it is whole, for a library that writes files by name; empty for what is no regular
-  /// file.
+  /// The temporary path, for a library that writes files by name; empty unless the target is a regular file.
   const std::string& temporary() const { return temporary_; }
-  /// Flushed and renamed.
+  /// Flushes and renames.
   void finish();
 
  private:
   std::string path_, target_, temporary_;
   Descriptor file_;
-  std::string held_;  // of what is no regular file
+  std::string held_;  // unless the target is a regular file
 };
 
 /// Points the symlink `path` at `target` in one step (a new symlink renamed over it). Throws Error.
 void point_symlink(const std::string& path, const std::string& target);
 
-/// Removes what interrupted writes left in `directory` (*.tmp). Only the one process that writes there may
-/// call it.
+/// Removes the leftovers of interrupted writes in `directory` (*.tmp). Only the single process that writes
+/// there may call it.
 void remove_leftovers(const std::string& directory);
 
 }  // namespace outerloop::store

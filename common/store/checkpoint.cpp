@@ -1,4 +1,4 @@
-// Checkpoints: a rule with what meta-training goes on from. Layout: docs/checkpoints.md.
+// Checkpoints: a rule with the state to resume meta-training from. Layout: docs/checkpoints.md.
 #include <algorithm>
 #include <charconv>
 
@@ -22,7 +22,7 @@ void add(Document& document, const std::string& path, Dataset dataset) {
   if (!document.datasets.emplace(path, std::move(dataset)).second) throw Error(path + " exists twice");
 }
 
-/// φ's layout, where `units` make sense and φ of that size can exist in a vector of `values`.
+/// φ's layout, if `units` are valid and φ of that size fits a vector of `values`.
 rule::Layout phi_layout(const std::string& rule_name, const std::vector<std::int64_t>& units,
                         std::size_t values) {
   const auto limit = static_cast<std::int64_t>(values);
@@ -121,7 +121,7 @@ std::vector<double> decode_phi(const DocumentReader& reader, const std::string& 
   return phi;
 }
 
-/// In the order of their numbers. Sizes against θ are looked at where the stream goes on.
+/// In the order of their numbers. Sizes are compared with θ when the stream is resumed.
 std::vector<rule::PerturbedPair> decode_pairs(const DocumentReader& reader, const StreamState& state,
                                               const std::string& group) {
   std::vector<rule::PerturbedPair> pairs(reader.links(group).size());
@@ -153,7 +153,7 @@ StreamState decode_stream(const DocumentReader& reader, const std::string& rule_
   return state;
 }
 
-/// Whole, or not there at all: decode_flat gives nothing for a group that is not there.
+/// Either complete or absent: decode_flat returns an empty vector for an absent group.
 std::optional<SafePoint> decode_safe_point(const DocumentReader& reader, const rule::Layout& layout) {
   if (!reader.contains(kSafePoint + "update")) return std::nullopt;
   SafePoint point;

@@ -1,4 +1,4 @@
-// The checkpoints of a run: which file is the newest whole one, and which go.
+// The checkpoints of a run: finds the newest complete file and deletes old ones.
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
@@ -61,7 +61,7 @@ std::vector<std::string> CheckpointFolder::set_aside() const {
   return found;
 }
 
-/// A link to an older checkpoint would be worse than none.
+/// A stale link to an older checkpoint would be worse than no link.
 void CheckpointFolder::point_latest(std::int64_t update) {
   const std::string link = directory_ + "/" + kLatest;
   link_refusal_.clear();
@@ -74,7 +74,7 @@ void CheckpointFolder::point_latest(std::int64_t update) {
   }
 }
 
-/// `old`: set aside by earlier writes.
+/// `old`: files set aside by earlier writes.
 void CheckpointFolder::delete_surplus(std::int64_t keep, const std::vector<std::string>& old) {
   const auto present = updates();
   const auto surplus = static_cast<std::int64_t>(present.size()) - keep;
@@ -97,7 +97,7 @@ std::string CheckpointFolder::write(const Checkpoint& checkpoint, std::int64_t k
   const auto old = set_aside();
   for (const auto other : updates())
     if (other > update && move_over(path_of(other), path_of(other) + kSuperseded) != 0)
-      fs::remove(path_of(other), error);  // a resume must not take it
+      fs::remove(path_of(other), error);  // a resume must not use it
   point_latest(update);
   delete_surplus(keep, old);
   return sha256;
@@ -112,7 +112,7 @@ bool CheckpointFolder::read_latest(Found& found) const {
       found.checkpoint = read_checkpoint(found.path);
       return true;
     } catch (const UnreadableError& error) {
-      // What is in it may be whole: to go on from an older one would throw it away.
+      // Its content may be intact: resuming from an older one would discard it.
       std::error_code gone;
       if (!fs::exists(fs::symlink_status(found.path, gone)) && !gone) continue;
       throw Error(std::string(error.what()) +

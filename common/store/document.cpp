@@ -9,7 +9,7 @@
 namespace outerloop::store {
 namespace {
 
-// Bytes of the file are bytes of memory.
+// The bytes in the file equal the bytes in memory.
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
               "our files are little-endian, as is every host we build for");
 
@@ -33,7 +33,7 @@ std::size_t elements(const std::vector<std::int64_t>& shape) {
   return count;
 }
 
-/// `values` from `first` on, as many as `shape` holds.
+/// The part of `values` that starts at `first` and has the size of `shape`.
 template <class Value>
 std::vector<std::uint8_t> part(const std::vector<double>& values, std::int64_t first,
                                const std::vector<std::int64_t>& shape) {
@@ -182,7 +182,7 @@ std::vector<std::string> DocumentReader::links(const std::string& group) const {
     const std::string& path = entry->first;
     if (path.compare(0, group.size(), group) != 0) break;
     const std::string name = path.substr(group.size(), path.find('/', group.size()) - group.size());
-    // "a/x" and "a/y" need not be neighbours ("a.b" sorts between "a" and "a/x"), but equal groups are.
+    // "a/x" need not follow "a" ("a.b" sorts between them), but entries of one group are adjacent.
     if (names.empty() || names.back() != name) names.push_back(name);
   }
   return names;

@@ -1,6 +1,6 @@
 #pragma once
-// The content of an HDF5 file as plain values: datasets by path, and attributes. hdf5.h turns it into
-// the bytes of a file and back; rule_file.cpp and checkpoint.cpp give the paths their meaning.
+// The content of an HDF5 file as plain values: datasets by path, and attributes. hdf5.h converts it to the
+// bytes of a file and back; rule_file.cpp and checkpoint.cpp define the meaning of the paths.
 #include <cstdint>
 #include <map>
 #include <string>
@@ -28,10 +28,10 @@ struct Dataset {
   static Dataset integers(const std::vector<std::int64_t>& values);
   static Dataset integer(std::int64_t value);
   static Dataset unsigned_integer(std::uint64_t value);
-  /// Throws Error for a NUL inside, which a fixed-length string cannot keep.
+  /// Throws Error for a NUL inside, which a fixed-length string cannot hold.
   static Dataset text(const std::string& value);
 
-  /// The same with the attribute `axes`: a name for each axis, with commas between them.
+  /// The same with the attribute `axes`: the names of the axes, separated by commas.
   Dataset with_axes(const std::string& names) &&;
 };
 
@@ -46,12 +46,11 @@ struct Document {
 };
 
 /// `name` as one link of a path: '/', '%' and NUL become %2F, %25 and %00, and "." becomes %2E. All other
-/// names stay as they are. Throws Error for an empty one.
+/// names are unchanged. Throws Error for an empty one.
 std::string link_name(const std::string& name);
 std::string name_of_link(const std::string& link);
 
-/// Reads a document's values. Everything throws InputError that names the file, the path, and what is wrong
-/// with it.
+/// Reads a document's values. All functions throw InputError that names the file, the path and the problem.
 class DocumentReader {
  public:
   DocumentReader(const Document& document, std::string file) : document_(document), file_(std::move(file)) {}

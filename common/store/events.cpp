@@ -30,7 +30,7 @@ double wall_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// A name that TensorBoard takes for an event file and that sorts behind older ones.
+/// A name that TensorBoard recognises as an event file and that sorts after older ones.
 std::string new_path(const std::string& folder) {
   static std::atomic<int> made{0};
   char host[256] = "host";
@@ -51,7 +51,7 @@ void add_bucket(events::Histogram& histogram, double limit, double count) {
   histogram.add_bucket(count);
 }
 
-/// Buckets of one width from the smallest to the largest number; those that are not finite are left out.
+/// Buckets of one width from the smallest to the largest number; non-finite numbers are left out.
 events::Histogram histogram_of(const double* first, std::int64_t count) {
   events::Histogram histogram;
   double low = std::numeric_limits<double>::infinity(), high = -low;
@@ -85,7 +85,7 @@ void add_number(std::map<std::string, double>& scalars, const std::string& name,
   if (value.is_number() && std::isfinite(value.get<double>())) scalars[name] = value.get<double>();
 }
 
-/// `of`: the key of what each score is of, dataset or domain.
+/// `of`: the key that names the subject of each score, dataset or domain.
 void add_evaluation(std::map<std::string, double>& scalars, const std::string& tag, const char* of,
                     const json& scores) {
   for (const auto& score : scores)
@@ -95,7 +95,7 @@ void add_evaluation(std::map<std::string, double>& scalars, const std::string& t
                    score.at(name));
 }
 
-/// NAME of the curves NAME/KEY that an object by dataset, cause or domain becomes.
+/// NAME of the curves NAME/KEY for an object with one entry per dataset, cause or domain.
 std::string curve_name(const std::string& name) {
   const auto without = [&](const std::string& suffix) {
     const std::size_t size = name.size() > suffix.size() ? name.size() - suffix.size() : 0;
@@ -222,7 +222,7 @@ void EventLog::append(const std::string& event) {
     whole_ += static_cast<std::int64_t>(record.size());
     return;
   }
-  // A record that is cut would hide all that follow.
+  // A truncated record would hide all records after it.
   if (ftruncate(file_.get(), whole_) == 0) lseek(file_.get(), whole_, SEEK_SET);
   throw Error(path_ + ": " + std::generic_category().message(code));
 }

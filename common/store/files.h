@@ -2,7 +2,7 @@
 // Reads and writes rule.h5 (θ alone) and checkpoints, as HDF5. Layout: docs/checkpoints.md.
 // Every file begins with a 512-byte user block: magic, length, and the SHA-256 of all bytes after it, which
 // is checked before the HDF5 library sees the file. Written to .tmp, flushed, fsynced, renamed, directory
-// fsynced. Not thread-safe (neither is Debian's HDF5 library): one thread of a process reads and writes.
+// fsynced. Not thread-safe (nor is Debian's HDF5 library): use one thread per process to read and write.
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -16,28 +16,28 @@
 
 namespace outerloop::store {
 
-/// Files of this version or an older one are read. It grows by one when a reader of today would misread
-/// tomorrow's files; datasets and attributes may be added without it. 2: labels and scales of axes, which 1
-/// refuses.
+/// Files of this version and older ones can be read. It increases when a current reader would misread new
+/// files; datasets and attributes may be added without an increase. 2: labels and scales of axes, which
+/// readers of version 1 reject.
 inline constexpr int kFormatVersion = 2;
 
-/// θ and what is known about it.
+/// A rule: θ and its metadata.
 struct RuleFile {
   std::string rule;                   ///< its name: neuron_local | supervised_sgd
   rule::Layout layout;                ///< of theta, with axes and initializers; kept exactly, order included
   std::vector<double> theta;          ///< [layout.size()], stored as float32
-  std::vector<double> theta_average;  ///< running average, stored as float32; empty where none is kept
+  std::vector<double> theta_average;  ///< running average, stored as float32; empty if none is kept
   std::int64_t update = 0;
   std::string git_revision;
   std::string config;           ///< the resolved configuration, protobuf text format
   std::string created;          ///< ISO 8601, UTC; set by the caller
-  std::string engine;           ///< that its gradients came from, described; empty: not known
+  std::string engine;           ///< description of the engine of its gradients; empty: unknown
   std::string instruction_set;  ///< of that engine
-  /// Mean meta-objective on validation tasks, of a rule that was chosen by it; NaN: not evaluated.
+  /// Mean meta-objective on validation tasks, for a rule selected by it; NaN: not evaluated.
   double validation_meta_objective = std::numeric_limits<double>::quiet_NaN();
 };
 
-/// One stream, as a resumed worker goes on from it.
+/// State of one stream, from which a worker resumes.
 struct StreamState {
   std::uint32_t stream = 0;
   std::uint32_t task = 0;        ///< index of the current task
@@ -51,11 +51,11 @@ struct StreamState {
   std::vector<rule::PerturbedPair> pairs{};  ///< of persistent evolution strategies; empty elsewhere
 };
 
-/// θ and what moves it, as they were after an update at which the meta-objective was low.
+/// θ and the optimizer's state after an update with a low meta-objective.
 struct SafePoint {
   std::int64_t update = 0;
-  std::vector<double> theta;          ///< all four as float64, laid out as the rule's
-  std::vector<double> theta_average;  ///< empty where none is kept
+  std::vector<double> theta;          ///< all four in float64, laid out as the rule's θ
+  std::vector<double> theta_average;  ///< empty if none is kept
   std::vector<double> adam_m;
   std::vector<double> adam_v;
 };
@@ -69,44 +69,44 @@ struct Checkpoint {
       history;                                   ///< columns of equal length; "update" and "seconds" at least
   std::vector<StreamState> streams;              ///< read back in the order of their numbers
   std::map<std::string, std::int64_t> counters;  ///< e.g. gradients, workers_lost, refused.stale
-  double seconds = 0.0;                          ///< wall time of meta-training so far, over resumes
+  double seconds = 0.0;                          ///< wall-clock time of meta-training, including resumes
   std::map<std::string, std::string> dataset_sha256;  ///< by dataset key
-  std::optional<SafePoint> safe_point;                ///< what a diverging run steps back to
+  std::optional<SafePoint> safe_point;                ///< the state that a diverging run rolls back to
 };
 
-/// What a file says of itself.
+/// Metadata of a file.
 enum class Kind { theta, checkpoint, evaluation, model };
 const char* kind_name(Kind kind);
 
 /// Writes `file` to `path` atomically. Throws Error that names the path and the reason (disk full, ...); an
-/// old file of that name stays whole then. Returns theta_sha256. Sizes must agree (θ with its layout, Adam's
+/// old file of that name then stays intact. Returns theta_sha256. Sizes must agree (θ with its layout, Adam's
 /// moments with θ, φ with its units, columns with each other): throws Error otherwise.
 std::string write_rule(const std::string& path, const RuleFile& file);
 std::string write_checkpoint(const std::string& path, const Checkpoint& checkpoint);
 
-/// Reads a rule.h5, or the rule inside a checkpoint. Throws InputError: no such file, ends early, checksum
+/// Reads a rule.h5, or the rule inside a checkpoint. Throws InputError: no such file, truncated, checksum
 /// differs, not an Outerloop file, newer format_version, a parameter missing or of another shape.
 RuleFile read_rule(const std::string& path);
 Checkpoint read_checkpoint(const std::string& path);
 
-/// A file of either kind, with what it says of itself; all checksums have been verified.
+/// A file of either kind with its metadata; all checksums have been verified.
 struct Contents {
   Kind kind = Kind::theta;
   int format_version = 0;
   std::string theta_sha256;
   std::string checksum;   ///< over every dataset
-  Checkpoint checkpoint;  ///< of a rule.h5 only `rule` is filled
+  Checkpoint checkpoint;  ///< for a rule.h5 only `rule` is filled
 };
 Contents read_contents(const std::string& path);
 
-/// Throws InputError where the file does not say what it is; verifies its checksums.
+/// Verifies the checksums. Throws InputError where the file does not state its kind.
 Kind read_kind(const std::string& path);
 
 /// SHA-256 (hex) over the parameters in byte order of their names, each little-endian float32, row-major.
 std::string theta_sha256(const rule::Layout& layout, const std::vector<double>& theta);
 
-/// The file that `path` means: itself, or, where it ends in `latest` and no file is there (a file system
-/// without links, a link that leads nowhere), the newest checkpoint in that folder.
+/// The file that `path` refers to: itself, or, if it ends in `latest` and there is no such file (a file
+/// system without links, a dangling link), the newest checkpoint in that folder.
 std::string checkpoint_path(const std::string& path);
 
 /// checkpoints/NNNNNNNNN.h5 of a run, and checkpoints/latest. One process writes.
@@ -114,14 +114,14 @@ class CheckpointFolder {
  public:
   explicit CheckpointFolder(std::string directory) : directory_(std::move(directory)) {}
 
-  /// Writes, moves `latest`, then deletes all but the newest `keep` (0: keep all), and with them what earlier
-  /// writes have set aside. Returns theta_sha256. What a crash left half-written (.tmp) is removed first.
-  /// Files of later updates, which a resume from this file's past has passed over, are set aside as
-  /// NNNNNNNNN.h5.superseded. Throws Error. The link is a convenience: where it cannot be moved, the
-  /// checkpoint counts, and link_refusal() says why.
+  /// Writes, moves `latest`, then deletes all but the newest `keep` (0: keep all), and the files set aside by
+  /// earlier writes. Returns theta_sha256. Partial files of a crash (.tmp) are removed first. Files of later
+  /// updates, left over when a run was resumed from an earlier checkpoint, are renamed to
+  /// NNNNNNNNN.h5.superseded. Throws Error. The link is a convenience: if it cannot be moved, the checkpoint
+  /// is still valid, and link_refusal() returns the reason.
   std::string write(const Checkpoint& checkpoint, std::int64_t keep);
 
-  /// Why the last write could not move `latest`, which is then removed; or empty.
+  /// Why the last write could not move `latest`, which is then removed; empty if it could.
   const std::string& link_refusal() const { return link_refusal_; }
 
   struct Found {
@@ -129,12 +129,12 @@ class CheckpointFolder {
     Checkpoint checkpoint;
     std::vector<std::string> passed_over;  ///< one line for each newer file that was damaged
   };
-  /// The newest complete checkpoint. Returns false where there is no checkpoint file at all; throws
-  /// InputError that names the files where all are damaged.
+  /// The newest complete checkpoint. Returns false if there is no checkpoint file at all; throws InputError
+  /// that names the files where all are damaged.
   bool read_latest(Found& found) const;
 
   std::string path_of(std::int64_t update) const;
-  /// Of the files that are there, ascending. Throws InputError where the folder cannot be listed.
+  /// Updates of the existing files, ascending. Throws InputError where the folder cannot be listed.
   std::vector<std::int64_t> updates() const;
 
  private:

@@ -41,7 +41,7 @@ std::string grey_png(std::int64_t height, std::int64_t width, const std::vector<
   image.height = static_cast<png_uint_32>(height);
   image.format = PNG_FORMAT_GRAY;
   png_alloc_size_t size = 0;
-  // The first call tells the size.
+  // The first call returns the size.
   std::string bytes;
   for (void* memory : {static_cast<void*>(nullptr), static_cast<void*>(&bytes)}) {
     if (memory) bytes.resize(size);

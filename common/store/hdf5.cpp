@@ -13,11 +13,11 @@
 namespace outerloop::store {
 namespace {
 
-constexpr int kDeepest = 8;  // groups in groups; ours are four deep
+constexpr int kDeepest = 8;  // nested groups; ours are four deep
 
 Handle property_list(hid_t kind, const char* what) { return Handle(H5Pcreate(kind), H5Pclose, what); }
 
-/// A file that lives in memory alone.
+/// A file that exists only in memory.
 Handle memory_access() {
   auto access = property_list(H5P_FILE_ACCESS, "file access");
   constexpr std::size_t kIncrement = 64 * 1024;
@@ -88,7 +88,7 @@ void write_dataset(hid_t file, const std::string& path, const Dataset& dataset) 
   for (const auto& [name, value] : dataset.attributes) write_attribute(handle, name, value);
 }
 
-/// The names in the attribute `axes`, where there is one for each axis; else none.
+/// The names in the attribute `axes`, if there is one for each axis; else none.
 std::vector<std::string> axis_names(const Dataset& dataset) {
   const auto found = dataset.attributes.find("axes");
   const auto* text = found == dataset.attributes.end() ? nullptr : std::get_if<std::string>(&found->second);
@@ -102,8 +102,8 @@ std::vector<std::string> axis_names(const Dataset& dataset) {
   return usable ? names : std::vector<std::string>();
 }
 
-/// Names the axes of a dataset, for h5py and others: labels, and as a dimension scale the neighbour that has
-/// an axis's name and length, and no other axis, where there is one.
+/// Names the axes of a dataset, for h5py and other readers. Each axis gets a label and, as its dimension
+/// scale, the one-dimensional dataset of the same group with the axis's name and length, if there is one.
 void write_axes(hid_t file, const Document& document, const std::string& path, const Dataset& dataset) {
   const auto names = axis_names(dataset);
   if (names.empty()) return;
@@ -126,15 +126,15 @@ void write_axes(hid_t file, const Document& document, const std::string& path, c
   }
 }
 
-/// What the library writes for them is made of `axes` again, and is passed over in reading.
+/// The library's attributes for them are derived from `axes` and ignored by the reader.
 bool tells_axes(const std::string& attribute) {
   for (const char* name : {"CLASS", "NAME", "DIMENSION_LABELS", "DIMENSION_LIST", "REFERENCE_LIST"})
     if (attribute == name) return true;
   return false;
 }
 
-/// The file's bytes behind room for the user block. The library's image leaves the block out (1.10, 1.14),
-/// although its addresses count from behind it; should a version include it, that is seen by the signature.
+/// The file's bytes, after room for the user block. The library's image omits the block (1.10, 1.14),
+/// although its addresses count from the block's end; if a version includes it, the signature shows that.
 std::vector<std::uint8_t> image_of(hid_t file) {
   check_hdf5(H5Fflush(file, H5F_SCOPE_LOCAL), "flush");
   const ssize_t size = H5Fget_file_image(file, nullptr, 0);
@@ -153,7 +153,7 @@ std::vector<std::uint8_t> image_of(hid_t file) {
   return image;
 }
 
-/// The element type that we would have written; throws for any other.
+/// The element type, if it is one that we write; throws for any other.
 ElementType known_type(hid_t type, const std::string& path) {
   const std::pair<ElementType, hid_t> plain[] = {{ElementType::float32, H5T_IEEE_F32LE},
                                                  {ElementType::float64, H5T_IEEE_F64LE},
@@ -165,7 +165,7 @@ ElementType known_type(hid_t type, const std::string& path) {
   throw Error(path + " has an element type that format version 1 does not know");
 }
 
-/// Bytes of `count` elements of `type`, or an error where they cannot be inside a file of `limit` bytes.
+/// Bytes of `count` elements of `type`; throws if they cannot be inside a file of `limit` bytes.
 std::size_t bounded_bytes(const std::vector<hsize_t>& extents, std::size_t element, std::size_t limit,
                           const std::string& path) {
   if (element == 0) fail_hdf5("element size of " + path);
@@ -223,7 +223,7 @@ Attributes read_attributes(hid_t owner, std::size_t limit) {
   return attributes;
 }
 
-/// Refuses what could lead outside the file or make it larger than it is.
+/// Rejects everything that could refer outside the file or expand beyond its size.
 void check_plain_storage(hid_t dataset, const std::string& path) {
   const Handle creation(H5Dget_create_plist(dataset), H5Pclose, path);
   const auto layout = H5Pget_layout(creation);
@@ -259,8 +259,8 @@ std::string link_at(hid_t group, hsize_t index) {
   return text.data();
 }
 
-/// `budget`: bytes of the file not yet accounted for. Every link takes some, so that several links to one
-/// object, or a group inside itself, cannot repeat it without end.
+/// `budget`: bytes of the file not yet accounted for. Every link uses up some, so that several links to one
+/// object, or a cycle of groups, cannot repeat it endlessly.
 void read_group(hid_t group, const std::string& prefix, std::size_t& budget, int depth, Document& document) {
   constexpr std::size_t kLeastPerLink = 16;
   if (depth > kDeepest) throw Error(prefix + " is nested too deeply");
@@ -304,7 +304,7 @@ std::vector<std::uint8_t> encode_hdf5(const Document& document) {
 Document decode_hdf5(const std::vector<std::uint8_t>& bytes) {
   silence_hdf5();
   const auto access = memory_access();
-  // The library's signature lets it write into the buffer; it copies it instead.
+  // The library's signature allows it to write to the buffer, but it makes a copy.
   check_hdf5(H5Pset_file_image(access, const_cast<std::uint8_t*>(bytes.data()), bytes.size()), "file image");
   const Handle file(H5Fopen("in memory", H5F_ACC_RDONLY, access), H5Fclose, "the file");
   const Handle root(H5Gopen2(file, "/", H5P_DEFAULT), H5Gclose, "root group");

@@ -1,6 +1,6 @@
 #pragma once
-// The HDF5 library's C API behind RAII: identifiers close themselves, failures throw Error with the library's
-// own text. Only hdf5.cpp and hdf5_rows.cpp include this.
+// RAII wrapper of the HDF5 library's C API: identifiers close themselves, failures throw Error with the
+// library's own text. Only hdf5.cpp and hdf5_rows.cpp include this.
 #include <hdf5.h>
 
 #include <string>
@@ -15,7 +15,8 @@ inline void check_hdf5(herr_t status, const std::string& what) {
   if (status < 0) fail_hdf5(what);
 }
 
-/// One identifier of the library, closed by what closes its kind. Throws Error where the library gave none.
+/// One identifier of the library, closed by the function for its kind. Throws Error where the library
+/// returned none.
 class Handle {
  public:
   Handle(hid_t id, herr_t (*close)(hid_t), const std::string& what) : id_(id), close_(close) {
@@ -34,7 +35,7 @@ class Handle {
   herr_t (*close_)(hid_t);
 };
 
-/// The library prints its error stack by default; we put it into our one line.
+/// The library prints its error stack by default; we include it in our one-line message.
 void silence_hdf5();
 
 }  // namespace outerloop::store

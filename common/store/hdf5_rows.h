@@ -1,5 +1,5 @@
 #pragma once
-// Writer of one HDF5 dataset of float32 that grows by rows, straight into a file.
+// Writer of one HDF5 dataset of float32 that grows by rows, directly into a file.
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -8,7 +8,7 @@ namespace outerloop::store {
 
 class Hdf5RowWriter {
  public:
-  /// Replaces the content of `path`, which has to exist. `dataset` begins with "/". Everything throws Error
+  /// Replaces the content of `path`, which must exist. `dataset` begins with "/". All functions throw Error
   /// with the library's own text.
   Hdf5RowWriter(const std::string& path, const std::string& dataset, std::int64_t columns);
   ~Hdf5RowWriter();

@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-// The document is about as large as its file; whatever is far larger comes from a child that has gone astray.
+// The document is about as large as its file; a far larger answer means that the child malfunctions.
 constexpr std::size_t kMostPerByte = 4;
 constexpr std::size_t kMostOverhead = 1 << 20;
 

@@ -19,7 +19,7 @@ using nlohmann::json;
 
 std::string reason(int code) { return std::generic_category().message(code); }
 
-/// Appends all of it; false where the disk refuses.
+/// Appends all bytes; false if writing fails.
 bool append_to(const std::string& path, const std::string& text) {
   const Descriptor file(open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
   return file.open() && write_fully(file, text.data(), text.size()) == 0;
@@ -67,7 +67,7 @@ void MetricsLog::write(const json& line) {
   struct stat before {};
   const bool known = fstat(file_.get(), &before) == 0 && S_ISREG(before.st_mode);
   if (const int code = write_fully(file_, text.data(), text.size())) {
-    // Half a line in the middle of the log would make every line after it unreadable.
+    // A partial line in the middle of the log would make the lines after it unreadable.
     const bool undone = known && ftruncate(file_.get(), before.st_size) == 0;
     throw Error(path_ + ": cannot be written: " + reason(code) + (undone ? "" : "; its last line is cut"));
   }

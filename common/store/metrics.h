@@ -1,5 +1,5 @@
 #pragma once
-// Appends to metrics.jsonl: one JSON object per line.
+// Writer of metrics.jsonl: one JSON object per line.
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -11,21 +11,22 @@ namespace outerloop::store {
 
 class MetricsLog {
  public:
-  /// Opens `path` for appending. Lines whose `update` is beyond `last_update` (and a last line that is cut)
-  /// are removed first; the segment becomes one more than the largest that remains, 0 in a new file. The log
-  /// is read from its end, only as far as that needs; damaged lines among these go to `path`.damaged, and
-  /// warning() says so. Throws Error that names the path where it cannot be read or written.
+  /// Opens `path` for appending. Lines whose `update` is beyond `last_update`, and a truncated last line, are
+  /// removed first. The segment becomes one more than the largest that remains, 0 in a new file. The log is
+  /// read backwards from its end, only as far as needed; damaged lines found there are moved to
+  /// `path`.damaged and reported by warning(). Throws Error that names the path where it cannot be read or
+  /// written.
   MetricsLog(const std::string& path, std::int64_t last_update);
 
-  /// After the file was deleted: goes on in a new one, in the same segment. Throws Error.
+  /// After the file was deleted: continues in a new one, in the same segment. Throws Error.
   void reopen();
 
   /// Appends `line` with "segment" added, in one write. Numbers that are not finite become null. Throws Error
-  /// where the disk refuses; the file then ends with the line before.
+  /// where writing fails; the file then ends with the line before.
   void write(const nlohmann::json& line);
 
   std::int64_t segment() const { return segment_; }
-  /// What the user should know of the old log; or empty.
+  /// A warning about the old log for the user, or empty.
   const std::string& warning() const { return warning_; }
 
  private:

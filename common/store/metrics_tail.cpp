@@ -19,7 +19,7 @@ using nlohmann::json;
 
 constexpr std::int64_t kBlock = 1 << 16;
 
-/// Hands out the lines of a file from the last to the first.
+/// Returns the lines of a file from the last to the first.
 class LinesBackwards {
  public:
   LinesBackwards(const Descriptor& file, const std::string& path) : file_(file), path_(path) {
@@ -78,7 +78,7 @@ class LinesBackwards {
   const std::string& path_;
   std::int64_t size_ = 0;
   std::int64_t block_at_ = 0;  ///< in the file, of the buffer's first byte
-  std::string buffer_;         ///< what has been read and not handed out
+  std::string buffer_;         ///< data read but not yet returned
 };
 
 std::int64_t integer_or(const json& line, const char* key, std::int64_t otherwise) {
@@ -89,7 +89,7 @@ std::int64_t integer_or(const json& line, const char* key, std::int64_t otherwis
   return value > -1e18 && value < 1e18 ? static_cast<std::int64_t>(value) : otherwise;
 }
 
-/// A line that stays, unless it turns out to stand behind one that does not.
+/// A line that stays, unless an earlier line turns out to be removed.
 struct Kept {
   std::int64_t at = 0;
   std::string text;
@@ -115,7 +115,7 @@ class TailReader {
       return;
     }
     const bool is_update = parsed.find("event") == parsed.end();
-    if (!line.ended) drop(line.at);  // it is written again, with its newline
+    if (!line.ended) drop(line.at);  // it is rewritten, with its newline
     kept_.push_back({line.at, line.text, is_update});
     tail_.segment = std::max(tail_.segment, integer_or(parsed, "segment", 0));
     if (!is_update) return;
@@ -130,7 +130,7 @@ class TailReader {
     tail_.cut_at = std::min(cut_at_, size);
     for (auto line = kept_.rbegin(); line != kept_.rend(); ++line) {
       if (line->at < tail_.cut_at) continue;
-      // Updates come in order: one behind a later update is not what was written.
+      // Updates are in order: a line after one of a later update is damaged.
       if (line->is_update && line->at > first_beyond_)
         tail_.damaged.push_back(line->text);
       else
@@ -145,7 +145,7 @@ class TailReader {
   std::int64_t last_update_;
   std::int64_t cut_at_ = std::numeric_limits<std::int64_t>::max();
   std::int64_t first_beyond_ = std::numeric_limits<std::int64_t>::max();
-  std::int64_t newest_ = 0;  ///< update of the line looked at before, which stands behind
+  std::int64_t newest_ = 0;  ///< update of the previously read line, which follows in the file
   int in_order_ = 0;
   std::vector<Kept> kept_;  ///< from the last to the first
   MetricsTail tail_;

@@ -29,7 +29,7 @@ Words words_of(OptionalCall call) {
 }  // namespace
 
 bool not_supported(int code) {
-  // Linux has one number for ENOTSUP and EOPNOTSUPP, other systems two.
+  // ENOTSUP and EOPNOTSUPP are equal on Linux, but differ on other systems.
   return code == EINVAL || code == ENOSYS || code == ENOTSUP || code == EOPNOTSUPP || code == ENOLCK ||
          code == EROFS || code == ENOTTY;
 }

@@ -33,7 +33,7 @@ void add_dataset(Document& document, const std::string& path, Dataset dataset) {
     throw Error(path + " exists twice: names must differ");
 }
 
-/// Position and initialisation, so that the layout read back is the same in every field.
+/// Stores position and initialisation, so that every field of the layout can be read back.
 Attributes attributes_of(const TensorSpec& tensor, std::int64_t position) {
   return {{"axes", tensor.axes},
           {"initializer", tensor.initializer.description()},
@@ -189,7 +189,7 @@ RuleFile decode_rule(const DocumentReader& reader) {
   file.update = reader.integer_attribute(root, "/", "update");
   file.created = reader.text_attribute(root, "/", "created");
   file.git_revision = reader.text_attribute(root, "/", "git_revision");
-  // Files from before these attributes are still read.
+  // Older files without these attributes can still be read.
   if (root.count("engine") > 0) file.engine = reader.text_attribute(root, "/", "engine");
   if (root.count("instruction_set") > 0)
     file.instruction_set = reader.text_attribute(root, "/", "instruction_set");

@@ -1,5 +1,6 @@
 #pragma once
-// θ in a Document: what rule.h5 and checkpoints share. Used by the readers and writers of files.h only.
+// Encoding of a rule in a Document, shared by rule.h5 and checkpoints. Used only by the readers and writers
+// of files.h.
 #include <string>
 #include <vector>
 
@@ -8,7 +9,7 @@
 
 namespace outerloop::store {
 
-/// Adds /theta, /theta_average, /config and the root attributes but `kind` and `checksum`. Returns
+/// Adds /theta, /theta_average, /config and the root attributes, except `kind` and `checksum`. Returns
 /// theta_sha256.
 std::string encode_rule(const RuleFile& file, Document& document);
 
@@ -24,13 +25,13 @@ struct OpenedDocument {
 };
 OpenedDocument open_document(const std::string& path);
 
-/// All of it but the user block, which the caller has verified; `name` begins the errors.
+/// The same without the user block, which the caller has verified; `name` begins error messages.
 OpenedDocument parse_document(const std::vector<std::uint8_t>& bytes, const std::string& name);
 
 /// θ and its layout; theta_sha256 is verified. Throws InputError.
 RuleFile decode_rule(const DocumentReader& reader);
 
-/// What a checkpoint holds beside its rule, too. Throws InputError.
+/// The rule and the rest of a checkpoint. Throws InputError.
 Checkpoint decode_checkpoint(const DocumentReader& reader);
 
 /// One dataset per tensor of `layout` in `group` (ends in "/"), float64. `values` must have the layout's
@@ -38,7 +39,7 @@ Checkpoint decode_checkpoint(const DocumentReader& reader);
 void encode_moments(const std::string& group, const rule::Layout& layout, const std::vector<double>& values,
                     Document& document);
 
-/// The flat vector of a group that holds the layout's tensors; empty where `group` has none at all. Throws
+/// The flat vector from a group that holds the layout's tensors; empty if `group` is absent. Throws
 /// InputError that names a tensor that is missing, of another shape, or not in the layout.
 std::vector<double> decode_flat(const DocumentReader& reader, const std::string& group,
                                 const rule::Layout& layout);

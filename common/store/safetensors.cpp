@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::size_t kAlignment = 8;  // of the first tensor's bytes, by the format's own advice
+constexpr std::size_t kAlignment = 8;  // of the first tensor's bytes, as the format recommends
 
 ordered_json metadata_of(const RuleFile& rule, const std::string& which) {
   ordered_json metadata = {
@@ -39,7 +39,7 @@ std::string safetensors_of(const RuleFile& rule, const std::vector<double>& thet
     data.append(values.bytes.begin(), values.bytes.end());
     header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, data.size()}}};
   }
-  // A configuration may hold bytes of a path that are no UTF-8.
+  // A configuration may contain a path that is not UTF-8.
   std::string text = header.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
   text.append((kAlignment - text.size() % kAlignment) % kAlignment, ' ');
   return little_endian(static_cast<std::uint64_t>(text.size())) + text + data;

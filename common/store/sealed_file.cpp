@@ -17,7 +17,7 @@
 namespace outerloop::store {
 namespace {
 
-// The line end catches transfers in text mode, as PNG's does.
+// The line end detects transfers in text mode, like that of PNG's signature.
 constexpr char kMagic[] = "outerloop HDF5\r\n";
 constexpr std::size_t kMagicSize = 16;
 constexpr std::size_t kVersionAt = 16, kLengthAt = 24, kDigestAt = 32, kEndAt = 64;
@@ -45,7 +45,7 @@ void put_number(std::vector<std::uint8_t>& bytes, std::size_t place, Number valu
 
 std::string reason(int code) { return std::generic_category().message(code); }
 
-/// Appends what the file holds up to `size` bytes in all; fewer where it ends before.
+/// Appends from the file up to a total of `size` bytes; fewer if it ends before.
 void read_up_to(const std::string& path, const Descriptor& file, std::size_t size,
                 std::vector<std::uint8_t>& bytes) {
   std::size_t have = bytes.size();
@@ -84,7 +84,7 @@ void seal(std::vector<std::uint8_t>& bytes, std::uint32_t format_version) {
 }
 
 std::vector<std::uint8_t> read_sealed(const std::string& path, std::uint32_t newest_version) {
-  // Not blocking, so that a pipe of that name is refused instead of waited for.
+  // Non-blocking, so that a pipe of that name is rejected instead of blocking.
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.open()) throw UnreadableError(path + ": cannot be opened: " + reason(errno));
   struct stat status {};
@@ -92,7 +92,7 @@ std::vector<std::uint8_t> read_sealed(const std::string& path, std::uint32_t new
   if (!S_ISREG(status.st_mode))
     throw InputError(path + ": is no regular file; give a rule.h5 or a checkpoint");
 
-  // The block says how long the file must be; only then is memory taken for it.
+  // The block gives the file's required length; memory is allocated only after this check.
   std::vector<std::uint8_t> bytes;
   read_up_to(path, file, kUserBlock, bytes);
   check_magic(path, bytes);

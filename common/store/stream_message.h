@@ -1,11 +1,11 @@
 #pragma once
-// Conversion of a stream's state between protobuf message and struct; the version of the protocol.
+// Conversion of a stream's state between protobuf message and struct; the protocol version.
 #include "common/store/files.h"
 #include "outerloop/messages.pb.h"
 
 namespace outerloop::store {
 
-/// What workers say in their Hello. Coordinator and workers of different versions do not work together.
+/// The version that workers send in their Hello. Coordinator and workers must have the same version.
 inline constexpr std::uint32_t kProtocol = 6;
 
 StreamState from_message(const proto::StreamState& message);
