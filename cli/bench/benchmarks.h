@@ -8,13 +8,13 @@ namespace outerloop::cli {
 
 struct BenchEngineOptions {
   std::vector<std::string> sizes = {"laptop", "medium", "paper"};
-  std::vector<std::string> engines;  ///< KIND[:PRECISION]; empty: all that this build and processor have
+  std::vector<std::string> engines;  ///< KIND[:PRECISION]; empty: all that are available
   std::string instruction_set = "auto";
   int repetitions = 5;
-  std::int64_t inner_steps = 0;  ///< k; 0: that of the size
+  std::int64_t inner_steps = 0;  ///< k; 0: the default of the size
   int threads = 1;
   bool count = false;                         ///< count the reference engine's operations, measure nothing
-  std::vector<std::int64_t> lanes = {1, 16};  ///< tasks side by side; of `count` alone
+  std::vector<std::int64_t> lanes = {1, 16};  ///< tasks side by side; only for `count`
   std::string count_on = "meta";              ///< meta | cpu
   std::string json;
 };
@@ -41,17 +41,16 @@ struct BenchEstimatorsOptions {
 };
 
 struct BenchCoordinatorOptions {
-  std::int64_t workers = 512;    ///< simulated, over all ranks but 0
-  std::int64_t floats = 115000;  ///< numbers of θ
+  std::int64_t workers = 512;    ///< simulated, on all ranks except 0
+  std::int64_t floats = 115000;  ///< size of θ
   std::int64_t batch = 0;        ///< gradients per update; 0: half the workers
-  double seconds = 1.5;          ///< of each measurement
+  double seconds = 1.5;          ///< seconds of each measurement
   int repetitions = 7;
   std::string json;
 };
 
-/// Each prints a table, also writes it as JSON where that is asked for, and returns the exit code. Throws
-/// InputError for an engine that is unknown or not there, a rule that cannot be read, or ranks that do not
-/// fit.
+/// Each prints a table, also writes it as JSON if requested, and returns the exit code. Throws InputError for
+/// an engine that is unknown or unavailable, a rule that cannot be read, or an unsuitable number of ranks.
 int bench_engine(const BenchEngineOptions& options);
 int bench_count(const BenchEngineOptions& options);
 int bench_coordinator(const BenchCoordinatorOptions& options);

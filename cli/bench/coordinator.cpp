@@ -1,5 +1,5 @@
-// outerloop bench coordinator: the real coordinator fed by simulated workers, beside the bare exchange of the
-// same bytes.
+// outerloop bench coordinator: the real coordinator with simulated workers, compared with the bare exchange
+// of the same bytes.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -33,12 +33,12 @@ namespace {
 using coordinator::Part;
 using nlohmann::json;
 
-constexpr double kLongestPause = 600.0;  // seconds that any rank may wait for another
+constexpr double kLongestPause = 600.0;  // longest wait of a rank for another, in seconds
 constexpr const char* kPartNames[coordinator::kParts] = {"receive", "sum", "adam", "send", "rest"};
 
 double seconds_now() { return net::SteadyClock().now(); }
 
-/// Seconds by part of the work. Counts from the first reset() on.
+/// Seconds by part of the work, counted from the first reset() on.
 class PartSeconds final : public coordinator::Profiler {
  public:
   void enter(Part part) override {
@@ -62,17 +62,17 @@ class PartSeconds final : public coordinator::Profiler {
   double since_ = seconds_now();
 };
 
-/// What one measurement of the coordinator has seen, from the update that ended the warm-up to the last.
+/// Result of one measurement of the coordinator, from the update that ended the warm-up to the last.
 struct Cycle {
   std::int64_t gradients = 0;
   double seconds = 0.0;
   std::array<double, coordinator::kParts> parts{};
-  std::map<std::int64_t, std::int64_t> staleness;  ///< gradients by updates that θ had moved on
+  std::map<std::int64_t, std::int64_t> staleness;  ///< gradients by staleness in updates
 
   double rate() const { return static_cast<double>(gradients) / seconds; }
 };
 
-/// Keeps the clock: the first updates are a warm-up.
+/// Measures the time after a warm-up of some updates.
 class Watcher final : public coordinator::Observer {
  public:
   Watcher(PartSeconds& parts, std::int64_t warm_up_gradients) : parts_(parts), warm_up_(warm_up_gradients) {}
@@ -119,8 +119,8 @@ store::Checkpoint beginning(std::int64_t floats) {
   return start;
 }
 
-/// As a run has it that keeps an average, clips and may step back, without files; all else as the schema
-/// says.
+/// The options of a run that keeps an average, clips and may step back, without files; the other options have
+/// the schema's defaults.
 coordinator::CoordinatorOptions coordinator_options(const Setup& setup, PartSeconds& parts) {
   const auto& schema = proto::Config::default_instance();
   const auto& adam = schema.optimizer();
@@ -170,7 +170,7 @@ struct Measured {
   std::size_t message_bytes = 0;
 };
 
-/// All ranks: coordinator and bare exchange in turn, so that a change of the machine's pace meets both.
+/// All ranks: coordinator and bare exchange alternate, so that a change of the machine's speed affects both.
 Measured measure(const net::MpiSession& mpi, net::Watchdog& watchdog, const Setup& setup, int repetitions) {
   Measured measured;
   net::MpiTransport transport(mpi);
@@ -258,7 +258,7 @@ json result_of(const Measured& measured, const Setup& setup, const Cycle& all, i
           {"staleness", staleness}};
 }
 
-/// Becomes mpirun, with this program and these options on two ranks.
+/// Replaces this process by mpirun, which starts this program with the same options on two ranks.
 [[noreturn]] void launch(const BenchCoordinatorOptions& options) {
   const std::string mpirun = find_launcher().path;
   if (mpirun.empty())
@@ -277,7 +277,7 @@ json result_of(const Measured& measured, const Setup& setup, const Cycle& all, i
   std::vector<char*> arguments;
   for (auto& word : line) arguments.push_back(word.data());
   arguments.push_back(nullptr);
-  // Two ranks on two cores need not yield, which would cost each look for a message a turn of the scheduler.
+  // Two ranks on two cores need not yield: yielding would add a scheduler's turn to each poll for a message.
   setenv("OMPI_MCA_mpi_yield_when_idle", base::available_cores() < 2 ? "1" : "0", 0);
   execv(mpirun.c_str(), arguments.data());
   throw InputError("bench coordinator: " + mpirun + " cannot be started");
@@ -286,7 +286,7 @@ json result_of(const Measured& measured, const Setup& setup, const Cycle& all, i
 }  // namespace
 
 int bench_coordinator(const BenchCoordinatorOptions& options) {
-  // 1. Two ranks at least
+  // 1. At least two ranks
   if (!net::MpiSession::launched()) launch(options);
   net::Watchdog watchdog(net::this_rank(), kLongestPause, [](const std::string& line) {
     std::fprintf(stderr, "outerloop: %s; the job ends\n", line.c_str());
@@ -312,7 +312,7 @@ int bench_coordinator(const BenchCoordinatorOptions& options) {
   const Measured measured = measure(mpi, watchdog, setup, options.repetitions);
   if (mpi.rank() > 0) return 0;
 
-  // 3. The table, and the same for programs
+  // 3. The table, and the same as JSON
   const Cycle all = sum_of(measured.cycles);
   print(measured, setup, all);
   if (!options.json.empty())

@@ -1,4 +1,4 @@
-// outerloop bench engine --count: what the reference engine asks of a device, counted without one.
+// outerloop bench engine --count: the reference engine's device operations, counted without a device.
 #include "common/rule/engines/count.h"
 
 #include <fmt/format.h>

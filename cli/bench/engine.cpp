@@ -31,8 +31,8 @@ struct Row {
   std::int64_t inner_steps = 0;
   double gflop = 0.0;  ///< nominal, of one inner step
   std::int64_t peak_bytes = 0;
-  Seconds seconds;                      ///< of whole runs
-  std::map<std::string, double> parts;  ///< shares of a further run's time; empty: not known
+  Seconds seconds;                      ///< of complete runs
+  std::map<std::string, double> parts;  ///< shares of another run's time; empty: unknown
   std::int64_t arena_bytes = 0;         ///< part of peak_bytes; 0: the engine has no arena
 
   double milliseconds(double whole) const { return 1e3 * whole / static_cast<double>(inner_steps); }
@@ -40,7 +40,7 @@ struct Row {
   double gflops() const { return gflop / (1e-3 * per_step()); }
 };
 
-/// All engines at one size, taking turns, so that a change of the machine's pace meets all of them.
+/// All engines at one size, in turn, so that a change of the machine's speed affects all of them.
 std::vector<Row> measure(const BenchSize& size, const std::vector<EngineName>& engines,
                          const BenchEngineOptions& options, const rule::EngineOptions& engine_options) {
   const std::int64_t k = options.inner_steps > 0 ? options.inner_steps : size.inner_steps;
@@ -111,7 +111,7 @@ void print_rows(const std::vector<Row>& rows, double peak) {
   std::fflush(stdout);
 }
 
-/// Share of the time in which one thread's runs had their core.
+/// Share of the wall-clock time in which single-threaded runs had their core.
 double core_share(const std::vector<Row>& rows) {
   double wall = 0.0, processor = 0.0;
   for (const auto& row : rows) {
@@ -121,7 +121,7 @@ double core_share(const std::vector<Row>& rows) {
   return std::min(1.0, processor / wall);
 }
 
-/// How many times faster fused is than reference, by size: float32, gradient, one thread.
+/// Speed-up of fused over reference, by size: float32, gradient, one thread.
 std::map<std::string, double> ratios(const std::vector<Row>& rows, int threads) {
   std::map<std::string, double> fused, ratio;
   if (threads != 1) return ratio;

@@ -1,5 +1,5 @@
-// outerloop bench estimators: what each gradient estimator gives of the untruncated gradient, against the
-// horizon. docs/estimators.md.
+// outerloop bench estimators: accuracy and noise of the gradient estimators relative to the untruncated
+// gradient, by horizon. docs/estimators.md.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -32,7 +32,7 @@ double dot(const Vector& a, const Vector& b) {
 }
 double norm(const Vector& a) { return std::sqrt(dot(a, a)); }
 
-/// A rule with one task of its distribution and as many steps as the longest horizon has.
+/// A rule with one task of its distribution and the steps of the longest horizon.
 struct Course {
   rule::Engine& engine;
   const Vector& theta;
@@ -52,7 +52,7 @@ rule::TruncationResult finished(rule::TruncationResult result) {
   return result;
 }
 
-/// ∂ mean(J_{h-k+1} .. J_h) / ∂θ through all h inner steps: the difference of two whole sums.
+/// ∂ mean(J_{h-k+1} .. J_h) / ∂θ through all h inner steps: the difference of two untruncated sums.
 Vector whole_gradient(const Course& course, std::int64_t horizon, std::int64_t k) {
   const auto sum_to = [&](std::int64_t count) {
     auto result = finished(
@@ -69,7 +69,7 @@ Vector whole_gradient(const Course& course, std::int64_t horizon, std::int64_t k
   return gradient;
 }
 
-/// φ where the last k of `horizon` steps begin.
+/// φ before the last k of `horizon` steps.
 Vector phi_before(const Course& course, std::int64_t horizon, std::int64_t k) {
   std::vector<rule::Batch> minibatches;
   for (const auto& step : course.part(0, horizon - k)) minibatches.push_back(step.inner);
@@ -78,7 +78,7 @@ Vector phi_before(const Course& course, std::int64_t horizon, std::int64_t k) {
              : course.engine.unroll(course.architecture, course.theta, course.phi, minibatches);
 }
 
-/// Of an evolution estimator at one horizon: the variance of one pair's gradient, summed over θ's numbers.
+/// Spread of an evolution estimator at one horizon: the variance of one pair's gradient, summed over θ.
 struct Spread {
   double variance = 0.0;
   double milliseconds = 0.0;  ///< of one truncation with one pair
@@ -95,8 +95,8 @@ Spread spread_of(const std::vector<Vector>& samples, double milliseconds) {
   return {squares / (n - 1.0), milliseconds};
 }
 
-/// The last truncation's gradient by every replicate, for each of the horizons (rising); `starts`: φ where it
-/// begins.
+/// Spread over replicates of the last truncation's gradient, for each horizon (ascending); `starts`: φ before
+/// that truncation.
 std::vector<Spread> spreads(const Course& course, EstimatorKind kind, const BenchEstimatorsOptions& wanted,
                             const std::vector<Vector>& starts) {
   const auto& horizons = wanted.horizons;
@@ -110,7 +110,7 @@ std::vector<Spread> spreads(const Course& course, EstimatorKind kind, const Benc
     std::vector<rule::PerturbedPair> pairs;
     std::uint32_t truncation = 0;
     for (std::size_t h = 0; h < horizons.size(); ++h) {
-      // Truncated evolution needs no truncations before it, the persistent kind all of them.
+      // Truncated evolution needs no earlier truncations, the persistent kind needs all of them.
       if (!options.persistent()) truncation = static_cast<std::uint32_t>(horizons[h] / k) - 1;
       for (; truncation < horizons[h] / k; ++truncation) {
         const auto start = std::chrono::steady_clock::now();
@@ -137,7 +137,7 @@ struct Row {
   double whole_norm = 0.0, truncated_norm = 0.0, cosine = 0.0, milliseconds = 0.0;
   Spread evolution, persistent;
   double evolution_noise = 0.0,
-         persistent_noise = 0.0;  ///< variance over the squared norm of what they estimate
+         persistent_noise = 0.0;  ///< variance over the squared norm of the estimated gradient
 
   json to_json() const {
     return {{"horizon", horizon},
@@ -199,7 +199,7 @@ int bench_estimators(const BenchEstimatorsOptions& options) {
   for (const auto& dataset : settings.training)
     datasets.push_back({data::open_dataset(dataset.request, settings.cache_directory()), dataset.weight});
   data::TaskOptions drawn = settings.tasks;
-  drawn.first.tasks = 0;  // the tasks of most of a run
+  drawn.first.tasks = 0;  // the tasks after the first ones of a run
   const data::TaskDistribution tasks(drawn, std::move(datasets), options.seed);
   const auto engine = rule::make_engine(settings.rule, settings.engine);
   fmt::print("{}, {}; {}; {} after {} updates, {} θ\n", processor_name(), pinned, engine->description(),

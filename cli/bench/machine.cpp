@@ -20,7 +20,7 @@
 namespace outerloop::cli {
 namespace {
 
-/// What stands behind "KEY:" (and blanks) in a file of /proc; empty where there is none.
+/// The text after "KEY:" (and blanks) in a file of /proc; empty if there is none.
 std::string proc_value(const std::string& path, const std::string& key) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
@@ -32,7 +32,7 @@ std::string proc_value(const std::string& path, const std::string& key) {
   return "";
 }
 
-/// A number of kB; `otherwise` where the file does not have it.
+/// A value in kB, converted to bytes; `otherwise` if the file lacks it.
 std::int64_t proc_bytes(const std::string& path, const std::string& key, std::int64_t otherwise) {
   const std::string value = proc_value(path, key);
   return value.empty() ? otherwise : 1024 * std::strtoll(value.c_str(), nullptr, 10);
@@ -97,7 +97,7 @@ void forget_peak() {
 #ifdef __GLIBC__
   malloc_trim(0);
 #endif
-  std::ofstream("/proc/self/clear_refs") << "5\n";  // Linux: the peak becomes what is resident now
+  std::ofstream("/proc/self/clear_refs") << "5\n";  // Linux: resets the peak to the current resident size
 }
 
 std::int64_t peak_resident_bytes() { return proc_bytes(kStatus, "VmHWM", 0); }

@@ -18,7 +18,7 @@ namespace outerloop::cli {
 /// A sample of seconds.
 struct Seconds {
   std::vector<double> values;
-  double of_processor = 0.0;  ///< seconds of all cores together that this process got meanwhile
+  double of_processor = 0.0;  ///< processor time of this process, in core-seconds
 
   double median() const;
   double least() const { return *std::min_element(values.begin(), values.end()); }
@@ -26,12 +26,12 @@ struct Seconds {
   double most() const { return *std::max_element(values.begin(), values.end()); }
 };
 
-/// Seconds by part of the work, from when it is made.
+/// Seconds by part of the work, from construction on.
 class PartClock final : public rule::fused::Profiler {
  public:
   void enter(rule::fused::Part part) override;
 
-  /// Share of every part in the time until now, by name; they sum to one.
+  /// Share of every part in the time so far, by name; they sum to one.
   std::map<std::string, double> shares();
 
  private:
@@ -42,23 +42,23 @@ class PartClock final : public rule::fused::Profiler {
   Clock::time_point since_ = Clock::now();
 };
 
-/// An engine with a problem's size. Its first run of each direction counts memory, later ones count time.
+/// An engine with a problem size. The first run of each direction measures memory, later runs measure time.
 class Runner {
  public:
   /// Makes the engine and warms it up.
   Runner(const EngineName& name, const BenchSize& size, const rule::EngineOptions& options);
 
-  /// Resident memory at its highest during the first run of this direction, beyond what was resident before
-  /// the engine first saw this size: what it keeps between runs is included.
+  /// Peak resident memory during the first run of this direction, minus the resident memory before the
+  /// engine's first run at this size. Includes the memory that the engine keeps between runs.
   std::int64_t measure_memory(const BenchProblem& problem, bool gradient);
 
   /// Adds one run to `seconds`. Throws Error where the engine ends with another outcome than `finished`.
   void time(const BenchProblem& problem, bool gradient, Seconds& seconds);
 
-  /// Where the time of a whole truncation goes, by name of the part; empty where the engine does not say.
+  /// Shares of a whole truncation's time, by name of the part; empty if the engine does not report them.
   std::map<std::string, double> parts(const BenchProblem& problem);
 
-  /// Bytes of the fused engine's arena; 0 where the engine has none.
+  /// Bytes of the fused engine's arena; 0 if the engine has none.
   std::int64_t arena_bytes() const;
 
  private:

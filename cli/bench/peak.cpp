@@ -19,9 +19,10 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Twelve chains of multiply-adds: more than latency times units of any core, and they fit into 16 registers.
-/// `start` [12] comes with numbers that the compiler cannot know to be equal, else it would join their
-/// chains, and leaves with a sum of all, so that nothing can be left out. Returns the FLOPs done.
+/// Twelve chains of multiply-adds: more than latency times units of any core, and few enough for 16
+/// registers. The compiler must not know that the numbers in `start` [12] are equal, or it would merge the
+/// chains. On return `start` holds the sum of all chains, so that none can be optimised away. Returns the
+/// FLOPs done.
 double multiply_add(std::int64_t iterations, float* start) {
   const hn::ScalableTag<float> d;
   const auto chain = [=](int i) HWY_ATTR { return hn::Set(d, start[i]); };
@@ -55,7 +56,8 @@ namespace outerloop::cli {
 HWY_EXPORT(MultiplyAdd);
 
 double fma_peak_gflops(rule::fused::InstructionSet set) {
-  // Each run is shorter than a scheduler's slice, so that on a busy machine some run has the core to itself.
+  // Each run is shorter than a scheduler's time slice, so that on a busy machine some run has the core to
+  // itself.
   constexpr std::int64_t kIterations = 50'000;
   constexpr int kRepetitions = 500;
   const rule::fused::ForceInstructionSet force(set);

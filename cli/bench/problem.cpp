@@ -15,7 +15,7 @@ constexpr std::int64_t kInputs = 196, kOutputs = 32;
 constexpr std::int64_t kWay = 10, kLabelsPerClass = 10;
 constexpr std::uint64_t kSeed = 1;
 
-/// `task` tells minibatches apart.
+/// `task` distinguishes the minibatches.
 rule::Batch random_batch(std::int64_t examples, std::int64_t inputs, std::int64_t way, std::uint32_t task) {
   const rule::Random random(kSeed, 0, task, rule::Purpose::test);
   rule::Batch batch;
@@ -99,7 +99,7 @@ std::unique_ptr<rule::Engine> open_engine(const EngineName& name, const rule::Ru
                                           rule::EngineOptions options) {
   options.kind = name.kind;
   options.precision = name.precision;
-  if (name.kind == rule::EngineKind::reference) options.instruction_set = "auto";  // it has no other
+  if (name.kind == rule::EngineKind::reference) options.instruction_set = "auto";  // its only value
   return rule::make_engine(rule, options);
 }
 

@@ -9,8 +9,8 @@
 
 namespace outerloop::cli {
 
-/// One size with its nominal work. Everywhere: 196 inputs, G = 4, H = 1, P = 2, N_L = 32, way 10, and 10
-/// examples per class in each of the two labelled minibatches (K' = 100).
+/// One size with its nominal work. Common to all sizes: 196 inputs, G = 4, H = 1, P = 2, N_L = 32, way 10,
+/// and 10 examples per class in each of the two labelled minibatches (K' = 100).
 struct BenchSize {
   std::string name;        ///< laptop, medium, paper
   rule::RuleOptions rule;  ///< C = T and D
@@ -18,7 +18,8 @@ struct BenchSize {
   std::int64_t batch = 0;        ///< B
   std::int64_t inner_steps = 0;  ///< k
   /// FLOPs of the matrix products of one inner step of a whole truncation in 1e9: forward, data gradients and
-  /// weight gradients without any recomputation, a third each. What an engine really does is never counted.
+  /// weight gradients without any recomputation, a third each. The actual operations of an engine are never
+  /// counted.
   double gradient_gflop = 0.0;
 
   double gflop(bool gradient) const { return gradient ? gradient_gflop : gradient_gflop / 3; }
@@ -27,7 +28,7 @@ struct BenchSize {
 /// Throws InputError for an unknown name.
 BenchSize bench_size(const std::string& name);
 
-/// θ and φ as they are drawn before training, inputs uniform in [0, 1), other examples in every step.
+/// θ and φ from their initial distribution, inputs uniform in [0, 1), different examples in every step.
 struct BenchProblem {
   std::vector<double> theta, phi;
   std::vector<rule::StepData> steps;
@@ -45,19 +46,20 @@ struct EngineName {
   std::string text() const { return kind_name() + ":" + precision_name(); }
 };
 
-/// KIND[:PRECISION], float32 where it is left out. Throws InputError with what there is.
+/// KIND[:PRECISION], float32 if omitted. Throws InputError with the available engines.
 EngineName parse_engine(const std::string& text);
 
-/// Those named; where none is, all that can be made here (fused float32 and mixed, reference float32), and
-/// what cannot be made is said on stderr. Throws InputError where a named one, or any, cannot be made.
+/// The named engines; without names, all that are available (fused float32 and mixed, reference float32), and
+/// unavailable ones are reported on stderr. Throws InputError if a named engine is unavailable, or none is
+/// available.
 std::vector<EngineName> choose_engines(const std::vector<std::string>& names,
                                        const rule::EngineOptions& options);
 
 std::unique_ptr<rule::Engine> open_engine(const EngineName& name, const rule::RuleOptions& rule,
                                           rule::EngineOptions options);
 
-/// What is done once in a process (libraries loaded, their buffers set up) is done: later measurements are of
-/// work and memory alone. One inner step of a very small base model.
+/// Warm-up: one inner step of a very small base model. Work that a process does only once (loading libraries,
+/// allocating their buffers) is then excluded from later measurements.
 void warm_up(rule::Engine& engine);
 
 }  // namespace outerloop::cli

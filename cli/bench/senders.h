@@ -9,17 +9,17 @@
 
 namespace outerloop::cli {
 
-/// To the coordinator one worker with as many streams as it was assigned. Each stream stands for a worker:
-/// it has one gradient under way, and sends the next when it is answered. So θ comes once per version.
+/// Acts towards the coordinator as one worker with its assigned streams. Each stream stands for a worker: it
+/// has one gradient in flight and sends the next when it gets an answer. θ is thus received once per version.
 class Senders {
  public:
-  /// All gradients have the same random numbers, [floats], of norm 1.
+  /// All gradients consist of the same random numbers, [floats], with norm 1.
   Senders(net::Transport& transport, std::int64_t floats);
 
-  /// Talks to rank 0 until released. Throws Error where it is silent for a minute.
+  /// Exchanges messages with rank 0 until released. Throws Error if rank 0 is silent for a minute.
   void run();
 
-  /// Bytes of one gradient's message.
+  /// Size of one gradient's message in bytes.
   std::size_t message_bytes();
 
  private:
@@ -27,10 +27,10 @@ class Senders {
   proto::CoordinatorMessage next_answer();
 
   net::Transport& transport_;
-  net::Frame gradient_;  ///< the header is that of each message anew
+  net::Frame gradient_;  ///< the header is rewritten for each message
   std::vector<float> theta_;
   std::int64_t theta_version_ = -1;
-  std::deque<std::uint32_t> under_way_;  ///< answers come in the order of the messages
+  std::deque<std::uint32_t> under_way_;  ///< answers arrive in the order of the messages
 };
 
 }  // namespace outerloop::cli

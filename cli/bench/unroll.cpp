@@ -1,4 +1,4 @@
-// outerloop bench unroll: time and memory of a truncation against its length.
+// outerloop bench unroll: time and memory of a truncation by its length.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -24,7 +24,7 @@ struct Row {
   std::int64_t peak_bytes = 0;
 };
 
-/// A new engine for every length, so that none profits from memory that another one took.
+/// A new engine for every length, so that no length reuses memory allocated for another.
 Row measure(const EngineName& engine, const BenchSize& size, std::int64_t k, int repetitions,
             const rule::EngineOptions& options) {
   const auto problem = bench_problem(size, k);
@@ -44,15 +44,15 @@ double seconds_of(rule::Engine& engine, const BenchSize& size, const BenchProble
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// What a truncation costs on a base model that the engine has not seen yet, beyond the same one again:
-/// median over base models each of whose hidden layers is a unit narrower than the last. Short truncations,
-/// so that the difference is not lost in the time of the work itself. Milliseconds.
+/// Extra cost of the first truncation on a new base model, compared with a repetition, in milliseconds: the
+/// median over base models, each with hidden layers one unit narrower than the last. Truncations are short,
+/// so that the difference is not lost in the time of the work itself.
 double fresh_architecture(const EngineName& name, BenchSize size, const rule::EngineOptions& options) {
   constexpr int kBaseModels = 9, kAgain = 3;
   constexpr std::int64_t kSteps = 2;
   const auto engine = open_engine(name, size.rule, options);
   warm_up(*engine);
-  seconds_of(*engine, size, bench_problem(size, kSteps));  // the largest, for which memory is taken
+  seconds_of(*engine, size, bench_problem(size, kSteps));  // the largest, to allocate all memory
   Seconds differences;
   for (int i = 0; i < kBaseModels; ++i) {
     auto& units = size.architecture.units;
@@ -84,7 +84,8 @@ int bench_unroll(const BenchUnrollOptions& options) {
   json rows = json::array();
   Row last;
   for (const auto k : options.lengths) {
-    // An engine that keeps everything needs memory in proportion to k: better to stop than to be stopped.
+    // An engine that keeps everything needs memory in proportion to k: stop before the system kills the
+    // process.
     const double expected = last.inner_steps > 0
                                 ? static_cast<double>(last.peak_bytes) * static_cast<double>(k) /
                                       static_cast<double>(last.inner_steps)
@@ -100,11 +101,11 @@ int bench_unroll(const BenchUnrollOptions& options) {
     rows.push_back({{"k", k}, {"ms_per_inner_step", last.milliseconds}, {"peak_bytes", last.peak_bytes}});
   }
 
-  // 3. A base model that the engine has not seen
+  // 3. A base model that is new to the engine
   const double fresh = fresh_architecture(engine, size, engine_options);
   fmt::print("\nA base model that the engine has not seen costs {:.2f} ms more than a known one.\n", fresh);
 
-  // 4. The same for programs
+  // 4. The same as JSON
   const json result = {{"cpu", processor_name()},
                        {"engine", engine.kind_name()},
                        {"precision", engine.precision_name()},
