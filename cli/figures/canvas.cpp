@@ -14,7 +14,7 @@ namespace outerloop::cli {
 namespace {
 
 constexpr double kPixelsPerPoint = 2.0;
-constexpr const char* kFamily = "sans-serif";  // fontconfig knows the best one that is installed
+constexpr const char* kFamily = "sans-serif";  // fontconfig selects the best installed font
 
 using Surface = std::unique_ptr<cairo_surface_t, void (*)(cairo_surface_t*)>;
 using Context = std::unique_ptr<cairo_t, void (*)(cairo_t*)>;
@@ -56,7 +56,7 @@ std::string escaped(const std::string& text) {
   return result;
 }
 
-/// Puts <title> and <desc> behind the opening <svg ...>.
+/// Inserts <title> and <desc> after the opening <svg ...>.
 void describe(std::string& svg, const std::string& title, const std::vector<std::string>& texts) {
   const std::size_t opening = svg.find("<svg");
   const std::size_t end = opening == std::string::npos ? opening : svg.find('>', opening);
@@ -84,7 +84,7 @@ void Canvas::polyline(const std::vector<Point>& points, Colour colour, double wi
   paint_with(colour);
   cairo_set_line_width(context_, width);
   cairo_set_line_join(context_, CAIRO_LINE_JOIN_ROUND);
-  // A single point is a dot, which needs a round end to be seen.
+  // A single point is drawn as a dot, which is visible only with a round line end.
   cairo_set_line_cap(context_, points.size() == 1 ? CAIRO_LINE_CAP_ROUND : CAIRO_LINE_CAP_BUTT);
   cairo_move_to(context_, points.front().first, points.front().second);
   for (const auto& [x, y] : points) cairo_line_to(context_, x, y);

@@ -1,5 +1,5 @@
 #pragma once
-// Drawing with Cairo: lines, text, images; the same calls make a PNG and an SVG.
+// Drawing with Cairo: lines, text, images; the same calls produce a PNG and an SVG.
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -48,7 +48,7 @@ struct Font {
 
 using Point = std::pair<double, double>;
 
-/// All lengths are points. Text is placed by its baseline.
+/// All lengths are points. Text is positioned by its baseline.
 class Canvas {
  public:
   explicit Canvas(cairo_t* context) : context_(context) {}
@@ -64,11 +64,11 @@ class Canvas {
   void image(const Box& box, std::int64_t rows, std::int64_t columns, const std::vector<double>& greys);
   void text(Point baseline, const std::string& text, Font font, Colour colour = palette::text,
             Align align = Align::left);
-  /// Reads upwards; centred on `centre`.
+  /// Text rotated to read upwards, centred on `centre`.
   void text_upwards(Point centre, const std::string& text, Font font, Colour colour = palette::text);
   double text_width(const std::string& text, Font font);
 
-  /// Nothing outside `box` is drawn while `draw` runs.
+  /// Clips everything that `draw` draws to `box`.
   void clipped(const Box& box, const std::function<void()>& draw);
 
   /// All texts drawn so far, in order.
@@ -83,9 +83,9 @@ class Canvas {
 };
 
 /// Runs `draw` twice on a white sheet of `width` × `height` points, and writes `stem`.png (two pixels a
-/// point) and `stem`.svg atomically. An SVG of Cairo holds its letters as outlines, which look the same
-/// everywhere; its texts stand in the <title> and <desc> besides, for search and for screen readers. Throws
-/// Error (cannot be drawn or written).
+/// point) and `stem`.svg atomically. Cairo's SVG stores letters as outlines, which look the same everywhere;
+/// the texts are also stored in <title> and <desc>, for search and screen readers. Throws Error (cannot be
+/// drawn or written).
 void render(const std::string& stem, double width, double height, const std::string& title,
             const std::function<void(Canvas&)>& draw);
 

@@ -28,7 +28,7 @@ Scale x_scale(const LineChart& chart) {
   return Scale(low - margin, high + margin, false);
 }
 
-/// Of y with its intervals.
+/// Range of y including its intervals.
 std::pair<double, double> range_of(const Series& series) {
   auto [low, high] = quantiles(series.y, series.lower_quantile, series.upper_quantile);
   for (std::size_t i = 0; i < std::min(series.error.size(), series.y.size()); ++i) {
@@ -54,12 +54,13 @@ Scale y_scale(const LineChart& chart) {
     return Scale(low / margin, high * margin, true);
   }
   const double margin = 0.05 * (high - low);
-  // Values that cannot be negative keep 0 as the end of their axis.
+  // If no value is negative, the margin does not extend the axis below 0.
   const double end = low >= 0.0 && low - margin < 0.0 ? 0.0 : low - margin;
   return Scale(end, high + margin, false);
 }
 
-/// Of more points than columns, each column's smallest and largest are kept: the drawing looks the same.
+/// If there are more points than pixel columns, keeps each column's smallest and largest: the drawing looks
+/// the same.
 std::vector<Point> thinned(const std::vector<Point>& points, double width) {
   const auto columns = static_cast<std::size_t>(2.0 * width);
   if (points.size() <= 2 * columns) return points;
@@ -106,7 +107,7 @@ void draw_series(Canvas& canvas, const Box& plot, const Scale& x, const Scale& y
       flush();
       continue;
     }
-    // Far outside, Cairo's fixed-point coordinates would overflow.
+    // Far outside the plot, Cairo's fixed-point coordinates would overflow.
     const double height = std::clamp(y.place(series.y[i]), -2.0, 3.0);
     run.emplace_back(plot.left + x.place(series.x[i]) * plot.width, plot.bottom() - height * plot.height);
     if (series.dots) canvas.dot(run.back(), kDot, series.colour);
@@ -162,7 +163,7 @@ void draw_markers(Canvas& canvas, const Box& plot, const Scale& x, const LineCha
     const double at = plot.left + x.place(marker.x) * plot.width;
     canvas.line({at, plot.top}, {at, plot.bottom()}, palette::grey, 1.0, true);
     const double width = canvas.text_width(marker.label, fonts::tick);
-    // A label that would meet the one before it, or the frame, is left out; its line stays.
+    // A label that would overlap the one before it, or the frame, is omitted; its line stays.
     if (marker.label.empty() || at + 5.0 < free_from || at + 5.0 + width > plot.right()) continue;
     const Box behind{at + 2.0, plot.top + 2.0, width + 6.0, 16.0};
     canvas.fill(behind, palette::white.with_alpha(0.8));
@@ -178,7 +179,7 @@ Font fitted(Canvas& canvas, const std::string& text, Font font, double width) {
   return font;
 }
 
-/// The bar and its interval; returns where the note goes.
+/// Draws the bar and its interval; returns the position of the note.
 double draw_bar(Canvas& canvas, const Box& plot, const Scale& scale, const Bar& bar, double top) {
   const auto place = [&](double value) {
     return plot.left + std::clamp(scale.place(value), 0.0, 1.0) * plot.width;
@@ -194,7 +195,7 @@ double draw_bar(Canvas& canvas, const Box& plot, const Scale& scale, const Bar& 
   return high;
 }
 
-/// On white, so that no line of the grid runs through it.
+/// On white, so that no grid line runs through it.
 void draw_note(Canvas& canvas, Point baseline, const Bar& bar, double width) {
   const std::string& note = std::isfinite(bar.value) ? bar.note : "no number";
   const Font font = fitted(canvas, note, fonts::tick, width);
@@ -233,7 +234,7 @@ void draw_line_chart(Canvas& canvas, const Box& area, const LineChart& chart) {
   const double bottom = chart.x_label.empty() ? kBottomBare : kBottom;
   Box plot{area.left + kLeft, area.top + kTop, area.width - kLeft - kRight, area.height - kTop - bottom};
   const double title = plot.top - 12.0;
-  // A legend that would run into the title goes below it.
+  // A legend that would overlap the title is placed below it.
   if (canvas.text_width(chart.title, fonts::title) + legend_width(canvas, chart) > plot.width) {
     plot.top += kLegendRow;
     plot.height -= kLegendRow;

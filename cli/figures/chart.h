@@ -9,15 +9,15 @@
 
 namespace outerloop::cli {
 
-/// A line; it is interrupted where y is not finite.
+/// A line, interrupted where y is not finite.
 struct Series {
-  std::string name;  ///< in the legend; none where it is empty
+  std::string name;  ///< in the legend; empty: no entry
   std::vector<double> x;
   std::vector<double> y;
   Colour colour;
   double width = 1.5;
-  /// Fractions of its values that set the range of y: (0, 1) shows all, (0.01, 0.99) lets single spikes leave
-  /// the frame.
+  /// Quantiles of its values that set the range of y: (0, 1) shows all values, (0.01, 0.99) clips single
+  /// spikes.
   double lower_quantile = 0.0;
   double upper_quantile = 1.0;
   std::vector<double> error{};  ///< half-widths of intervals, drawn as a band; empty: none
@@ -41,17 +41,17 @@ struct LineChart {
   std::vector<Marker> markers;
 };
 
-/// Draws into `area`, labels included. Plots of charts drawn into areas of equal left and width lie one above
-/// the other.
+/// Draws into `area`, including labels. Charts drawn into areas with equal left edge and width have aligned
+/// plots.
 void draw_line_chart(Canvas& canvas, const Box& area, const LineChart& chart);
 
 struct Bar {
   std::string label;
   double value = 0.0;
   double error = std::numeric_limits<double>::quiet_NaN();  ///< half-width of the interval; NaN: none
-  std::string note;                                         ///< beside the bar's end
+  std::string note;                                         ///< next to the bar's end
   Colour colour;
-  std::string heading{};  ///< in bold above this bar, where a group begins; none where it is empty
+  std::string heading{};  ///< in bold above this bar, the first of a group; empty: none
 };
 
 struct BarChart {
@@ -59,15 +59,15 @@ struct BarChart {
   std::string subtitle;
   std::string x_label;
   std::vector<Bar> bars;
-  double maximum = 0.0;  ///< the axis reaches this at least, so that charts can be compared
+  double maximum = 0.0;  ///< minimum end of the axis, so that charts can be compared
   double reference = std::numeric_limits<double>::quiet_NaN();  ///< a dashed line there
 };
 
-/// What a chart of those bars needs.
+/// The height that a chart of those bars needs.
 double bar_chart_height(const BarChart& chart);
 
-/// Horizontal bars from 0, top to bottom. `label_width` is kept for the names on the left, `note_width` on
-/// the right.
+/// Horizontal bars from 0, top to bottom. `label_width` is reserved for the names on the left, `note_width`
+/// for the notes on the right.
 void draw_bar_chart(Canvas& canvas, const Box& area, const BarChart& chart, double label_width,
                     double note_width);
 

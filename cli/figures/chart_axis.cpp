@@ -15,7 +15,7 @@ Scale::Scale(double low, double high, bool logarithmic)
     high_ = 10.0;
     logarithmic_ = logarithmic;
   }
-  // Closer than this, labels could no longer tell the ticks apart.
+  // In a narrower range the labels of the ticks would be equal.
   const double least = std::max(std::abs(low_), std::abs(high_)) * 1e-6;
   if (high_ - low_ > least) return;
   const double half = low_ == 0.0 ? 0.5 : std::abs(low_) * 0.1;

@@ -14,11 +14,10 @@ struct Tick {
 /// A range of values, linear or logarithmic.
 class Scale {
  public:
-  /// From `low` to `high`, widened where they are equal. `logarithmic` needs low > 0, and is dropped
-  /// otherwise.
+  /// From `low` to `high`, widened if they are equal. `logarithmic` needs low > 0, and is ignored otherwise.
   Scale(double low, double high, bool logarithmic);
 
-  /// 0 at the low end, 1 at the high end; outside of both beyond them.
+  /// 0 at the low end, 1 at the high end; values outside the range extrapolate.
   double place(double value) const;
   bool logarithmic() const { return logarithmic_; }
   double low() const { return low_; }

@@ -54,7 +54,7 @@ std::vector<Trajectory> read_trajectories(const FigureRequest& request) {
   return trajectories;
 }
 
-/// The row of `method`.
+/// The table row of `method`.
 const evaluation::FewShotRow& row_of(const evaluation::FewShotTable& table, const std::string& method) {
   const auto row = std::find_if(table.rows.begin(), table.rows.end(),
                                 [&](const evaluation::FewShotRow& r) { return r.method == method; });

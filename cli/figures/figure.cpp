@@ -23,13 +23,13 @@ using nlohmann::json;
 struct FigureOptions {
   std::string name;
   std::vector<std::string> rules;
-  StudyOptions study;                ///< draws 0: the figure's own number
-  std::vector<std::int64_t> values;  ///< of what the figure varies; empty: the figure's own
+  StudyOptions study;                ///< draws 0: the figure's default
+  std::vector<std::int64_t> values;  ///< values of the varied quantity; empty: the figure's default
   std::string out = "figures";
 };
 
 int figure(const FigureOptions& options) {
-  // 1. What is asked for.
+  // 1. The request.
   const auto& kind = figure_study(options.name);
   if (options.rules.size() > 1 && !kind.several_runs)
     throw InputError(
@@ -42,7 +42,7 @@ int figure(const FigureOptions& options) {
   study.baselines = {"none"};
   study.readouts = {"ridge"};
 
-  // 2. Computed.
+  // 2. The computation.
   const auto begin = std::chrono::steady_clock::now();
   json result = kind.compute({rule, study, options.values, options.rules});
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
@@ -54,7 +54,7 @@ int figure(const FigureOptions& options) {
   result["seed"] = study.seed;
   result["seconds"] = seconds.count();
 
-  // 3. Written, and drawn from what was written.
+  // 3. Write the result, and draw from the written file.
   const std::string path = stem + ".json";
   store::write_file_atomically(path, result.dump(1) + "\n");
   fmt::print("{}\n", path);

@@ -17,7 +17,7 @@ using nlohmann::json;
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
-/// `where` names file and place. null, which JSON writes for numbers that are not finite, is NaN.
+/// `where` names file and position. null, which JSON has for non-finite numbers, is NaN.
 double number_or_none(const json& object, const char* key, const std::string& where) {
   const auto found = object.find(key);
   if (found == object.end() || found->is_null()) return kNone;
@@ -67,7 +67,7 @@ void add_line(const json& line, const std::string& where, LearningCurve& curve) 
   curve.staleness_mean.push_back(number_or_none(line, "staleness_mean", where));
 }
 
-/// Calls `use` with each line of metrics.jsonl and its place. A last line that is cut is left out.
+/// Calls `use` with each line of metrics.jsonl and its position. A truncated last line is skipped.
 void for_each_line(const std::string& path,
                    const std::function<void(const json& line, const std::string& where)>& use) {
   auto stream = opened(path);
@@ -82,7 +82,7 @@ void for_each_line(const std::string& path,
   }
 }
 
-/// One dataset of one evaluation.
+/// The scores of one dataset in one evaluation.
 struct EvaluatedDataset {
   std::string dataset, role;
   double meta_objective = kNone, accuracy = kNone;
@@ -142,7 +142,7 @@ AccuracyTable read_table(const json& table, const std::string& where) {
   return result;
 }
 
-/// The line of a byte, for parse errors.
+/// The line number of a byte, for parse errors.
 std::size_t line_of(const std::string& content, std::size_t byte) {
   const auto end = content.begin() + static_cast<std::ptrdiff_t>(std::min(byte, content.size()));
   return 1 + static_cast<std::size_t>(std::count(content.begin(), end, '\n'));
@@ -164,7 +164,7 @@ HeldOutCurves read_held_out_curves(const std::string& path) {
     if (text(line, "event", where, false) == "evaluation")
       add_evaluation(line, where, evaluations, curves.best);
   });
-  // The newest says which datasets there are.
+  // The newest one lists the datasets.
   if (evaluations.empty()) return curves;
   for (const auto& part : evaluations.rbegin()->second)
     curves.datasets.push_back({part.dataset, part.role, {}, {}, {}});

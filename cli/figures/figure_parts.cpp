@@ -12,7 +12,7 @@
 namespace outerloop::cli {
 namespace {
 
-/// With a sign, and the minus of typography.
+/// With a sign; negative numbers have a typographic minus.
 std::string signed_number(double value) {
   const std::string digits = fmt::format("{:.1f}", std::abs(value));
   return (value < 0.0 && digits != "0.0" ? "−" : "+") + digits;

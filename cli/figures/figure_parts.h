@@ -13,19 +13,19 @@ inline constexpr double kSheetWidth = 860.0;  ///< of every figure, in points
 /// `out_dir`/`name`, for render(); makes the folder. Throws InputError where it cannot be made.
 std::string make_stem(const std::string& out_dir, const char* name);
 
-/// The two files that render() makes of a stem.
+/// The two files that render() makes from a stem.
 std::vector<std::string> written(const std::string& stem);
 
 /// e.g. "learned rule" for rule.
 std::string method_label(const std::string& method);
 
-/// The learned rule stands out; its own starting points are of one family, the other baselines grey.
+/// The learned rule stands out; its own starting points share a colour family, the other baselines are grey.
 Colour method_colour(const std::string& method);
 
-/// A bar for each method, of the ridge read-out where there is one; a dashed line at random initialisation.
+/// A bar for each method, by the ridge read-out if there is one; a dashed line at random initialisation.
 BarChart accuracy_chart(const AccuracyTable& table);
 
-/// Charts one below the other, with common axes. Returns what was written.
+/// Charts one below the other, with common axes. Returns the written files.
 std::vector<std::string> render_bars(const std::string& stem, const std::string& title,
                                      std::vector<BarChart> charts);
 

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using Paths = std::vector<std::string>;
 
-/// JSON begins with a brace, perhaps behind a byte order mark; nothing else that we draw from does.
+/// JSON begins with a brace, perhaps after a byte order mark; no other input of `plot` does.
 bool looks_like_json(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
   for (const int of_mark : {0xEF, 0xBB, 0xBF})

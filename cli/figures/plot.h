@@ -9,8 +9,8 @@ namespace outerloop::cli {
 /// Adds the command to `app`.
 Command add_plot(CLI::App& app);
 
-/// Draws what `input` allows into `out_dir` (made where needed) and prints each file's path.
-///   a run directory     its metrics.jsonl, and its evaluation.json where there is one
+/// Draws the figures of `input` into `out_dir` (created if needed) and prints each file's path.
+///   a run directory     its metrics.jsonl, and its evaluation.json if it exists
 ///   metrics.jsonl       the learning curve
 ///   evaluate's JSON     accuracy bars
 ///   a figure's JSON     the figure again

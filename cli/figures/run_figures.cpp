@@ -29,7 +29,7 @@ bool any_positive(const std::vector<double>& values) {
   return std::any_of(values.begin(), values.end(), [](double v) { return std::isfinite(v) && v > 0.0; });
 }
 
-/// A centred mean over about a fortieth of the values, for columns that the log does not smooth itself.
+/// A centred mean over about a fortieth of the values, for columns that are not smoothed in the log.
 std::vector<double> smoothed(const std::vector<double>& values) {
   const std::size_t half = std::max<std::size_t>(1, values.size() / 80);
   std::vector<double> sums = {0.0}, counts = {0.0};
@@ -47,7 +47,7 @@ std::vector<double> smoothed(const std::vector<double>& values) {
   return result;
 }
 
-/// `series` with its line interrupted between segments.
+/// `series`, with the line interrupted between segments.
 Series by_segments(Series series, const LearningCurve& curve, const std::vector<double>& y) {
   for (std::size_t i = 0; i < y.size(); ++i) {
     if (i > 0 && curve.segment[i] != curve.segment[i - 1]) {
@@ -78,7 +78,7 @@ Series series_of(const std::string& name, Colour colour, double width, double lo
   return series;
 }
 
-/// Every value in a light tone, the smoothed ones over it.
+/// Every value in a light tone, with the smoothed values on top.
 LineChart curve_chart(const LearningCurve& curve, const std::string& title, const std::string& label,
                       Colour colour, const std::vector<double>& values, const std::vector<double>& smooth) {
   LineChart chart;
@@ -109,7 +109,7 @@ LineChart plain_chart(const LearningCurve& curve, const std::string& title, cons
   return chart;
 }
 
-/// One above the other, over updates; all but the first of height `rest`.
+/// Stacked charts over updates; all but the first have the height `rest`.
 std::vector<std::string> render_lines(const std::string& stem, const std::string& title,
                                       std::vector<LineChart> charts, double rest) {
   charts.back().x_label = "update";
@@ -126,7 +126,7 @@ std::vector<std::string> render_lines(const std::string& stem, const std::string
   return written(stem);
 }
 
-/// Number `i` of the datasets of a role: cool colours are trained on, warm ones held out.
+/// Colour of dataset `i` of a role: cool colours for training data, warm ones for held-out data.
 Colour role_colour(const std::string& role, std::size_t i) {
   static const Colour of_training[] = {palette::blue, palette::sky, palette::text};
   if (role == "train") return of_training[i % 3];

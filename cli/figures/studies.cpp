@@ -18,8 +18,8 @@ using evaluation::FewShotData;
 using evaluation::FewShotOptions;
 using nlohmann::json;
 
-// Of what is wide or deep: fewer images for batch norm's statistics, which would take most of the time, and
-// fewer draws to choose the read-out's λ on.
+// For wide or deep base models: fewer images for batch norm's statistics, which would take most of the time,
+// and fewer draws for the selection of the read-out's λ.
 constexpr std::int64_t kStatisticsExamples = 5000, kSelectionDraws = 2;
 constexpr std::int64_t kComponents = 32, kFilters = 64, kPoints = 1000;
 
@@ -33,7 +33,7 @@ std::vector<std::int64_t> values_or(const FigureRequest& request, std::vector<st
   return values;
 }
 
-/// 1, 2, 5, 10, ... up to `last`, which is the last one.
+/// 1, 2, 5, 10, ... up to and including `last`.
 std::vector<std::int64_t> one_two_five(std::int64_t first, std::int64_t last) {
   std::vector<std::int64_t> result;
   for (std::int64_t power = 1; power < last; power *= 10)
@@ -54,7 +54,7 @@ FewShotData open(const FigureRequest& request, const data::DatasetRequest& datas
   return evaluation::open_few_shot_data(dataset, request.rule.settings.cache_directory());
 }
 
-/// The one dataset of a figure: the first that the rule's configuration names, unless one is given.
+/// The dataset of a figure with only one: as given, else the first in the rule's configuration.
 FewShotData only_dataset(const FigureRequest& request) {
   if (request.study.datasets.size() > 1)
     throw InputError("--dataset: this figure takes one dataset; sizes and embeddings take several");
@@ -72,7 +72,7 @@ json table_of(const FigureRequest& request, const FewShotData& data, const FewSh
   return to_json(evaluate_with_progress(request.rule, data, options, what));
 }
 
-/// What draws of a picture hear; it is not worth a line.
+/// No progress line: a single draw takes seconds.
 void quiet(std::int64_t, std::int64_t) {}
 
 json sizes(const FigureRequest& request) {
@@ -95,7 +95,7 @@ json steps(const FigureRequest& request) {
   return {{"training_horizon", horizon}, {"tables", {table_of(request, data, options, data.name)}}};
 }
 
-/// A table for each set of hidden layers.
+/// A table for each list of hidden layers.
 json over_hidden_layers(const FigureRequest& request, const std::vector<std::int64_t>& values,
                         const std::function<std::vector<std::int64_t>(std::int64_t)>& hidden) {
   const auto data = only_dataset(request);
@@ -183,7 +183,7 @@ json filters(const FigureRequest& request) {
   json panels = json::array();
   const auto add = [&](const evaluation::RuleUnderTest& rule, const char* by) {
     for (const auto& view : evaluation::first_layer_filters(rule, data, options, steps, kFilters)) {
-      if (view.step == 0 && !panels.empty()) continue;  // all begin from the same
+      if (view.step == 0 && !panels.empty()) continue;  // all start from the same φ
       panels.push_back(
           {{"title", view.step == 0 ? "before training" : fmt::format("{}, {} steps", by, view.step)},
            {"filters", view.units}});
@@ -197,7 +197,7 @@ json filters(const FigureRequest& request) {
 
 json embedding_of(const FigureRequest& request, const FewShotData& data) {
   auto options = options_of(request, {"random"});
-  options.labels_per_class = 1;  // none is used
+  options.labels_per_class = 1;  // no label is used
   options.test_examples = kPoints;
   const auto last = options.inner_steps;
   const auto steps = values_or(request, {0, std::max<std::int64_t>(1, last / 10), last, 10 * last}, 0);

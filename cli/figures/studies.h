@@ -1,5 +1,5 @@
 #pragma once
-// Computes what each figure of `outerloop figure` shows, as the JSON that study_figures.h draws.
+// Computes the data of each figure of `outerloop figure`, as the JSON that study_figures.h draws.
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -13,19 +13,19 @@ namespace outerloop::cli {
 struct FigureRequest {
   const EvaluatedRule& rule;
   const StudyOptions& study;                ///< with the number of draws filled in
-  const std::vector<std::int64_t>& values;  ///< of what the figure varies; empty: its own
-  const std::vector<std::string>& runs;     ///< what was given as RULE: `rule` is the last one's
+  const std::vector<std::int64_t>& values;  ///< values of the varied quantity; empty: the default
+  const std::vector<std::string>& runs;     ///< the arguments RULE; `rule` belongs to the last one
 };
 
 struct FigureStudy {
   const char* name;
   const char* says;
-  std::int64_t draws;  ///< by default: what takes minutes on two cores with a rule of laptop size
+  std::int64_t draws;  ///< default: takes minutes on two cores with a rule of laptop size
   nlohmann::json (*compute)(const FigureRequest&);
   bool several_runs = false;  ///< takes any number of run directories and rules
 };
 
-/// In the order of the help.
+/// In the order of the help text.
 const std::vector<FigureStudy>& figure_studies();
 
 /// Throws InputError that lists the names.

@@ -17,7 +17,7 @@ namespace {
 
 using nlohmann::json;
 using Paths = std::vector<std::string>;
-/// Makes the folder and says where files go; called when all that is drawn is known.
+/// Creates the folder and returns the stem of the output files; called once all input has been read.
 using Stem = std::function<std::string()>;
 
 constexpr double kLineHeight = 400.0, kShortLineHeight = 260.0;
@@ -27,7 +27,7 @@ std::string shape_of(const AccuracyTable& table) {
   return table.size > 0 ? fmt::format("{0}, {1} × {1}", table.dataset, table.size) : table.dataset;
 }
 
-/// The read-out that is drawn: ridge where there is one.
+/// The read-out to draw: ridge if there is one.
 bool drawn(const AccuracyRow& row) { return row.readout == "ridge" || row.readout.empty(); }
 
 Series& series_of(std::vector<Series>& series, const std::string& method) {
@@ -48,7 +48,7 @@ void add_point(Series& series, double x, double y, double error) {
   series.error.push_back(100.0 * error);
 }
 
-/// Methods of the same colour are told apart.
+/// Makes methods of the same colour distinguishable.
 void tell_apart(std::vector<Series>& series) {
   const Colour spare[] = {palette::grey, palette::vermilion, palette::purple, palette::green};
   std::size_t next = 0;
@@ -71,7 +71,7 @@ Paths render_line_charts(const std::string& stem, const std::string& title,
   return written(stem);
 }
 
-/// Accuracy over numbers of steps; methods without steps as level lines. A second chart where there are
+/// Accuracy over numbers of steps; methods without steps are horizontal lines. A second chart if there are
 /// losses.
 Paths draw_over_steps(const json& figure, const std::string& path, const Stem& stem) {
   const auto table = read_evaluation(path).front();
@@ -117,7 +117,7 @@ Paths draw_over_steps(const json& figure, const std::string& path, const Stem& s
   return render_line_charts(stem(), accuracy.title, charts);
 }
 
-/// Accuracy over a number that differs from table to table.
+/// Accuracy over the number that varies between tables.
 Paths draw_over_condition(const std::string& path, const Stem& stem, const std::string& x_label,
                           bool logarithmic) {
   LineChart chart;
@@ -172,9 +172,9 @@ Paths draw_explained_variance(const json& figure, const Stem& stem) {
   return render_line_charts(stem(), chart.title, {chart});
 }
 
-/// A chart for each dataset: a line for each run over its updates, the baselines as level lines.
+/// A chart for each dataset: a line for each run over its updates, the baselines as horizontal lines.
 Paths draw_domains(const json& figure, const Stem& stem) {
-  static const Colour colours[] = {palette::blue, palette::green, palette::sky};  // none of a baseline's
+  static const Colour colours[] = {palette::blue, palette::green, palette::sky};  // not for baselines
   std::vector<LineChart> charts;
   for (const auto& dataset : figure.at("datasets")) {
     LineChart chart;
