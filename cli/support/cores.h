@@ -1,21 +1,22 @@
 #pragma once
-// CPU affinity: the cores that this process may run on, and pinning a worker to cores of its own.
+// CPU affinity: the cores that this process may run on, and pinning of workers to separate cores.
 #include <string>
 #include <vector>
 
 namespace outerloop::cli {
 
-/// Numbers of the cores that this process may run on, ascending; empty where the system does not say.
+/// Numbers of the cores that this process may run on, ascending; empty if the system does not report them.
 std::vector<int> usable_cores();
 
-/// This process and threads that it starts later stay on `cores`. Returns whether the system took it.
+/// Pins this process and its later threads to `cores`. Returns whether that succeeded.
 bool stay_on(const std::vector<int>& cores);
 
-/// The cores of worker `worker` (0 ..) of `workers` on this host, `threads` to each, where together they fill
-/// `usable`; else none: then the system moves them about.
+/// The cores of worker `worker` (0 ..) of `workers` on this host, `threads` for each, if the workers exactly
+/// fill `usable`; else none, which leaves the placement to the scheduler.
 std::vector<int> cores_of_worker(const std::vector<int>& usable, int workers, int worker, int threads);
 
-/// Empty, or one line that says that `threads` of one process have but `cores` cores, and what to do.
+/// A one-line warning that `threads` threads of one process share only `cores` cores, with the remedy; or
+/// empty.
 std::string too_few_cores(int threads, int cores, int rank);
 
 }  // namespace outerloop::cli

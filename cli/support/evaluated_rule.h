@@ -1,5 +1,5 @@
 #pragma once
-// A trained rule read for evaluation: its θ, its configuration, and the untrained rule beside it.
+// Reads a trained rule for evaluation: its θ, its configuration, and the untrained rule for comparison.
 #include <string>
 
 #include "common/config/settings.h"
@@ -10,12 +10,12 @@ namespace outerloop::cli {
 
 struct EvaluatedRule {
   store::RuleFile file;
-  config::Settings settings;             ///< of its configuration
-  evaluation::RuleUnderTest under_test;  ///< with the θ that was asked for; engines of one thread each
+  config::Settings settings;             ///< from its configuration
+  evaluation::RuleUnderTest under_test;  ///< with the requested θ; each engine has one thread
   bool averaged = false;
 };
 
-/// Reads rule.h5 or a checkpoint. `average`: takes the running average of θ where there is one. Throws
+/// Reads rule.h5 or a checkpoint. `average`: uses the running average of θ if there is one. Throws
 /// InputError: what read_rule throws, or a rule that trains on labels.
 EvaluatedRule read_evaluated_rule(const std::string& path, bool average);
 

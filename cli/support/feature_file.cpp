@@ -37,7 +37,7 @@ class NpyWriter : public FeatureWriter {
   }
 
   void finish() override {
-    const std::string head = data::npy_head(rows_, columns_);  // as long as that of no rows
+    const std::string head = data::npy_head(rows_, columns_);  // same length as for 0 rows
     file_.replace_begin(head.data(), head.size());
     file_.finish();
   }
@@ -52,11 +52,11 @@ class NpyWriter : public FeatureWriter {
   std::int64_t columns_, rows_ = 0;
 };
 
-/// Packs pieces of text as one gzip file.
+/// Compresses pieces of text into one gzip file.
 class Gzip {
  public:
   Gzip() {
-    constexpr int kGzip = 15 + 16;  // zlib's window bits, and its sign for gzip
+    constexpr int kGzip = 15 + 16;  // zlib's window bits, plus its flag for gzip
     OUTERLOOP_CHECK(
         deflateInit2(&stream_, Z_DEFAULT_COMPRESSION, Z_DEFLATED, kGzip, 8, Z_DEFAULT_STRATEGY) == Z_OK,
         "zlib does not start");

@@ -1,6 +1,6 @@
 #pragma once
-// Writer of features, a block of rows at a time: NPY, CSV or HDF5 by the file's suffix. The file appears when
-// it is whole.
+// Writer of features in blocks of rows: NPY, CSV or HDF5, by the file's suffix. The file appears only when it
+// is complete.
 #include <memory>
 #include <string>
 
@@ -12,7 +12,7 @@ class FeatureWriter {
  public:
   virtual ~FeatureWriter() = default;
   virtual void add(const rule::Matrix& block) = 0;
-  /// Flushes and renames. Without it nothing is left.
+  /// Flushes and renames. Without this call no file is left.
   virtual void finish() = 0;
 };
 

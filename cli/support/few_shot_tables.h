@@ -1,5 +1,5 @@
 #pragma once
-// The table of a few-shot evaluation: computed with a progress line, printed, and as JSON.
+// The table of a few-shot evaluation: computes it with a progress line, prints it, converts it to JSON.
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -14,10 +14,10 @@ evaluation::FewShotTable evaluate_with_progress(const EvaluatedRule& rule,
                                                 const evaluation::FewShotOptions& options,
                                                 const std::string& what);
 
-/// As evaluate and figure write it.
+/// The JSON that evaluate and figure write.
 nlohmann::json to_json(const evaluation::FewShotTable& table);
 
-/// To standard output, as evaluate shows it.
+/// Prints the table of evaluate to standard output.
 void print(const evaluation::FewShotTable& table);
 
 }  // namespace outerloop::cli

@@ -14,7 +14,7 @@
 namespace outerloop::cli {
 namespace {
 
-// What Open MPI lays down at its start; scripts/launch.sh has the same number.
+// Size of Open MPI's temporary files at start-up; scripts/launch.sh has the same number.
 constexpr std::int64_t kTemporaryBytes = 4 << 20;
 
 std::vector<std::string> folders_in_path() {
@@ -43,13 +43,13 @@ std::string first_line_of(const std::string& program) {
   if (!pipe) return "";
   char line[256] = "";
   const bool read = std::fgets(line, sizeof line, pipe) != nullptr;
-  while (std::getc(pipe) != EOF) continue;  // lets the program write to its end
+  while (std::getc(pipe) != EOF) continue;  // lets the program finish its output
   pclose(pipe);
   const std::string text = read ? line : "";
   return text.substr(0, text.find('\n'));
 }
 
-/// 4 of "mpirun (Open MPI) 4.1.4" and of "mpirun.openmpi (OpenRTE) 4.1.4"; 0 for another MPI's.
+/// 4 for "mpirun (Open MPI) 4.1.4" and for "mpirun.openmpi (OpenRTE) 4.1.4"; 0 for other MPIs.
 int open_mpi_version(const std::string& line) {
   for (const std::string name : {"(Open MPI) ", "(OpenRTE) "}) {
     const std::size_t at = line.find(name);

@@ -8,12 +8,12 @@ namespace outerloop::cli {
 class Progress {
  public:
   Progress();
-  /// Ends the refreshing line, so that what follows begins on a line of its own.
+  /// Ends the refreshed line, so that later output begins on a new line.
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// Shows `line` if it is time to.
+  /// Shows `line` if a refresh is due.
   void show(const std::string& line);
 
  private:

@@ -14,15 +14,15 @@ class App;
 namespace outerloop::cli {
 
 struct BaseModelOptions {
-  std::vector<std::int64_t> layers;  ///< units of the hidden layers; empty: as the rule's configuration says
-  std::int64_t inner_steps = 0;      ///< 0: as the rule's configuration says
-  std::int64_t minibatch = 0;        ///< 0: as the rule's configuration says
+  std::vector<std::int64_t> layers;  ///< units of the hidden layers; empty: from the rule's configuration
+  std::int64_t inner_steps = 0;      ///< 0: from the rule's configuration
+  std::int64_t minibatch = 0;        ///< 0: from the rule's configuration
 };
 
-/// `options`, with what they leave open filled in from the rule's configuration.
+/// `options`, with unset values filled in from the rule's configuration.
 BaseModelOptions completed(BaseModelOptions options, const config::Settings& settings);
 
-/// RULE, which is required.
+/// The required argument RULE.
 void add_rule(CLI::App& command, std::string& rule);
 
 /// --layers, --inner-steps and --minibatch.

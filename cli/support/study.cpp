@@ -17,7 +17,7 @@ bool holds(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// The rule and random initialisation, and the baselines that were asked for, in the order of the table.
+/// The rule, random initialisation and the requested baselines, in the order of the table.
 std::vector<std::string> methods(const std::vector<std::string>& asked) {
   for (const auto& name : asked)
     if (!holds({"all", "none"}, name) && (name == "rule" || !holds(evaluation::few_shot_methods(), name)))
@@ -65,7 +65,7 @@ std::vector<data::DatasetRequest> evaluated_datasets(const StudyOptions& options
                                                      const config::Settings& settings) {
   std::vector<data::DatasetRequest> named;
   for (const auto& text : options.datasets) named.push_back(data::parse_request(text));
-  for (const auto& request : named) data::dataset_kind(request.name);  // refuses unknown ones before any work
+  for (const auto& request : named) data::dataset_kind(request.name);  // rejects unknown ones before any work
   if (options.datasets.empty())
     for (const auto& dataset : settings.evaluation) named.push_back(dataset.request);
   if (named.empty())

@@ -1,6 +1,6 @@
 #pragma once
-// A few-shot study of a rule as the command line describes it, for evaluate and figure: datasets, sizes,
-// draws, base model and methods.
+// A few-shot study of a rule, as defined on the command line of evaluate and figure: datasets, sizes, draws,
+// base model and methods.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -13,8 +13,8 @@ namespace outerloop::cli {
 
 struct StudyOptions {
   std::string rule;
-  std::vector<std::string> datasets;  ///< NAME[:PATH]; empty: those of the rule's configuration
-  std::vector<std::int64_t> sizes;    ///< empty: that of the rule's configuration
+  std::vector<std::string> datasets;  ///< NAME[:PATH]; empty: from the rule's configuration
+  std::vector<std::int64_t> sizes;    ///< empty: from the rule's configuration
   std::int64_t labels = 10;           ///< examples per class
   std::int64_t draws = 50;
   BaseModelOptions base_model;
@@ -25,15 +25,16 @@ struct StudyOptions {
   int threads = 0;                               ///< 0: one per core
 };
 
-/// --dataset, --size, --labels, --draws and the base model's flags; two of them with the command's own help.
+/// --dataset, --size, --labels, --draws and the base model's flags; two of them have command-specific help
+/// texts.
 void add_study_data(CLI::App& command, StudyOptions& options, const std::string& size_help,
                     const std::string& draws_help);
 
 /// --seed, --theta and --threads.
 void add_study_run(CLI::App& command, StudyOptions& options);
 
-/// The datasets of the command line, or those that the rule's configuration names; each at every size. Throws
-/// InputError where there is none.
+/// The datasets of the command line, or else those in the rule's configuration; each at every size. Throws
+/// InputError if there is none.
 std::vector<data::DatasetRequest> evaluated_datasets(const StudyOptions& options,
                                                      const config::Settings& settings);
 
