@@ -1,5 +1,4 @@
-// Configuration: what is accepted, what is refused, and that refusals name key, value, range and the nearest
-// key.
+// Configuration: accepted and rejected settings; errors name key, value, range and the nearest key.
 #include <array>
 #include <filesystem>
 #include <fstream>
@@ -19,7 +18,7 @@ namespace {
 
 const std::string kMinimal = "updates: 5 tasks { dataset { name: \"glyphs\" } }";
 
-/// The message of the InputError that these settings give; fails the test where they are accepted.
+/// The message of the InputError that these settings cause; fails the test if they are accepted.
 std::string refusal(const std::string& text, const std::vector<std::string>& overrides = {}) {
   try {
     settings_from_text(text, "my.textproto", overrides);
@@ -152,7 +151,7 @@ TEST_CASE("only some keys may change over a resume") {
 
 TEST_CASE("every preset is accepted, and unknown ones are listed") {
   int presets = 0;
-  // What scripts/dev/search starts from, in a folder of its own, is no preset, but to be accepted too.
+  // The configurations of scripts/dev/search, in their own folder, are not presets but must be accepted too.
   for (const auto& entry : std::filesystem::recursive_directory_iterator(OUTERLOOP_CONFIGS)) {
     INFO(entry.path());
     if (entry.path().extension() != ".textproto") continue;

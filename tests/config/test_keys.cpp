@@ -1,4 +1,4 @@
-// Keys: those that messages name exist, and each has its default in one place.
+// Keys: every key named in a message exists, and each default is defined in one place.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -20,7 +20,7 @@ namespace {
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 
-/// What looks like a key in a text: the name of a group of keys, a dot, words with dots between them.
+/// Everything in a text that looks like a key: the name of a group of keys, then words separated by dots.
 std::vector<std::string> keys_in(const std::string& text) {
   std::string groups;
   const Descriptor* type = proto::Config::descriptor();
@@ -42,7 +42,7 @@ bool exists(const std::string& key) {
   });
 }
 
-/// What stands between quotation marks in a source file, without its includes.
+/// The string literals of a source file, without its includes.
 std::string literals(const std::filesystem::path& file) {
   std::ifstream stream(file);
   std::string result;
@@ -58,7 +58,7 @@ std::string literals(const std::filesystem::path& file) {
   return result;
 }
 
-/// The message that these options of tasks are refused with.
+/// The error message for these task options.
 std::string refusal(const std::function<void(data::TaskOptions&)>& change) {
   auto options = config::settings_from_text("updates: 1", "test", {}).tasks;
   change(options);

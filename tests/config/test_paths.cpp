@@ -1,4 +1,4 @@
-// Paths of a configuration: what they are relative to, what a run keeps of them, and what a resume may
+// Paths of a configuration: their base folder, the paths that a run stores, and those that a resume may
 // change.
 #include <cstdlib>
 #include <filesystem>
@@ -81,7 +81,7 @@ TEST_CASE("what a path led to is kept by the run, not by its rule, and read from
   CHECK(resumed.cache_directory() == folder / "c");
   CHECK(resumed.text() == begun.text());
 
-  // A rule that lies in its run's folder finds the data where the run did.
+  // A rule in its run's folder finds the data where the run found it.
   fs::create_directories(folder / "run/checkpoints");
   std::ofstream(folder / "run/config.textproto") << begun.text();
   for (const char* file : {"run/rule.h5", "run/checkpoints/000000001.h5"})
@@ -123,7 +123,7 @@ TEST_CASE("variables in a path") {
   }
   if (!home.empty()) CHECK(expand_variables("~/x") == home + "/x");
   CHECK_THROWS_AS(expand_variables("$OUTERLOOP_TEST_NONE"), InputError);
-  // What is named so is meant.
+  // A dataset with exactly that path takes precedence.
   const tests::TemporaryFolder folder;
   fs::create_directory(folder / "$OUTERLOOP_TEST_NONE");
   CHECK(expand_variables(folder / "$OUTERLOOP_TEST_NONE") == folder / "$OUTERLOOP_TEST_NONE");
