@@ -1,10 +1,10 @@
 #pragma once
-// Another user's rights for a while, since root may read everything.
+// Scope guard that accesses files as another user, since root may read everything.
 #include <unistd.h>
 
 namespace outerloop::tests {
 
-/// Where tests run as root, files are accessed as another user until the end of the scope.
+/// If tests run as root, files are accessed as another user until the end of the scope.
 class AsNobody {
  public:
   AsNobody() : root_(::geteuid() == 0) {

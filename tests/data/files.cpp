@@ -9,7 +9,7 @@
 #include <cstring>
 #include <fstream>
 
-// Not to be sorted: jpeglib.h needs cstdio in front of it.
+// Do not sort: jpeglib.h needs cstdio before it.
 // clang-format off
 #include <cstdio>
 #include <jpeglib.h>
@@ -57,7 +57,7 @@ Bytes gzip(const Bytes& bytes) {
 
 Bytes npy_bytes(const std::string& descr, const std::string& shape, const Bytes& elements) {
   std::string header = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";
-  header += std::string(63 - (10 + header.size()) % 64, ' ') + "\n";  // as numpy.save aligns it
+  header += std::string(63 - (10 + header.size()) % 64, ' ') + "\n";  // aligned as by numpy.save
   Bytes bytes = text_bytes("\x93NUMPY\x01");
   bytes.push_back(0);
   bytes.push_back(static_cast<std::uint8_t>(header.size()));

@@ -1,5 +1,5 @@
 #pragma once
-// Small files in the true formats, written with the formats' own libraries.
+// Writers of small test files in real formats, using the formats' own libraries.
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -20,10 +20,10 @@ Bytes first_bytes(const Bytes& bytes, std::size_t count);
 Bytes idx_bytes(const std::vector<std::uint32_t>& shape, const Bytes& elements);
 Bytes gzip(const Bytes& bytes);
 
-/// An NPY file, version 1, of elements as `descr` says.
+/// An NPY file, version 1, with elements of type `descr`.
 Bytes npy_bytes(const std::string& descr, const std::string& shape, const Bytes& elements);
 
-/// The bytes of numbers as they are in memory.
+/// The bytes of numbers in memory.
 template <class Number>
 Bytes raw_bytes(const std::vector<Number>& numbers) {
   const auto* begin = reinterpret_cast<const std::uint8_t*>(numbers.data());
@@ -42,7 +42,7 @@ Bytes encode_jpeg(const data::GreyImage& image, bool progressive = false);
 Bytes encode_png(const data::GreyImage& image);
 Bytes encode_webp(const data::GreyImage& image, bool lossless = true);
 
-/// A PNG of any depth and kind, `rows` as the format packs them, and chunks to stand in front of them.
+/// A PNG of any depth and colour type: `rows` packed as in the format, preceded by chunks.
 struct PngChunk {
   std::string type;
   Bytes data;
@@ -53,14 +53,14 @@ Bytes raw_png(std::uint32_t side, std::uint8_t depth, std::uint8_t color, const 
 /// A lossless WebP of one colour: red, green, blue, alpha.
 Bytes flat_webp(std::int64_t side, const Bytes& rgba);
 
-/// 0, 1, 2, ... 250, and again from 0.
+/// 0, 1, 2, ... 250, then again from 0.
 Bytes counting(std::size_t count);
 
-/// The message of the InputError that `action` must throw, which must be one line. Empty, and the test fails,
-/// where it throws nothing; other exceptions pass through.
+/// The message of the InputError that `action` must throw; it must be one line. If nothing is thrown, the
+/// test fails and the result is empty; other exceptions pass through.
 std::string refusal(const std::function<void()>& action);
 
-/// True where `text` holds `part`.
+/// True if `text` contains `part`.
 bool holds(const std::string& text, const std::string& part);
 
 }  // namespace outerloop::tests

@@ -1,5 +1,5 @@
 #pragma once
-// A dataset whose pixels tell which example they are of, and options for small tasks of it.
+// A dataset whose pixels identify their example, and options for small tasks of it.
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -9,7 +9,8 @@
 
 namespace outerloop::tests {
 
-/// Example `row` of class c has pixel p = row in p = 0, c in p = 1, and a value of its own place beyond.
+/// Example `row` of class c has the value row in pixel 0, c in pixel 1, and a position-dependent value in the
+/// others.
 inline std::shared_ptr<const data::Dataset> dataset(const std::string& name, std::int64_t classes,
                                                     std::int64_t per_class, std::int64_t inputs = 9) {
   auto result = std::make_shared<data::Dataset>();

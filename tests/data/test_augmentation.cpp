@@ -178,7 +178,7 @@ TEST_CASE("options out of range are refused by their key") {
   holds(message([](auto& o) { o.target_scale = -1; }), "tasks.augmentation.target_scale");
 }
 
-/// Five classes of 20 random images of 6 × 6; all of one class are the same.
+/// Five classes of 20 random images of 6 × 6; all images of a class are equal.
 std::shared_ptr<const data::Dataset> images() {
   auto result = std::make_shared<data::Dataset>();
   result->name = "d";

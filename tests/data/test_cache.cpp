@@ -1,5 +1,5 @@
-// The cache: used while it is whole and of the same key, made anew otherwise, by any number of processes at
-// once.
+// The cache: used if it is intact and has the same key, recreated otherwise, by any number of concurrent
+// processes.
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -139,7 +139,7 @@ TEST_CASE("extents in a cache's header that overflow or exceed the file are refu
       refusal([&] { data::read_cache(file, key_of("a")); });
     }
   }
-  for (const std::size_t field : {16, 48, 56}) {  // inputs beside a side, too many scores, remarks
+  for (const std::size_t field : {16, 48, 56}) {  // inputs and a side, too many scores, remarks
     Bytes bytes = whole;
     bytes[field + 7] = 0x7F;
     write_file(file, bytes);
@@ -218,7 +218,7 @@ TEST_CASE("in a folder that its group may write, caches are the group's; elsewhe
 TEST_CASE("where everybody may write, a stranger's cache is neither taken nor replaced") {
   const TemporaryFolder folder;
   const uid_t self = ::geteuid(), stranger = self + 4711;
-  // Root's files are everybody's, so that the stranger here is oneself as seen by another user.
+  // Everybody trusts root's files, so the stranger here is the current user as seen by another user.
   const data::CacheFolder mine(folder.path()), others(folder.path(), stranger);
   const Bytes bytes{1, 2, 3}, own{4, 5};
   CHECK(mine.write("set.cache", bytes).empty());
@@ -236,7 +236,7 @@ TEST_CASE("where everybody may write, a stranger's cache is neither taken nor re
     CHECK(mine.read(mine.candidates("set.cache").back(), 100) == own);
     CHECK(files_in(folder.path()) == 2);
   }
-  // A link is a stranger's too, wherever it leads.
+  // A stranger's link is not trusted, wherever it leads.
   fs::create_symlink("set.cache", folder / "link.cache");
   CHECK(others.read(folder / "link.cache", 100).empty());
 }
@@ -244,7 +244,7 @@ TEST_CASE("where everybody may write, a stranger's cache is neither taken nor re
 TEST_CASE("a folder in which nothing belongs to who wrote it cannot be trusted, and says so") {
   const TemporaryFolder folder;
   REQUIRE(::chmod(folder.path().c_str(), 0777) == 0);
-  if (::geteuid() == 0) return;  // what root writes everybody trusts
+  if (::geteuid() == 0) return;  // everybody trusts root's files
   try {
     data::CacheFolder(folder.path(), ::geteuid() + 1).write("set.cache", {1});
     FAIL("written");
@@ -257,7 +257,7 @@ TEST_CASE("a folder in which nothing belongs to who wrote it cannot be trusted, 
 TEST_CASE("a cache that cannot be written costs nothing but time") {
   const TemporaryFolder folder;
   write_file(folder / "file", {1});
-  const std::string directory = (folder / "file") + "/below";  // below a file, even for root
+  const std::string directory = (folder / "file") + "/below";  // below a file, invalid even for root
   holds(
       [&] {
         try {
@@ -274,7 +274,7 @@ TEST_CASE("a cache that cannot be written costs nothing but time") {
   holds(remarks[0], "datasets are made anew by every run; set OUTERLOOP_CACHE_DIR");
 }
 
-/// Opens crops in `count` processes at once; true where all saw the same data.
+/// Opens crops in `count` concurrent processes; true if all get the same data.
 bool open_at_once(const data::DatasetRequest& request, const fs::path& cache, const std::string& expected,
                   int count) {
   std::vector<pid_t> children;

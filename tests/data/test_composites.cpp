@@ -1,4 +1,4 @@
-// Composites: things made of glyphs and crops.
+// Composites: images made of glyphs and crops.
 #include <algorithm>
 #include <set>
 
@@ -15,7 +15,7 @@ using data::WorkingSet;
 
 constexpr std::size_t kPixels = 784;
 
-/// `each` examples of every name; glyphs are bars whose place tells the class, crops are flat greys.
+/// `each` examples of every name; glyphs are bars whose position identifies the class, crops are flat greys.
 WorkingSet parts(const std::vector<std::string>& names, int each, bool flat) {
   WorkingSet set;
   set.side = data::kWorkingSide;
@@ -51,7 +51,7 @@ TEST_CASE("composites are as many as promised, differ, and are the same every ti
   REQUIRE(set.pixels.size() == set.labels.size() * kPixels);
   CHECK(std::set<std::string>(set.class_names.begin(), set.class_names.end()).size() == 400);
   CHECK(data::compose(glyphs, crops).pixels == set.pixels);
-  // Examples of a class differ, and hardly any shows nothing at all.
+  // Examples of a class differ, and hardly any is blank.
   std::size_t blank = 0, twins = 0;
   for (std::size_t i = 0; i < set.labels.size(); ++i) {
     const auto* begin = set.pixels.data() + i * kPixels;

@@ -54,7 +54,7 @@ TEST_CASE("crops are as many as promised, none of them flat, the same for the sa
 }
 
 TEST_CASE("crops lie anywhere in the picture, at sides from 28 pixels to half the picture") {
-  // Brightness tells the place: x in steps of one, and the contrast within a crop tells its side.
+  // Brightness encodes the position: x in steps of one; the contrast within a crop encodes its side.
   data::GreyImage ramp = flat(256, 256);
   for (std::size_t i = 0; i < ramp.pixels.size(); ++i) ramp.pixels[i] = static_cast<std::uint8_t>(i % 256);
   const Bytes crops = data::crop_picture(ramp, "ramp");
@@ -95,9 +95,9 @@ TEST_CASE("a folder of pictures: damaged, flat and doubled ones are passed over"
   data::GreyImage negative = wood;
   for (std::uint8_t& pixel : negative.pixels) pixel = static_cast<std::uint8_t>(255 - pixel);
   write_file(folder / "a/wood-d.png", encode_png(wood));
-  write_file(folder / "a/wood-l.png", encode_png(waves(300, 200, 2)));  // a variant by its name
-  write_file(folder / "b/copy.jpg", encode_jpeg(wood));                 // the same by its looks
-  write_file(folder / "b/negative.webp", encode_webp(negative));        // likewise
+  write_file(folder / "a/wood-l.png", encode_png(waves(300, 200, 2)));  // a variant, by its name
+  write_file(folder / "b/copy.jpg", encode_jpeg(wood));                 // the same picture, by its content
+  write_file(folder / "b/negative.webp", encode_webp(negative));        // the same picture, by its content
   write_file(folder / "b/flat.png", encode_png(flat(300, 200)));
   write_file(folder / "c/Other.JPEG", encode_jpeg(waves(220, 230, 3), true));
   write_file(folder / "c/third.webp", encode_webp(waves(220, 230, 4), false));

@@ -1,4 +1,4 @@
-// CSV files as programs write them: separators, headers, numbers, quotes, missing values, texts.
+// CSV files in the variants of common programs: separators, headers, numbers, quotes, missing values, texts.
 #include <algorithm>
 #include <cmath>
 

@@ -1,4 +1,4 @@
-// The real Fashion-MNIST: an executable of its own, since it skips where the package is not installed.
+// The real Fashion-MNIST: a separate executable, since it is skipped if the package is not installed.
 #include <filesystem>
 #include <numeric>
 

@@ -1,4 +1,4 @@
-// A folder of classes of pictures.
+// Folders of picture classes.
 #include <functional>
 
 #include "common/base/error.h"
@@ -37,7 +37,7 @@ TEST_CASE("folders are classes; damaged pictures are passed over; the cache is u
   CHECK(more->sha256 == data::open_dataset(request, "")->sha256);
 }
 
-/// The lines that hold `part`.
+/// The lines that contain `part`.
 std::vector<std::string> with(const std::vector<std::string>& lines, const std::string& part) {
   std::vector<std::string> found;
   for (const std::string& line : lines)

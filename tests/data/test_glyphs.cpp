@@ -1,4 +1,4 @@
-// Glyphs of the fonts that are installed: an executable of its own, since it skips where there are none.
+// Glyphs of the installed fonts: a separate executable, since it is skipped if there are none.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -16,7 +16,7 @@
 namespace outerloop::tests {
 namespace {
 
-/// Faces of fonts-dejavu-core and fonts-liberation, which draw all three scripts.
+/// Faces of fonts-dejavu-core and fonts-liberation, which cover all three scripts.
 std::vector<data::FontFace> text_faces() {
   std::vector<data::FontFace> faces;
   for (const data::FontFace& face : data::find_fonts("")) {
@@ -53,7 +53,7 @@ void put(Bytes& bytes, std::uint32_t value, int count) {
     bytes.push_back(static_cast<std::uint8_t>(value >> shift));
 }
 
-/// Place of a table's entry in an sfnt file's directory: tag, checksum, offset, length.
+/// Offset of a table's entry in an sfnt file's directory: tag, checksum, offset, length.
 std::size_t directory_entry(const Bytes& font, const std::string& tag) {
   for (std::size_t i = 0; i < number(font, 4, 2); ++i) {
     const std::size_t at = 12 + 16 * i;
@@ -125,7 +125,7 @@ TEST_CASE("a glyph fills its box in the middle, white on black, anti-aliased") {
       }
     INFO("code point " << static_cast<std::uint32_t>(glyph.character.code_point));
     CHECK(std::max(right - left, bottom - top) + 1 >= 20);
-    CHECK(std::max(right - left, bottom - top) + 1 <= 21);  // rounding may touch one pixel more
+    CHECK(std::max(right - left, bottom - top) + 1 <= 21);  // rounding may add a pixel
     CHECK(std::abs(left + right - 27) <= 1);
     CHECK(std::abs(top + bottom - 27) <= 1);
   }
@@ -142,7 +142,7 @@ TEST_CASE("what a face draws alike has one label") {
       labels[Bytes(begin, begin + 784)].insert(set.labels[i]);
     }
     for (const auto& [pixels, which] : labels) CHECK(which.size() == 1);
-    // Latin, Greek and Cyrillic share at least so many letters, to the pixel.
+    // Latin, Greek and Cyrillic share at least this many letters with identical pixels.
     CHECK(set.labels.size() - labels.size() >= 25);
     CHECK(set.labels.size() >= 190);
   }

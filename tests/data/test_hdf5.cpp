@@ -1,4 +1,4 @@
-// HDF5 arrays: what is read, what a file may lead to, locks.
+// HDF5 arrays: reading, references to other files, locks.
 #include <fcntl.h>
 #include <hdf5.h>
 #include <sys/file.h>
@@ -37,7 +37,7 @@ void write_hdf5(const std::string& path) {
   write("/images_labels", H5T_STD_I32BE, H5T_NATIVE_INT, {3}, labels.data());
   write("/g/x", H5T_IEEE_F32BE, H5T_NATIVE_DOUBLE, {2, 2}, vectors.data());
   write("/g/labels", H5T_STD_I16LE, H5T_NATIVE_INT, {2}, vector_labels.data());
-  // Announced, never written: no storage stands behind it.
+  // Declared but never written: it has no storage.
   std::vector<hsize_t> huge{1000000, 1000}, chunk{100, 100};
   const hid_t space = H5Screate_simple(2, huge.data(), nullptr);
   const hid_t chunked = H5Pcreate(H5P_DATASET_CREATE);
@@ -108,7 +108,7 @@ TEST_CASE("HDF5 files with bytes flipped or cut give data or one line, never a c
   CHECK(refused > 40);
 }
 
-/// What the tests below make files with; each identifier is closed by the file's end.
+/// Creates files for the tests below; closing the file closes each identifier.
 hid_t make_file(const std::string& path) {
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
@@ -118,7 +118,7 @@ hid_t make_file(const std::string& path) {
   return file;
 }
 
-/// 20 rows of 3 bytes, 0 to 59, laid out as `creation` says.
+/// 20 rows of 3 bytes, 0 to 59, with the layout of `creation`.
 hid_t make_rows(hid_t file, const char* name, hid_t creation = H5P_DEFAULT) {
   const hsize_t shape[] = {20, 3};
   const hid_t space = H5Screate_simple(2, shape, nullptr);
@@ -139,7 +139,7 @@ void write_rows_file(const std::string& path) {
   H5Fclose(file);
 }
 
-/// A virtual dataset /v, all of which is /rows of `source`.
+/// A virtual dataset /v, mapped entirely to /rows of `source`.
 void write_virtual(const std::string& path, const std::string& source, const char* of = "/rows") {
   const hid_t file = make_file(path);
   const hsize_t shape[] = {20, 3};
@@ -234,12 +234,12 @@ TEST_CASE("external links and external storage are refused") {
     holds(hdf5_refusal(path + name), "an external link leads to another file, and is not followed");
   holds(hdf5_refusal(path + ":/outside"), "in another file (external storage), which is not read");
   CHECK(open_hdf5(path + ":/good")->pixels == counting(60));
-  // Labels lead nowhere either.
+  // Labels must not lead to other files either.
   const hid_t again = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
   REQUIRE(H5Lcreate_external("other.h5", "/rows", again, "/own_labels", H5P_DEFAULT, H5P_DEFAULT) >= 0);
   H5Fclose(again);
   holds(hdf5_refusal(path + ":/own"), "own_labels: an external link");
-  // Nor does a part of a virtual dataset.
+  // Nor may a part of a virtual dataset.
   write_virtual(folder / "v.h5", "a.h5", "/link");
   holds(hdf5_refusal((folder / "v.h5") + ":/v"), "an external link leads to another file");
 }
@@ -268,7 +268,7 @@ TEST_CASE("a file that another program has open for writing is called locked, no
   REQUIRE(::flock(held, LOCK_SH) == 0);  // another reader
   CHECK(open_hdf5(path)->examples() == 20);
   ::close(held);
-  // The mark of a writer of the newest format that ended without closing.
+  // The mark left by a writer of the newest format that ended without closing the file.
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
   const hid_t file = H5Fcreate((folder / "b.h5").c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);

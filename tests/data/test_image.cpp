@@ -52,7 +52,7 @@ TEST_CASE("luminance is that of BT.601") {
   CHECK(grey == Bytes{255, 0, 76, 150, 29, 18});
 }
 
-/// The one grey of a picture of one colour, and whether it was transparent.
+/// The grey value of a single-colour picture, and whether it was transparent.
 std::pair<int, bool> grey_of(const Bytes& bytes) {
   const data::GreyImage image =
       bytes[0] == 'R' ? data::decode_webp(bytes, "picture") : data::decode_png(bytes, "picture");
@@ -95,7 +95,7 @@ TEST_CASE("what is transparent is put on white, in PNG and WebP alike") {
   CHECK(grey_of(flat_webp(16, {0, 0, 0, 0})) == clear);
   CHECK(grey_of(raw_png(16, 8, kGrey, repeated({7}, 16), {{"tRNS", {0, 7}}})) == clear);
   CHECK(grey_of(raw_png(16, 8, kRgb, repeated({1, 2, 3}, 16), {{"tRNS", {0, 1, 0, 2, 0, 3}}})) == clear);
-  // An alpha channel that hides nothing is no transparency.
+  // A fully opaque alpha channel does not count as transparency.
   CHECK(grey_of(raw_png(16, 8, kRgba, repeated({128, 128, 128, 255}, 16))) == std::pair{128, false});
   CHECK(grey_of(flat_webp(16, {128, 128, 128, 255})) == std::pair{128, false});
   CHECK(grey_of(raw_png(16, 8, kGrey, repeated({7}, 16), {{"tRNS", {0, 8}}})) == std::pair{7, false});
@@ -155,7 +155,7 @@ TEST_CASE("headers that announce more than the file can hold are refused before 
   }
   SECTION("webp") {
     Bytes bytes = encode_webp(image);
-    // VP8L: 14 bits width - 1, 14 bits height - 1, behind its signature byte.
+    // VP8L: 14 bits width - 1, 14 bits height - 1, after the signature byte.
     std::fill(bytes.begin() + 21, bytes.begin() + 24, std::uint8_t{0xFF});
     bytes[24] = 0x0F;
     holds(message(bytes), "16384 x 16384 pixels");

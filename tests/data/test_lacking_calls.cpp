@@ -1,5 +1,5 @@
-// File systems that lack a call: fsync and flock fail here as they do there, for this program and for the
-// HDF5 library, which takes the executable's functions for the C library's.
+// File systems that lack a call: fsync and flock are replaced by failing versions, for this program and for
+// the HDF5 library, which uses the executable's functions in place of the C library's.
 #include <hdf5.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
@@ -54,7 +54,7 @@ TEST_CASE("a cache is written where files cannot be flushed, which is said") {
     holds(cache.write("set.cache", {1, 2, 3}), "its file system does not flush files (");
     CHECK(cache.read(folder / "set.cache", 10) == Bytes{1, 2, 3});
   }
-  const Failing failing(fsync_fails_with, EIO);  // a disk that fails is no file system that lacks a call
+  const Failing failing(fsync_fails_with, EIO);  // a failing disk is not a missing call
   CHECK_THROWS_AS(cache.write("set.cache", {4}), Error);
   CHECK(cache.read(folder / "set.cache", 10) == Bytes{1, 2, 3});
 }

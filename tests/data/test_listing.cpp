@@ -1,4 +1,4 @@
-// Lists of files: clutter, links, circles, what cannot be read, and what is said about the rest.
+// Lists of files: clutter, links, cycles, unreadable entries, and remarks about the rest.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,7 +44,7 @@ TEST_CASE("links to folders are read, each folder once below one of the root's")
   write_file(folder / "p/b/deep/3.png", {'x'});
   fs::create_directory_symlink("../store/a", folder / "p/a");
   fs::create_directory_symlink("../../store/a", folder / "p/b/more");
-  fs::create_directory_symlink("deep", folder / "p/b/again");  // comes before deep, and is not taken for it
+  fs::create_directory_symlink("deep", folder / "p/b/again");  // sorts before deep, not confused with it
   fs::create_symlink("../../store/a/1.png", folder / "p/b/file.png");
   const data::Listing listing = data::list_tree(folder / "p", {".png"});
   CHECK(below(folder, listing.files) ==
@@ -105,7 +105,7 @@ TEST_CASE("what cannot be looked at is named") {
   const TemporaryFolder folder;
   write_file(folder / "a/1.png", {'x'});
   fs::create_symlink("nowhere", folder / "a/broken.png");
-  fs::create_symlink("../../store/b", folder / "b");  // a class, if it led anywhere
+  fs::create_symlink("../../store/b", folder / "b");  // a class, if it were not dangling
   REQUIRE(::mkfifo((folder / "a/pipe.png").c_str(), 0600) == 0);
   const data::Listing listing = data::list_tree(folder.path(), {".png"});
   const std::string root = folder.path().string();
@@ -114,7 +114,7 @@ TEST_CASE("what cannot be looked at is named") {
   CHECK(below(folder, listing.files) == Names{"a/1.png"});
   holds(refusal([&] { data::list_files(folder.path(), {".png"}); }), "a/broken.png (a link to nothing)");
   holds(refusal([&] { data::list_tree(folder / "none", {".png"}); }), "no such folder");
-  // A pipe with nobody behind it is not waited for.
+  // A pipe without a writer must not block.
   holds(refusal([&] { data::read_file(folder / "a/pipe.png", 10); }), "no such file");
   REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
   REQUIRE(::chmod((folder / "a").c_str(), 0) == 0);

@@ -60,7 +60,7 @@ TEST_CASE("the class split keeps one dataset apart") {
   CHECK(!overlaps(held_out("crops"), train("crops")));
   CHECK(overlaps(train("crops"), train("crops")));
   CHECK(overlaps(train("crops"), request("crops")));
-  CHECK(!overlaps(train("glyphs"), held_out("glyphs", "/fonts")));  // characters are named alike everywhere
+  CHECK(!overlaps(train("glyphs"), held_out("glyphs", "/fonts")));  // characters have global names
   CHECK(overlaps(train("crops", "/photos"), held_out("crops", "/photos/sea")));
   CHECK(overlaps(train("mnist", "/data"), held_out("fashion_mnist", "/data")));
 }
@@ -89,7 +89,7 @@ TEST_CASE("one folder is one dataset, whatever it is called") {
   CHECK(overlaps(request("fashion_mnist", "/usr/share/datasets/fashion-mnist"), request("fashion_mnist")));
   CHECK(overlaps(request("crops", real), request("crops", (folder / "real/inside"))));
   CHECK(!overlaps(request("crops", real), request("crops", (folder / "real2"))));
-  CHECK(overlaps(request("glyphs"), request("glyphs", real)));  // fontconfig may know these fonts
+  CHECK(overlaps(request("glyphs"), request("glyphs", real)));  // fontconfig may list these fonts
   CHECK(!overlaps(request("glyphs", real), request("glyphs", (folder / "other"))));
   CHECK(!overlaps(request("glyphs", real), request("crops", real)));
   refusal([] { data::check_no_overlap({request("mnist")}, {request("crops")}); });
@@ -141,7 +141,7 @@ TEST_CASE("the class split holds out about a fifth, and never changes") {
   for (int i = 0; i < 5000; ++i) held_out += data::is_held_out("class " + std::to_string(i)) ? 1 : 0;
   CHECK(held_out > 900);
   CHECK(held_out < 1100);
-  // Written down: runs rely on these for as long as their checkpoints live.
+  // Fixed values: checkpoints of existing runs rely on them.
   for (const char* name : {"mate/nature/aqua", "mate/nature/storm", "mate/abstract/silk", "gnome/pixels",
                            "T-shirt/top", "Dress", "Sneaker", "4", "7", "9"})
     CHECK(data::is_held_out(name));

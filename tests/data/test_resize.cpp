@@ -1,4 +1,4 @@
-// The area resize, by hand and against the definition.
+// Area resize: results computed by hand, and comparison with the definition.
 #include <algorithm>
 #include <cmath>
 #include <numeric>

@@ -11,7 +11,7 @@
 namespace outerloop::tests {
 namespace {
 
-/// IMDB's layout: reviews of a rating say so many times "good", else "bad".
+/// IMDB's layout: a review with rating r contains r times "good", otherwise "bad".
 void write_imdb(const std::filesystem::path& folder, int per_class) {
   for (int i = 0; i < per_class; ++i) {
     const int high = 6 + i % 5;
@@ -35,7 +35,7 @@ TEST_CASE("IMDB's folders give bags, two classes and scores, in their parts") {
   CHECK(train->examples() == 20);
   CHECK(train->class_names == std::vector<std::string>{"negative", "positive"});
   CHECK(Bytes(train->pixels.begin(), train->pixels.begin() + 4) ==
-        Bytes{0, 0, 255, 0});  // two are everywhere
+        Bytes{0, 0, 255, 0});  // two are in every text
   double sum = 0.0, squares = 0.0;
   for (std::size_t i = 0; i < 20; ++i) {
     sum += train->scores[i];

@@ -1,5 +1,5 @@
-// Scalings of vectors: levels of each kind, what they are fitted to, and that they are the same for the same
-// numbers however those are kept.
+// Scalings of vectors: levels of each kind, the rows that they are fitted to, and equal results for equal
+// numbers in any storage format.
 #include <algorithm>
 #include <cmath>
 #include <limits>

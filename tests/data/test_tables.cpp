@@ -39,8 +39,8 @@ double mean_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-/// Variance between the means of the classes, over that within them: about 20 / rows where a column says
-/// nothing.
+/// Variance between the class means over the variance within classes: about 20 / rows for an uninformative
+/// column.
 double signal(const data::TableWorld& world, std::size_t j) {
   const std::vector<double> values = column_of(world, j);
   std::vector<double> sum(data::kClassesPerWorld), count(data::kClassesPerWorld);
@@ -95,7 +95,7 @@ TEST_CASE("a hundred worlds of twenty classes, each with columns of its own") {
   CHECK(sizes.size() > 100);
 }
 
-/// What a column of each kind must look like.
+/// Checks the properties of each kind of column.
 void check_column(const data::TableWorld& world, std::size_t j) {
   std::vector<double> values = column_of(world, j);
   const double mean = mean_of(values);
@@ -169,7 +169,7 @@ TEST_CASE("of a category's neighbouring columns exactly one is not zero") {
       return j < world.kinds.size() && world.kinds[j] == ColumnKind::category;
     };
     for (std::size_t j = 0; j < world.kinds.size(); ++j) {
-      // Neighbours that begin a run of categories: their first columns are together 1 in units of the gain.
+      // Adjacent columns that begin a run of categories: the first category sums to 1 in units of the gain.
       if (!is_category(j) || is_category(j - 1)) continue;
       std::size_t end = j;
       while (is_category(end)) ++end;
@@ -179,7 +179,7 @@ TEST_CASE("of a category's neighbouring columns exactly one is not zero") {
         const auto first = world.values.begin() + static_cast<std::ptrdiff_t>(row * world.kinds.size() + j);
         set_columns.insert((end - j) - static_cast<std::size_t>(std::count(first, first + (end - j), 0.0)));
       }
-      // As many as there are categories in the run, the same in every row.
+      // The number of categories in the run, equal in every row.
       CHECK(set_columns.size() == 1);
       CHECK((*set_columns.begin() >= 1 && 6 * *set_columns.begin() >= static_cast<std::ptrdiff_t>(end - j)));
     }
@@ -253,7 +253,7 @@ TEST_CASE("whole worlds are held out, about one in five") {
   CHECK(held_out->classes() % 20 == 0);
   CHECK(std::abs(held_out->classes() / 20 - 20) <= 3);
   CHECK(train->sha256 != all.sha256);
-  // A held-out row has the bytes that it has among all.
+  // A held-out row has the same bytes as in the whole dataset.
   const std::string& name = held_out->class_names[30];
   const auto place = static_cast<std::size_t>(
       std::find(all.class_names.begin(), all.class_names.end(), name) - all.class_names.begin());

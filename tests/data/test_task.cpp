@@ -161,7 +161,7 @@ TEST_CASE("minibatches hold permuted examples of the task's classes with their l
         }
       }
     }
-    // a and b share no example, and neither holds one twice.
+    // a and b share no example, and neither contains duplicates.
     CHECK(std::set<int>(labelled.begin(), labelled.end()).size() == static_cast<std::size_t>(8 * way));
   }
 }
@@ -257,7 +257,7 @@ TEST_CASE("the inner minibatch is uniform over the examples of the task's classe
   }
   double chi_square = 0.0;
   for (const int c : count) chi_square += (c - 400.0) * (c - 400.0) / 400.0;
-  CHECK(chi_square < 110.0);  // 59 degrees of freedom: beyond it once in 10^4 seeds
+  CHECK(chi_square < 110.0);  // 59 degrees of freedom: exceeded once in 10^4 seeds
   CHECK(chi_square > 25.0);
 }
 
@@ -398,7 +398,7 @@ TEST_CASE("two classes with a score train with the score as a further target") {
   const data::Task task = tasks.sample(0, 0);
   REQUIRE(task.classes.size() == 2);
   const rule::StepData step = tasks.step_data(task, 0);
-  CHECK(step.inner.targets == 2);  // the rule sees nothing of it
+  CHECK(step.inner.targets == 2);  // invisible to the rule
   for (const rule::Batch* batch : {&step.a, &step.b}) {
     REQUIRE(batch->targets == 3);
     for (std::int64_t row = 0; row < batch->examples; ++row) {

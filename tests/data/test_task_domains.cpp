@@ -1,4 +1,4 @@
-// Tasks by domain: shares of domains, and how many words tasks of texts have.
+// Tasks by domain: shares of domains, and the number of words in text tasks.
 #include <algorithm>
 #include <cmath>
 #include <map>

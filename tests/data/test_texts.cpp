@@ -15,14 +15,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// `count` words, taking turns.
+/// `count` words, alternating.
 std::string text_of(const std::vector<std::string>& words, std::size_t count) {
   std::string text;
   for (std::size_t i = 0; i < count; ++i) text += words[i % words.size()] + (i % 7 == 6 ? ".\n" : " ");
   return text;
 }
 
-/// The first names "class 0", "class 1", ... of this side of the class split.
+/// The first of the names "class 0", "class 1", ... that are on this side of the class split.
 std::vector<std::string> class_names(bool held_out, std::size_t count) {
   std::vector<std::string> names;
   for (int i = 0; names.size() < count; ++i)
@@ -136,7 +136,7 @@ TEST_CASE("the vocabulary is that of the classes for training, whichever are ask
   const auto seen = open(folder / "data", 30, data::ClassSplit::train);
   CHECK(seen->class_names == std::vector<std::string>{train});
   CHECK(row_of(*seen, 0) == Bytes{5, 5});
-  // Without a class for training there would be no words at all.
+  // Without a training class there would be no words at all.
   fs::remove_all(folder.path() / "data" / train);
   CHECK(open(folder / "data")->inputs == 3);
   holds(refusal([&] { open(folder / "data", 30, data::ClassSplit::train); }), "no class is left");

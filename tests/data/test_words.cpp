@@ -40,7 +40,7 @@ TEST_CASE("a text that is not UTF-8 throughout is Latin-1 as a whole") {
                           "e") == Words{"gr\u00f6\u00df"
                                         "e"});
   CHECK(data::split_words("\xc9tude caf\xe9") == Words{"\u00e9tude", "caf\u00e9"});
-  // The two bytes of an umlaut in UTF-8 are two characters, Ã and ¼, once another byte is none of it.
+  // The two bytes of an umlaut in UTF-8 are read as two characters, Ã and ¼, if another byte is not UTF-8.
   CHECK(data::split_words("M\xc3\xbcller \xff") == Words{"m\u00e3", "ller", "\u00ff"});
   CHECK(data::split_words("cut \xc3") == Words{"cut", "\u00e3"});
   CHECK(data::split_words("\xed\xa0\x80") == Words{"\u00ed"});  // a surrogate is no character
