@@ -1,5 +1,5 @@
 #pragma once
-// What tests of the evaluator share: a small engine, and options for tasks of the toy dataset.
+// Shared by tests of the evaluator: a small engine, and options for tasks of the toy dataset.
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,7 +35,7 @@ inline data::TaskOptions task_options(std::int64_t output_units = 4) {
   return o;
 }
 
-/// The toy dataset with the classes `keep` alone.
+/// The toy dataset with only the classes `keep`.
 inline std::shared_ptr<const data::Dataset> with_classes(std::size_t keep) {
   auto dataset = std::make_shared<data::Dataset>(*toy_dataset());
   dataset->examples_of_class.resize(keep);

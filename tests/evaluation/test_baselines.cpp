@@ -13,7 +13,7 @@ using namespace outerloop::baselines;
 
 namespace {
 
-/// Normal numbers; column j has the deviation 1 / (1 + j), and all columns share a part.
+/// Normal numbers; column j has the deviation 1 / (1 + j), and all columns have a common component.
 rule::Matrix correlated(std::int64_t rows, std::int64_t columns) {
   rule::Matrix x(rows, columns);
   const rule::Random random(7, 0, 0, rule::Purpose::test);
@@ -84,7 +84,7 @@ TEST_CASE("k-means finds blobs, and its triangle features are those of Coates an
     for (int j = 0; j < 2; ++j)
       x.row(i)[j] =
           centre[i % 3][j] + static_cast<float>(0.1 * random.normal(static_cast<std::uint32_t>(2 * i + j)));
-  // Of several starts the best: Lloyd's algorithm may begin with two centroids in a blob.
+  // The best of several starts: Lloyd's algorithm may start with two centroids in one blob.
   const auto spread = [&](const KMeans& kmeans) {
     std::set<std::pair<int, int>> found;
     for (std::int64_t k = 0; k < 3; ++k)

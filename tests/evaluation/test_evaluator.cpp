@@ -1,5 +1,5 @@
-// The cheap measure of θ: the same bits whatever was computed before, other numbers for another θ, and
-// datasets of any number of classes.
+// Evaluation during meta-training: results do not depend on earlier computations but do depend on θ; datasets
+// may have any number of classes.
 #include <cmath>
 
 #include "common/base/error.h"

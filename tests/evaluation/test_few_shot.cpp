@@ -79,7 +79,7 @@ TEST_CASE("a rule that changes nothing is exactly as good as random initialisati
     CHECK(pixels.accuracy > 0.9);
     CHECK(pixels.minus_random > 0.0);
     CHECK(pixels.ci95 > 0.0);
-    // This rule is random initialisation, so what it is behind is what they are ahead.
+    // This rule is random initialisation, so its deficit equals their lead.
     CHECK(pixels.rule_minus == -pixels.minus_random);
     CHECK(pixels.rule_minus_ci95 == pixels.minus_random_ci95);
     CHECK(rule.rule_minus == 0.0);
@@ -143,7 +143,7 @@ TEST_CASE("methods that train without labels have a row after each number of ste
     CHECK(row.setting == (random ? "" : std::to_string(row.steps) + " steps"));
     CHECK(std::isfinite(row.loss) == vae);
     if (row.method == "rule") CHECK(row.minus_random == 0.0);
-    CHECK(std::isnan(row.rule_minus));  // a rule by steps is not one row
+    CHECK(std::isnan(row.rule_minus));  // a rule at several steps has more than one row
   }
   CHECK(table.rows[10].loss < table.rows[8].loss);
   CHECK(table.rows[10].loss_ci95 > 0.0);
@@ -212,7 +212,7 @@ TEST_CASE("of a dataset of several groups there is one table, their mean within 
     CHECK(row.minus_random == Approx((a.minus_random + b.minus_random) / 2).margin(1e-12));
     CHECK(row.rule_minus == Approx((a.rule_minus + b.rule_minus) / 2).margin(1e-12));
     for (std::size_t d = 0; d < 6; ++d) CHECK(row.by_draw[d] == Approx((a.by_draw[d] + b.by_draw[d]) / 2));
-    // Over draws, of which each is a mean: not over twelve pairs of draw and group.
+    // The interval is over draws, each of them a mean, not over twelve pairs of draw and group.
     double squares = 0.0;
     for (const double accuracy : row.by_draw)
       squares += (accuracy - row.accuracy) * (accuracy - row.accuracy);

@@ -1,4 +1,4 @@
-// The baselines that train a network: gradients against central differences in float64, and learning.
+// Baselines that train a network: gradients against central differences in float64, and learning.
 #include <cmath>
 
 #include "common/base/error.h"
@@ -142,7 +142,7 @@ TEST_CASE("training begins from the draw's base model, the same function as rand
   const auto statistics = rule::frozen_statistics(setting.rule, setting.architecture, setting.phi, data.x);
   const auto random = rule::features(setting.rule, setting.architecture, setting.phi, statistics, data.x);
   REQUIRE(trained.values.size() == random.values.size());
-  // But for batch norm's epsilon, which counts for more where weights are small.
+  // Equal except for batch norm's epsilon, which has more effect if weights are small.
   for (std::size_t i = 0; i < random.values.size(); ++i)
     CHECK(trained.values[i] == Approx(random.values[i]).epsilon(0.05).margin(0.05));
 }
@@ -164,7 +164,7 @@ TEST_CASE("each baseline lowers its loss, and is kept at the steps that were ask
   check(train_vae(setting.start(), data.x, {}, steps, kRandom), 6);
   check(train_contrastive(setting.start(), data.x, {}, steps, kRandom), 6);
   check(train_supervised(setting.start(), data.x, data.labels, 3, 3e-3f, steps, kRandom), 6);
-  // The same random numbers give the same bits, and what is kept does not depend on what else is.
+  // The same random numbers give the same bits, and a snapshot does not depend on the other snapshots.
   const auto all = train_vae(setting.start(), data.x, {}, steps, kRandom);
   const auto last = train_vae(setting.start(), data.x, {}, {400}, kRandom);
   CHECK(all[1].phi == last[0].phi);

@@ -1,4 +1,4 @@
-// What figures show of a base model, and a rule on a user's own array.
+// Data of the figures about a base model, and a rule applied to a user's own array.
 #include <cmath>
 #include <fstream>
 
@@ -38,7 +38,7 @@ void write_npy(const std::string& path, const std::string& shape, const std::vec
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
-/// Examples whose pixel p has the deviation of a falling series, in three classes.
+/// Examples in three classes; the deviations of the pixels are a decreasing series.
 evaluation::FewShotData falling_pixels() {
   evaluation::FewShotData data;
   data.name = "falling";
@@ -86,7 +86,7 @@ TEST_CASE("explained variance of pixels is that of their deviations, and rises t
     // Σ 4^-i over i <= k, of Σ over i < 9.
     const double expected = (1.0 - std::pow(0.25, k + 1)) / (1.0 - std::pow(0.25, 9));
     CHECK(found[2].cumulative[k].mean == Approx(expected).margin(0.03));
-    CHECK(found[2].cumulative[k].half_width == Approx(0.0).margin(1e-12));  // every draw sees the same pixels
+    CHECK(found[2].cumulative[k].half_width == Approx(0.0).margin(1e-12));  // every draw has the same pixels
   }
   // The toy's base model has four outputs.
   REQUIRE(found[0].cumulative.size() == 4);

@@ -1,4 +1,4 @@
-// Read-outs on data with a known answer, and where their optimum can be checked.
+// Read-outs on data with a known answer, and checks of their optimum.
 #include <algorithm>
 #include <cmath>
 
