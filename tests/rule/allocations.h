@@ -1,13 +1,13 @@
 #pragma once
-// Counts what a test program allocates.
+// Counts the memory allocations of a test program.
 #include <cstddef>
 
 namespace outerloop::tests {
 
-/// Calls of operator new so far, on whatever thread. allocations.cpp is to be linked in.
+/// Calls of operator new so far, on any thread. Requires linking allocations.cpp.
 std::size_t allocations();
 
-/// Those that `run` makes.
+/// The calls made by `run`.
 template <class Run>
 std::size_t allocations_of(const Run& run) {
   const std::size_t before = allocations();

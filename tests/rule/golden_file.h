@@ -1,5 +1,5 @@
 #pragma once
-// Golden vectors of the neuron-local rule: one file = one case, its inputs and what must come out.
+// Golden files of the neuron-local rule: each file is one case with its inputs and expected results. See
 // tests/golden/README.md.
 #include <string>
 #include <vector>
@@ -23,8 +23,8 @@ std::vector<std::string> golden_paths();
 /// Sizes come from the file's /config.
 GoldenCase read_golden(const Hdf5File& file);
 
-/// max |ours - golden| / max |golden|; infinite where the sizes differ or a number is not finite. `scale`
-/// replaces max |golden| where it is given. Only every stride-th entry of our first axis is compared.
+/// max |ours - golden| / max |golden|; infinite if the sizes differ or a number is not finite. `scale`
+/// replaces max |golden| if given. Only every stride-th entry of our first axis is compared.
 double relative_error(const std::vector<double>& ours, const Hdf5Dataset& golden, double scale = 0.0);
 
 double largest(const std::vector<double>& values);

@@ -72,7 +72,7 @@ std::vector<std::string> Hdf5File::datasets() const {
 }
 
 bool Hdf5File::contains(const std::string& path) const {
-  // Every group on the way must exist before the last link may be asked for.
+  // Every group of the path must exist before the last link may be queried.
   for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
     if (H5Lexists(file_, path.substr(0, slash).c_str(), H5P_DEFAULT) <= 0) return false;
   return H5Lexists(file_, path.c_str(), H5P_DEFAULT) > 0;

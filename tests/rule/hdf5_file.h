@@ -1,5 +1,5 @@
 #pragma once
-// Reads small HDF5 files whole, for tests: every dataset by path, and the attributes they carry.
+// Reader of small HDF5 files for tests: every dataset by path, and their attributes.
 #include <hdf5.h>
 
 #include <cstdint>

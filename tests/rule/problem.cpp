@@ -10,7 +10,7 @@ namespace {
 using rule::Purpose;
 using rule::Random;
 
-/// Inputs in [0, 1), classes in turn; every minibatch of a problem has another `task`.
+/// Inputs in [0, 1), classes in turn; every minibatch of a problem has a different `task`.
 rule::Batch make_batch(const ProblemSize& size, std::uint32_t task, std::int64_t examples) {
   const Random random(size.seed, 1, task, Purpose::test);
   rule::Batch batch;

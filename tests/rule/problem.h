@@ -16,18 +16,18 @@ struct Problem {
   std::vector<rule::StepData> steps;
 };
 
-/// What to draw.
+/// The sizes to draw.
 struct ProblemSize {
   std::vector<std::int64_t> units = {7, 5, 6, 4};
   std::int64_t batch = 5;
   std::int64_t way = 3;         ///< classes
-  std::int64_t per_class = 3;   ///< labelled examples of each, in each of the two minibatches
-  std::int64_t regression = 0;  ///< further columns of y
+  std::int64_t per_class = 3;   ///< labelled examples per class in each of the two minibatches
+  std::int64_t regression = 0;  ///< additional columns of y
   std::int64_t steps = 2;
   std::uint64_t seed = 1;
 };
 
-/// Sizes of the neuron-local rule that are small, odd and all different.
+/// Small sizes of the neuron-local rule, odd and all different.
 rule::RuleOptions small_neuron_local();
 rule::RuleOptions supervised_sgd();
 
@@ -43,7 +43,7 @@ std::unique_ptr<rule::Engine> fused_engine(const rule::RuleOptions& rule,
                                            const std::string& instruction_set = "auto",
                                            std::int64_t memory_budget_mib = 1024);
 
-/// Tests of what every engine promises are built once for each: this is the one that they are built for.
+/// Tests of the common contract of all engines are built once per engine: this is the engine under test.
 #ifdef OUTERLOOP_TEST_FUSED
 inline constexpr auto kEngineUnderTest = rule::EngineKind::fused;
 #else
@@ -55,7 +55,7 @@ inline std::unique_ptr<rule::Engine> engine_under_test(const rule::RuleOptions& 
                                                      : reference_engine(rule, precision);
 }
 
-/// J at `theta`: the mean of the meta-objectives after each of the problem's steps, forward alone.
+/// J at `theta`: the mean of the meta-objectives after each of the problem's steps, by forward passes only.
 double mean_objective(rule::Engine& engine, const Problem& problem, const std::vector<double>& theta);
 
 }  // namespace outerloop::tests

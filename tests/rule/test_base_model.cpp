@@ -1,4 +1,4 @@
-// The base model on plain arrays against the reference engine's, and against itself in other chunks.
+// The base model on plain arrays against the reference engine's, and with different chunk sizes.
 #include <algorithm>
 #include <cmath>
 
@@ -24,7 +24,9 @@ Matrix random_inputs(std::int64_t rows, std::int64_t columns) {
 
 at::Tensor tensor(const rule::Layout& layout, const std::string& name, std::vector<double>& values) {
   const auto& spec = layout.at(name);
-  return at::from_blob(values.data() + spec.offset, spec.shape, at::TensorOptions(at::kDouble)).clone().unsqueeze(0);
+  return at::from_blob(values.data() + spec.offset, spec.shape, at::TensorOptions(at::kDouble))
+      .clone()
+      .unsqueeze(0);
 }
 
 /// x^l of the reference engine in float64, [examples, N_l].
@@ -38,7 +40,8 @@ at::Tensor reference_activation(const rule::RuleOptions& options, const rule::Ar
   }
   auto* values = const_cast<float*>(inputs.values.data());
   const at::Tensor x = at::from_blob(values, {inputs.rows, inputs.columns}, at::TensorOptions(at::kFloat));
-  const auto result = rule::reference::forward(tensors, x.to(at::kDouble).t().unsqueeze(0), architecture.nonlinearity);
+  const auto result =
+      rule::reference::forward(tensors, x.to(at::kDouble).t().unsqueeze(0), architecture.nonlinearity);
   return result.x.back().squeeze(0).t().contiguous();
 }
 
@@ -56,7 +59,7 @@ double largest_difference(const Matrix& ours, const at::Tensor& theirs) {
 
 TEST_CASE("features with the batch's own statistics are the engine's x^L") {
   const auto options = paper_rule();
-  // 3,000 examples of up to 600 units pass in several chunks.
+  // 3,000 examples of up to 600 units take several chunks.
   for (const auto rows : {std::int64_t{2}, std::int64_t{37}, std::int64_t{3000}}) {
     const auto inputs = random_inputs(rows, 19);
     for (int kind = 0; kind <= static_cast<int>(rule::Nonlinearity::tanh); ++kind) {

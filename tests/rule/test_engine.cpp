@@ -1,4 +1,5 @@
-// What every engine promises beyond its numbers: outcomes, errors, exact zeros, the same bits again.
+// The common contract of all engines apart from the numbers: outcomes, errors, exact zeros, reproducible
+// bits.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -38,7 +39,7 @@ bool all_zero(const std::vector<double>& values) {
   return std::all_of(values.begin(), values.end(), [](double v) { return v == 0.0; });
 }
 
-/// The message of the InputError that making this engine throws; fails where there is none.
+/// The message of the InputError thrown when making this engine; fails if there is none.
 std::string refusal(const rule::EngineOptions& options,
                     const rule::RuleOptions& rule = small_neuron_local()) {
   try {
@@ -78,7 +79,7 @@ TEST_CASE("engines that do not exist are refused by name") {
   const auto fresh = [] { return cpu_engine(kEngineUnderTest); };
   auto options = fresh();
   options.precision = rule::Precision::mixed;
-  options.instruction_set = "baseline";  // which has no products of bfloat16
+  options.instruction_set = "baseline";  // which lacks bfloat16 products
   CHECK(contains(refusal(options), "engine.precision: mixed"));
   options = fresh();
   for (const char* device : {"tpu", "cuda:", "cuda:x", "cuda:-1", "cuda:1234567", ""}) {
@@ -101,7 +102,7 @@ TEST_CASE("engines that do not exist are refused by name") {
 TEST_CASE("a cuda device that is not there is refused, one that is there works") {
   auto options = cpu_engine();
   options.device = "cuda:99";
-  CHECK(contains(refusal(options), "engine.kind: reference"));  // fused is the default, and on the CPU alone
+  CHECK(contains(refusal(options), "engine.kind: reference"));  // fused is the default, and CPU-only
   options.kind = rule::EngineKind::reference;
   CHECK(contains(refusal(options), "device: cuda asked for"));
   options.device = "cuda";
@@ -165,7 +166,7 @@ TEST_CASE("unroll, meta-objective and truncation agree to the last bit") {
       for (const double value : result.meta_objective) mean += value / 4;
       CHECK(result.mean_meta_objective == Approx(mean).epsilon(1e-6));
 
-      // Once more, on the same engine and on a new one.
+      // Repeat on the same engine and on a new one.
       for (auto* again : {engine.get(), engine_under_test(problem.rule, precision).release()}) {
         const std::unique_ptr<rule::Engine> owner(again == engine.get() ? nullptr : again);
         const auto repeated = run(*again, problem);
@@ -185,7 +186,7 @@ TEST_CASE("after each inner step the engine says so, and what is thrown then lea
     int steps = 0;
     engine->set_after_step([&] { ++steps; });
     CHECK(run(*engine, problem).d_theta == before.d_theta);
-    // LibTorch's inner gradients may pass by as well.
+    // LibTorch may also report its inner gradients.
     const int k = static_cast<int>(problem.steps.size());
     CHECK((kEngineUnderTest == rule::EngineKind::fused ? steps == 2 * k : steps >= 2 * k));
     const int all = steps;
@@ -234,7 +235,7 @@ TEST_CASE("bias.b has no gradient where the mean bias change is negative, and on
   REQUIRE(negative.outcome == rule::Outcome::finished);
   CHECK(part(layout, "bias.b", negative.d_theta)[0] == 0.0);
   CHECK_FALSE(all_zero(part(layout, "bias.w", negative.d_theta)));
-  // Only the deviation from the mean counts there: another offset changes nothing.
+  // Only the deviation from the mean matters there: another offset has no effect.
   set(layout, "bias.b", problem.theta, -80.0);
   CHECK(run(*engine, problem).phi == negative.phi);
 
@@ -276,7 +277,7 @@ TEST_CASE("numbers that are not finite are an outcome of their own") {
       CHECK(result.d_theta.empty());
       CHECK(result.phi.empty());
     }
-  // Beyond float32, though a fine double.
+  // Out of range for float32, though a valid double.
   auto problem = make_problem(small_neuron_local(), ProblemSize{});
   problem.phi.front() = 1e39;
   CHECK(run(*engine_under_test(problem.rule, rule::Precision::float32), problem).outcome ==
@@ -374,7 +375,7 @@ TEST_CASE("supervised_sgd with a sensible learning rate lowers its loss") {
   size.steps = 1;
   auto problem = make_problem(supervised_sgd(), size);
   auto step = problem.steps.front();
-  step.b = step.inner;  // judged on what it trains on
+  step.b = step.inner;  // scored on its own training data
   const auto engine = engine_under_test(problem.rule, rule::Precision::float32);
   const auto& a = problem.architecture;
   const double before = engine->meta_objective(a, problem.theta, problem.phi, step);

@@ -1,5 +1,4 @@
-// Gradient estimators on a problem whose gradients are known in closed form, and that they go on from their
-// state.
+// Gradient estimators on a problem with known gradients in closed form, and continuation from a stored state.
 #include <array>
 #include <cmath>
 #include <limits>
@@ -18,8 +17,8 @@ namespace {
 
 using Pair = std::array<double, 2>;
 
-/// φ is one number: φ ← 0.9 φ + θ · x; J = ½ (φ − c)². What θ did to φ lasts for some ten steps, so that
-/// truncated gradients are far off. J is quadratic in θ: smoothing over θ changes no gradient.
+/// φ is one number: φ ← 0.9 φ + θ · x; J = ½ (φ − c)². The effect of θ on φ lasts for about ten steps, so
+/// that truncated gradients are far off. J is quadratic in θ, so smoothing over θ does not change gradients.
 class LinearEngine : public rule::Engine {
  public:
   static constexpr double kDecay = 0.9;
@@ -31,7 +30,7 @@ class LinearEngine : public rule::Engine {
     return kDecay * phi + theta[0] * x[0] + theta[1] * x[1];
   }
 
-  /// `sensitivity`, ∂φ/∂θ, is zero at the start here; the untruncated gradient carries it on.
+  /// `sensitivity`, ∂φ/∂θ, starts at zero here; the untruncated gradient carries it over.
   static rule::TruncationResult walk(const std::vector<double>& theta, double phi, Pair& sensitivity,
                                      const std::vector<StepData>& steps) {
     rule::TruncationResult result;
@@ -88,7 +87,7 @@ const std::vector<double> kTheta = {0.3, -0.2};
 const std::vector<double> kPhi = {0.5};
 const rule::Architecture kArchitecture{{2, 1}, rule::Nonlinearity::relu};
 
-/// The steps of a truncation of a task, always the same.
+/// The steps of a task's truncation, always the same.
 std::vector<StepData> steps_of(int truncation) {
   std::vector<StepData> steps(kSteps);
   for (int i = 0; i < kSteps; ++i) {
@@ -101,7 +100,7 @@ std::vector<StepData> steps_of(int truncation) {
 
 rule::Random noise(std::uint32_t task) { return rule::Random(7, 0, task, rule::Purpose::perturbation); }
 
-/// Of each truncation of a task under constant θ: [truncations].
+/// Gradients of each truncation of a task under constant θ: [truncations].
 std::vector<Pair> known_gradients(bool truncated) {
   std::vector<Pair> gradients;
   double phi = kPhi[0];
@@ -120,7 +119,7 @@ struct Estimate {
   Pair error{};  ///< standard error of the mean
 };
 
-/// The estimator's mean over many tasks that differ in their noise alone: [truncations].
+/// The estimator's mean over many tasks that differ only in their noise: [truncations].
 std::vector<Estimate> estimates(const EstimatorOptions& options, std::uint32_t tasks) {
   LinearEngine engine;
   std::vector<Estimate> result(kTruncations);
@@ -187,7 +186,7 @@ TEST_CASE("more pairs give less noise, and the mean with backpropagation lies be
     CHECK(sixteen[t].error[0] < 0.35 * one[t].error[0]);  // a quarter is expected
     CHECK(sixteen[t].error[0] > 0.18 * one[t].error[0]);
   }
-  // Backpropagation's part walks from the φ of unperturbed θ.
+  // The backpropagation part starts from the φ of unperturbed θ.
   LinearEngine engine;
   const auto truncated = known_gradients(true);
   std::vector<PerturbedPair> alone, mixed;

@@ -1,4 +1,4 @@
-// The fused engine against the reference engine, through the interface that both have.
+// The fused engine against the reference engine, through their common interface.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -30,7 +30,7 @@ double difference(const std::vector<double>& a, const std::vector<double>& b) {
   return worst / largest;
 }
 
-/// Cosine between a and b, and the norm of a in that of b.
+/// Cosine between a and b, and the norm of a relative to that of b.
 std::pair<double, double> direction(const std::vector<double>& a, const std::vector<double>& b) {
   double aa = 0, ab = 0, bb = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -45,7 +45,7 @@ rule::TruncationResult run(rule::Engine& engine, const Problem& p) {
   return engine.truncation(p.architecture, p.theta, p.phi, p.steps);
 }
 
-/// A problem of random sizes, ones and odd numbers among them.
+/// A problem of random sizes, including ones and odd numbers.
 Problem random_problem(std::uint32_t seed, bool large) {
   const rule::Random random(seed, 3, 0, rule::Purpose::test);
   std::uint32_t e = 0;
@@ -182,7 +182,7 @@ TEST_CASE("one engine serves architectures in turn, with the bits of an engine o
       const auto alone = run(*fused_engine(problem.rule, Precision::float32), problem);
       CHECK(got.d_theta == alone.d_theta);
       CHECK(got.phi == alone.phi);
-      // Evaluations in between change nothing.
+      // Evaluations in between have no effect.
       shared->meta_objective(problem.architecture, problem.theta, problem.phi, problem.steps[0]);
     }
 }

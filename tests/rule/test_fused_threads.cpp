@@ -1,4 +1,4 @@
-// engine.threads of the fused engine: time changes, bits do not.
+// engine.threads of the fused engine: the bits do not depend on it.
 #include <string>
 #include <vector>
 
@@ -29,7 +29,7 @@ std::unique_ptr<rule::fused::FusedEngine> engine_with(const Problem& problem, in
   return rule::fused::make_fused_engine(problem.rule, options);
 }
 
-/// Everything that an engine computes.
+/// All results of an engine.
 struct Results {
   rule::TruncationResult truncation;
   std::vector<double> unrolled;
@@ -57,7 +57,7 @@ std::vector<Precision> precisions() {
   return all;
 }
 
-/// Widths on both sides of a block of lines, ones, and layers that are wide or narrow beside one another.
+/// Widths around the size of a block of lines, ones, and wide layers next to narrow ones.
 Problem threads_problem(std::uint32_t seed) {
   const rule::Random random(seed, 5, 0, rule::Purpose::test);
   std::uint32_t e = 0;
@@ -106,7 +106,7 @@ TEST_CASE("the number of threads changes no bit: random shapes, every precision"
 }
 
 TEST_CASE("the number of threads changes no bit: more blocks than are summed at once, and little memory") {
-  // 33 blocks of lines, the last of one line; widths at which S is multiplied factored.
+  // 33 blocks of lines, the last of one line; widths for which S is factored.
   ProblemSize size;
   size.units = {20, 513, 9, 40};
   size.batch = 6;

@@ -1,4 +1,4 @@
-// Every quantity that the golden files hold, against the reference engine's tensors.
+// Every quantity in the golden files against the reference engine's tensors.
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -26,7 +26,7 @@ using rule::reference::NeuronLocal;
 using rule::reference::Phi;
 using Values = std::map<std::string, std::vector<double>>;
 
-/// Names of the terms of the weight change in the order of merge.w, as the files have them.
+/// Names of the weight change's terms in the files, in the order of merge.w.
 const char* const kTerms[12] = {"0_order",     "1_order",        "decorr_x",       "hebb",
                                 "large_decay", "lin_lower_symm", "lin_upper_psd",  "lin_upper_symm",
                                 "rbf",         "sqr_lower_symm", "sqr_upper_symm", "w_base"};
@@ -54,7 +54,7 @@ std::vector<Tensor> leaves(const rule::Layout& layout, const std::vector<double>
   return tensors;
 }
 
-/// [1, units, batch, ...] as the files have it: the batch first.
+/// [1, units, batch, ...] in the layout of the files: the batch first.
 Tensor batch_first(const Tensor& t) { return t.transpose(1, 2); }
 
 void add_trace(Values& ours, const std::string& step, const rule::reference::StepTrace& trace) {
@@ -109,7 +109,7 @@ void add_gradients(Values& ours, const std::string& group, const Tensor& value, 
   }
 }
 
-/// Everything that a golden file may hold under /expected.
+/// Everything that a golden file may contain under /expected.
 Values compute(const GoldenCase& golden, at::ScalarType type) {
   Values ours;
   const auto theta_layout = rule::theta_layout(golden.rule);
@@ -155,7 +155,7 @@ Values compute(const GoldenCase& golden, at::ScalarType type) {
   return ours;
 }
 
-/// "expected/grad_last/theta/" of a gradient's path; empty for what is no gradient.
+/// The prefix "expected/grad_last/theta/" of a gradient's path; empty for other quantities.
 std::string gradient_group(const std::string& path) {
   for (const char* group :
        {"expected/grad_last/theta/", "expected/grad_last/phi/", "expected/grad_mean/theta/"})
@@ -181,7 +181,7 @@ std::map<std::string, double> group_scales(const std::map<std::string, Hdf5Datas
   return scales;
 }
 
-/// Gradients that are zero but for rounding are judged against the largest of their group.
+/// Gradients that are zero except for rounding are compared relative to the largest of their group.
 double judged_error(const std::string& path, const std::vector<double>& ours, const Hdf5Dataset& golden,
                     const std::map<std::string, double>& scales) {
   const auto group = gradient_group(path);
@@ -190,7 +190,7 @@ double judged_error(const std::string& path, const std::vector<double>& ours, co
   return relative_error(ours, golden, largest(golden.values) < 1e-11 * top ? top : 0.0);
 }
 
-/// What a dataset belongs to in the printed table: its path without layer and name.
+/// A dataset's row in the printed table: its path without layer and name.
 std::string quantity(const std::string& path) {
   const auto group = gradient_group(path);
   if (!group.empty()) return group.substr(9, group.size() - 10);
@@ -264,8 +264,8 @@ TEST_CASE("golden quantities in float32") {
         CHECK(error <= 1e-3);
         continue;
       }
-      // A gradient in float32 jumps where a relu's input lies within rounding of zero; this small file has
-      // none such.
+      // A gradient in float32 jumps if a relu's input is within rounding of zero; this small file has no such
+      // input.
       if (name_of(path) == "small_a.h5") CHECK(error <= 1e-3);
       auto& [a, b] = whole[group];
       a.insert(a.end(), ours.at(name).begin(), ours.at(name).end());
@@ -283,7 +283,7 @@ TEST_CASE("golden quantities in float32") {
 
 namespace {
 
-/// A truncation by the engine of these options: objectives, gradient and φ against the file.
+/// Compares a truncation on the engine of these options with the file: objectives, gradient and φ.
 void check_truncation(const std::string& path, const rule::EngineOptions& options) {
   const Hdf5File file(path);
   const auto golden = read_golden(file);
@@ -346,7 +346,7 @@ void check_truncation(const std::string& path, const rule::EngineOptions& option
                      compare("expected/phi_after/" + std::to_string(t) + "/",
                              rule::phi_layout(golden.rule, golden.architecture), phi, exact ? 1e-9 : 1e-3));
   }
-  // In float32 the gradient jumps where a relu's input lies within rounding of zero; small_a has none such.
+  // In float32 the gradient jumps if a relu's input is within rounding of zero; small_a has no such input.
   double bound = exact ? 1e-9 : 1e-3;
   if (!exact && name_of(path) != "small_a.h5") bound = std::numeric_limits<double>::infinity();
   const double gradient =
@@ -369,7 +369,7 @@ TEST_CASE("truncations by both engines give the golden objective, gradient and p
       for (const auto& set : rule::fused::available_instruction_sets()) {
         options.instruction_set = set;
         check_truncation(path, options);
-        if (name_of(path) == "reference_size.h5") break;  // the best alone: the others take long at this size
+        if (name_of(path) == "reference_size.h5") break;  // only the best: the others are slow at this size
       }
     }
 }

@@ -9,7 +9,7 @@
 namespace outerloop::tests {
 namespace {
 
-/// The largest disagreement of a problem.
+/// The largest error of a problem.
 struct Worst {
   double error = 0.0;
   std::string where = "nowhere";
@@ -43,8 +43,8 @@ double entry_error(rule::Engine& engine, const Problem& problem, std::size_t at,
   return error;
 }
 
-/// Errors are relative to the largest gradient of the tensor, or to a thousandth of the largest of all where
-/// that is more: differences of J carry rounding noise of its own size.
+/// Errors are relative to the largest gradient of the tensor, or to a thousandth of the overall largest if
+/// that is more: differences of J have rounding noise in proportion to J.
 Worst compare_with_differences(const std::string& name, const Problem& problem) {
   const auto engine = engine_under_test(problem.rule);
   const auto result = engine->truncation(problem.architecture, problem.theta, problem.phi, problem.steps);
@@ -71,7 +71,7 @@ Worst compare_with_differences(const std::string& name, const Problem& problem) 
   return worst;
 }
 
-// J of about 2 has 16 digits: its difference over 2e-5 is exact to some 1e-10, and the smallest scale is
+// J of about 2 has 16 digits: its difference over 2e-5 is exact to about 1e-10, and the smallest scale is
 // about 4e-5.
 constexpr double kTolerance = 1e-5;
 

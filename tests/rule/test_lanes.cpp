@@ -1,4 +1,4 @@
-// Several lanes in one call of an engine against one call for each: objectives, gradients, φ, outcomes.
+// Several lanes in one engine call against one call per lane: objectives, gradients, φ, outcomes.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -21,7 +21,7 @@ std::unique_ptr<rule::Engine> engine_with_budget(const rule::RuleOptions& rule, 
   return rule::make_engine(rule, options);
 }
 
-/// Tasks of one architecture, each with a φ, data, classes and labelled examples of its own.
+/// Tasks of one architecture, each with its own φ, data, classes and labelled examples.
 std::vector<Problem> make_lanes(const rule::RuleOptions& rule, ProblemSize size, std::size_t count) {
   std::vector<Problem> problems;
   for (std::size_t s = 0; s < count; ++s) {
@@ -45,7 +45,7 @@ TruncationResult alone(rule::Engine& engine, const Problem& problem) {
   return engine.truncation(problem.architecture, problem.theta, problem.phi, problem.steps);
 }
 
-/// max |a - b| / max |b|; infinite where the sizes differ.
+/// max |a - b| / max |b|; infinite if the sizes differ.
 double difference(const std::vector<double>& a, const std::vector<double>& b) {
   if (a.size() != b.size()) return std::numeric_limits<double>::infinity();
   double worst = 0.0, largest = 0.0;
@@ -90,7 +90,7 @@ TEST_CASE("several lanes in one call equal one call for each") {
   }
 }
 
-// test_memory_plan says how many lanes and steps these budgets leave room for.
+// test_memory_plan shows how many lanes and steps fit these budgets.
 TEST_CASE("lanes beyond the memory budget run in parts, and steps are computed again") {
   ProblemSize size;
   size.batch = 3;

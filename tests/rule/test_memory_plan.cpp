@@ -1,4 +1,4 @@
-// How many lanes and steps fit a memory budget.
+// Memory planning: the number of lanes and steps that fit a budget.
 #include "common/rule/reference/memory_plan.h"
 #include "tests/catch.h"
 #include "tests/rule/problem.h"

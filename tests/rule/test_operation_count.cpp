@@ -1,4 +1,4 @@
-// What a truncation on LibTorch asks of a device: few operations, the same number for any number of lanes, no
+// Operation count of a truncation on LibTorch: few operations, the same number for any number of lanes, no
 // reads by the host, and all tensors of an operation on one device. Counted on the meta device, and on the
 // CPU.
 #include <cstdio>
@@ -44,7 +44,7 @@ double per_step(const rule::OperationCount& count) {
 void check_device(const rule::OperationCount& count) {
   CHECK(count.host_reads == 0);
   CHECK(count.strangers == 0);
-  CHECK(count.transfers == 2);  // everything there, everything back
+  CHECK(count.transfers == 2);  // all inputs to the device, all results back
 }
 
 void check_size(const char* name, const Problem& problem, double most) {

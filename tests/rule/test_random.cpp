@@ -100,7 +100,8 @@ TEST_CASE("below covers its range without favour") {
     const double expected = static_cast<double>(draws) / static_cast<double>(n);
     for (const int c : count) CHECK(std::abs(c - expected) <= 5 * std::sqrt(expected));
   }
-  // A range just above half of all 64-bit values: without rejection the lower half would come twice as often.
+  // A range just above half of all 64-bit values: without rejection the lower half would occur twice as
+  // often.
   const std::uint64_t large = (std::uint64_t{1} << 63) + 2;
   int lower = 0;
   constexpr int draws = 20000;
@@ -144,7 +145,7 @@ TEST_CASE("a permutation holds every index once; a sample holds none twice") {
   CHECK(random.sample(5, 0).empty());
   CHECK(random.permutation(0).empty());
 
-  // Every place of the first entry is as likely as any other.
+  // Every position of the first entry is equally likely.
   std::array<int, 6> count{};
   constexpr int draws = 12000;
   for (int i = 0; i < draws; ++i)

@@ -124,7 +124,7 @@ TEST_CASE("constant columns count for nothing, whatever they are later") {
   train.values = {0, 0.1f, 1, 0.1f, 5, 0.1f, 6, 0.1f};
   test.values = {0.5f, 1e6f, 5.5f, -1e6f};
   CHECK(RidgeClassifier(train, {0, 0, 1, 1}, 2, 0.1).predict(test) == Labels{0, 1});
-  // All of them constant: the most frequent class.
+  // All features constant: predicts the most frequent class.
   train.values.assign(8, 3.0f);
   CHECK(RidgeClassifier(train, {0, 1, 1, 1}, 2, 0.1).predict(test) == Labels{1, 1});
 }
@@ -139,7 +139,7 @@ TEST_CASE("features are centred and scaled by one number, whatever their units")
   CHECK(scaling.scale[0] == Approx(0.2));
   CHECK(scaling.scale[1] == Approx(0.2));
   CHECK(scaling.scale[2] == 0.0);
-  // Other units of all features together change nothing.
+  // A common change of units of all features has no effect.
   const auto train = random_matrix(30, 7, 1), test = random_matrix(200, 7, 2);
   auto train_large = train, test_large = test;
   for (auto& value : train_large.values) value *= 1024;

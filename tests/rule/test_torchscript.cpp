@@ -1,4 +1,4 @@
-// The exported module, loaded by LibTorch as PyTorch loads it, against our own engine and the golden files.
+// The exported module, loaded by LibTorch as in PyTorch, against our own engine and the golden files.
 #include <ATen/ATen.h>
 #include <torch/csrc/jit/serialization/import.h>
 
@@ -30,7 +30,7 @@ Tensor tensor(const double* values, const std::vector<std::int64_t>& shape, at::
       .to(type, false, true);
 }
 
-/// φ as the module has it: one {W, b, V} per layer.
+/// φ in the module's form: one {W, b, V} per layer.
 c10::IValue phi_of(const rule::Layout& layout, const std::vector<double>& phi, at::ScalarType type) {
   c10::impl::GenericList layers(c10::DictType::create(c10::StringType::get(), c10::TensorType::get()));
   for (int l = 1; layout.contains(std::to_string(l) + "/W"); ++l) {
@@ -57,7 +57,7 @@ std::vector<double> flat_phi(const rule::Layout& layout, const c10::IValue& phi)
   return values;
 }
 
-/// Largest difference over largest entry, of all tensors of one kind together.
+/// Largest difference over largest entry, over all tensors of one kind.
 double difference(const std::vector<double>& ours, const std::vector<double>& theirs) {
   REQUIRE(ours.size() == theirs.size());
   double largest = 0.0;
@@ -88,10 +88,10 @@ TEST_CASE("the module's inner steps are those of the golden files") {
       const auto values = flat_phi(layout, phi);
       for (const auto& spec : layout.tensors()) {
         const std::string place = "expected/phi_after/" + std::to_string(t) + "/" + spec.name;
-        if (!file.contains(place)) continue;  // of the largest a selection is kept
+        if (!file.contains(place)) continue;  // only a selection is stored of the largest
         ++compared;
         INFO(path << " step " << t << " " << spec.name);
-        // θ is float32 in the module, whose rounding the steps pass on.
+        // θ is float32 in the module; the steps propagate this rounding.
         CHECK(relative_error({values.begin() + spec.offset, values.begin() + spec.offset + spec.size()},
                              file.read(place)) < 1e-6);
       }

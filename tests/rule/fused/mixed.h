@@ -1,5 +1,5 @@
 #pragma once
-// Whether this machine must have precision `mixed`, from what the system says rather than from the engine.
+// Whether this machine must support precision `mixed`, according to the system rather than the engine.
 // Sanitized builds have no AVX-512 (common/rule/fused/targets.h).
 #include <fstream>
 #include <string>

@@ -1,5 +1,5 @@
 #pragma once
-// Random numbers in buffers that begin wherever a test wants.
+// Random numbers in buffers with any alignment.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace outerloop::tests {
 
-/// All that the base model may have.
+/// All non-linearities of the base model.
 inline std::vector<rule::Nonlinearity> all_nonlinearities() {
   using rule::Nonlinearity;
   return {Nonlinearity::relu, Nonlinearity::leaky_relu, Nonlinearity::swish,
@@ -27,8 +27,8 @@ inline std::vector<double> normal_numbers(std::int64_t count, std::uint32_t seed
   return values;
 }
 
-/// A copy of `values` in another precision, `shift` numbers behind a vector's boundary. Numbers behind its
-/// end are NaN, so that reading them shows.
+/// A copy of `values` in another precision, `shift` numbers after a vector boundary. Numbers past its end are
+/// NaN, so that reading them is detected.
 template <class Real>
 class Shifted {
  public:
@@ -58,7 +58,7 @@ bool same_bits(const std::vector<Real>& a, const std::vector<Real>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(Real)) == 0;
 }
 
-/// The largest absolute difference, as a share of the largest number of `b` (of one, where all are smaller).
+/// The largest absolute difference, relative to the largest number of `b`, but at least one.
 template <class A, class B>
 double largest_error(const std::vector<A>& a, const std::vector<B>& b) {
   double error = a.size() == b.size() ? 0.0 : HUGE_VAL, scale = 1.0;
@@ -71,8 +71,8 @@ double largest_error(const std::vector<A>& a, const std::vector<B>& b) {
 }
 
 /// The error of a derivative against central differences of `f(i, step)`, as a share of `scale`. A long step
-/// loses the fewest digits but may cross a kink; then a shorter one decides. What is wrong is wrong at every
-/// step.
+/// loses the fewest digits but may cross a kink; then a shorter one decides. A wrong derivative is wrong at
+/// every step.
 template <class F>
 double difference_error(const F& f, double derivative, double scale, double tolerance) {
   double error = HUGE_VAL;

@@ -1,5 +1,5 @@
 #pragma once
-// The base model's forward pass as docs/update-rule.md writes it, one number after another in float64.
+// The base model's forward pass written after docs/update-rule.md, one number at a time in float64.
 #include <cmath>
 #include <vector>
 
@@ -70,8 +70,7 @@ inline PlainPass plain_forward(const rule::Architecture& architecture, const Pla
   return pass;
 }
 
-/// φ, or zeros of its shape, in the engine's precision, where every tensor begins `shift` numbers behind a
-/// boundary.
+/// φ, or zeros of its shape, in the engine's precision; every tensor begins `shift` numbers after a boundary.
 template <class Real>
 struct EnginePhi {
   std::vector<Shifted<Real>> W, b;
@@ -92,7 +91,7 @@ struct EnginePhi {
     }
   }
 
-  /// All numbers, layer by layer.
+  /// All values, layer by layer.
   std::vector<Real> values() {
     std::vector<Real> all;
     for (std::size_t l = 0; l < W.size(); ++l)
@@ -104,7 +103,7 @@ struct EnginePhi {
   }
 };
 
-/// Every tensor of φ with its derivatives: f(tensor of the plain φ, derivatives as EnginePhi keeps them).
+/// Calls f(tensor of the plain φ, its derivatives in the layout of EnginePhi) for every tensor of φ.
 template <class Real, class F>
 void for_tensors(PlainPhi& phi, EnginePhi<Real>& derivatives, const F& f) {
   for (std::size_t l = 0; l < phi.W.size(); ++l) {

@@ -1,6 +1,6 @@
 #pragma once
-// The weight change of a layer written down from docs/update-rule.md, §3.4, one loop per sum, for tests to
-// compare the engine's with.
+// Plain version of a layer's weight change, written after docs/update-rule.md, §3.4, with one loop per sum,
+// for comparison with the engine's.
 #include <vector>
 
 #include "common/rule/fused/weight_change.h"

@@ -52,7 +52,7 @@ struct Pass {
     model.forward(architecture, architecture.layers(), phi.pointers, activations, workspace.data());
   }
 
-  /// `by_x`, `by_z` [l]: gradients from outside; those by z of layer 1 are none.
+  /// `by_x`, `by_z` [l]: gradients from outside; none by z of layer 1.
   void backward(const Architecture& architecture, const std::vector<std::vector<double>>& by_x,
                 const std::vector<std::vector<double>>& by_z, std::int64_t shift) {
     for (std::size_t l = 0; l < by_x.size(); ++l) {
@@ -74,7 +74,7 @@ double inner_product(const std::vector<double>& a, const std::vector<double>& b)
   return sum;
 }
 
-/// Gradients that come from outside; the loss that has them is Σ x·by_x + Σ z·by_z.
+/// Gradients from outside; they belong to the loss Σ x·by_x + Σ z·by_z.
 struct Outside {
   std::vector<std::vector<double>> by_x, by_z;
 

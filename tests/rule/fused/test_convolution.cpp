@@ -1,4 +1,4 @@
-// The convolution passes against loops that say what they mean, in float64.
+// The convolution passes against plain loops in float64.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -75,7 +75,7 @@ std::vector<Real> row(std::int64_t channels, std::int64_t lanes, std::uint32_t s
   return Tensor<Real>(1, 1, channels, lanes, seed).values;
 }
 
-/// Everything that one pass of either direction reads and writes.
+/// The inputs and outputs of one pass in either direction.
 template <class Real>
 struct Setting {
   Case c;
@@ -132,7 +132,7 @@ struct Setting {
   }
   std::vector<Real> single;
 
-  /// Nothing was written behind the workspace.
+  /// Checks that nothing was written past the workspace.
   static constexpr std::size_t kGuard = 256;
   bool guarded() const {
     return std::count(workspace.end() - kGuard, workspace.end(), Real(12345)) == kGuard;
@@ -202,7 +202,7 @@ struct Setting {
     kernels.backward(p, workspace.data());
   }
 
-  /// Everything that passes read becomes a small integer, z too: bfloat16 holds it exactly.
+  /// Makes all inputs of the passes, including z, small integers, which bfloat16 represents exactly.
   void make_integers() {
     z = Tensor<Real>(c.units, c.batch, c.outputs, lanes, 17);
     for (auto* values : {&z0.values, &z1.values, &z.values, &g.values, &skip.values, &scale0, &shift0,
@@ -211,7 +211,7 @@ struct Setting {
     pack_transposed(weights.data(), c.taps, c.inputs, c.outputs, lanes, transposed.data());
   }
 
-  // What the passes mean.
+  // Plain version of the passes.
   double normalised(int which, std::int64_t u, std::int64_t b_index, std::int64_t i) const {
     const auto k = static_cast<std::size_t>(i);
     return which == 0
@@ -265,7 +265,7 @@ struct Setting {
   }
 };
 
-/// What `numbers` sums are over all blocks.
+/// The totals of `numbers` sums over all blocks.
 template <class Number>
 Values over_blocks(const std::vector<Number>& sums, std::size_t numbers) {
   Values total(numbers);
@@ -273,7 +273,7 @@ Values over_blocks(const std::vector<Number>& sums, std::size_t numbers) {
   return total;
 }
 
-/// Largest error of everything that both passes write, relative to the largest number of each kind.
+/// Largest error of all outputs of both passes, relative to the largest number of each kind.
 template <class Real>
 double worst_error(Setting<Real>& s, const ConvolutionKernels<Real>& kernels) {
   const auto& c = s.c;
@@ -301,7 +301,7 @@ double worst_error(Setting<Real>& s, const ConvolutionKernels<Real>& kernels) {
   compare(got, expected);
   compare(over_blocks(s.sum, outputs), sums);
   compare(over_blocks(s.squares, outputs), squares);
-  for (std::int64_t u = 0; u < c.units; ++u)  // what stands in the padding of the means is nobody's
+  for (std::int64_t u = 0; u < c.units; ++u)  // the padding of the means is unused
     for (std::int64_t i = c.inputs; i < s.z0.padded; ++i)
       s.means[static_cast<std::size_t>(u * s.z0.padded + i)] = 0;
   compare(Values(s.means.begin(), s.means.end()), means);
@@ -366,7 +366,8 @@ TEST_CASE("both passes of convolutions of every kind, axis and odd size") {
                 << " per unit " << c.per_unit << " skip " << c.skip);
       Setting<double> in_double(c, exact.lanes);
       CHECK(worst_error(in_double, exact) < 1e-12);
-      // A relu's input within rounding of zero changes side: one number in some thousand of these draws may.
+      // A relu's input within rounding of zero may change sides: about one number in a thousand of these
+      // draws.
       Setting<float> in_float(c, fast.lanes);
       CHECK(worst_error(in_float, fast) < 2e-4);
     }
@@ -405,7 +406,7 @@ TEST_CASE(
     CHECK(error < 0.03);
     worst = std::max(worst, error);
   }
-  CHECK(worst > 1e-4);  // it was bfloat16
+  CHECK(worst > 1e-4);  // shows that bfloat16 was used
   std::printf("mixed: largest error of a kernel %.1e\n", worst);
 }
 

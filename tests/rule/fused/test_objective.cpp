@@ -19,7 +19,7 @@ struct Data {
   Architecture architecture;
   std::int64_t examples, way, regression;
   std::vector<double> x;  ///< [N_0, 2 K']
-  rule::Batch a, b;       ///< their y alone
+  rule::Batch a, b;       ///< only their y
   std::vector<double> y_a, y_b;
 
   std::int64_t targets() const { return way + regression; }
@@ -174,8 +174,8 @@ TEST_CASE("the meta-objective and its adjoint agree with a plain version and its
   for (const auto& name : available_instruction_sets())
     for (const auto kind : all_nonlinearities()) {
       for (const auto& data : problems(kind)) {
-        // One unit behind a step leaves nothing of the inputs: predictions are piecewise constant and may be
-        // zero.
+        // One unit after a step removes all information about the inputs: predictions are piecewise constant
+        // and may be zero.
         if (kind == Nonlinearity::step && data.architecture.units[1] == 1) continue;
         INFO(name << ", " << data.architecture.description() << ", non-linearity " << static_cast<int>(kind));
         check_adjoint(find_instruction_set(name), data, 0.25);
@@ -221,7 +221,7 @@ TEST_CASE("features that are all zero are dead: no value, no gradient") {
   phi.b[1] = {-100, 0.5};  // one feature lives
   CHECK_FALSE(evaluate<float>(find_instruction_set("auto"), data, phi, 1.0, 0).evaluation.dead);
 
-  phi.b[1] = {std::nan(""), 0.5};  // what diverged is not dead, and no number
+  phi.b[1] = {std::nan(""), 0.5};  // diverged features are not dead, and the value is NaN
   auto diverged = evaluate<float>(find_instruction_set("auto"), data, phi, 1.0, 0);
   CHECK_FALSE(diverged.evaluation.dead);
   CHECK_FALSE(std::isfinite(diverged.evaluation.value));
@@ -239,7 +239,7 @@ TEST_CASE("one plan serves one evaluation after the other, and gradients add up"
   const LabelledPair<double> pair{x.data(), data.y_a.data(), data.y_b.data()};
   objective.evaluate(engine_phi.pointers, pair, 1.0, &d_phi.pointers);
   const auto once = d_phi.values();
-  std::fill(workspace.begin(), workspace.end(), std::nan(""));  // need not last
+  std::fill(workspace.begin(), workspace.end(), std::nan(""));  // need not be preserved
   objective.evaluate(engine_phi.pointers, pair, 2.0, &d_phi.pointers);
   auto three_times = once;
   for (double& value : three_times) value *= 3;

@@ -28,7 +28,7 @@ std::vector<Shape> shapes() {
   return all;
 }
 
-/// Numbers around zero, some of them denormal, at an address that no vector is aligned to.
+/// Numbers around zero, some of them denormal, at an address not aligned for vectors.
 template <class Real>
 struct Numbers {
   std::vector<Real> storage;

@@ -1,5 +1,5 @@
-// Features, error signals, constant channels and the batch norms of the top network: their meaning in plain
-// loops, their adjoints against central differences, in float64 on every instruction set.
+// Features, error signals, constant channels and the batch norms of the top network: comparison with plain
+// loops, adjoints against central differences, in float64 on every instruction set.
 #include <cmath>
 #include <functional>
 #include <vector>
@@ -22,7 +22,7 @@ double sigmoid(double z) { return 1 / (1 + std::exp(-z)); }
 /// Checks `gradient` of a scalar function of `x` at every entry.
 void check_gradient(const std::string& what, Values x, const Values& gradient,
                     const std::function<double(const Values&)>& f) {
-  double scale = 1e-3, worst = 0;  // differences carry rounding noise of their own
+  double scale = 1e-3, worst = 0;  // differences have rounding noise
   for (const double g : gradient) scale = std::max(scale, std::abs(g));
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double value = x[i];
@@ -51,7 +51,7 @@ struct FeatureCase {
   bool normalised, with_error;
 
   std::int64_t rows() const { return units * batch; }
-  /// f as the header says, [rows, D + 2].
+  /// f as defined in the header, [rows, D + 2].
   Values plain(const Values& d, const Values& x, const Values& z) const {
     Values f;
     for (std::int64_t i = 0; i < rows(); ++i) {
@@ -259,7 +259,8 @@ TEST_CASE("statistics of weights and their adjoint") {
     CHECK(column[3] == Approx(std::sqrt(variance + 1e-8)));
     weight_statistics_backward(W.data(), n, m, column.data(), rows.data(), p.data(), q.data(), dW.data(),
                                scratch);
-    // With one number in a row or column its spread is 1e-4 flat, and central differences see nothing else.
+    // With one number in a row or column, the spread is constant, and central differences are only rounding
+    // noise.
     check_gradient("W", W, dW, value);
   }
 }

@@ -164,7 +164,7 @@ TEST_CASE("the Hessian times a direction agrees with central differences of the 
       CrossEntropy<double>(problem.architecture, problem.phi.data(), problem.data[0])
           .add_hessian_product(direction.data(), product.data());
       const auto positions = weight_positions(problem.architecture);
-      double worst = HUGE_VAL;  // over positions, at the best step: a kink spoils all of one step
+      double worst = HUGE_VAL;  // over positions, at the best step: a kink affects all of one step
       for (const double step : {1e-5, 1e-6, 1e-7}) {
         std::vector<double> gradients[2];
         for (const int side : {0, 1}) {
@@ -182,7 +182,7 @@ TEST_CASE("the Hessian times a direction agrees with central differences of the 
         worst = std::min(worst, error / scale);
       }
       CHECK(worst < 1e-7);
-      for (std::size_t i = 0; i < product.size(); ++i)  // momentum has no place in the loss
+      for (std::size_t i = 0; i < product.size(); ++i)  // the loss does not depend on momentum
         if (std::find(positions.begin(), positions.end(), i) == positions.end()) CHECK(product[i] == 0.0);
     }
 }

@@ -1,4 +1,4 @@
-// The pool of threads by itself.
+// The thread pool on its own.
 #include <atomic>
 #include <numeric>
 #include <stdexcept>
@@ -13,7 +13,7 @@ namespace {
 
 using rule::fused::ThreadPool;
 
-/// How often each part 0 .. count − 1 was computed.
+/// Number of times that each part 0 .. count − 1 was computed.
 std::vector<int> visits(ThreadPool& pool, std::int64_t count) {
   std::vector<std::atomic<int>> seen(static_cast<std::size_t>(count));
   pool.for_blocks(count, [&](std::int64_t first, std::int64_t last, int thread) {
@@ -42,7 +42,7 @@ TEST_CASE("loops follow one another, and each sees what the one before has writt
   std::vector<std::int64_t> values(kParts);
   for (int round = 0; round < 5000; ++round)
     pool.for_blocks(kParts, [&](std::int64_t first, std::int64_t last, int) {
-      // What another thread may have written in the loop before.
+      // Data that another thread may have written in the previous loop.
       for (std::int64_t i = first; i < last; ++i) ++values[static_cast<std::size_t>(kParts - 1 - i)];
     });
   CHECK(values == std::vector<std::int64_t>(kParts, 5000));

@@ -84,15 +84,15 @@ std::vector<double> random_gradient(const WeightChangeSize& size) {
   return d;
 }
 
-/// An array that starts `shift` numbers beside any alignment, of exactly the size asked for, so that
-/// sanitizers see what is read or written beyond.
+/// An array that starts `shift` numbers off alignment and has exactly the requested size, so that sanitizers
+/// detect accesses outside it.
 template <class Real>
 struct Shifted {
   std::unique_ptr<Real[]> storage;
   Real* data;
   Shifted(std::int64_t size, std::int64_t shift)
       : storage(new Real[static_cast<std::size_t>(size + shift)]), data(storage.get() + shift) {
-    std::fill_n(data, size, static_cast<Real>(std::nan("")));  // what is read before it is written shows
+    std::fill_n(data, size, static_cast<Real>(std::nan("")));  // reads of unwritten numbers are detected
   }
 };
 
@@ -102,7 +102,7 @@ struct Result {
   std::vector<double> gradient;  ///< as Layout
 };
 
-/// Forward, and backward from `d_delta`, with gradients added to `before` where they are to be added.
+/// Forward, and backward from `d_delta`; gradients that accumulate are added to `before`.
 template <class Real>
 Result<Real> run(InstructionSet set, const WeightChangeSize& size, const std::vector<double>& numbers,
                  const std::vector<double>& d_numbers, std::int64_t shift = 0, double before = 0) {
@@ -167,7 +167,8 @@ std::string describe(const WeightChangeSize& s) {
          ", channels " + std::to_string(s.channels);
 }
 
-/// The largest difference of a and b in [first, last), relative to the largest number of b there, and where.
+/// The largest difference of a and b in [first, last), relative to the largest number of b there, and its
+/// position.
 struct Difference {
   double relative = 0;
   std::size_t index = 0;
@@ -271,9 +272,9 @@ TEST_CASE("the weight change agrees with the formulas, for any size and instruct
       });
     }
   }
-  CHECK(removed > 20);  // both sides of the projection's relu were seen
+  CHECK(removed > 20);  // both sides of the projection's relu were tested
   CHECK(untouched > 20);
-  CHECK(left > 3);  // and S multiplied factored, on each side, and not
+  CHECK(left > 3);  // and S, on each side, both factored and formed
   CHECK(right > 3);
   CHECK(formed > 3);
 }
@@ -300,7 +301,7 @@ TEST_CASE("float32 follows float64, value and gradient") {
                            {5, 300, 7, 1},
                            {196, 48, 64, 4}}) {
     const Layout layout(size);
-    // What float32 sees of the numbers, so that only the arithmetic differs.
+    // The numbers rounded to float32, so that only the arithmetic differs.
     auto numbers = random_input(size, 17);
     for (double& x : numbers) x = static_cast<double>(static_cast<float>(x));
     auto d = random_gradient(size);
