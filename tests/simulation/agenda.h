@@ -1,5 +1,5 @@
 #pragma once
-// Virtual time: a queue of events, and the clock that they move.
+// Virtual time: an event queue and its clock.
 #include <algorithm>
 #include <cstdint>
 #include <functional>
@@ -19,8 +19,8 @@ class Agenda : public net::Clock {
     std::push_heap(heap_.begin(), heap_.end());
   }
 
-  /// Moves the clock to the next event and lets it happen. Events of one moment happen in the order in which
-  /// they were planned.
+  /// Moves the clock to the next event and runs it. Events at the same time run in the order in which they
+  /// were planned.
   void step() {
     std::pop_heap(heap_.begin(), heap_.end());
     const Event event = std::move(heap_.back());
@@ -30,7 +30,7 @@ class Agenda : public net::Clock {
     event.act();
   }
 
-  /// Forgets all that was planned.
+  /// Drops all planned events.
   void clear() { heap_.clear(); }
 
  private:

@@ -1,8 +1,7 @@
 #pragma once
-// The simulation's engine: cheap, and with bits that tell everything apart. Its gradient depends on θ, on φ
-// and on the data, φ on all of them too; so a stream that goes on from a wrong place, a gradient that is
-// missing or a sum in another order changes θ. Now and then it has no gradient to give, or far too large a
-// one.
+// The simulation's engine: cheap, with results that reveal every mistake. Its gradient and its φ depend on θ,
+// φ and the data, so a stream resumed at a wrong position, a missing gradient or a sum in another order
+// changes θ. Occasionally it returns no gradient, or a far too large one.
 #include <cmath>
 #include <limits>
 
@@ -12,7 +11,7 @@ namespace outerloop::simulation {
 
 class Engine : public tests::ToyEngine {
  public:
-  /// A gradient of this norm is refused; others are far below.
+  /// A gradient of this norm is rejected; others are far below.
   static constexpr double kTooLarge = 1e6;
 
   explicit Engine(std::int64_t parameters) : ToyEngine(parameters) {}
@@ -58,7 +57,7 @@ class Engine : public tests::ToyEngine {
     return result;
   }
 
-  /// Now and then features are dead.
+  /// Occasionally features are dead.
   double meta_objective(const rule::Architecture&, const std::vector<double>& theta,
                         const std::vector<double>& phi, const rule::StepData& step) override {
     const double seen = phi[0] + phi[phi.size() / 2] + step.b.x.back();

@@ -67,7 +67,7 @@ std::string encode(const store::Checkpoint& c) {
   return base::hex(hash.finish()) + bytes;
 }
 
-/// `layout` is not kept: it is the same in all of a run's checkpoints.
+/// `layout` is not stored: it is the same in all of a run's checkpoints.
 std::optional<store::Checkpoint> decode(const std::string& bytes, const rule::Layout& layout) {
   constexpr std::size_t kHex = 64;
   if (bytes.size() < kHex) return std::nullopt;
@@ -101,7 +101,7 @@ class MemoryFolder : public Folder {
     std::string bytes = encode(checkpoint);
     if (cut) {
       bytes.resize(static_cast<std::size_t>(cut->at * static_cast<double>(bytes.size())));
-      if (cut->renamed) files_[checkpoint.rule.update] = bytes;  // otherwise it has a name that nobody reads
+      if (cut->renamed) files_[checkpoint.rule.update] = bytes;  // otherwise it has a name that is never read
       throw Died{};
     }
     files_.erase(files_.upper_bound(checkpoint.rule.update), files_.end());
@@ -140,7 +140,7 @@ class DiskFolder : public Folder {
     store::CheckpointFolder::Found found;
     try {
       if (folder_.read_latest(found)) return found.checkpoint;
-    } catch (const InputError&) {  // the first of all was cut
+    } catch (const InputError&) {  // the very first write was truncated
       fs::remove_all(directory());
     }
     return std::nullopt;

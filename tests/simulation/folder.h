@@ -1,5 +1,5 @@
 #pragma once
-// Where a simulated run keeps its checkpoints, and how a write may end when the coordinator dies in it.
+// Checkpoint folders of a simulated run, with writes that may fail when the coordinator dies.
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -11,30 +11,30 @@
 
 namespace outerloop::simulation {
 
-/// The coordinator's process is gone.
+/// Thrown when the coordinator's process dies.
 struct Died {};
 
 /// Death inside a write, at any byte of it.
 struct Cut {
-  double at = 0.0;       ///< part of the file's bytes that is there, 0 to 1
-  bool renamed = false;  ///< they are under the final name: the machine lost power, not the process
+  double at = 0.0;       ///< share of the file's bytes that exist, 0 to 1
+  bool renamed = false;  ///< under the final name: a power failure, not a killed process
 };
 
 class Folder {
  public:
   virtual ~Folder() = default;
-  /// Keeps the newest `keep`. Throws Died where the write is cut.
+  /// Keeps the newest `keep`. Throws Died if the write is truncated.
   virtual void write(const store::Checkpoint& checkpoint, const std::optional<Cut>& cut) = 0;
-  /// The newest that is whole.
+  /// The newest complete checkpoint.
   virtual std::optional<store::Checkpoint> read_latest() = 0;
 
  protected:
   static constexpr std::int64_t kKeep = 2;
 };
 
-/// In memory, with a SHA-256 in front, as our files have one.
+/// In memory, with a SHA-256 in front, as in our files.
 std::unique_ptr<Folder> make_memory_folder();
-/// Real files by store::CheckpointFolder.
+/// Real files, using store::CheckpointFolder.
 std::unique_ptr<Folder> make_disk_folder();
 
 }  // namespace outerloop::simulation

@@ -12,12 +12,12 @@
 namespace outerloop::simulation {
 namespace {
 
-constexpr double kTick = 0.1;                  // seconds between the coordinator's looks at the clock
+constexpr double kTick = 0.1;                  // seconds between the coordinator's clock checks
 constexpr double kLongest = 3000.0;            // virtual seconds of a whole job
 constexpr std::int64_t kMostEvents = 5000000;  // of a whole job
-constexpr std::size_t kMostBytes = 200000;     // of one message here: φ of 64 streams is below
-// Until a newcomer has streams, or one that is leaving is let go: who has some to give may be silent for a
-// deadline.
+constexpr std::size_t kMostBytes = 200000;     // of one message: enough for φ of 64 streams
+// Longest wait until a new worker has streams, or a leaving one is released: a worker that must hand over
+// streams may be silent for a deadline.
 constexpr double kLongestIdle = 2.0;          // virtual seconds, asynchronous
 constexpr std::int64_t kMostIdleUpdates = 3;  // deterministic
 constexpr double kLongWork = 1.25;            // deadlines
@@ -88,7 +88,7 @@ Report Job::run() {
       say("the coordinator dies");
     }
     done = end == End::stopped && coordinator_->stop_reason() == coordinator::StopReason::updates;
-    // Without their coordinator the workers of a start are gone too, with all that is under way.
+    // Without their coordinator the workers of a start end too, with all messages in flight.
     agenda_.clear();
     if (coordinator_) report_.workers_lost += coordinator_->workers_lost();
     if (!done) coordinator_.reset();
@@ -136,7 +136,7 @@ Job::End Job::finish() {
   return End::stopped;
 }
 
-/// Who said farewell is let go, and knows whether MPI can be finalised.
+/// A worker that said farewell is released, and knows whether MPI can be finalised.
 void Job::release_all() {
   for (const auto& answer : coordinator_->release()) {
     auto& worker = *workers_.at(answer.to);
@@ -199,8 +199,7 @@ void Job::kill(int number, bool with_message) {
   say(fmt::format("worker {} dies{}", number, with_message ? " with its message" : ""));
   worker.alive = false;
   if (with_message && worker.flying) *worker.flying = false;
-  // Half of them are on the coordinator's host: the end of their process is seen once their messages are
-  // there.
+  // Half of them are on the coordinator's host: their end is detected once their messages have arrived.
   if (number % 2 == 0)
     agenda_.at(agenda_.now() + scenario_.slowest_message, [this, number] {
       const auto segment = coordinator_->segment();
@@ -208,7 +207,7 @@ void Job::kill(int number, bool with_message) {
       report_.rollbacks += coordinator_->segment() - segment;
       ledger_->check();
     });
-  // A connection ends at once, before what is on its way arrives; late; or never, where the host hangs.
+  // A connection ends at once, before messages in flight arrive; late; or never, if the host hangs.
   if (worker.connected && !presence_dice_.happens(0.1))
     end_connection(number, presence_dice_.happens(0.5) ? 0.0 : kLatestEnd, presence_dice_.happens(0.2));
   if (dice_.happens(scenario_.replaced))
@@ -225,8 +224,8 @@ void Job::end_connection(int number, double latest, bool timed_out) {
              [this, number, timed_out] { coordinator_->connection_ended(number, timed_out, agenda_.now()); });
 }
 
-/// For longer than the deadline, with word of it: nobody may take it for lost. Words of no progress change
-/// nothing.
+/// Longer than the deadline, with progress messages: the worker must not count as lost. Messages without
+/// progress have no effect.
 void Job::work_long(int number, double& busy) {
   constexpr int kWords = 8;
   auto& worker = *workers_.at(number);
@@ -254,7 +253,7 @@ void Job::send_progress(int number, std::int64_t step) {
   });
 }
 
-/// Worker to coordinator. The worker may die on the way, and its message with it.
+/// Worker to coordinator. The worker may die meanwhile, and its message may be lost with it.
 void Job::send_up(int number, net::Frame frame) {
   auto& worker = *workers_.at(number);
   if (fault(scenario_.signal)) {
@@ -353,13 +352,13 @@ void Job::arrive_down(int number, const std::string& bytes) {
   });
 }
 
-/// Queued bytes stay bounded: a worker has one message or one answer under way, of bounded size.
+/// Queued bytes stay bounded: a worker has one message or one answer in flight, of bounded size.
 void Job::take_off(VirtualWorker& worker, std::size_t bytes) const {
   if (++worker.under_way > 1) throw Violation("two messages between one worker and the coordinator");
   if (bytes > kMostBytes) throw Violation(fmt::format("a message of {} bytes", bytes));
 }
 
-/// What else must stay bounded: time, events, waiting gradients.
+/// Other quantities that must stay bounded: time, events, waiting gradients.
 void Job::check_bounds() const {
   if (agenda_.now() > kLongest || agenda_.events() > kMostEvents)
     throw Violation(fmt::format("no end after {:.0f} virtual seconds and {} events, at update {}",
@@ -372,7 +371,7 @@ void Job::check_bounds() const {
     throw Violation("more evaluations under way than workers can be at");
 }
 
-/// Who wants to leave and has no streams is let go with its next message.
+/// A worker that wants to leave and has no streams must be released with its next message.
 void Job::check_leaving(int number) const {
   const auto& member = coordinator_->membership().members().at(number);
   if (workers_.at(number)->wants_to_leave && member.active() && member.streams.empty() &&
@@ -380,7 +379,8 @@ void Job::check_leaving(int number) const {
     throw Violation(fmt::format("worker {} wants to leave and has no streams, but is not let go", number));
 }
 
-/// Nobody stays without streams for long while another has two, or keeps them for long that wants to leave.
+/// No worker stays without streams for long while another has two, and no leaving worker keeps its streams
+/// for long.
 void Job::check_shares() const {
   if (coordinator_->stopping()) return;
   const auto& members = coordinator_->membership().members();
@@ -402,7 +402,7 @@ void Job::check_shares() const {
   }
 }
 
-/// Neither the end of a connection nor the deadline makes a worker lost that lives and gets on.
+/// Neither a lost connection nor the deadline may count a live worker that makes progress as lost.
 void Job::check_losses() {
   const auto& losses = coordinator_->losses();
   for (; checked_losses_ < losses.size(); ++checked_losses_) {
@@ -418,7 +418,7 @@ void Job::check_losses() {
   }
 }
 
-/// A message that was on its way when its sender's connection ended is taken before the sender is given up.
+/// A message in flight when its sender's connection ended is processed before the sender is given up.
 void Job::check_taken(int number) const {
   for (const auto& loss : coordinator_->losses())
     if (loss.worker == number && (loss.noticed_by == coordinator::NoticedBy::connection ||

@@ -1,5 +1,6 @@
 #pragma once
-// A whole run in one process: the real coordinator and workers, over virtual messages and virtual time.
+// Simulation of a whole run in one process: the real coordinator and workers, with virtual messages and
+// virtual time.
 #include <map>
 #include <memory>
 #include <string>
@@ -19,14 +20,14 @@ namespace outerloop::simulation {
 class Saboteur {
  public:
   virtual ~Saboteur() = default;
-  /// Of a message on its way to the coordinator; returns how often it arrives.
+  /// May change a message in flight to the coordinator; returns how often it arrives.
   virtual int to_coordinator(proto::WorkerMessage&, std::vector<float>&) { return 1; }
   virtual void to_worker(proto::CoordinatorMessage&, std::vector<float>&) {}
-  /// Of a checkpoint on its way to the folder.
+  /// May change a checkpoint before it is written.
   virtual void checkpoint(store::Checkpoint&) {}
 };
 
-/// What happened, for the summary.
+/// Event counts for the summary.
 struct Report {
   std::int64_t events = 0;
   std::int64_t updates = 0;
@@ -36,7 +37,7 @@ struct Report {
   std::int64_t cut_writes = 0;
   std::int64_t evaluations = 0;
   std::int64_t steps_back = 0;
-  std::int64_t connections_ended = 0;  ///< that told of a loss
+  std::int64_t connections_ended = 0;  ///< that reported a loss
   std::int64_t long_works = 0;
   double seconds = 0.0;  ///< virtual
 };
@@ -45,7 +46,7 @@ class Job {
  public:
   explicit Job(const Scenario& scenario, Saboteur* saboteur = nullptr, bool trace = false);
 
-  /// Runs until all updates are made, over all deaths. Throws Violation.
+  /// Runs until all updates are made, through all deaths. Throws Violation.
   Report run();
 
  private:
@@ -53,14 +54,14 @@ class Job {
     explicit VirtualWorker(worker::Worker m) : machine(std::move(m)) {}
     worker::Worker machine;
     bool alive = true;
-    bool stopped = false;          ///< in good order
+    bool stopped = false;          ///< by a graceful shutdown
     double last_up = 0.0;          ///< arrival of its newest message; order within a pair is kept
-    double last_down = 0.0;        ///< likewise of the newest answer
-    std::shared_ptr<bool> flying;  ///< cleared where a message is lost with its sender
+    double last_down = 0.0;        ///< the same for the newest answer
+    std::shared_ptr<bool> flying;  ///< cleared if a message is lost with its sender
     double joined = 0.0;
     std::int64_t joined_at = 0;   ///< update
     bool may_leave = false;       ///< a signal makes it leave
-    bool wants_to_leave = false;  ///< and has said so
+    bool wants_to_leave = false;  ///< and has announced it
     std::int64_t left_at = 0;     ///< update
     double left_since = 0.0;
     int under_way = 0;         ///< messages and answers between it and the coordinator
@@ -101,13 +102,13 @@ class Job {
   Saboteur* saboteur_;
   bool trace_;
   Dice dice_;
-  Dice leave_dice_;     ///< of its own, so that the rest of a seed stays what it was
-  Dice presence_dice_;  ///< likewise
+  Dice leave_dice_;     ///< separate, so that other draws of a seed do not change
+  Dice presence_dice_;  ///< separate for the same reason
   std::int64_t faults_left_;
   Engine engine_;
   data::TaskDistribution tasks_;
   evaluation::Evaluator evaluator_;
-  std::optional<coordinator::BestRule> best_;  ///< over all starts, as a run directory keeps it
+  std::optional<coordinator::BestRule> best_;  ///< over all starts, as in a run directory
   std::unique_ptr<Folder> folder_;
   Agenda agenda_;
   std::map<int, std::unique_ptr<VirtualWorker>> workers_;
@@ -121,7 +122,7 @@ class Job {
 /// One for each of the scenario's datasets.
 evaluation::Evaluator make_evaluator(const Scenario& scenario, rule::Engine& engine);
 
-/// θ after `updates` of a deterministic run, by the definition alone: a plain loop over streams.
+/// θ after `updates` of a deterministic run, computed from the definition: a plain loop over streams.
 std::vector<double> plain_loop(const Scenario& scenario);
 
 }  // namespace outerloop::simulation

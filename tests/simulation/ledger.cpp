@@ -44,7 +44,7 @@ Ledger::Ledger(const Scenario& scenario, const data::TaskDistribution& tasks,
     now_.position[stream.stream] = {stream.task, stream.step};
     now_.begun_at[stream.stream] = stream.begun_at;
   }
-  // Counts of the coordinator's own.
+  // The coordinator's own counts.
   const auto evaluated = now_.counters.find(coordinator::kEvaluatedUpdate);
   const bool again = evaluated == now_.counters.end() || evaluated->second != now_.update;
   if (evaluated != now_.counters.end()) now_.counters.erase(evaluated);
@@ -92,7 +92,7 @@ void Ledger::after() {
   check();
 }
 
-/// Decides what becomes of the gradient being delivered. At the latest when the coordinator makes an update.
+/// Decides the fate of the gradient being delivered, at the latest when the coordinator makes an update.
 void Ledger::enter() {
   if (!current_) return;
   const Current current = *std::move(current_);
@@ -134,7 +134,7 @@ void Ledger::check_position(const proto::Gradient& gradient) const {
   const Position at{gradient.task(), gradient.step()};
   const auto expected = now_.position.find(gradient.stream());
   require(expected != now_.position.end(), fmt::format("a gradient of stream {}", gradient.stream()));
-  // Asynchronous: a worker that was lost may have taken some with it.
+  // Asynchronous: some may be lost with a worker.
   const bool taken = !deterministic_ && coordinator_->membership().lost() > 0;
   const bool right = taken ? at >= expected->second : at == expected->second;
   require(right, fmt::format("a gradient of stream {} comes from task {}, step {}, but the stream stands at "
@@ -143,7 +143,7 @@ void Ledger::check_position(const proto::Gradient& gradient) const {
                              expected->second.second));
 }
 
-/// What the curriculum goes by.
+/// The number that drives the curriculum.
 std::int64_t Ledger::begun_at(const proto::Gradient& gradient) const {
   const auto found = now_.begun_at.find(gradient.stream());
   return gradient.step() == 0 || found == now_.begun_at.end() ? gradient.theta_version() : found->second;
@@ -165,7 +165,7 @@ void Ledger::count(const Entry& entry) {
   ++now_.counters[entry.cause.empty() ? "gradients" : "refused." + entry.cause];
 }
 
-/// The update again, from what was delivered: the mean over the batch in its order, clipped, into Adam.
+/// Repeats the update from the delivered gradients: the mean over the batch in its order, clipped, into Adam.
 void Ledger::repeat_update() {
   const auto& o = scenario_.options;
   if (deterministic_) {
@@ -207,7 +207,7 @@ void Ledger::repeat_update() {
   note_evaluated_theta();
 }
 
-/// θ goes back to one that was a safe point, by an account of its own; versions go on.
+/// θ returns to a safe point, according to an independent account; versions continue.
 void Ledger::repeat_step_back() {
   const auto back =
       now_.step_back.after({now_.update, now_.theta, now_.average, now_.adam.m(), now_.adam.v()});
@@ -248,7 +248,7 @@ void Ledger::answered(const coordinator::Answer& answer) {
   held_[answer.to] = piece;
 }
 
-/// The means again, from tasks that are evaluated here.
+/// Recomputes the means, from tasks that are evaluated here.
 void Ledger::check_score(const coordinator::EvaluationRecord& record, std::uint32_t dataset) const {
   const auto& evaluation = scenario_.options.evaluation;
   const auto& score = record.scores.at(dataset);
@@ -285,7 +285,7 @@ void Ledger::on_evaluation(const coordinator::EvaluationRecord& record) {
 
 void Ledger::check_end() const {
   if (coordinator_->stop_reason() != coordinator::StopReason::updates) return;
-  // A signal, too many losses, or nobody who stays, while only the last evaluation was waited for.
+  // A signal, too many losses, or no remaining worker, while only the last evaluation was pending.
   const auto& members = coordinator_->membership().members();
   const std::int64_t lost = coordinator_->workers_lost();
   const auto leaving = std::count_if(members.begin(), members.end(), [](const auto& entry) {

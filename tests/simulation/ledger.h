@@ -1,6 +1,7 @@
 #pragma once
-// What must be true after every event, kept by a second, much simpler account of the run: it decides the fate
-// of every gradient that is delivered, repeats every update with it, and knows where every stream stands.
+// Invariants that must hold after every event, checked by a second, much simpler account of the run: it
+// decides the fate of every delivered gradient, repeats every update, and tracks the position of every
+// stream.
 #include <functional>
 #include <map>
 #include <optional>
@@ -19,37 +20,37 @@
 
 namespace outerloop::simulation {
 
-/// Something that must never be was seen.
+/// Thrown when an invariant is violated.
 struct Violation : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
 class Ledger : public coordinator::Observer {
  public:
-  /// `start` is what the coordinator starts from; `keep` writes a checkpoint.
-  /// `best` is of what was evaluated before.
+  /// `start` is the coordinator's initial state; `keep` writes a checkpoint. `best` is the best of earlier
+  /// evaluations.
   Ledger(const Scenario& scenario, const data::TaskDistribution& tasks,
          const evaluation::Evaluator& evaluator, const store::Checkpoint& start,
          const std::optional<coordinator::BestRule>& best,
          std::function<void(const store::Checkpoint&)> keep);
   void watch(const coordinator::Coordinator& coordinator) { coordinator_ = &coordinator; }
 
-  /// To be called around Coordinator::handle.
+  /// Call these around Coordinator::handle.
   void before(int from, const proto::WorkerMessage& message, const std::vector<float>& floats);
   void after();
-  /// To be called before a message of progress is handled, in the place of before() and after().
+  /// Call this before a progress message is handled, instead of before() and after().
   void note_progress(int from, const proto::WorkerMessage& message);
-  /// Of each answer: no piece of an evaluation is at two workers, or done twice.
+  /// Checks each answer: no piece of an evaluation is at two workers, or done twice.
   void answered(const coordinator::Answer& answer);
-  /// The coordinator has stopped: where it has come to its limit undisturbed, every evaluation that was due
-  /// is there.
+  /// The coordinator has stopped: if it reached its limit undisturbed, every evaluation that was due must
+  /// exist.
   void check_end() const;
   std::int64_t evaluations() const { return evaluations_; }
   std::int64_t steps_back() const { return now_.step_back.steps(); }
-  /// After everything else that may change the coordinator.
+  /// Call this after everything else that may change the coordinator.
   void check() const;
 
-  /// The checkpoint holds θ, Adam, the counters and every stream where it belongs.
+  /// Checks that the checkpoint holds θ, Adam, the counters and every stream at its position.
   void check_checkpoint(const store::Checkpoint& checkpoint) const;
 
   void on_update(const coordinator::UpdateRecord& record) override;
@@ -61,7 +62,7 @@ class Ledger : public coordinator::Observer {
 
  private:
   using Position = std::pair<std::uint32_t, std::int64_t>;  ///< task, inner steps of it
-  /// A delivered gradient: what becomes of it.
+  /// A delivered gradient and its fate.
   struct Entry {
     int worker = 0;
     std::string cause;  ///< empty: applied
@@ -76,7 +77,7 @@ class Ledger : public coordinator::Observer {
     std::vector<double> average;
     coordinator::Adam adam;
     PlainStepBack step_back;
-    std::map<std::uint32_t, Position> position;      ///< deterministic: at the present θ
+    std::map<std::uint32_t, Position> position;      ///< deterministic: at the current θ
     std::map<std::uint32_t, std::int64_t> begun_at;  ///< θ's version at a task's first truncation
     std::map<std::string, std::int64_t> counters;
     std::map<int, coordinator::Tally> tallies;
@@ -106,7 +107,7 @@ class Ledger : public coordinator::Observer {
   Account saved_;                         ///< at the last checkpoint
   std::vector<Entry> batch_;              ///< asynchronous: by arrival
   std::map<std::uint32_t, Entry> slots_;  ///< deterministic: by stream
-  std::optional<std::int64_t> back_to_;   ///< where the last update stepped back to
+  std::optional<std::int64_t> back_to_;   ///< target of the last update's step back
   std::uint32_t segment_ = 0;
   std::int64_t last_due_ = 0;
   bool due_ = false;  ///< a checkpoint is being collected
@@ -115,16 +116,15 @@ class Ledger : public coordinator::Observer {
     int from;
     proto::WorkerMessage message;
     std::vector<float> floats;
-    bool ends = false;  ///< θ is final: neither applied nor refused
+    bool ends = false;  ///< θ is final: neither applied nor rejected
   };
   std::optional<Current> current_;
   using Piece = std::tuple<std::int64_t, std::uint32_t, std::uint32_t>;  ///< update, dataset, task
   static Piece key(const proto::Piece& piece) { return {piece.update(), piece.dataset(), piece.task()}; }
-  std::map<std::int64_t, std::vector<double>>
-      evaluated_theta_;        ///< by update: the average, where one is kept
-  std::map<int, Piece> held_;  ///< by worker
+  std::map<std::int64_t, std::vector<double>> evaluated_theta_;  ///< by update: the average, if one is kept
+  std::map<int, Piece> held_;                                    ///< by worker
   std::set<Piece> done_;
-  std::set<std::int64_t> wanted_;  ///< updates whose evaluation has to come
+  std::set<std::int64_t> wanted_;  ///< updates with a pending evaluation
   std::optional<coordinator::BestRule> best_;
   std::int64_t evaluations_ = 0;
   bool signalled_ = false;

@@ -1,5 +1,6 @@
-// test_simulation [--seeds N] [--seed S] [--first S] [--jobs N]: simulated runs, seed after seed. A seed that
-// fails is printed with the command that replays it. OUTERLOOP_SIMULATION_SEEDS is the same as --seeds.
+// test_simulation [--seeds N] [--seed S] [--first S] [--jobs N]: runs the simulation for many seeds. A
+// failing seed is printed with the command that replays it. OUTERLOOP_SIMULATION_SEEDS is the same as
+// --seeds.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -59,7 +60,7 @@ void run_one(std::uint64_t seed, bool trace, Totals& totals) {
   }
 }
 
-/// What the processes share.
+/// Memory shared by the processes.
 struct Shared {
   std::atomic<std::uint64_t> next{0};
   Totals totals[kMostJobs];
@@ -71,8 +72,8 @@ Shared& shared() {
   return *new (memory) Shared;
 }
 
-/// Runs all seeds, in `jobs` processes: the readers of checkpoints fork, and beside a second thread their
-/// child may wait for ever for a lock that the thread held (under the sanitizers, of the allocator).
+/// Runs all seeds, in `jobs` processes: checkpoint readers fork, and with a second thread the child may wait
+/// forever for a lock that the thread held (under the sanitizers, the allocator's).
 Totals run_all(std::uint64_t first, std::uint64_t seeds, unsigned jobs) {
   Shared& common = shared();
   std::fflush(stdout);

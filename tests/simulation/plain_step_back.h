@@ -1,5 +1,5 @@
 #pragma once
-// Steps back from divergence by their definition alone: one pass over what every update brought.
+// Steps back from divergence, computed from the definition: one pass over the data of every update.
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -10,26 +10,26 @@ namespace outerloop::simulation {
 
 class PlainStepBack {
  public:
-  /// Goes on from a checkpoint: its safe point, its history of the running mean, its counters.
+  /// Continues from a checkpoint: its safe point, its history of the running mean, its counters.
   PlainStepBack(const coordinator::StepBackOptions& options, const store::Checkpoint& start);
 
   /// A gradient of the update being made. All are of one dataset.
   void add(double meta_objective);
-  /// After update `now.update` of the gradients added, which has led to `now`: what to step back to, if it
-  /// has diverged.
+  /// Call after update `now.update`, which used the gradients added and led to `now`. Returns the state to
+  /// step back to, if the run has diverged.
   std::optional<store::SafePoint> after(const store::SafePoint& now);
 
   const std::optional<store::SafePoint>& safe_point() const { return safe_; }
   std::int64_t steps() const { return steps_; }
-  /// What the learning rate is multiplied with.
+  /// The factor of the learning rate.
   double factor() const;
 
  private:
   coordinator::StepBackOptions options_;
-  std::vector<double> smooth_;  ///< the running mean after each update, from the first on
+  std::vector<double> smooth_;  ///< the running mean after each update, from the first one
   double mean_ = 0.0;
   std::int64_t count_ = 0;  ///< gradients in it
-  std::int64_t first_ = 0;  ///< update that brought the first gradient; 0: none has
+  std::int64_t first_ = 0;  ///< update with the first gradient; 0: none yet
   std::int64_t steps_ = 0;
   std::optional<store::SafePoint> safe_;
 };

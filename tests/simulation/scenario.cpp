@@ -9,7 +9,7 @@ namespace outerloop::simulation {
 
 namespace {
 
-/// From dice of its own, so that the rest of a seed stays what it was.
+/// From separate dice, so that other draws of a seed do not change.
 coordinator::EvaluationOptions draw_evaluation(std::uint64_t seed) {
   Dice dice(seed ^ 0xe7a1);
   coordinator::EvaluationOptions evaluation;
@@ -22,19 +22,19 @@ coordinator::EvaluationOptions draw_evaluation(std::uint64_t seed) {
   return evaluation;
 }
 
-/// Likewise.
+/// From separate dice.
 std::int64_t draw_joins(std::uint64_t seed) {
   Dice dice(seed ^ 0x701e);
   return dice.happens(0.3) ? dice.log_uniform(1, 4) : 0;
 }
 
-/// Likewise.
+/// From separate dice.
 double draw_leaves(std::uint64_t seed) {
   Dice dice(seed ^ 0x1eafe);
   return dice.happens(0.3) ? dice.uniform(0.001, 0.1) : 0.0;
 }
 
-/// Likewise.
+/// From separate dice.
 void draw_presence(std::uint64_t seed, Scenario& s) {
   Dice dice(seed ^ 0xbea7);
   s.connected = dice.happens(0.2) ? 0.0 : dice.uniform(0.3, 1.0);
@@ -42,7 +42,7 @@ void draw_presence(std::uint64_t seed, Scenario& s) {
   s.interrupted = dice.uniform();
 }
 
-/// Likewise. A learning rate that is far too large makes the meta-objective rise again.
+/// From separate dice. A far too large learning rate makes the meta-objective rise again.
 void draw_learning(std::uint64_t seed, Scenario& s) {
   Dice dice(seed ^ 0x1ea2);
   auto& o = s.options;
@@ -92,7 +92,7 @@ Scenario draw_scenario(std::uint64_t seed) {
   s.disk = o.streams <= 4 && dice.happens(0.04);
   s.slowest_message = dice.happens(0.3) ? 0.1 : 0.005;
   s.slowest_truncation = dice.uniform(0.001, 0.03);
-  if (dice.happens(0.1)) return s;  // all goes well
+  if (dice.happens(0.1)) return s;  // no faults
   s.faults = dice.log_uniform(1, 12);
   const double rate = dice.uniform(0.2, 2.0) / static_cast<double>(o.updates * o.batch);
   const auto maybe = [&](double probability) { return dice.happens(0.6) ? probability : 0.0; };

@@ -1,4 +1,4 @@
-// The simulation is itself tested: deliberate bugs, planted into messages and checkpoints, must be caught.
+// Test of the simulation itself: deliberate bugs, planted into messages and checkpoints, must be caught.
 #include <algorithm>
 
 #include "tests/catch.h"
@@ -39,7 +39,7 @@ struct AppliedTwice : Saboteur {
   int seen = 0;
 };
 
-/// In every checkpoint the last stream has been forgotten: it would begin at its first task again.
+/// Every checkpoint has the last stream's state reset: it would start again from its first task.
 struct ForgottenInCheckpoint : Saboteur {
   void checkpoint(store::Checkpoint& checkpoint) override {
     if (checkpoint.streams.empty()) return;
@@ -56,7 +56,7 @@ struct LackingInCheckpoint : Saboteur {
   }
 };
 
-/// Workers forget one of their streams when they are asked for all.
+/// Workers omit one of their streams when they must return all.
 struct ForgottenByWorker : Saboteur {
   int to_coordinator(proto::WorkerMessage& message, std::vector<float>&) override {
     if (message.streams_size() > 0) message.mutable_streams()->RemoveLast();
@@ -93,14 +93,14 @@ struct StepsForgotten : Saboteur {
   }
 };
 
-/// Checkpoints forget when a stream's task began: a curriculum would let it run for longer.
+/// Checkpoints lose when a stream's task began: a curriculum would let it run for longer.
 struct BeginningForgotten : Saboteur {
   void checkpoint(store::Checkpoint& checkpoint) override {
     for (auto& stream : checkpoint.streams) stream.begun_at = 1000;
   }
 };
 
-/// Workers are not told that a stream begins its next task.
+/// Workers do not get the message that a stream begins its next task.
 struct RestartForgotten : Saboteur {
   void to_worker(proto::CoordinatorMessage& message, std::vector<float>&) override {
     message.clear_restart();
@@ -116,7 +116,7 @@ struct ThetaOff : Saboteur {
   int seen = 0;
 };
 
-/// A worker says that its gradients are of the newest θ it heard of, whatever it computed them with.
+/// A worker claims that its gradients belong to the newest θ it received, whatever θ it used.
 struct FalseVersion : Saboteur {
   int to_coordinator(proto::WorkerMessage& message, std::vector<float>&) override {
     if (message.has_gradient()) message.mutable_gradient()->set_theta_version(newest + 1);
@@ -128,7 +128,7 @@ struct FalseVersion : Saboteur {
   std::int64_t newest = 0;
 };
 
-/// A stream that changes hands begins its next task instead of going on in its own.
+/// A stream that moves to another worker begins its next task instead of continuing its current one.
 struct GivenUpElsewhere : Saboteur {
   int to_coordinator(proto::WorkerMessage& message, std::vector<float>&) override {
     for (auto& stream : *message.mutable_given_up()) {
@@ -140,14 +140,14 @@ struct GivenUpElsewhere : Saboteur {
   }
 };
 
-/// Workers keep what they are asked to give up.
+/// Workers keep the streams that they must give up.
 struct NothingGivenUp : Saboteur {
   void to_worker(proto::CoordinatorMessage& message, std::vector<float>&) override {
     message.clear_give_up();
   }
 };
 
-/// Gradients vanish on their way: what the coordinator gets says only that the worker waits.
+/// Gradients are removed from messages: the coordinator receives only that the worker waits.
 struct Vanishing : Saboteur {
   int to_coordinator(proto::WorkerMessage& message, std::vector<float>& floats) override {
     if (!message.has_gradient() || ++seen != 3) return 1;
@@ -176,7 +176,7 @@ struct EvaluatedThetaOff : Saboteur {
   }
 };
 
-/// Workers evaluate with the θ that they train with, not with its average.
+/// Workers evaluate with their training θ, not with its average.
 struct AverageForgotten : Saboteur {
   void to_worker(proto::CoordinatorMessage& message, std::vector<float>& theta) override {
     const bool evaluate = message.command() == proto::CoordinatorMessage::evaluate;
@@ -186,7 +186,7 @@ struct AverageForgotten : Saboteur {
   std::vector<float> trained;
 };
 
-/// Evaluated tasks get lost on their way, now and then, or the worker has done another one.
+/// Occasionally evaluated tasks are lost in transit, or the worker did a different one.
 struct OtherPiece : Saboteur {
   int to_coordinator(proto::WorkerMessage& message, std::vector<float>&) override {
     if (!message.has_evaluated() || ++seen % 3 == 0) return 1;
