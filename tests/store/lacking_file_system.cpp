@@ -14,7 +14,7 @@ LackingFileSystem* LackingFileSystem::present = nullptr;
 
 namespace {
 
-/// Sets errno and tells whether the call is refused.
+/// Sets errno; returns whether the call must fail.
 bool refused(int LackingFileSystem::*which) {
   const LackingFileSystem* lacking = LackingFileSystem::present;
   if (lacking == nullptr || lacking->*which == 0) return false;

@@ -1,10 +1,10 @@
 #pragma once
-// A file system that lacks something: the test executable's own symlink(), fsync() and rename() stand before
-// those of the C library, and refuse what a test wants refused.
+// Simulates a file system that lacks a call: the test executable's own symlink(), fsync() and rename()
+// override those of the C library, and fail as a test requests.
 
 namespace outerloop::tests {
 
-/// 0: as the system has it; else the errno of every call while this lives.
+/// 0: the system's behaviour; else the errno of every call during the object's lifetime.
 struct LackingFileSystem {
   LackingFileSystem() { present = this; }
   ~LackingFileSystem() { present = nullptr; }
@@ -14,7 +14,7 @@ struct LackingFileSystem {
   int symlink = 0;
   int flush_folder = 0;
   int flush_file = 0;
-  int rename_over = 0;  ///< onto a name that is taken
+  int rename_over = 0;  ///< onto an existing name
   int read = 0;         ///< of any open file
 
   static LackingFileSystem* present;

@@ -1,5 +1,5 @@
 #pragma once
-// What the store's tests share: a folder that goes away, and small files with something in every field.
+// Shared by the store's tests: a temporary folder, and small files with every field filled.
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -14,7 +14,7 @@ namespace outerloop::tests {
 /// A fresh folder, removed at the end of the test.
 class Folder : public TemporaryFolder {
  public:
-  std::vector<std::string> names() const;  ///< of what is in it, sorted
+  std::vector<std::string> names() const;  ///< of its entries, sorted
 };
 
 std::string read_bytes(const std::string& path);
@@ -33,9 +33,9 @@ std::string refusal(const Action& action) {
 
 bool contains(const std::string& text, const std::string& part);
 
-/// Three tensors whose names are not in byte order, values that float32 holds.
+/// Three tensors whose names are not in byte order, with values that float32 represents exactly.
 store::RuleFile sample_rule();
-/// With Adam, history (a NaN in it), two streams of which one has not begun, counters and dataset hashes.
+/// With Adam, history (including a NaN), two streams of which one has not begun, counters and dataset hashes.
 store::Checkpoint sample_checkpoint(std::int64_t update = 7);
 
 }  // namespace outerloop::tests

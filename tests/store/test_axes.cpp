@@ -1,4 +1,4 @@
-// The names of axes as other programs find them: HDF5's own labels and dimension scales.
+// Axis names for other programs: HDF5's own labels and dimension scales.
 #include <hdf5.h>
 #include <hdf5_hl.h>
 

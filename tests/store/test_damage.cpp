@@ -1,4 +1,5 @@
-// Files that are cut, flipped, foreign or from the future are refused with one line that names them.
+// Files that are truncated, corrupted, foreign or of a newer version are rejected with one line that names
+// them.
 #include <hdf5.h>
 #include <sys/stat.h>
 
@@ -19,8 +20,8 @@ std::string refused(const std::string& path) {
   return refusal([&] { read_checkpoint(path); });
 }
 
-/// A checkpoint that spans many blocks, so that cuts and flips meet θ, Adam, history and the library's own
-/// structures.
+/// A checkpoint that spans many blocks, so that truncation and bit flips affect θ, Adam, history and the
+/// library's own structures.
 std::string large_checkpoint(const Folder& folder) {
   Checkpoint checkpoint = sample_checkpoint();
   for (auto& entry : checkpoint.history) entry.second.assign(4000, 1.0);
@@ -28,7 +29,7 @@ std::string large_checkpoint(const Folder& folder) {
   return read_bytes(folder / "c.h5");
 }
 
-/// The document of a sealed file, changed and written again with a correct user block.
+/// Changes the document of a sealed file and writes it again with a correct user block.
 template <class Change>
 void reseal(const std::string& path, const Change& change) {
   Document document = decode_hdf5(read_sealed(path, kFormatVersion));
@@ -113,7 +114,7 @@ TEST_CASE("a file of a newer format says so") {
   const std::string path = folder / "x.h5";
   write_checkpoint(path, sample_checkpoint());
   std::string bytes = read_bytes(path);
-  bytes[16] = static_cast<char>(kFormatVersion + 1);  // the version's place in the user block
+  bytes[16] = static_cast<char>(kFormatVersion + 1);  // the version's offset in the user block
   write_bytes(path, bytes);
   const auto line = refused(path);
   CHECK(contains(line, "written by a newer version"));
@@ -197,7 +198,8 @@ std::string kept_file(int version) {
 }  // namespace
 
 TEST_CASE("files of every format since the first still read") {
-  // Each was written once by the hidden case below; a change of the format must keep reading it.
+  // Each file was written once by the hidden case below; they must stay readable after a change of the
+  // format.
   const int version = GENERATE(range(1, kFormatVersion + 1));
   const auto contents = read_contents(kept_file(version));
   CHECK(contents.format_version == version);

@@ -1,4 +1,4 @@
-// Event files, taken apart by hand; tests/python reads them with TensorBoard itself.
+// Event files, decoded by hand; tests/python reads them with TensorBoard itself.
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -127,7 +127,7 @@ TEST_CASE("a histogram counts every finite number once") {
       CHECK(histogram.bucket_size() == histogram.bucket_limit_size());
       CHECK(histogram.bucket_limit(histogram.bucket_limit_size() - 1) >= histogram.max());
     }
-  CHECK(events[2].summary().value(0).histogram().num() == 5);  // of six, one is no number
+  CHECK(events[2].summary().value(0).histogram().num() == 5);  // of six, one is NaN
   CHECK(events[3].summary().value(0).histogram().sum() == 6);
 }
 

@@ -1,4 +1,4 @@
-// The checkpoints folder: what is kept, what is passed over, and a disk that is full.
+// The checkpoint folder: kept and skipped files, and a full disk.
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// No file of this process may grow beyond `bytes` while this lives: writes fail as on a full disk, only with
+/// Limits the files of this process to `bytes` during its lifetime: writes fail as on a full disk, but with
 /// EFBIG.
 class SmallDisk {
  public:
@@ -153,7 +153,7 @@ TEST_CASE("a full disk leaves the old file whole") {
     try {
       write_checkpoint(path, sample_checkpoint(2));
     } catch (const InputError&) {
-      line = "an InputError";  // a full disk is no bad input
+      line = "an InputError";  // a full disk is not an input error
     } catch (const Error& error) {
       line = error.what();
     }
@@ -164,7 +164,7 @@ TEST_CASE("a full disk leaves the old file whole") {
   CHECK(root.names() == Names{"c.h5"});
   CHECK(read_checkpoint(path).rule.update == 1);
 
-  // The same on a device that is always full, written straight into.
+  // The same on a device that is always full, written directly.
   std::string full;
   try {
     write_file_atomically("/dev/full", "text");

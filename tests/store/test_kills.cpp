@@ -1,5 +1,5 @@
-// SIGKILL at a random microsecond of a checkpoint write: there is always one to go on from, never older than
-// the last whose write had returned.
+// SIGKILL at a random microsecond of a checkpoint write: there is always a checkpoint to resume from, never
+// older than the last completed write.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,7 +27,7 @@ using Microseconds = std::chrono::microseconds;
 constexpr int kQuick = 200;
 constexpr std::size_t kColumn = 40000;  // entries: a checkpoint of about a mebibyte
 
-/// What writer and killer share.
+/// State shared by writer and killer.
 struct Progress {
   std::atomic<std::int64_t> begun{0};
   std::atomic<std::int64_t> done{0};
@@ -74,7 +74,7 @@ bool begun(const Progress& progress, std::int64_t update) {
   return true;
 }
 
-/// How long one write takes here and now.
+/// The duration of one write on this machine.
 Microseconds time_of_one_write() {
   const Folder folder;
   CheckpointFolder checkpoints(folder.path());
@@ -86,7 +86,7 @@ Microseconds time_of_one_write() {
 struct Tally {
   int kills = 0;
   int before_rename = 0;  ///< a .tmp was left
-  int after_rename = 0;   ///< the new file was there, its write had not returned
+  int after_rename = 0;   ///< the new file existed, its write had not returned
 };
 
 /// One writer, killed `delay` after it has begun its second checkpoint. Returns the update that is found.
@@ -137,5 +137,5 @@ TEST_CASE("a kill at any microsecond of a checkpoint write leaves one to go on f
       "return\n",
       tally.kills, static_cast<long long>(write.count()), tally.before_rename, tally.after_rename);
   CHECK(tally.kills == kills);
-  if (kills >= kQuick) CHECK(tally.before_rename > 0);  // or nothing was put to the test
+  if (kills >= kQuick) CHECK(tally.before_rename > 0);  // or nothing was tested
 }

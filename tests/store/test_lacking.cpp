@@ -1,5 +1,5 @@
-// File systems that lack links, flushes of folders, or renames over what is there (exFAT, SMB, FUSE): a
-// checkpoint that is whole counts, and what has failed is told from what does not exist.
+// File systems without links, fsync of folders, or renames onto existing files (exFAT, SMB, FUSE): a complete
+// checkpoint counts, and real failures are distinguished from missing calls.
 #include <cerrno>
 
 #include "common/store/atomic_file.h"
@@ -17,7 +17,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-/// What() of the Error that `action` throws; "" where it throws none.
+/// what() of the Error that `action` throws; "" if it throws none.
 template <class Action>
 std::string failure(const Action& action) {
   try {
@@ -42,7 +42,7 @@ TEST_CASE("without links checkpoints are written, rotated and found") {
       CHECK(folder.write(sample_checkpoint(update), 2).size() == 64);
       CHECK(contains(folder.link_refusal(), "latest: the link cannot be made"));
     }
-    // A link to an older one would mislead.
+    // A link to an older checkpoint would mislead.
     CHECK(root.names() == Names{"000000010.h5", "000000015.h5"});
     CheckpointFolder::Found found;
     REQUIRE(folder.read_latest(found));
@@ -114,7 +114,7 @@ TEST_CASE("where a rename does not replace, what is there goes first") {
   CHECK(fs::read_symlink(root / "checkpoints/latest") == "000000003.h5");
   folder.write(sample_checkpoint(2), 0);
   CHECK(fs::exists(folder.path_of(3) + ".superseded"));
-  // Any other refusal is one, and the old file stays.
+  // Any other error is reported, and the old file stays.
   lacking.rename_over = EACCES;
   CHECK(contains(failure([&] { write_file_atomically(root / "a.txt", "three"); }), "cannot be replaced"));
   CHECK(read_bytes(root / "a.txt") == "two");

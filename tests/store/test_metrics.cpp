@@ -1,4 +1,4 @@
-// metrics.jsonl: segments, and what a resume cuts.
+// metrics.jsonl: segments, and truncation at a resume.
 #include <sys/resource.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// What is written is what is read, bit for bit.
+// Round trip: data read equals data written, bit for bit.
 #include <cmath>
 #include <cstring>
 #include <limits>

@@ -1,4 +1,4 @@
-// The bytes of a safetensors file, taken apart by hand.
+// The bytes of a safetensors file, decoded by hand.
 #include <cstring>
 #include <nlohmann/json.hpp>
 
