@@ -1,11 +1,11 @@
-# Completion of outerloop's commands and flags for bash. What there is, --help says.
+# Bash completion of outerloop's commands and flags, parsed from --help.
 _outerloop() {
   local word=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[0]} words= before=()
   local i
   for ((i = 1; i < COMP_CWORD; i++)); do
     [[ ${COMP_WORDS[i]} == -* ]] || before+=("${COMP_WORDS[i]}")
   done
-  # Only bench and data have commands of their own.
+  # Only bench and data have subcommands.
   case ${before[0]:-} in
     bench | data) before=("${before[@]:0:2}") ;;
     *) before=("${before[@]:0:1}") ;;

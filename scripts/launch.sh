@@ -1,9 +1,9 @@
-# What scripts/mpirun looks at before it starts a job, and how it learns the job's exit status. Sourced by it, after lib.sh.
+# Checks of scripts/mpirun before it starts a job, and the job's exit status. Sourced by scripts/mpirun, after lib.sh.
 
 # --- Open MPI's mpirun
 
-# The first that calls itself Open MPI's, in `launcher`; its version in `major`. An environment for Python or a module may
-# have put another MPI's first in PATH.
+# Sets `launcher` to the first mpirun of Open MPI, and `major` to its version. A Python environment or a module may have put
+# another MPI's first in PATH.
 find_launcher() {
   local version
   while read -r launcher; do
@@ -17,7 +17,7 @@ find_launcher() {
   die 2 "no mpirun of Open MPI found: run scripts/run, or apt-get install openmpi-bin"
 }
 
-# The variables of a job that this script was started in: mpirun would take itself for one of its ranks.
+# Unsets the variables of a surrounding job: with them mpirun would act as one of its ranks.
 leave_other_jobs() {
   [ -n "${OMPI_COMM_WORLD_RANK:-}${PMIX_RANK:-}${PMIX_NAMESPACE:-}${PMI_RANK:-}" ] || return 0
   local name kept=${OMPI_MCA_pmix_server_uri:-}
@@ -34,8 +34,8 @@ leave_other_jobs() {
 
 # --- this host
 
-# Open MPI 4.1 writes the host's name up to its first dot into 64 bytes with something in front, and aborts from 57
-# characters on; of node names it takes letters, digits, hyphens and dots. cli/doctor_launch.cpp says the same.
+# Open MPI 4.1 writes the host's name up to its first dot into 64 bytes after a prefix, and aborts from 57 characters on; in
+# node names it accepts letters, digits, hyphens and dots. cli/doctor_launch.cpp implements the same check.
 check_host_name() {
   local name first
   name=$(uname -n)
@@ -49,7 +49,7 @@ check_host_name() {
       "NAME as root, docker run --hostname NAME), or call the program without mpirun, as one process"
 }
 
-# can_write FOLDER: whether files can be made there, and as much be written as Open MPI lays down at its start.
+# can_write FOLDER: whether files can be created there, of the size of Open MPI's files at start-up.
 can_write() {
   local file written=yes
   file=$(mktemp "$1/outerloop-XXXXXX" 2>/dev/null) || return 1
@@ -58,7 +58,7 @@ can_write() {
   [ -n "$written" ]
 }
 
-# A folder for temporary files: TMPDIR or /tmp; where that is full or missing, /dev/shm.
+# Selects a folder for temporary files: TMPDIR or /tmp; if that is full or missing, /dev/shm.
 find_temporary_folder() {
   local folder=${OMPI_MCA_orte_tmpdir_base:-${TMPDIR:-/tmp}}
   [[ $folder == /* ]] || folder=$PWD/$folder # to Open MPI a relative one is one of /
@@ -75,8 +75,8 @@ find_temporary_folder() {
 
 # --- Slurm
 
-# In a job of Slurm mpirun takes hosts and slots from Slurm's variables. On one host, this one, it may start any number of
-# ranks; over others they must fit, and it needs srun, which a container that inherited the variables has not.
+# In a Slurm job mpirun takes hosts and slots from Slurm's variables. On this host alone it may start any number of ranks.
+# On several hosts the ranks must fit, and it needs srun, which is missing in a container that inherited the variables.
 look_at_slurm() {
   local id=${SLURM_JOB_ID:-${SLURM_JOBID:-}} nodes=${SLURM_JOB_NODELIST:-${SLURM_NODELIST:-}}
   local count=${SLURM_JOB_NUM_NODES:-${SLURM_NNODES:-1}} name
@@ -97,8 +97,8 @@ look_at_slurm() {
 
 # --- the exit status
 
-# Rank 0 leaves its status in a file whose path the environment names, if it runs on this host: then all ranks end with 0,
-# and mpirun, which has lines of its own for any other, is silent. Where rank 0 is elsewhere result.json says it.
+# If rank 0 runs on this host, it leaves its status in a file named in the environment. All ranks then end with 0, because
+# mpirun prints its own lines for any other status. If rank 0 is elsewhere, the status is read from result.json.
 prepare_status() {
   job_folder=$(mktemp -d "$TMPDIR/outerloop-XXXXXX")
   trap 'rm -rf "$job_folder"' EXIT
@@ -108,7 +108,7 @@ prepare_status() {
   old_result=$(identity_of_result)
 }
 
-# Of the arguments: whether outerloop is to run, whether it trains, and where result.json will be.
+# Finds out from the arguments whether outerloop runs, whether it trains, and where result.json will be.
 find_run_directory() {
   local argument word before= after= config= directory=
   ours= trains=
@@ -135,14 +135,14 @@ find_run_directory() {
 
 identity_of_result() { stat -c '%i %y' "$run_directory/result.json" 2>/dev/null || true; }
 
-# Whether standard output is a file on a disk that has no room left.
+# Whether standard output is a file on a full disk.
 output_is_full() {
   local free=%a
   [ "$(id -u)" -ne 0 ] || free=%f
   [ "/proc/$$/fd/1" -ef /dev/full ] || { [ -f "/proc/$$/fd/1" ] && [ "$(stat -L -f -c "$free" "/proc/$$/fd/1" 2>/dev/null)" = 0 ]; }
 }
 
-# status_of_job STATUS_OF_MPIRUN: where no program of ours was started, mpirun's.
+# status_of_job STATUS_OF_MPIRUN: for programs other than outerloop, mpirun's.
 status_of_job() {
   local left
   left=$(grep -x '[0-9]*' "$OUTERLOOP_STATUS_FILE" 2>/dev/null | tail -n 1)

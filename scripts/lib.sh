@@ -1,7 +1,7 @@
-# Functions that scripts/run, scripts/test and scripts/mpirun share. Sourced by bash, never run by itself.
+# Functions shared by scripts/run, scripts/test and scripts/mpirun. Sourced by bash, never executed itself.
 
-# Standard streams that are closed would become whatever is opened next. No script reads its standard input, which may
-# be the list of a loop around it; a terminal stays, since sudo asks there.
+# A closed standard stream would be reused by the next opened file. Scripts do not read standard input, which may be the
+# input of a surrounding loop; a terminal stays, since sudo prompts there.
 [ -t 0 ] || exec </dev/null
 [ -e /proc/self/fd/1 ] || exec >/dev/null
 [ -e /proc/self/fd/2 ] || exec 2>/dev/null
@@ -17,7 +17,7 @@ die() {
 }
 
 # Cores this process may use: its affinity, limited by CPU quotas and by Slurm's job (common/base/cores.h counts the same).
-# nproc would obey OMP_NUM_THREADS, which says nothing about ranks.
+# nproc would obey OMP_NUM_THREADS, which is irrelevant to ranks.
 cores() {
   local cores quota
   cores=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
@@ -29,8 +29,8 @@ cores() {
   echo "$cores"
 }
 
-# cpu_quota [ROOT]: the smallest CPU quota, in thousandths of a core, of this process's control group and those above it, of
-# versions 1 and 2; nothing where there is no limit. ROOT stands in front of every path, for tests.
+# cpu_quota [ROOT]: the smallest CPU quota, in thousandths of a core, of this process's control group and its ancestors,
+# versions 1 and 2; empty if there is no limit. ROOT is prepended to every path, for tests.
 cpu_quota() {
   local root=${1:-} mount mounted group type options quota period least=
   while read -r mount mounted type options; do
@@ -41,7 +41,7 @@ cpu_quota() {
     else
       continue
     fi
-    # The group's path begins at the hierarchy's root, which a container may not see.
+    # The group's path begins at the hierarchy's root, which may be invisible in a container.
     [ "$mount" = / ] || group=${group#"$mount"}
     [[ $group != */..* ]] || group=
     while :; do
@@ -64,7 +64,7 @@ cpu_quota() {
   [ -z "$least" ] || echo "$least"
 }
 
-# Compilers that run side by side: a file that includes LibTorch needs up to 2 GiB.
+# Number of parallel compilers: a file that includes LibTorch needs up to 2 GiB.
 build_jobs() {
   local available_kib jobs cores
   cores=$(cores)
@@ -77,7 +77,7 @@ build_jobs() {
 
 # --- packages -------------------------------------------------------------------------------------------------------
 
-# packages_of SECTION...: the names listed under these sections of scripts/packages, one a line.
+# packages_of SECTION...: the names listed under these sections of scripts/packages, one per line.
 packages_of() {
   awk -v wanted=" $* " '
     /^[[:space:]]*(#|$)/ {next}
@@ -85,7 +85,7 @@ packages_of() {
     inside {print $1}' "$root/scripts/packages"
 }
 
-# Of the names given, those that are not installed.
+# Prints those of the given packages that are not installed.
 packages_missing() {
   local name
   for name in "$@"; do
@@ -93,7 +93,7 @@ packages_missing() {
   done
 }
 
-# as_root COMMAND...: with sudo where needed; 125 where there is neither root nor sudo.
+# as_root COMMAND...: runs the command, with sudo if needed; returns 125 if there is neither root nor sudo.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"
@@ -104,7 +104,7 @@ as_root() {
   fi
 }
 
-# install_packages SECTION...: installs what is missing, says so first, and does nothing if nothing is.
+# install_packages SECTION...: announces and installs missing packages; does nothing if none is missing.
 install_packages() {
   local missing status=0
   command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
@@ -115,13 +115,13 @@ install_packages() {
   [ "$status" -ne 125 ] ||
     die 2 "neither root nor sudo; as root: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
   say "installing ${#missing[@]} Debian packages and what they depend on: ${missing[*]}"
-  # Without a network the lists may still be good enough, so a failed update is not the end.
+  # Without a network the existing lists may suffice, so a failed update is not an error.
   apt_get update || say "apt-get update failed, going on with the package lists that are here"
   apt_get --yes --no-install-recommends install "${missing[@]}" ||
     die 1 "apt-get could not install the packages; its own lines above say why"
 }
 
-# fetch_manuals: what `texts` reads by default. Whatever else there is to do can be done without.
+# fetch_manuals: fetches the default data of `texts`. Everything else works without it.
 fetch_manuals() {
   "$root/scripts/manuals" || say "warning: without the manual pages the dataset texts needs a path; the line above says why"
 }
@@ -132,7 +132,7 @@ apt_get() {
   return "${PIPESTATUS[0]}"
 }
 
-# dpkg's line for each of some 500 packages says nothing to a reader; one dot for ten of them shows that it goes on.
+# dpkg's output for about 500 packages is of no interest; one dot per ten packages shows progress.
 quiet_dpkg() {
   awk '
     /^(Selecting previously|Preparing to unpack|\(Reading database|Setting up|Processing triggers)/ {next}
@@ -142,8 +142,8 @@ quiet_dpkg() {
     END {if (unpacked >= 10) print ""}'
 }
 
-# LibTorch's package is satisfied with the reference BLAS, which is several times slower. Another fast BLAS that someone
-# chose is left alone.
+# LibTorch's package accepts the reference BLAS, which is several times slower. Another fast BLAS chosen by the user is
+# kept.
 use_openblas() {
   local machine library link now wanted
   command -v gcc >/dev/null && command -v update-alternatives >/dev/null || return 0
@@ -166,7 +166,7 @@ use_openblas() {
 
 # --- building -------------------------------------------------------------------------------------------------------
 
-# configure PRESET [cmake arguments]: starts anew where the folder was configured for a tree that has since moved.
+# configure PRESET [cmake arguments]: starts from scratch if the folder was configured for a tree that has since moved.
 configure() {
   local preset=$1 cache=$root/build/$1/CMakeCache.txt fresh=()
   shift
@@ -177,7 +177,7 @@ configure() {
   (cd "$root" && cmake --preset "$preset" "${fresh[@]}" --log-level=NOTICE -Wno-dev "$@")
 }
 
-# configured PRESET: whether ninja alone can go on from here.
+# configured PRESET: whether ninja alone can continue.
 configured() {
   [ -f "$root/build/$1/build.ninja" ] &&
     grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$root/build/$1/CMakeCache.txt" 2>/dev/null
@@ -192,10 +192,10 @@ build() {
 
 # --- running --------------------------------------------------------------------------------------------------------
 
-# value_of FILE KEY: of a JSON object with a key a line; nothing where there is no such file or key.
+# value_of FILE KEY: a value of a JSON object with one key per line; empty if there is no such file or key.
 value_of() { sed -n "s/^ *\"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" "$1" 2>/dev/null | head -n 1; }
 
-# wait_for PROCESS: its exit status, however many signals interrupt the waiting.
+# wait_for PROCESS: waits for the exit status, however many signals interrupt the wait.
 wait_for() {
   local status=0
   while kill -0 "$1" 2>/dev/null; do

@@ -1,12 +1,13 @@
-# Text of manual pages in roff: man(7), mdoc(7) and what pod2man writes. Called by scripts/manuals with -v folder=OUT;
+# Extracts the text of manual pages in roff: man(7), mdoc(7) and pod2man's output.
+# Called by scripts/manuals with -v folder=OUT;
 # a page FOLDER/NAME becomes OUT/NAME.txt. The rule, line by line:
-#  - A line that begins with . or ' is a request or macro. Of those in `shown`, below, the arguments are text; all
-#    others are left out, .TH and .Dt among them, which name the package and its version.
+#  - A line that begins with . or ' is a request or macro. The arguments of those in `shown`, below, are text; all others
+#    are left out, including .TH and .Dt, which name the package and its version.
 #  - Left out with all lines between them: definitions (.de, .am and .ig to ..), equations (.EQ to .EN), drawings (.PS to
 #    .PE), and the layout of a table (.TS to the line that ends with a full stop). The cells of a table are text.
 #  - Escapes: a font, size, colour, number or string register is removed, \- is a hyphen, a named character is a space,
 #    comments go to the end of their line.
-#  - A page that has only .so in it is an alias: nothing is written.
+#  - A page with only .so is an alias: nothing is written.
 
 BEGIN {
   split("B I R SM SB BI BR IB IR RB RI SH SS IP OP SY UR MT " \
@@ -59,7 +60,7 @@ layout {
 
 { print text($0) > written }
 
-# Arguments that stand side by side: `.BR file s` is "files".
+# Arguments joined without spaces: `.BR file s` is "files".
 function joined(line,    result, part) {
   result = ""
   while (line != "") {
@@ -75,13 +76,13 @@ function joined(line,    result, part) {
   return result
 }
 
-# Without the indentation that may follow: `.IP "two words" 4`.
+# Removes an indentation that may follow: `.IP "two words" 4`.
 function first(line) {
   if (match(line, /^"[^"]*"?|^(\\ |[^ \t])+/)) return substr(line, 1, RLENGTH)
   return ""
 }
 
-# mdoc's macros may stand among the arguments of others: `.Op Fl a Ar file`.
+# mdoc's macros may be arguments of others: `.Op Fl a Ar file`.
 function without_macros(line,    count, parts, result, i) {
   count = split(line, parts, /[ \t]+/)
   result = ""

@@ -1,6 +1,6 @@
-# cmake --install and find_package(outerloop). What is installed has two parts: the program, and what a project that links it
-# needs. For find_package every room is a component with a file of its targets, so that only the packages of those that are
-# asked for must be there.
+# cmake --install and find_package(outerloop). The installation has two parts: the program, and the files for projects that
+# link it. For find_package every room is a component with its own targets file, so that only the packages of the requested
+# components are required.
 include(CMakePackageConfigHelpers)
 set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME program)
 

@@ -1,5 +1,5 @@
-# Man pages from --help, one for the program and one for each command, where help2man is installed; and completion for
-# bash, which asks --help itself.
+# Man pages generated from --help, one for the program and one for each command, if help2man is installed; and bash
+# completion, which parses --help at run time.
 find_program(OUTERLOOP_HELP2MAN help2man)
 set(completions ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES ${PROJECT_SOURCE_DIR}/scripts/completion.bash DESTINATION ${completions} RENAME outerloop)

@@ -1,7 +1,7 @@
 # outerloop_check_protobuf(TORCH OURS)
-# A process holds one protobuf: a second one of another version, in a library that is loaded later, is bound to the first
-# one's symbols and crashes at its first message. TORCH, LibTorch's libtorch_cpu.so, must therefore link OURS, the
-# libprotobuf that this program links, or keep its own to itself. Ends the configuration elsewhere.
+# A process can hold only one protobuf: a second version, in a library loaded later, is bound to the first one's symbols and
+# crashes at its first message. TORCH, LibTorch's libtorch_cpu.so, must therefore link OURS, the libprotobuf that this
+# program links, or hide its own copy. Otherwise configuration fails.
 function(outerloop_check_protobuf torch ours)
   find_program(OUTERLOOP_NM nm)
   find_program(OUTERLOOP_READELF readelf)
@@ -12,7 +12,7 @@ function(outerloop_check_protobuf torch ours)
   set(remedy "both in one process crash. Take another LibTorch (libtorch-dev, or one that CMAKE_PREFIX_PATH names), or "
              "configure with -DOUTERLOOP_REFERENCE=OFF")
 
-  # Every copy of the library has this function; generated code, of which LibTorch has some too, has not.
+  # Every copy of the library has this function, but generated code, which LibTorch also contains, does not.
   execute_process(COMMAND ${OUTERLOOP_NM} -D --defined-only ${torch} COMMAND grep -c 8protobuf8internal13VerifyVersion
                   OUTPUT_VARIABLE copies ERROR_VARIABLE ignored)
   if(copies GREATER 0)

@@ -1,4 +1,4 @@
-# Flags as INTERFACE targets, and the functions that every room and its tests use.
+# Compiler flags as INTERFACE targets, and the CMake functions for rooms and their tests.
 
 add_library(outerloop_warnings INTERFACE)
 target_compile_options(outerloop_warnings INTERFACE -Wall -Wextra)
@@ -11,17 +11,17 @@ if(OUTERLOOP_SANITIZE)
   target_compile_definitions(outerloop_sanitizers INTERFACE OUTERLOOP_SANITIZED)
   target_compile_options(outerloop_sanitizers INTERFACE -fsanitize=${OUTERLOOP_SANITIZE} -fno-omit-frame-pointer
                                                         -fno-sanitize-recover=all)
-  # The sanitizers' dlopen calls the real one from their own library, for which an executable's RUNPATH does not count;
-  # its RPATH does.
+  # The sanitizers' dlopen calls the real one from their own library, which ignores an executable's RUNPATH but not its
+  # RPATH.
   target_link_options(outerloop_sanitizers INTERFACE -fsanitize=${OUTERLOOP_SANITIZE} LINKER:--disable-new-dtags)
 endif()
 
-# Of each room, for the installed package (OuterloopInstall.cmake): the rooms that it links, the packages that it needs.
+# Per room, for the installed package (OuterloopInstall.cmake): the rooms that it links and the packages that it needs.
 set_property(GLOBAL PROPERTY OUTERLOOP_ROOMS "")
 
 # outerloop_packages(ROOM packages...)
-# Finds what a room links from outside. A package is one argument, as find_package takes it, e.g. "HDF5 COMPONENTS C HL", or
-# "pkg_config PREFIX MODULE". Global: whoever links the room links these too.
+# Finds the external packages that a room links. Each package is one argument, in the form of find_package, e.g. "HDF5
+# COMPONENTS C HL", or "pkg_config PREFIX MODULE". Global: targets that link the room link these too.
 function(outerloop_packages room)
   foreach(package ${ARGN})
     separate_arguments(words UNIX_COMMAND ${package})
@@ -62,7 +62,7 @@ function(outerloop_room name)
   set_property(GLOBAL APPEND PROPERTY OUTERLOOP_ROOMS ${name})
 endfunction()
 
-# Tests spend their time in what they test: to optimize their own code would take the compiler longer than it saves.
+# Tests spend their time in the tested code: optimizing the tests themselves would take longer than it saves.
 set(OUTERLOOP_TEST_OPTIONS $<$<CONFIG:Release>:-O1>)
 
 # outerloop_test(NAME SOURCES ... [LIBRARIES ...] [LABELS ...] [TIMEOUT seconds])
@@ -72,7 +72,7 @@ function(outerloop_test name)
   add_executable(${name} ${TEST_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${TEST_LIBRARIES} outerloop_catch outerloop_warnings outerloop_sanitizers)
-  # Less optimized, LibTorch's headers refer to libraries that it links, but that nothing here does.
+  # With less optimization, LibTorch's headers refer to libraries that LibTorch links but the tests do not.
   if(NOT outerloop_torch IN_LIST TEST_LIBRARIES)
     target_compile_options(${name} PRIVATE ${OUTERLOOP_TEST_OPTIONS})
     target_precompile_headers(${name} REUSE_FROM outerloop_catch)
@@ -88,7 +88,7 @@ function(outerloop_test name)
 endfunction()
 
 # outerloop_mpi_test(NAME SOURCES ... [LIBRARIES ...] RANKS 1 2 4 [LABELS ...])
-# An executable with a main of its own, run by scripts/mpirun at each number of ranks.
+# An executable with its own main, run by scripts/mpirun at each number of ranks.
 function(outerloop_mpi_test name)
   cmake_parse_arguments(TEST "" "" "SOURCES;LIBRARIES;RANKS;LABELS" ${ARGN})
   add_executable(${name} ${TEST_SOURCES})
@@ -99,7 +99,7 @@ function(outerloop_mpi_test name)
   foreach(ranks ${TEST_RANKS})
     add_test(NAME ${name}_${ranks} COMMAND ${PROJECT_SOURCE_DIR}/scripts/mpirun -n ${ranks} $<TARGET_FILE:${name}>
                                            ${ranks})
-    # With recovery on, Open MPI 4's mpirun returns 0 whatever its ranks return, and the test could not fail.
+    # With recovery enabled, Open MPI 4's mpirun returns 0 whatever its ranks return, and the test could not fail.
     set_tests_properties(${name}_${ranks} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 120 PROCESSORS 2
                                                      ENVIRONMENT "OMPI_MCA_orte_enable_recovery=0")
   endforeach()

@@ -1,6 +1,6 @@
 # cmake -DSOURCE=... -DVERSION=... -DOUTPUT=... -P WriteRevision.cmake
-# Writes the header that holds version and git revision; touches it only when they change. Where the sources came without
-# git's folder, as into an image, OUTERLOOP_GIT_REVISION in the environment names it.
+# Writes the header with version and git revision; touches it only when they change. For sources without a .git folder, as
+# in an image, set OUTERLOOP_GIT_REVISION in the environment.
 set(revision "unknown")
 if(NOT "$ENV{OUTERLOOP_GIT_REVISION}" STREQUAL "")
   set(revision $ENV{OUTERLOOP_GIT_REVISION})

@@ -1,7 +1,7 @@
-# Another Debian in a folder, for those that build or install in one. Sourced by bash after lib.sh or beside it; needs
-# root and debootstrap.
+# Functions to make and enter another Debian in a folder. Sourced by bash, with or without lib.sh; needs root and
+# debootstrap.
 
-# can_make_debian: says in one line why this machine cannot, and returns 1.
+# can_make_debian: if this machine cannot, prints the reason on one line and returns 1.
 can_make_debian() {
   if [ "$(id -u)" -ne 0 ]; then
     echo "only root can make and enter another system"
@@ -15,23 +15,23 @@ can_make_debian() {
   return 1
 }
 
-# make_debian RELEASE FOLDER LOG: a bare Debian, whose apt takes the same way to packages as debootstrap did. Its mirror is
-# OUTERLOOP_DEBIAN_MIRROR, its proxy this machine's. Returns debootstrap's status; LOG has what it said.
+# make_debian RELEASE FOLDER LOG: a bare Debian, whose apt uses the same package source as debootstrap: the mirror
+# OUTERLOOP_DEBIAN_MIRROR and this machine's proxy. Returns debootstrap's status; its output is in LOG.
 make_debian() {
   local release=$1 system=$2 log=$3 proxy= mirror=${OUTERLOOP_DEBIAN_MIRROR:-http://deb.debian.org/debian}
   eval "$(apt-config shell proxy Acquire::http::Proxy 2>/dev/null || true)"
   mkdir -p "$system"
   env ${proxy:+http_proxy="$proxy"} debootstrap --variant=minbase "$release" "$system" "$mirror" >"$log" 2>&1 || return
   [ -z "$proxy" ] || echo "Acquire::http::Proxy \"$proxy\";" >"$system/etc/apt/apt.conf.d/proxy"
-  # A system that can be made anew needs no fsync for each file of 500 packages, which takes longer than all the rest.
+  # A system that can be recreated needs no fsync for each file of 500 packages, which takes longer than everything else.
   echo force-unsafe-io >"$system/etc/dpkg/dpkg.cfg.d/unsafe-io"
-  # No daemon is started by a package.
+  # Packages must not start daemons.
   printf '#!/bin/sh\nexit 101\n' >"$system/usr/sbin/policy-rc.d"
   chmod +x "$system/usr/sbin/policy-rc.d"
 }
 
-# enter_debian FOLDER COMMAND...: runs it in there, in namespaces of its own, so that its mounts and processes end with it,
-# however it ends. FOLDER.ccache, where there is one, is its /ccache.
+# enter_debian FOLDER COMMAND...: runs the command in FOLDER, in separate namespaces, so that its mounts and processes end
+# with it, however it ends. FOLDER.ccache, if it exists, is mounted as /ccache.
 enter_debian() {
   cp -L /etc/resolv.conf "$1/etc/resolv.conf" 2>/dev/null || true
   setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child bash -euc '

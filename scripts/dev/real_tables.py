@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pyreadr
 
-# Name: file, column of the classes, categories without an order.
+# Name: file, class column, unordered categories.
 TABLES = {
     "glass": ("Glass", "Type", []),
     "house_votes": ("HouseVotes84", "Class", []),

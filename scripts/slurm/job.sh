@@ -1,4 +1,4 @@
-# What the batch scripts beside this file share. Sourced by bash inside a job, never run by itself.
+# Functions shared by the batch scripts in this folder. Sourced by bash inside a job, never executed itself.
 
 say() { printf '%s %s: %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${SLURM_JOB_NAME:-outerloop}" "$*"; }
 
@@ -8,7 +8,7 @@ die() {
   exit "$1"
 }
 
-# Slurm runs a copy of the script, so its place says nothing: OUTERLOOP_HOME does, or the folder of `sbatch`.
+# Slurm runs a copy of the script, so its path is useless: use OUTERLOOP_HOME, or the folder where `sbatch` was called.
 find_program() {
   home=${OUTERLOOP_HOME:-${SLURM_SUBMIT_DIR:-$PWD}}
   program=${OUTERLOOP_PROGRAM:-$home/build/release/outerloop}
@@ -22,7 +22,7 @@ say_where() {
     "${SLURM_NTASKS:-1} ranks of ${SLURM_CPUS_PER_TASK:-1} cores"
 }
 
-# set_of_user KEY ARGUMENTS...: whether --set KEY=… is among them.
+# set_of_user KEY ARGUMENTS...: whether --set KEY=… is among the arguments.
 set_of_user() {
   local key=$1 argument
   shift
@@ -32,7 +32,7 @@ set_of_user() {
   return 1
 }
 
-# What a run that goes on may still be told; of the rest its folder has a copy.
+# Arguments that a resumed run still accepts; the others are stored in its folder.
 keep_resumable() {
   resumable=()
   local assignment
@@ -54,23 +54,23 @@ keep_resumable() {
   done
 }
 
-# The newest checkpoint's number, or nothing: what a start must get beyond to be worth another one.
+# The newest checkpoint's number, or nothing: a start must get beyond it to justify another one.
 newest_checkpoint() {
   find "$1/checkpoints" -maxdepth 1 -name '[0-9]*.h5' 2>/dev/null | sed 's|.*/||; s|\.h5$||' | sort -n | tail -n 1
 }
 
-# Tells the result.json of one end from the next: each is a file of its own. While a run goes on it has none.
+# Distinguishes result.json files of successive ends: each is a new file. A live run has none.
 result_of() { grep -qs '"stop_reason": *"running"' "$1/result.json" || stat -c '%i %y' "$1/result.json" 2>/dev/null; }
 
-# stop_reason RUN_DIR: what result.json says of the end, or `none` where this start came to none.
+# stop_reason RUN_DIR: the stop reason in result.json, or `none` if this start did not end properly.
 stop_reason() {
   local reason=
   [ "$(result_of "$1")" = "$old_result" ] || grep -q '"running"' "$1/result.json" || reason=$(sed -n 's/^ *"stop_reason": *"\([a-z]*\)".*/\1/p' "$1/result.json")
   echo "${reason:-none}"
 }
 
-# start_ranks ARGUMENTS...: mpirun in the background; its process in $launcher.
-# Recovery is on in scripts/mpirun. Its srun must not end the other nodes' daemons when one has died.
+# start_ranks ARGUMENTS...: starts mpirun in the background; its process is in $launcher.
+# Recovery is enabled in scripts/mpirun. Its srun must not end the other nodes' daemons when one has died.
 start_ranks() {
   export OMPI_MCA_plm_slurm_args="${OMPI_MCA_plm_slurm_args:---kill-on-bad-exit=0 --no-kill}"
   set -m
@@ -79,8 +79,7 @@ start_ranks() {
   set +m
 }
 
-# Waits for mpirun, which may hang at its end once a node has gone: a minute after result.json says how the run ended it is
-# told to go.
+# Waits for mpirun, which may hang at its end once a node has gone: it is terminated a minute after result.json was written.
 wait_for_ranks() {
   local directory=$1 waited=0
   while kill -0 "$launcher" 2>/dev/null; do
@@ -113,7 +112,7 @@ train() {
   say_where
   say "starting: outerloop train --run-dir $directory ${arguments[*]}${before:+ (from checkpoint $before)}"
 
-  # USR1 says that the time is up, TERM that somebody cancels: both end the ranks with a checkpoint.
+  # USR1 means that the time is up, TERM that the job is cancelled: both end the ranks with a checkpoint.
   signal=
   trap 'signal=USR1; kill -USR1 "$launcher" 2>/dev/null || true' USR1
   trap 'signal=${signal:-TERM}; kill -TERM "$launcher" 2>/dev/null || true' TERM INT
@@ -124,7 +123,8 @@ train() {
   go_on_or_end "$directory" "$reason" "$signal" "$before"
 }
 
-# The run's own word decides: a run whose time was up, or that lost too much, starts again, as long as it gets further.
+# The run's stop reason decides: a run whose time was up, or that lost too many workers, is restarted as long as it makes
+# progress.
 go_on_or_end() {
   local directory=$1 reason=$2 signal=$3 before=$4
   case $reason:$signal in
@@ -139,7 +139,7 @@ go_on_or_end() {
   requeue "the run was cut short"
 }
 
-# A job that is being cancelled would come back to life. Slurm ends this script while it puts the job back.
+# A job that is being cancelled must not be requeued. Slurm ends this script while it requeues the job.
 requeue() {
   local state
   state=$(squeue --noheader --jobs "$SLURM_JOB_ID" --format=%T 2>/dev/null)
