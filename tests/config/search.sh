@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# scripts/dev/search: each variant and seed is run once, however often it is called; a run that failed is run again.
-# search.sh SOURCE, with a program that only says it has trained.
+# scripts/dev/search: each variant and seed is run once, however often the script is called; a failed run is repeated.
+# search.sh SOURCE, with a program that only pretends to train.
 set -euo pipefail
 
 folder=$(mktemp -d)
