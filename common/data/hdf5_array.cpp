@@ -66,7 +66,8 @@ std::vector<std::uint8_t> read_in_child(const Hdf5Path& path) {
   return message;
 }
 
-/// Removes the first `count` bytes of the child's answer. Throws std::out_of_range where there are fewer.
+/// Reads `count` bytes of the child's answer at `at` and advances `at`. Throws std::out_of_range where there
+/// are fewer.
 void take(const std::vector<std::uint8_t>& bytes, std::size_t& at, void* to, std::size_t count) {
   if (count > bytes.size() - at) throw std::out_of_range("the child's message ends early");
   if (count > 0) std::memcpy(to, bytes.data() + at, count);
@@ -87,7 +88,8 @@ std::vector<std::string> take_lines(const std::vector<std::uint8_t>& bytes, std:
   return lines;
 }
 
-/// Removes an array from the front of the child's answer. Throws std::out_of_range where it does not fit.
+/// Reads an array of the child's answer at `at` and advances `at`. Throws std::out_of_range where it does not
+/// fit.
 Array take_array(const std::vector<std::uint8_t>& bytes, std::size_t& at) {
   std::uint8_t head[2] = {0, 0};
   take(bytes, at, head, sizeof head);

@@ -55,7 +55,7 @@ void check_picture_size(std::int64_t width, std::int64_t height, std::size_t byt
 void luminance(const std::uint8_t* rgb, std::size_t count, std::uint8_t* grey);
 
 /// Sets pixels and `transparent` from `rgba` [height, width, 4], whose colours are not multiplied by alpha.
-/// Blends sRGB values as they are, as browsers do.
+/// Blends sRGB values without linearising them, as browsers do.
 void grey_on_white(std::vector<std::uint8_t> rgba, GreyImage& image);
 
 }  // namespace outerloop::data

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t kMaxReviewBytes = std::uint64_t{1} << 20;
 constexpr std::uint64_t kMaxTableBytes = std::uint64_t{1} << 30;
-constexpr std::size_t kTestShare = 5;  // one test file in so many, if IMDB's parts are missing
+constexpr std::size_t kTestShare = 5;  // one file in this many is a test file, if IMDB's parts are missing
 constexpr int kHighestNegative = 5;
 
 /// The .txt files below `folder`, sorted.

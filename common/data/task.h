@@ -51,8 +51,8 @@ struct TaskOptions {
   std::int64_t output_units = 0;        ///< N_L; 0: the task's number of classes (supervised rules)
   bool inner_steps_uniform = false;     ///< length uniform; false: log-uniform
   bool random_offset = false;  ///< a stream's first task is cut to uniform(1, its length), as if begun before
-  IntegerRange words;          ///< a task's inputs are the so many most frequent words; {0, 0}: all
-  std::int64_t smallest_side = 0;    ///< images are uniform(this, the dataset's side) a side; 0: as they are
+  IntegerRange words;          ///< number of most frequent words used as inputs; {0, 0}: all
+  std::int64_t smallest_side = 0;    ///< side of images: uniform(this, the dataset's side); 0: unchanged
   double permute_probability = 0.0;  ///< share of tasks whose inputs are permuted
   double invert_probability = 0.0;   ///< the whole task shows 1 - x
   double gain_jitter = 0.0;          ///< g: the whole task's x is multiplied by exp(uniform(-g, g)), 0 .. 10
@@ -79,7 +79,7 @@ struct Task {
   std::vector<std::int32_t> permutation;  ///< x[i] = pixel[permutation[i]]
   rule::Architecture architecture;
   std::int64_t minibatch = 0;    ///< B
-  std::int64_t inner_steps = 0;  ///< after so many steps the stream starts its next task
+  std::int64_t inner_steps = 0;  ///< length: the stream's next task starts afterwards
   bool inverted = false;
   double gain = 1.0;
   bool augmented = false;  ///< each example has its own coefficients

@@ -13,7 +13,7 @@ struct OperationCount {
   std::int64_t operations = 0;
   std::int64_t copies = 0;                      ///< of `operations`: within one device
   std::int64_t transfers = 0;                   ///< between host and device, not part of `operations`
-  std::int64_t host_reads = 0;                  ///< operations for whose result the host waits
+  std::int64_t host_reads = 0;                  ///< operations whose result the host waits for
   std::int64_t strangers = 0;                   ///< operations with tensors on more than one device
   std::map<std::string, std::int64_t> by_name;  ///< `operations` apart
 };

@@ -123,8 +123,8 @@ train() {
   go_on_or_end "$directory" "$reason" "$signal" "$before"
 }
 
-# The run's stop reason decides: a run whose time was up, or that lost too many workers, is restarted as long as it makes
-# progress.
+# The run's stop reason decides: a run whose time was up, or that was cut short, is restarted as long as it
+# makes progress.
 go_on_or_end() {
   local directory=$1 reason=$2 signal=$3 before=$4
   case $reason:$signal in

@@ -123,7 +123,7 @@ TEST_CASE("variables in a path") {
   }
   if (!home.empty()) CHECK(expand_variables("~/x") == home + "/x");
   CHECK_THROWS_AS(expand_variables("$OUTERLOOP_TEST_NONE"), InputError);
-  // A dataset with exactly that path takes precedence.
+  // A path that exists literally takes precedence.
   const tests::TemporaryFolder folder;
   fs::create_directory(folder / "$OUTERLOOP_TEST_NONE");
   CHECK(expand_variables(folder / "$OUTERLOOP_TEST_NONE") == folder / "$OUTERLOOP_TEST_NONE");

@@ -108,7 +108,7 @@ TEST_CASE("HDF5 files with bytes flipped or cut give data or one line, never a c
   CHECK(refused > 40);
 }
 
-/// Creates files for the tests below; closing the file closes each identifier.
+/// Creates a file for the tests below; closing the file closes all of its identifiers.
 hid_t make_file(const std::string& path) {
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);

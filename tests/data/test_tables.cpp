@@ -169,7 +169,7 @@ TEST_CASE("of a category's neighbouring columns exactly one is not zero") {
       return j < world.kinds.size() && world.kinds[j] == ColumnKind::category;
     };
     for (std::size_t j = 0; j < world.kinds.size(); ++j) {
-      // Adjacent columns that begin a run of categories: the first category sums to 1 in units of the gain.
+      // At the start of a run of category columns: counts each row's non-zero entries in the run.
       if (!is_category(j) || is_category(j - 1)) continue;
       std::size_t end = j;
       while (is_category(end)) ++end;

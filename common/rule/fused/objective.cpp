@@ -108,7 +108,7 @@ Evaluation MetaObjective<Real>::evaluate(const PhiPointers<Real>& phi, const Lab
     return evaluation;
   }
 
-  // 2. The fit on a, judged on b
+  // 2. The fit on a, scored on b
   evaluation.value = fit_and_predict(data);
   if (!d_phi || !std::isfinite(evaluation.value)) return evaluation;
 

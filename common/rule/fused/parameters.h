@@ -78,7 +78,7 @@ class Parameters {
   /// Packs θ.
   void load(const std::vector<double>& theta);
   void clear_gradient();
-  /// Unpacks ∂/∂θ, laid out as θ; exactly zero where the layout says so.
+  /// Unpacks ∂/∂θ, laid out as θ; exactly zero for the tensors that the layout marks so.
   std::vector<double> gradient() const;
 
   const NeuronLocalSize& size() const { return size_; }

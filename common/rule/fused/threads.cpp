@@ -17,7 +17,7 @@ namespace {
 /// loops and shorter than a wake-up.
 constexpr int kLooks = 1000;
 
-/// About so many pieces per thread are handed out, so that a delayed thread leaves work to others.
+/// Approximate number of pieces per thread: more than one, so that a delayed thread leaves work to others.
 constexpr std::int64_t kPiecesPerThread = 2;
 
 template <class Condition>

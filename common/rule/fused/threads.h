@@ -13,7 +13,8 @@ namespace outerloop::rule::fused {
 /// Threads that wait for work, created once. Only one caller at a time; work must not start a nested loop.
 class ThreadPool {
  public:
-  /// `threads` includes the caller's own: 1 creates no thread. Throws Error where the system refuses one.
+  /// `threads` includes the caller's own: 1 creates no thread. Throws Error where the system cannot create
+  /// one.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

@@ -151,7 +151,7 @@ std::array<Real*, kLowerReadouts> UpdateRule<Real>::lower_planes(std::size_t l, 
                                      units(l) * batch_ * parameters_.size().readout_channels);
 }
 
-/// Of layer l = 1 .. L; `backward`: of V with readouts of its own.
+/// Input of the weight change of layer l = 1 .. L; `backward`: for V, with its separate readouts.
 template <class Real>
 WeightChangeInput<Real> UpdateRule<Real>::change_input(std::size_t l, bool backward, const Real* W,
                                                        const StepKept<Real>& kept) const {

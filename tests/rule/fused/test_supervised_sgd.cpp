@@ -33,7 +33,7 @@ struct Problem {
   Architecture architecture;
   std::vector<Real> phi;
   std::vector<std::vector<Real>> x, y;
-  std::vector<LabelledExamples<Real>> data;  ///< inner, judged, inner, judged, ...
+  std::vector<LabelledExamples<Real>> data;  ///< inner, scored, inner, scored, ...
 
   Problem(Architecture of, std::int64_t examples, std::int64_t way, std::size_t steps)
       : architecture(std::move(of)) {
