@@ -12,9 +12,8 @@ namespace outerloop::rule {
 /// The bytes of the module's file (conventionally .pt). θ is `theta`, laid out as theta_layout(rule) and
 /// rounded to float32. Its methods: `init(sizes, seed)` gives φ, a list of {W, b, V}; `step(phi, x)` the φ
 /// after an inner step on x [examples, inputs]; `calibrate(phi, x)` frozen statistics, `features(phi, x,
-/// statistics)` [examples, units]. `metadata` is kept in
-/// the file as outerloop.json. Throws InputError for a rule other than neuron_local, or where this build has
-/// no reference engine.
+/// statistics)` [examples, units]. `metadata` is stored in the file as outerloop.json. Throws InputError for
+/// a rule other than neuron_local, or where this build has no reference engine.
 std::string torchscript_of(const RuleOptions& rule, const std::vector<double>& theta,
                            const std::string& metadata);
 
