@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# includes.sh SOURCES: every `#include "..."` of the sources obeys the table of folders in README.md, and every folder with
-# sources is in it. A row holds for the folders below it that have no row of their own; the longest path counts. Its third column:
+# includes.sh SOURCES: every `#include "..."` of the sources obeys the table of folders in docs/architecture.md, and every
+# folder with sources is in it. A row holds for the folders below it that have no row of their own; the longest path counts. Its third column:
 #
 #     nothing           includes of its own folders alone
 #     all above         of every row above
 #     `a/` `b/`         of the folders that end so, which stand above
 #
 # Folders in one row may not include each other. "the only place that includes `mpi.h`" in the second column is held to as well.
-# Files of docs/examples count as in the folder to which docs/extending.md copies them.
+# Files in folders of docs/examples count as in the folder to which docs/extending.md copies them.
 set -euo pipefail
 cd "$1"
 
@@ -19,7 +19,7 @@ list_sources() {
 
 # The rows of the table; the files, as "file PATH"; the includes, as "include PATH:LINE:#include ...".
 {
-  awk '/^## / {inside = ($0 == "## The folders, lowest first")} inside && /^\| `/ {print "row " $0}' README.md
+  awk '/^## / {inside = ($0 == "## The folders, lowest first")} inside && /^\| `/ {print "row " $0}' docs/architecture.md
   find proto -name '*.proto' | sed 's/^/file /'
   list_sources | sed 's/^/file /'
   list_sources | tr '\n' '\0' | xargs -0 -r grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*["<]' | sed 's/^/include /'
@@ -41,8 +41,12 @@ list_sources() {
   }
 
   # folder_of(PATH): the folder or file of the table to which it belongs; empty where there is none.
-  function folder_of(path) {
-    sub(/^docs\/examples\//, "", path)
+  function folder_of(path,    copied) {
+    copied = path
+    if (sub(/^docs\/examples\//, "", copied) && copied ~ /\// && row_above(copied) != "") return row_above(copied)
+    return row_above(path)
+  }
+  function row_above(path) {
     if (path in row_of) return path
     while (sub(/[^\/]*\/?$/, "", path) && path != "") if (path in row_of) return path
     return ""
@@ -65,22 +69,22 @@ list_sources() {
 
   function read_row(line,    cells, folders, allowed, n, m, i, j, to) {
     rows++
-    if (split(line, cells, "|") != 5) {fault("README.md: this row has not three columns:" line); return}
+    if (split(line, cells, "|") != 5) {fault("docs/architecture.md: this row has not three columns:" line); return}
     n = names(cells[2], folders)
     for (i = 1; i <= n; i++) {
-      if (folders[i] in row_of) fault("README.md: two rows have " folders[i])
+      if (folders[i] in row_of) fault("docs/architecture.md: two rows have " folders[i])
       row_of[folders[i]] = rows
     }
     m = names(cells[4], allowed)
     if (m == 0 && cells[4] !~ /^ *(nothing|all above|) *$/)
-      fault("README.md: what may " folders[1] " include? \"" cells[4] "\" is neither nothing, all above nor a list of folders")
+      fault("docs/architecture.md: what may " folders[1] " include? \"" cells[4] "\" is neither nothing, all above nor a list of folders")
     for (i = 1; i <= n; i++) {
       if (cells[4] ~ /all above/) all_above[folders[i]] = 1
       for (j = 1; j <= m; j++) {
         to = row_named(allowed[j])
         may[folders[i], to] = 1
         if (to == "" || row_of[to] >= rows)
-          fault("README.md: " folders[i] " may include " allowed[j] ", which is not one folder in a row above")
+          fault("docs/architecture.md: " folders[i] " may include " allowed[j] ", which is not one folder in a row above")
       }
     }
     if (match(cells[3], /the only place that includes `[^`]*`/)) {
@@ -112,7 +116,7 @@ list_sources() {
     folder = folder_of($2)
     if (folder == "") {
       sub(/[^\/]*$/, "", $2)
-      if (!($2 in missing)) fault("README.md: no row has the folder " $2 ", which has sources")
+      if (!($2 in missing)) fault("docs/architecture.md: no row has the folder " $2 ", which has sources")
       missing[$2] = 1
     }
     used[folder] = 1
@@ -134,8 +138,8 @@ list_sources() {
   }
   END {
     for (path in row_of)
-      if (!(path in used) && system("test -e \"" path "\"") != 0) fault("README.md: there is no " path)
-    if (rows == 0) fault("README.md: there is no table under \"The folders, lowest first\"")
+      if (!(path in used) && system("test -e \"" path "\"") != 0) fault("docs/architecture.md: there is no " path)
+    if (rows == 0) fault("docs/architecture.md: there is no table under \"The folders, lowest first\"")
     if (checked == 0) fault("no include was found")
     if (!bad) print checked " includes obey " rows " rows"
     exit bad
