@@ -1,12 +1,14 @@
-"""docs/numpy.md as it stands there: its step against the golden files, and its example.
+"""The code of docs/numpy.md: its step against the golden files, its example, its features of a kept model against the program's.
 
-Arguments: the folder of the sources. Exit status 77: numpy or h5py is missing.
+Arguments: the folder of the sources, the program. Exit status 77: numpy or h5py is missing.
 """
 import contextlib
 import io
 import os
 import re
+import subprocess
 import sys
+import tempfile
 
 try:
     import h5py
@@ -17,10 +19,10 @@ except ImportError as error:
 
 TOLERANCE = 1e-9  # largest difference over largest entry, as for the engines in float64
 
-root = sys.argv[1]
+root, outerloop = sys.argv[1], os.path.abspath(sys.argv[2])
 os.chdir(root)
 page = open("docs/numpy.md", encoding="utf-8").read()
-functions, example = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+functions, example, model = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
 names = {}
 exec(compile(functions, "docs/numpy.md", "exec"), names)
 
@@ -58,3 +60,16 @@ with contextlib.redirect_stdout(printed):
 print(printed.getvalue().strip())
 assert printed.getvalue().strip() == "(500, 32) True", "the example's line is another"
 assert names["features"].std() > 0.01, "the features are all the same"
+
+exec(compile(model, "docs/numpy.md, a kept model", "exec"), names)
+with tempfile.TemporaryDirectory() as folder:
+    rows = np.random.default_rng(1).normal(3, 2, (300, 20))
+    np.save(f"{folder}/rows.npy", rows)
+    for scale in ("quantiles", "columns", "array"):
+        subprocess.run([outerloop, "apply", "rules/one-core-hour.h5", "--input", f"{folder}/rows.npy", "--inner-steps", "5",
+                        "--scale", scale, "--output", f"{folder}/features.npy", "--save-model", f"{folder}/model.h5"],
+                       check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+        expected = np.load(f"{folder}/features.npy")
+        difference = np.abs(names["model_features"](f"{folder}/model.h5", rows) - expected).max() / expected.max()
+        print(f"a kept model, {scale}: {difference:.1e}")
+        assert difference < 1e-4, f"features of a kept model differ by {difference}"
