@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # includes.sh SOURCES: every `#include "..."` of the sources obeys the table of folders in docs/architecture.md, and every
-# folder with sources is in it. A row holds for the folders below it that have no row of their own; the longest path counts. Its third column:
+# folder with sources is in it. A row holds for the folders below it that have no row of their own; the longest path counts.
+# Its third column:
 #
 #     nothing           includes of its own folders alone
 #     all above         of every row above
