@@ -121,6 +121,19 @@ install_packages() {
     die 1 "apt-get could not install the packages; its own lines above say why"
 }
 
+# Where `texts` looks for the manual pages unless it is given a path.
+manuals_folder() {
+  if [ -n "${OUTERLOOP_CACHE_DIR:-}" ]; then
+    echo "$OUTERLOOP_CACHE_DIR/manuals"
+  elif [ -n "${XDG_CACHE_HOME:-}" ]; then
+    echo "$XDG_CACHE_HOME/outerloop/manuals"
+  elif [ -n "${HOME:-}" ]; then
+    echo "$HOME/.cache/outerloop/manuals"
+  else
+    die 2 "none of OUTERLOOP_CACHE_DIR, XDG_CACHE_HOME and HOME is set: give a folder"
+  fi
+}
+
 # fetch_manuals: fetches the default data of `texts`. Everything else works without it.
 fetch_manuals() {
   "$root/scripts/manuals" || say "warning: without the manual pages the dataset texts needs a path; the line above says why"
