@@ -12,6 +12,13 @@ unless() {
   [[ $given == *"$text"* ]] || extra+=("$@")
 }
 
+# Where the manual pages could not be fetched, pages that train the preset laptop are run with images alone.
+manuals=${OUTERLOOP_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/outerloop}/manuals
+if [[ $given == " train laptop "* && ! -e $manuals/.made-from ]]; then
+  echo "small_outerloop: no manual pages in $manuals: the preset images takes the place of laptop" >&2
+  set -- train images "${@:3}"
+fi
+
 help=
 [[ $given == *" --help "* ]] && help=yes
 case $help${1:-} in
