@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # page.sh SOURCES OUTERLOOP PAGE: runs the blocks of PAGE that begin with ```sh run, in order, in a folder of their own where
-# everything has the names that the pages use. Blocks like ```textproto my.textproto become files first.
+# everything has the names that the pages use. Blocks like ```textproto my.textproto or ```python my.py become files first.
 # Commands are run as they stand, but `outerloop` is a stand-in that makes them small: a few updates, two draws.
 set -euo pipefail
 sources=$1 outerloop=$2 page=$1/$3
@@ -9,11 +9,18 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OUTERLOOP_REAL=$outerloop
 export PATH=$folder/build/release:$PATH
+export PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1
 
 mkdir -p build/release runs
 ln -s "$sources"/{configs,docs,proto,rules,scripts,tests} .
 cp "$(dirname "$0")/small_outerloop.sh" build/release/outerloop
 cp rules/one-core-hour.h5 rule.h5
+
+# Debian's Python, which has Debian's numpy.
+[ ! -x /usr/bin/python3 ] || ln -s /usr/bin/python3 build/release/python3
+if grep -q '^```python .*\.py$' "$page" && ! python3 -c 'import numpy, h5py' 2>/dev/null; then
+  echo "skipped: no numpy or h5py" && exit 77
+fi
 
 # The array and the pictures that some pages have of their own: 64 rows of 196 bytes; Fashion-MNIST in MNIST's layout.
 {
@@ -22,7 +29,7 @@ cp rules/one-core-hour.h5 rule.h5
   seq 1 12544 | awk '{printf "%c", 33 + ($1 * 7919) % 90}'
 } >mine.npy
 fashion=/usr/share/datasets/fashion-mnist
-if [ ! -d $fashion ] && grep -qE 'my-images|outerloop (evaluate|figure)' "$page"; then
+if [ ! -d $fashion ] && grep -qE "my-images|$fashion|outerloop (evaluate|figure)" "$page"; then
   echo "skipped: no dataset-fashion-mnist" && exit 77
 fi
 if grep -q my-images "$page"; then
@@ -38,7 +45,7 @@ awk -v folder="$folder" '
     inside = 1
     name = ""
     if ($1 == "```sh" && $2 == "run") name = sprintf("block-%03d.sh", ++number)
-    if ($1 == "```textproto" && NF == 2) name = $2
+    if ($1 ~ /^```(textproto|python)$/ && NF == 2) name = $2
     if (name != "") {printf "" > (folder "/" name)}
     next
   }

@@ -1,4 +1,5 @@
-"""The code of docs/numpy.md: its step against the golden files, its example, its features of a kept model against the program's.
+"""docs/examples/numpy_rule.py: its step against the golden files, the example of docs/numpy.md, features of a kept model against the
+program's.
 
 Arguments: the folder of the sources, the program. Exit status 77: numpy or h5py is missing.
 """
@@ -21,10 +22,12 @@ TOLERANCE = 1e-9  # largest difference over largest entry, as for the engines in
 
 root, outerloop = sys.argv[1], os.path.abspath(sys.argv[2])
 os.chdir(root)
+sys.dont_write_bytecode = True
+sys.path.insert(0, "docs/examples")
+import numpy_rule
+
 page = open("docs/numpy.md", encoding="utf-8").read()
-functions, example, model = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-names = {}
-exec(compile(functions, "docs/numpy.md", "exec"), names)
+(example,) = re.findall(r"```python try_rule\.py\n(.*?)```", page, re.DOTALL)
 
 
 def read_phi(group):
@@ -37,7 +40,7 @@ def check(file):
     phi = read_phi(file["phi"])
     worst = 0.0
     for t, x in enumerate(file["input/x"][()], start=1):
-        phi = names["step"](theta, phi, x, float(file["config"].attrs["inner_step_size"]))
+        phi = numpy_rule.step(theta, phi, x, float(file["config"].attrs["inner_step_size"]))
         after = file[f"expected/phi_after/{t}"]
         for ours, layer in zip(phi, sorted(after, key=int)):
             for name, expected in after[layer].items():
@@ -56,12 +59,12 @@ assert checked == 3
 
 printed = io.StringIO()
 with contextlib.redirect_stdout(printed):
+    names = {}
     exec(compile(example, "docs/numpy.md, the example", "exec"), names)
 print(printed.getvalue().strip())
 assert printed.getvalue().strip() == "(500, 32) True", "the example's line is another"
 assert names["features"].std() > 0.01, "the features are all the same"
 
-exec(compile(model, "docs/numpy.md, a kept model", "exec"), names)
 with tempfile.TemporaryDirectory() as folder:
     rows = np.random.default_rng(1).normal(3, 2, (300, 20))
     np.save(f"{folder}/rows.npy", rows)
@@ -70,6 +73,6 @@ with tempfile.TemporaryDirectory() as folder:
                         "--scale", scale, "--output", f"{folder}/features.npy", "--save-model", f"{folder}/model.h5"],
                        check=True, stdout=subprocess.DEVNULL)  # fmt: skip
         expected = np.load(f"{folder}/features.npy")
-        difference = np.abs(names["model_features"](f"{folder}/model.h5", rows) - expected).max() / expected.max()
+        difference = np.abs(numpy_rule.model_features(f"{folder}/model.h5", rows) - expected).max() / expected.max()
         print(f"a kept model, {scale}: {difference:.1e}")
         assert difference < 1e-4, f"features of a kept model differ by {difference}"

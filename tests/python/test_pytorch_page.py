@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Packages: torch numpy h5py
-"""`outerloop export --torchscript` in PyTorch alone, against the plain numpy of docs/numpy.md. Arguments: sources, program."""
+"""`outerloop export --torchscript` in PyTorch alone, against docs/examples/numpy_rule.py. Arguments: sources, program."""
 import os
 import re
 import subprocess
@@ -17,13 +17,13 @@ except ImportError as error:
 
 sources, program = sys.argv[1:]
 rule = os.path.join(sources, "rules", "one-core-hour.h5")
-pages = {}
-for name in ("numpy.md", "pytorch.md"):
-    with open(os.path.join(sources, "docs", name), encoding="utf-8") as page:
-        pages[name] = re.findall(r"```python\n(.*?)```", page.read(), re.S)
-numpy_rule = {}
-exec(pages["numpy.md"][0], numpy_rule)
-theta, size = numpy_rule["read_rule"](rule)
+with open(os.path.join(sources, "docs", "pytorch.md"), encoding="utf-8") as page:
+    example = re.search(r"```python\n(.*?)```", page.read(), re.S).group(1)
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(sources, "docs", "examples"))
+import numpy_rule
+
+theta, size = numpy_rule.read_rule(rule)
 
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
@@ -35,7 +35,7 @@ with tempfile.TemporaryDirectory() as folder:
 
     # The page as it stands.
     shown = {}
-    exec(pages["pytorch.md"][0], shown)
+    exec(example, shown)
     assert shown["features"].shape == (500, 32) and bool(torch.isfinite(shown["features"]).all())
 
     # Ten steps: float32 here, double precision there.
@@ -47,7 +47,7 @@ with tempfile.TemporaryDirectory() as folder:
     for _ in range(10):
         x = random.random((32, 64)).astype(np.float32)
         phi = module.step(phi, torch.from_numpy(x))
-        plain = numpy_rule["step"](theta, plain, x.astype(float), size)
+        plain = numpy_rule.step(theta, plain, x.astype(float), size)
     for l, (ours, theirs, before) in enumerate(zip(phi, plain, start), 1):
         for name in ("W", "b", "V"):
             change = np.abs(theirs[name] - before[name]).max()
