@@ -80,9 +80,9 @@ void warn_of_other_kind(const ApplyOptions& options, const config::Settings& set
   if (seen.empty()) return;
   fmt::print(
       stderr,
-      "outerloop: {} was trained on {} alone, and {} holds {}: outerloop evaluate --dataset on labelled "
-      "data of yours says whether its features are worth something there\n",
-      options.rule, fmt::join(seen, " and "), options.input, images ? "images" : "vectors, as tables do");
+      "outerloop: {} was trained on {} only, and {} holds {}: outerloop evaluate --dataset, on labelled "
+      "data like it, measures whether the features help\n",
+      options.rule, fmt::join(seen, " and "), options.input, images ? "images" : "vectors");
 }
 
 void print_unknown(const ApplyOptions& options, const data::RowReader& rows) {
@@ -91,6 +91,13 @@ void print_unknown(const ApplyOptions& options, const data::RowReader& rows) {
                "outerloop: {}: column {}: {} rows with a text that the model has not seen; all of its "
                "0/1 inputs are 0 there\n",
                options.input, column, count);
+}
+
+/// The rows of the input, and what is to be said of it.
+std::unique_ptr<data::RowReader> open_input(const ApplyOptions& options, const data::TableColumns* kept) {
+  auto rows = data::open_rows(options.input, options.table, kept);
+  for (const std::string& remark : rows->remarks()) fmt::print(stderr, "outerloop: {}\n", remark);
+  return rows;
 }
 
 /// Features of all rows of `rows` into the output. Returns how many.
@@ -106,8 +113,7 @@ std::int64_t write_rows(const ApplyOptions& options, const rule::KeptModel& mode
 int apply_rule(const ApplyOptions& options) {
   // 1. The rule and the file.
   const auto rule = read_evaluated_rule(options.rule, options.theta == "average");
-  const auto rows = data::open_rows(options.input, options.table, nullptr);
-  warn_of_other_kind(options, rule.settings, rows->images());
+  const auto rows = open_input(options, nullptr);
 
   // 2. A base model trained on it.
   const auto base_model = completed(options.base_model, rule.settings);
@@ -122,6 +128,7 @@ int apply_rule(const ApplyOptions& options) {
 
   // 3. Its features, and the model, written.
   const auto examples = write_rows(options, model, *rows);
+  warn_of_other_kind(options, rule.settings, rows->images());
   fmt::print("{}: {} examples of {} inputs, {}\n", options.input, examples, rows->inputs(),
              scaling_in_words(scaling, rows->images()));
   if (const auto* columns = rows->columns(); columns != nullptr && !texts_in_words(*columns).empty())
@@ -160,7 +167,7 @@ int apply_model(const ApplyOptions& options) {
     columns.replace_missing = columns.replace_missing || options.table.replace_missing;
     kept = &columns;
   }
-  const auto rows = data::open_rows(options.input, options.table, kept);
+  const auto rows = open_input(options, kept);
 
   // 2. Features of its rows.
   const auto examples = write_rows(options, file.model, *rows);

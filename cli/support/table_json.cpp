@@ -13,6 +13,7 @@ namespace outerloop::cli {
 namespace {
 
 using Kind = data::TableColumn::Kind;
+using Mark = data::DecimalMark;
 constexpr std::array<std::pair<Kind, const char*>, 3> kKinds{
     {{Kind::number, "number"}, {Kind::text, "text"}, {Kind::left_out, "left_out"}}};
 
@@ -47,8 +48,9 @@ std::string table_json(const data::TableColumns& columns) {
     if (column.kind != Kind::left_out) entry["means"] = column.means;
     list.push_back(std::move(entry));
   }
-  const nlohmann::ordered_json table = {
-      {"named", columns.named}, {"replace_missing", columns.replace_missing}, {"columns", list}};
+  nlohmann::ordered_json table = {{"named", columns.named}, {"replace_missing", columns.replace_missing}};
+  if (columns.decimal_mark) table["decimal_mark"] = *columns.decimal_mark == Mark::comma ? "," : ".";
+  table["columns"] = std::move(list);
   try {
     return table.dump();
   } catch (const nlohmann::json::type_error&) {
@@ -62,6 +64,8 @@ data::TableColumns table_of_json(const std::string& text, const std::string& nam
     data::TableColumns columns;
     table.at("named").get_to(columns.named);
     table.at("replace_missing").get_to(columns.replace_missing);
+    if (table.contains("decimal_mark"))
+      columns.decimal_mark = table.at("decimal_mark") == "," ? Mark::comma : Mark::point;
     for (const auto& column : table.at("columns")) columns.columns.push_back(column_of(column));
     return columns;
   } catch (const nlohmann::json::exception& error) {

@@ -6,14 +6,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
-#include <cmath>
 #include <cstring>
 #include <deque>
 #include <set>
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/data/csv_number.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;
@@ -176,15 +175,18 @@ std::size_t agreement(const std::vector<Row>& rows) {
   return most;
 }
 
-/// Whether the first row is a header: a column holds numbers except in the first row, or all fields of the
-/// first row are distinct texts that no row below repeats, or they count the columns from 0.
-bool first_row_is_header(const std::vector<Row>& rows, bool decimal_comma) {
+/// Whether the first row names the columns. It does where a column below it holds numbers but it does not, or
+/// where all of its fields are different texts that no row below repeats, or count columns from 0.
+bool first_row_is_header(const std::vector<Row>& rows, bool semicolons) {
   if (rows.size() < 2) return false;
+  const auto is_number = [&](const std::string& field) {
+    return csv_number(field, DecimalMark::point) || (semicolons && csv_number(field, DecimalMark::comma));
+  };
   const auto& first = rows.front().fields;
   std::set<std::string> names;
   bool all_texts = true, counts = first.size() > 2;
   for (std::size_t j = 0; j < first.size(); ++j) {
-    const bool number = csv_number(first[j], decimal_comma).has_value();
+    const bool number = is_number(first[j]);
     if (number || (csv_missing(first[j]) && !first[j].empty())) all_texts = false;
     if (!names.insert(first[j]).second) all_texts = false;
     if (first[j] != std::to_string(j) && !(j == 0 && first[j].empty()) &&
@@ -196,7 +198,7 @@ bool first_row_is_header(const std::vector<Row>& rows, bool decimal_comma) {
       const std::string& field = rows[i].fields[j];
       if (field == first[j] && !field.empty()) all_texts = false;
       if (csv_missing(field)) continue;
-      (csv_number(field, decimal_comma) ? numbers_below : texts_below) = true;
+      (is_number(field) ? numbers_below : texts_below) = true;
     }
     if (!number && !csv_missing(first[j]) && numbers_below && !texts_below) return true;
   }
@@ -325,67 +327,6 @@ bool CsvFile::next() {
 void CsvFile::rewind() {
   parser_->row = {};
   parser_->begin();
-}
-
-namespace {
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-/// The text without its thousands separators, or nothing if it is not grouped like 1,234,567.8
-std::optional<std::string> ungrouped(std::string_view text, char mark, char point) {
-  std::string plain;
-  std::size_t digits = 0;  // since the last separator
-  bool grouped = false, fraction = false;
-  for (const char c : text) {
-    if (c == mark && !fraction) {
-      if (grouped ? digits != 3 : digits < 1 || digits > 3) return std::nullopt;
-      grouped = true;
-      digits = 0;
-    } else if (c == point) {
-      if (fraction || (grouped && digits != 3)) return std::nullopt;
-      fraction = true;
-      plain += '.';
-    } else {
-      if (is_digit(c) && !fraction) ++digits;
-      plain += c;
-    }
-  }
-  if (grouped && !fraction && digits != 3) return std::nullopt;
-  return plain;
-}
-
-std::optional<double> plain_number(std::string_view text) {
-  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
-  // from_chars also takes "inf" and "nan", and neither is a number here.
-  const std::size_t first = !text.empty() && text.front() == '-' ? 1 : 0;
-  if (text.size() <= first || !(is_digit(text[first]) || text[first] == '.')) return std::nullopt;
-  double value = 0.0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (end != text.data() + text.size()) return std::nullopt;
-  if (error == std::errc::result_out_of_range)
-    return text.find("e-") == std::string_view::npos && text.find("E-") == std::string_view::npos ? HUGE_VAL
-                                                                                                  : 0.0;
-  if (error != std::errc()) return std::nullopt;
-  return value;
-}
-
-}  // namespace
-
-std::optional<double> csv_number(std::string_view field, bool decimal_comma) {
-  while (!field.empty() && field.front() == ' ') field.remove_prefix(1);
-  while (!field.empty() && field.back() == ' ') field.remove_suffix(1);
-  if (field.find(',') == std::string_view::npos) return plain_number(field);
-  const auto plain = decimal_comma ? ungrouped(field, '.', ',') : ungrouped(field, ',', '.');
-  return plain ? plain_number(*plain) : std::nullopt;
-}
-
-bool csv_missing(std::string_view field) {
-  std::string lower;
-  for (const char c : field)
-    if (c != ' ' && c != '\t') lower += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  for (const char* word : {"", "na", "n/a", "nan", "null", "?"})
-    if (lower == word) return true;
-  return false;
 }
 
 }  // namespace outerloop::data

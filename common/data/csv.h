@@ -3,9 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace outerloop::data {
@@ -43,12 +41,5 @@ class CsvFile {
   struct Parser;
   std::unique_ptr<Parser> parser_;
 };
-
-/// The number in a field, independent of the locale: 1.5, -2e7, +3, and grouped thousands (66,040,229). With
-/// `decimal_comma`, where fields are separated by semicolons, 1,5 and 1.234,5 too.
-std::optional<double> csv_number(std::string_view field, bool decimal_comma);
-
-/// True for a missing value: empty, NA, N/A, NaN, null or ?, in upper or lower case.
-bool csv_missing(std::string_view field);
 
 }  // namespace outerloop::data

@@ -28,10 +28,12 @@ std::string label_column(const CsvFile& file, const std::string& named) {
 void sort_classes(std::vector<std::string>& names) {
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  const auto is_number = [](const std::string& name) { return csv_number(name, false).has_value(); };
+  const auto is_number = [](const std::string& name) {
+    return csv_number(name, DecimalMark::point).has_value();
+  };
   if (std::all_of(names.begin(), names.end(), is_number))
     std::stable_sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
-      return *csv_number(a, false) < *csv_number(b, false);
+      return *csv_number(a, DecimalMark::point) < *csv_number(b, DecimalMark::point);
     });
 }
 
@@ -73,7 +75,7 @@ WorkingSet read_csv_set(const CsvPath& path) {
   set.inputs = columns.inputs();
   set.values.reserve(static_cast<std::size_t>(rows * set.inputs));
   file.rewind();
-  TableEncoder encoder(columns, file);
+  TableEncoder encoder(columns, file, columns.decimal_mark);
   std::vector<std::string> labels;
   while (file.next()) {
     encoder.append(set.values);

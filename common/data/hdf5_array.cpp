@@ -1,6 +1,7 @@
 #include "common/data/hdf5_array.h"
 
 #include <cstring>
+#include <functional>
 #include <stdexcept>
 
 #include "common/base/error.h"
@@ -13,6 +14,7 @@ namespace {
 
 // First byte of the child's answer.
 constexpr std::uint8_t kRefused = 0, kArrays = 1;
+constexpr std::size_t kMostRemarks = 1 << 16;
 
 /// Path of the labels of `dataset`; empty if there are none.
 std::string labels_of(const Hdf5File& file, const std::string& dataset) {
@@ -48,17 +50,17 @@ void put_lines(const std::vector<std::string>& lines, std::vector<std::uint8_t>&
   }
 }
 
-std::vector<std::uint8_t> read_in_child(const Hdf5Path& path) {
+/// What `put_content` puts, behind the remarks on the file; or why it was refused.
+std::vector<std::uint8_t> message_of(
+    const Hdf5Path& path, const std::function<void(Hdf5File&, std::vector<std::uint8_t>&)>& put_content) {
   std::vector<std::uint8_t> message;
   try {
     Hdf5File file(path.file);
-    const Array x = file.read(path.dataset);
-    const std::string labels = labels_of(file, path.dataset);
-    const Array of_labels = labels.empty() ? Array() : file.read(labels);
+    std::vector<std::uint8_t> content;
+    put_content(file, content);
     message.push_back(kArrays);
     put_lines(file.remarks(), message);
-    put_array(x, message);
-    if (!labels.empty()) put_array(of_labels, message);
+    put(content.data(), content.size(), message);
   } catch (const std::exception& error) {
     message.assign(1, kRefused);
     put(error.what(), std::strlen(error.what()), message);
@@ -117,12 +119,19 @@ Hdf5Path parse_hdf5_path(const std::string& path) {
   return {path.substr(0, colon), path.substr(colon + 1)};
 }
 
-LabelledArray read_hdf5(const Hdf5Path& path) {
+namespace {
+
+/// What a child process puts, at most `most` bytes of it, given to `take_content` from where that begins.
+/// Returns the remarks on the file.
+std::vector<std::string> from_child(
+    const Hdf5Path& path, std::size_t most,
+    const std::function<void(Hdf5File&, std::vector<std::uint8_t>&)>& put_content,
+    const std::function<void(const std::vector<std::uint8_t>&, std::size_t&)>& take_content) {
   const std::string name = path.file.string();
   std::error_code error;
   if (!fs::is_regular_file(path.file, error)) throw InputError(name + ": no such file: check the path");
-  constexpr std::size_t kMostBytes = 2 * (static_cast<std::size_t>(kMostElements) * sizeof(double) + 4096);
-  const base::IsolatedResult result = base::run_isolated([&] { return read_in_child(path); }, kMostBytes);
+  const base::IsolatedResult result =
+      base::run_isolated([&] { return message_of(path, put_content); }, most + kMostRemarks);
   if (result.outcome != base::IsolatedResult::Outcome::finished || result.bytes.empty())
     throw InputError(name + ": damaged: the HDF5 library " +
                      (result.outcome == base::IsolatedResult::Outcome::endless
@@ -131,16 +140,71 @@ LabelledArray read_hdf5(const Hdf5Path& path) {
                      ": write the file again");
   if (result.bytes[0] == kRefused)
     throw InputError(std::string(result.bytes.begin() + 1, result.bytes.end()));
-  LabelledArray arrays;
   std::size_t at = 1;
   try {
-    arrays.remarks = take_lines(result.bytes, at);
-    arrays.x = take_array(result.bytes, at);
-    if (at < result.bytes.size()) arrays.labels = take_array(result.bytes, at);
+    auto remarks = take_lines(result.bytes, at);
+    take_content(result.bytes, at);
+    return remarks;
   } catch (const std::out_of_range&) {
     throw InputError(name + ": damaged: the HDF5 library made no array of it: write the file again");
   }
+}
+
+}  // namespace
+
+LabelledArray read_hdf5(const Hdf5Path& path) {
+  LabelledArray arrays;
+  const auto put_content = [&](Hdf5File& file, std::vector<std::uint8_t>& message) {
+    put_array(file.read(path.dataset), message);
+    const std::string labels = labels_of(file, path.dataset);
+    if (!labels.empty()) put_array(file.read(labels), message);
+  };
+  const auto take_content = [&](const std::vector<std::uint8_t>& bytes, std::size_t& at) {
+    arrays.x = take_array(bytes, at);
+    if (at < bytes.size()) arrays.labels = take_array(bytes, at);
+  };
+  arrays.remarks = from_child(path, 2 * static_cast<std::size_t>(kMostElements) * sizeof(double), put_content,
+                              take_content);
   return arrays;
+}
+
+Hdf5Rows::Hdf5Rows(const Hdf5Path& path) : path_(path) {
+  std::uint8_t bytes = 0;
+  const auto put_content = [&](Hdf5File& file, std::vector<std::uint8_t>& message) {
+    const Hdf5Shape shape = file.shape(path_.dataset);
+    message.push_back(static_cast<std::uint8_t>(shape.extents.size()));
+    message.push_back(shape.bytes ? 1 : 0);
+    put(&shape.chunk_rows, sizeof shape.chunk_rows, message);
+    put(shape.extents.data(), shape.extents.size() * sizeof shape.extents[0], message);
+  };
+  const auto take_content = [&](const std::vector<std::uint8_t>& message, std::size_t& at) {
+    std::uint8_t axes = 0;
+    take(message, at, &axes, sizeof axes);
+    take(message, at, &bytes, sizeof bytes);
+    take(message, at, &chunk_rows_, sizeof chunk_rows_);
+    shape_.resize(axes);
+    take(message, at, shape_.data(), shape_.size() * sizeof shape_[0]);
+  };
+  remarks_ = from_child(path_, 1024, put_content, take_content);
+  bytes_ = bytes == 1;
+}
+
+Array Hdf5Rows::read(std::int64_t first, std::int64_t count) const {
+  Array array;
+  const auto row = count_elements(shape_, path_.file.string()) / shape_.front();
+  const auto put_content = [&](Hdf5File& file, std::vector<std::uint8_t>& message) {
+    put_array(file.read_rows(path_.dataset, first, count), message);
+  };
+  const auto take_content = [&](const std::vector<std::uint8_t>& message, std::size_t& at) {
+    array = take_array(message, at);
+  };
+  from_child(path_, static_cast<std::size_t>(count * row) * sizeof(double) + 1024, put_content, take_content);
+  auto expected = shape_;
+  expected.front() = count;
+  if (array.shape != expected || array.is_bytes() != bytes_)
+    throw InputError(path_.file.string() + ":" + path_.dataset +
+                     ": changed while it was read: wait for the end of the program that writes it");
+  return array;
 }
 
 }  // namespace outerloop::data

@@ -30,4 +30,27 @@ struct LabelledArray {
 /// Hdf5File rejects (hdf5_dataset.h), a file that crashes the library or blocks it for a minute.
 LabelledArray read_hdf5(const Hdf5Path& path);
 
+/// One dataset that is read a block of rows at a time, each in a process of its own.
+class Hdf5Rows {
+ public:
+  /// Throws what read_hdf5() throws.
+  explicit Hdf5Rows(const Hdf5Path& path);
+
+  const std::vector<std::int64_t>& shape() const { return shape_; }  ///< one axis at least
+  bool bytes() const { return bytes_; }                              ///< the elements are unsigned bytes
+  std::int64_t chunk_rows() const { return chunk_rows_; }            ///< rows that are packed together
+  const std::vector<std::string>& remarks() const { return remarks_; }
+
+  /// Rows first .. first + count - 1 along the first axis. Throws what read_hdf5() throws, and where the
+  /// dataset has changed.
+  Array read(std::int64_t first, std::int64_t count) const;
+
+ private:
+  Hdf5Path path_;
+  std::vector<std::int64_t> shape_;
+  bool bytes_ = false;
+  std::int64_t chunk_rows_ = 1;
+  std::vector<std::string> remarks_;
+};
+
 }  // namespace outerloop::data

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <set>
 #include <system_error>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/data/source_files.h"
@@ -241,34 +242,76 @@ std::int64_t Hdf5File::check_storage(hid_t file, hid_t dataset, const std::strin
   return static_cast<std::int64_t>(H5Dget_storage_size(dataset));
 }
 
-Array Hdf5File::read(const std::string& dataset) {
-  const std::string name = path_.string() + ":" + dataset;
-  const hid_t id = open_dataset(file_, dataset, name);
+Hdf5File::Opened Hdf5File::open(const std::string& dataset) {
+  Opened opened;
+  opened.name = path_.string() + ":" + dataset;
+  const std::string& name = opened.name;
+  const hid_t id = opened.id = open_dataset(file_, dataset, name);
   const hid_t type = require(H5Dget_type(id), name + ": its type cannot be read: fetch the file again");
   const H5T_class_t kind = H5Tget_class(type);
   const std::size_t size = H5Tget_size(type);
   if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || size > 8)
     throw InputError(name +
                      ": elements are neither integers nor floats of up to 8 bytes: convert the dataset");
-  const std::int64_t stored = check_storage(file_, id, name, 0);  // before any of its sources is opened
-  Array array;
-  array.shape = shape_of(id, name);
-  const std::int64_t elements = count_elements(array.shape, name);
+  const std::int64_t stored = check_storage(file_, id, name, 0);  // before anything of its sources is opened
+  opened.shape = shape_of(id, name);
+  const std::int64_t elements = count_elements(opened.shape, name);
   if (elements > kMostUnwritten && elements * static_cast<std::int64_t>(size) / kMaxCompression > stored)
     throw InputError(name + ": announces " + std::to_string(elements) + " elements, the file holds " +
                      std::to_string(stored) + " bytes of them: write the dataset again");
-  const bool bytes = kind == H5T_INTEGER && size == 1 && H5Tget_sign(type) == H5T_SGN_NONE;
+  opened.bytes = kind == H5T_INTEGER && size == 1 && H5Tget_sign(type) == H5T_SGN_NONE;
+  return opened;
+}
+
+Array Hdf5File::read_selected(const Opened& opened, std::vector<std::int64_t> shape, hid_t memory,
+                              hid_t space) {
+  Array array;
+  const auto elements = static_cast<std::size_t>(count_elements(shape, opened.name));
+  array.shape = std::move(shape);
   herr_t status = 0;
-  if (bytes) {
-    array.bytes.resize(static_cast<std::size_t>(elements));
-    status = H5Dread(id, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.bytes.data());
+  if (opened.bytes) {
+    array.bytes.resize(elements);
+    status = H5Dread(opened.id, H5T_NATIVE_UINT8, memory, space, H5P_DEFAULT, array.bytes.data());
   } else {
-    array.numbers.resize(static_cast<std::size_t>(elements));
-    status = H5Dread(id, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.numbers.data());
+    array.numbers.resize(elements);
+    status = H5Dread(opened.id, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, array.numbers.data());
   }
   if (status < 0)
-    throw InputError(name + ": damaged, or packed by a filter that is not here: write it again");
+    throw InputError(opened.name + ": damaged, or packed by a filter that is not here: write it again");
   return array;
+}
+
+Array Hdf5File::read(const std::string& dataset) {
+  const Opened opened = open(dataset);
+  return read_selected(opened, opened.shape, H5S_ALL, H5S_ALL);
+}
+
+Hdf5Shape Hdf5File::shape(const std::string& dataset) {
+  const Opened opened = open(dataset);
+  Hdf5Shape shape{opened.shape, opened.bytes, 1};
+  const hid_t creation = H5Dget_create_plist(opened.id);
+  std::vector<hsize_t> chunk(shape.extents.size());
+  if (H5Pget_layout(creation) == H5D_CHUNKED &&
+      H5Pget_chunk(creation, static_cast<int>(chunk.size()), chunk.data()) > 0)
+    shape.chunk_rows = static_cast<std::int64_t>(
+        std::min<hsize_t>(chunk.front(), static_cast<hsize_t>(shape.extents.front())));
+  return shape;
+}
+
+Array Hdf5File::read_rows(const std::string& dataset, std::int64_t first, std::int64_t count) {
+  const Opened opened = open(dataset);
+  if (first < 0 || count < 1 || first > opened.shape.front() - count)
+    throw InputError(opened.name + ": has " + std::to_string(opened.shape.front()) +
+                     " rows, fewer than before: something writes to it: wait for that program's end");
+  std::vector<hsize_t> begin(opened.shape.size(), 0), extent(opened.shape.begin(), opened.shape.end());
+  begin.front() = static_cast<hsize_t>(first);
+  extent.front() = static_cast<hsize_t>(count);
+  auto shape = opened.shape;
+  shape.front() = count;
+  const hid_t space = require(H5Dget_space(opened.id), opened.name + ": its shape cannot be read");
+  const hid_t memory = H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr);
+  H5Sselect_hyperslab(space, H5S_SELECT_SET, begin.data(), nullptr, extent.data(), nullptr);
+  return read_selected(opened, std::move(shape), memory, space);
 }
 
 }  // namespace outerloop::data

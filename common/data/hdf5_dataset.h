@@ -14,6 +14,12 @@
 
 namespace outerloop::data {
 
+struct Hdf5Shape {
+  std::vector<std::int64_t> extents;
+  bool bytes = false;           ///< the elements are unsigned bytes
+  std::int64_t chunk_rows = 1;  ///< rows that are packed together
+};
+
 class Hdf5File {
  public:
   /// Throws InputError that names the file: it cannot be read, is not an HDF5 file, is open elsewhere for
@@ -27,12 +33,28 @@ class Hdf5File {
   /// file holds, damaged.
   Array read(const std::string& dataset);
 
+  /// Throws what read() throws, but for numbers that are damaged.
+  Hdf5Shape shape(const std::string& dataset);
+  /// Rows first .. first + count - 1 along the first axis. Throws what read() throws, and for rows that are
+  /// not there.
+  Array read_rows(const std::string& dataset, std::int64_t first, std::int64_t count);
+
   bool exists(const std::string& dataset) const;
 
   /// Messages for the user, a line each: no locks, numbers that were never written.
   const std::vector<std::string>& remarks() const { return remarks_; }
 
  private:
+  /// A dataset that passed all checks.
+  struct Opened {
+    hid_t id = -1;
+    std::string name;  // with its file's
+    std::vector<std::int64_t> shape;
+    bool bytes = false;
+  };
+  Opened open(const std::string& dataset);
+  static Array read_selected(const Opened& opened, std::vector<std::int64_t> shape, hid_t memory,
+                             hid_t space);
   hid_t open_dataset(hid_t file, const std::string& dataset, const std::string& name) const;
   hid_t open_file(const std::filesystem::path& path);
   hid_t open_source(const std::string& file, const std::string& name);

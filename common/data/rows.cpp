@@ -28,8 +28,12 @@ class CsvRows : public RowReader {
  public:
   CsvRows(const std::string& path, const TableOptions& options, const TableColumns* kept)
       : file_(path), kept_(kept) {
-    if (kept_ == nullptr) fitted_ = fit_columns(file_, options, rows_);
+    if (kept_ == nullptr) {
+      fitted_ = fit_columns(file_, options, rows_);
+      mark_ = fitted_.decimal_mark;
+    }
     rewind();
+    mark_ = encoder_->decimal_mark();
   }
 
   std::int64_t inputs() const override { return columns()->inputs(); }
@@ -45,7 +49,7 @@ class CsvRows : public RowReader {
 
   void rewind() override {
     file_.rewind();
-    encoder_ = std::make_unique<TableEncoder>(*columns(), file_);
+    encoder_ = std::make_unique<TableEncoder>(*columns(), file_, mark_);
   }
 
  private:
@@ -53,6 +57,7 @@ class CsvRows : public RowReader {
   const TableColumns* kept_;
   TableColumns fitted_;
   std::int64_t rows_ = -1;
+  std::optional<DecimalMark> mark_;
   std::unique_ptr<TableEncoder> encoder_;
 };
 
@@ -118,23 +123,46 @@ class NpyRows : public ArrayRows {
   NpyFile file_;
 };
 
-/// The library runs in a separate process and reads a whole dataset at once.
-class Hdf5Rows : public ArrayRows {
+/// Some blocks are read at once: each read starts a process and unpacks whole chunks.
+class Hdf5FileRows : public ArrayRows {
  public:
-  explicit Hdf5Rows(const std::string& path) : Hdf5Rows(path, read_hdf5(parse_hdf5_path(path)).x) {}
-  bool bytes() const override { return array_.is_bytes(); }
+  explicit Hdf5FileRows(const std::string& path) : Hdf5FileRows(path, Hdf5Rows(parse_hdf5_path(path))) {}
+  bool bytes() const override { return file_.bytes(); }
+  std::vector<std::string> remarks() const override { return file_.remarks(); }
 
  private:
-  Hdf5Rows(const std::string& path, Array array) : ArrayRows(path, array.shape), array_(std::move(array)) {}
-  void append(std::int64_t first, std::int64_t count, std::vector<double>& numbers) override {
-    const std::int64_t begin = first * inputs(), end = begin + count * inputs();
-    if (array_.is_bytes())
-      numbers.insert(numbers.end(), array_.bytes.begin() + begin, array_.bytes.begin() + end);
-    else
-      numbers.insert(numbers.end(), array_.numbers.begin() + begin, array_.numbers.begin() + end);
+  Hdf5FileRows(const std::string& path, Hdf5Rows file)
+      : ArrayRows(path, file.shape()), file_(std::move(file)) {
+    constexpr std::int64_t kNumbers = std::int64_t{1} << 22;  // in memory at once
+    const std::int64_t chunk = std::max<std::int64_t>(1, file_.chunk_rows());
+    most_ = std::max<std::int64_t>(1, kNumbers / inputs());
+    if (most_ > chunk) most_ -= most_ % chunk;
   }
 
-  Array array_;
+  void append(std::int64_t first, std::int64_t count, std::vector<double>& numbers) override {
+    while (count > 0) {
+      const std::int64_t held = held_.shape.empty() ? 0 : held_.shape.front();
+      if (first < held_first_ || first >= held_first_ + held) {
+        held_first_ = first - first % most_;
+        held_ = Array();
+        held_ = file_.read(held_first_, std::min(most_, rows() - held_first_));
+        continue;
+      }
+      const std::int64_t part = std::min(count, held_first_ + held - first);
+      const std::int64_t begin = (first - held_first_) * inputs(), end = begin + part * inputs();
+      if (held_.is_bytes())
+        numbers.insert(numbers.end(), held_.bytes.begin() + begin, held_.bytes.begin() + end);
+      else
+        numbers.insert(numbers.end(), held_.numbers.begin() + begin, held_.numbers.begin() + end);
+      first += part;
+      count -= part;
+    }
+  }
+
+  Hdf5Rows file_;
+  std::int64_t most_ = 1;  // rows to hold
+  Array held_;             // from row held_first_ on
+  std::int64_t held_first_ = 0;
 };
 
 }  // namespace
@@ -155,7 +183,7 @@ std::unique_ptr<RowReader> open_rows(const std::string& path, const TableOptions
         throw InputError(path + ": the model was trained on a table with column \"" + column.name +
                          "\" of texts: give a CSV file");
   if (npy) return std::make_unique<NpyRows>(path);
-  return std::make_unique<Hdf5Rows>(path);
+  return std::make_unique<Hdf5FileRows>(path);
 }
 
 }  // namespace outerloop::data

@@ -28,8 +28,9 @@ class RowReader {
 
   /// The columns of a CSV file; nullptr for other files.
   virtual const TableColumns* columns() const { return nullptr; }
-  /// For a CSV file read with the columns of another file: number of rows, by column, with a text unknown to
-  /// them.
+  /// For the user, a line each.
+  virtual std::vector<std::string> remarks() const { return {}; }
+  /// Of a CSV file read by columns of another: by column, rows with a text that those do not know.
   virtual std::map<std::string, std::int64_t> unknown() const { return {}; }
 };
 

@@ -31,7 +31,37 @@ std::string listed(const std::vector<std::string>& names) {
                                     : text;
 }
 
-/// Statistics of a column, from one pass over all rows.
+std::string mark_in_words(DecimalMark mark) {
+  return mark == DecimalMark::point ? "decimal point" : "decimal comma";
+}
+
+std::string other_mark_in_words(const std::string& field, DecimalMark mark) {
+  const auto other = mark == DecimalMark::point ? DecimalMark::comma : DecimalMark::point;
+  return shown(field) + " has a " + mark_in_words(other) + ", but the file's numbers have a " +
+         mark_in_words(mark) + ": write all of them with one";
+}
+
+/// The decimal mark of a file whose fields are separated by semicolons: that of the first field of a column
+/// to read that proves one. Where none does, `otherwise`, or else a comma where there are any. Rewinds the
+/// file.
+DecimalMark mark_of(CsvFile& file, const std::vector<bool>& passed_over,
+                    std::optional<DecimalMark> otherwise) {
+  std::optional<DecimalMark> mark;
+  bool commas = false;
+  while (!mark && file.next())
+    for (std::size_t j = 0; j < passed_over.size() && !mark; ++j) {
+      if (passed_over[j]) continue;
+      const std::string& field = file.fields()[j];
+      mark = proven_mark(field);
+      commas = commas || (field.find(',') != std::string::npos && csv_number(field, DecimalMark::comma));
+    }
+  file.rewind();
+  if (mark) return *mark;
+  if (otherwise) return *otherwise;
+  return commas ? DecimalMark::comma : DecimalMark::point;
+}
+
+/// What one look at all rows finds out about a column.
 struct Scan {
   std::vector<std::pair<std::string, std::int64_t>> values;  // distinct fields and the count of each
   bool too_many = false;                                     // more than kMostTexts of them
@@ -39,18 +69,21 @@ struct Scan {
   std::int64_t numbers = 0, present = 0;
   std::string first_text;
   std::int64_t first_text_line = 0, first_missing_line = 0;
+  std::int64_t other_marks = 0;  // numbers with the other decimal mark than the file's
 
-  void add(const std::string& field, bool decimal_comma, std::int64_t line) {
+  void add(const std::string& field, DecimalMark mark, std::int64_t line) {
     if (csv_missing(field)) {
       if (first_missing_line == 0) first_missing_line = line;
       return;
     }
     ++present;
     if (!too_many) count(field);
-    if (const auto number = csv_number(field, decimal_comma)) {
+    if (const auto number = csv_number(field, mark)) {
       ++numbers;
       sum += *number;
-    } else if (first_text_line == 0) {
+    } else {
+      if (proven_mark(field)) ++other_marks;
+      if (first_text_line > 0) return;
       first_text = field;
       first_text_line = line;
     }
@@ -80,15 +113,16 @@ class Fitter {
   }
 
   TableColumns fit(std::int64_t& rows) {
-    const bool decimal_comma = file_.separator() == ';';
+    TableColumns columns;
+    if (file_.separator() == ';') columns.decimal_mark = mark_of(file_, left_out_, std::nullopt);
+    mark_ = columns.decimal_mark.value_or(DecimalMark::point);
     for (rows = 0; file_.next(); ++rows)
       for (std::size_t j = 0; j < scans_.size(); ++j) {
         if (left_out_[j]) continue;
-        scans_[j].add(file_.fields()[j], decimal_comma, file_.line());
+        scans_[j].add(file_.fields()[j], mark_, file_.line());
         if (!std::isfinite(scans_[j].sum)) refuse(j, file_.line(), "no finite number");
       }
     if (rows == 0) throw InputError(file_.name() + ": the table holds no row: check the path");
-    TableColumns columns;
     columns.named = file_.has_header();
     columns.replace_missing = options_.replace_missing;
     for (std::size_t j = 0; j < scans_.size(); ++j) columns.columns.push_back(column(j));
@@ -117,6 +151,8 @@ class Fitter {
     if (scan.present == 0)
       throw InputError(file_.name() + ": column " + shown(column.name) + " holds no value: leave it out, " +
                        drop);
+    if (scan.other_marks > 0 && scan.numbers + scan.other_marks == scan.present)
+      refuse(j, scan.first_text_line, other_mark_in_words(scan.first_text, mark_));
     if (scan.first_text_line > 0 && scan.too_many)
       refuse(j, scan.first_text_line,
              shown(scan.first_text) + " is no number, and the column has more than " +
@@ -141,6 +177,7 @@ class Fitter {
   const TableOptions& options_;
   std::vector<Scan> scans_;
   std::vector<bool> left_out_;
+  DecimalMark mark_ = DecimalMark::point;
 };
 
 }  // namespace
@@ -164,20 +201,32 @@ TableColumns fit_columns(CsvFile& file, const TableOptions& options, std::int64_
   return Fitter(file, options).fit(rows);
 }
 
-TableEncoder::TableEncoder(const TableColumns& columns, const CsvFile& file)
-    : columns_(columns), file_(file), decimal_comma_(file.separator() == ';') {
-  const auto& names = file.names();
-  if (!columns.named || !file.has_header()) {
-    if (names.size() != columns.columns.size())
+TableEncoder::TableEncoder(const TableColumns& columns, CsvFile& file, std::optional<DecimalMark> mark)
+    : columns_(columns), file_(file) {
+  place_columns();
+  if (mark || file.separator() != ';') {
+    mark_ = mark.value_or(DecimalMark::point);
+    return;
+  }
+  std::vector<bool> passed_over(file.names().size(), true);
+  for (std::size_t j = 0; j < place_.size(); ++j)
+    if (columns.columns[j].kind == Kind::number) passed_over[place_[j]] = false;
+  mark_ = mark_of(file, passed_over, columns.decimal_mark);
+}
+
+void TableEncoder::place_columns() {
+  const auto& names = file_.names();
+  if (!columns_.named || !file_.has_header()) {
+    if (names.size() != columns_.columns.size())
       throw InputError(file_.name() + ": " + std::to_string(names.size()) +
-                       " columns, but the model was trained on " + std::to_string(columns.columns.size()) +
+                       " columns, but the model was trained on " + std::to_string(columns_.columns.size()) +
                        ": give the same columns");
     for (std::size_t j = 0; j < names.size(); ++j) place_.push_back(j);
     return;
   }
   std::vector<std::string> missing;
   std::set<std::string> more(names.begin(), names.end());
-  for (const TableColumn& column : columns.columns) {
+  for (const TableColumn& column : columns_.columns) {
     const auto found = std::find(names.begin(), names.end(), column.name);
     place_.push_back(found == names.end() ? kNowhere : static_cast<std::size_t>(found - names.begin()));
     if (found == names.end() && column.kind != Kind::left_out) missing.push_back(column.name);
@@ -212,7 +261,8 @@ void TableEncoder::append(std::vector<double>& inputs) {
 
 void TableEncoder::append_number(const TableColumn& column, const std::string& field,
                                  std::vector<double>& inputs) const {
-  const auto number = csv_number(field, decimal_comma_);
+  const auto number = csv_number(field, mark_);
+  if (!number && proven_mark(field)) refuse(column, other_mark_in_words(field, mark_));
   if (!number) refuse(column, shown(field) + " is no number");
   if (!std::isfinite(*number)) refuse(column, shown(field) + " is no finite number");
   inputs.push_back(*number);

@@ -2,10 +2,12 @@
 // Encoding of a user's table: numeric columns become inputs unchanged, text columns become 0/1 inputs.
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/data/csv.h"
+#include "common/data/csv_number.h"
 
 namespace outerloop::data {
 
@@ -23,6 +25,8 @@ struct TableColumn {
 struct TableColumns {
   bool named = false;            ///< by a header; else by their positions
   bool replace_missing = false;  ///< by means
+  /// Of a file whose fields are separated by semicolons; in all others it is a point.
+  std::optional<DecimalMark> decimal_mark;
   std::vector<TableColumn> columns;
 
   std::int64_t inputs() const;
@@ -38,17 +42,21 @@ struct TableOptions {
 /// lists the columns.
 std::size_t find_column(const CsvFile& file, const std::string& name);
 
-/// Reads and counts all rows. Throws InputError that names file, line and column: a missing value (unless
-/// options replace it), a column with more than kMostTexts texts, without a value, or with a number that is
-/// not finite; no column left; more than 65,536 inputs.
+/// Looks at every row and counts them. Where semicolons separate, the decimal mark is found out from all
+/// rows, once for the whole file. Throws InputError that names file, line and column: a missing value (unless
+/// options replace it), a column of more than kMostTexts texts, of no value, of both decimal marks, or of a
+/// number that is not finite; none left; more than 65,536 inputs.
 TableColumns fit_columns(CsvFile& file, const TableOptions& options, std::int64_t& rows);
 
 /// Rows of a file as numbers, encoded with columns that were fitted to this or another file.
 class TableEncoder {
  public:
-  /// Columns are matched by name if both have a header, else by position; excluded columns may be missing.
-  /// Throws InputError that lists the mismatches. Both arguments must outlive the encoder.
-  TableEncoder(const TableColumns& columns, const CsvFile& file);
+  /// Columns are found by name where both have a header, else by place; those that were left out may be
+  /// missing. `file` is before its first row; without `mark` its decimal mark is found out. Throws InputError
+  /// that lists what disagrees. Both arguments outlive the encoder.
+  TableEncoder(const TableColumns& columns, CsvFile& file, std::optional<DecimalMark> mark = std::nullopt);
+
+  DecimalMark decimal_mark() const { return mark_; }
 
   /// Appends the inputs of the file's current row. Throws InputError that names line and column.
   void append(std::vector<double>& inputs);
@@ -57,13 +65,14 @@ class TableEncoder {
   const std::map<std::string, std::int64_t>& unknown() const { return unknown_; }
 
  private:
+  void place_columns();
   void append_number(const TableColumn& column, const std::string& field, std::vector<double>& inputs) const;
   [[noreturn]] void refuse(const TableColumn& column, const std::string& what) const;
 
   const TableColumns& columns_;
   const CsvFile& file_;
-  bool decimal_comma_;
-  std::vector<std::size_t> place_;  ///< of each column in the file; none: excluded
+  DecimalMark mark_ = DecimalMark::point;
+  std::vector<std::size_t> place_;  ///< of each column in the file; none: left out
   std::map<std::string, std::int64_t> unknown_;
 };
 

@@ -1,5 +1,7 @@
 #include "common/store/model_file.h"
 
+#include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <utility>
 
@@ -37,10 +39,24 @@ bool all_finite(const std::vector<double>& values) {
   return true;
 }
 
+std::uint64_t seed_of(const DocumentReader& reader) {
+  const std::string& text = reader.text_attribute(reader.root(), "/", "seed");
+  std::uint64_t seed = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
+  if (error != std::errc() || end != text.data() + text.size())
+    reader.refuse("its seed is no whole number of 64 bits");
+  return seed;
+}
+
 /// The file's own tensors of φ by name, in the rule's layout.
 rule::KeptModel decode(const DocumentReader& reader) {
   rule::KeptModel model;
   model.rule.name = reader.text_attribute(reader.root(), "/", "rule");
+  const auto& kinds = rule::rule_kinds();
+  if (std::none_of(kinds.begin(), kinds.end(), [&](const rule::RuleKind& kind) {
+        return model.rule.name == kind.name && !kind.supervised;
+      }))
+    reader.refuse("of a rule that this program does not have, or whose features it does not compute");
   model.architecture.units = reader.integers("/units");
   for (const auto units : model.architecture.units)
     if (units < 1 || units > 1000000) reader.refuse("/units: " + std::to_string(units) + " units of a layer");
@@ -122,7 +138,7 @@ ModelFile read_model(const std::string& path) {
   file.examples = reader.integer_attribute(root, "/", "examples");
   file.inner_steps = reader.integer_attribute(root, "/", "inner_steps");
   file.minibatch = reader.integer_attribute(root, "/", "minibatch");
-  file.seed = std::stoull("0" + reader.text_attribute(root, "/", "seed"));
+  file.seed = seed_of(reader);
   file.created = reader.text_attribute(root, "/", "created");
   file.git_revision = reader.text_attribute(root, "/", "git_revision");
   return file;

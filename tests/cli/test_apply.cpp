@@ -27,7 +27,7 @@ void write(const std::string& path, const std::string& bytes) {
 }
 
 Finished run_apply(const std::string& input, const std::string& output, const std::string& flags = "",
-               const TemporaryFolder& by = smoke_run()) {
+                   const TemporaryFolder& by = smoke_run()) {
   return run_alone("apply " + (by / "run/rule.h5") + " --input " + input + " --output " + output +
                    " --inner-steps 4 " + flags);
 }
@@ -132,7 +132,7 @@ TEST_CASE("a kept model gives a row the same features, alone or among others") {
   const auto trained = run_apply(folder / "x.npy", folder / "f.npy", "--save-model " + (folder / "m.h5"));
   INFO(trained.err);
   REQUIRE(trained.exit_code == 0);
-  CHECK(trained.err.find("was trained on images alone") != std::string::npos);
+  CHECK(trained.err.find("was trained on images only") != std::string::npos);
   const auto features = data::read_npy(folder / "f.npy").numbers;
   const auto by_model = [&](const std::string& input, const std::string& output,
                             const std::string& flags = "") {
@@ -184,8 +184,8 @@ TEST_CASE("a CSV table becomes features, and new rows of it by the model") {
   const auto refused = run_apply(folder / "t.csv", folder / "f.csv");
   CHECK(refused.exit_code == 2);
   CHECK(refused.err.find("column \"id\"") != std::string::npos);
-  const auto trained =
-      run_apply(folder / "t.csv", folder / "f.csv", "--drop id --missing mean --save-model " + (folder / "m.h5"));
+  const auto trained = run_apply(folder / "t.csv", folder / "f.csv",
+                                 "--drop id --missing mean --save-model " + (folder / "m.h5"));
   INFO(trained.err);
   REQUIRE(trained.exit_code == 0);
   CHECK(trained.out.find("80 examples of 4 inputs") != std::string::npos);

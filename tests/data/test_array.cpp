@@ -121,11 +121,6 @@ TEST_CASE("NPY files that are cut, damaged or of another kind are refused by nam
   holds(message(npy_bytes("|u1', 'x': '", "(4, 5)", counting(20))), "cannot be read");
   holds(message(npy_bytes("<f4", "(1, 2)", raw_bytes<float>({1, std::numeric_limits<float>::quiet_NaN()}))),
         "number 1 is not finite");
-  Bytes fortran = good;
-  const std::string text(good.begin(), good.end());
-  const std::string order = "True ";
-  std::copy(order.begin(), order.end(), fortran.begin() + static_cast<std::ptrdiff_t>(text.find("False")));
-  holds(message(fortran), "column-major");
 }
 
 TEST_CASE("labels that do not fit the examples are refused") {

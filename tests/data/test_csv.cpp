@@ -4,6 +4,7 @@
 
 #include "common/base/error.h"
 #include "common/data/csv.h"
+#include "common/data/csv_number.h"
 #include "common/data/dataset.h"
 #include "common/data/npy.h"
 #include "common/data/rows.h"
@@ -91,19 +92,54 @@ TEST_CASE("a header is told from a row") {
 }
 
 TEST_CASE("numbers in groups, and what is no number") {
-  CHECK(*data::csv_number("66,040,229", false) == 66040229.0);
-  CHECK(*data::csv_number("1,234.5", false) == 1234.5);
-  CHECK_FALSE(data::csv_number("1,23", false));
-  CHECK_FALSE(data::csv_number("12,3456", false));
-  CHECK(*data::csv_number("1,23", true) == 1.23);
-  CHECK(*data::csv_number("1.234,5", true) == 1234.5);
-  CHECK(*data::csv_number(" 1e3 ", false) == 1000.0);
-  CHECK(std::isinf(*data::csv_number("1e999", false)));
-  CHECK(*data::csv_number("1e-999", false) == 0.0);
-  for (const char* text : {"", "a", "1 2", "0x10", "inf", "nan", "--1", "1-2", "."})
-    CHECK_FALSE(data::csv_number(text, false));
-  for (const char* text : {"", "NA", "NaN", "null", "?", "n/a"}) CHECK(data::csv_missing(text));
-  for (const char* text : {"0", "none", "nano", "-"}) CHECK_FALSE(data::csv_missing(text));
+  const auto point = [](const char* text) { return data::csv_number(text, data::DecimalMark::point); };
+  const auto comma = [](const char* text) { return data::csv_number(text, data::DecimalMark::comma); };
+  CHECK(*point("66,040,229") == 66040229.0);
+  CHECK(*point("1,234.5") == 1234.5);
+  CHECK(*point("1,234") == 1234.0);
+  CHECK_FALSE(point("1,23"));
+  CHECK_FALSE(point("12,3456"));
+  CHECK_FALSE(point("0,125"));
+  CHECK(*comma("1,23") == 1.23);
+  CHECK(*comma("-1.234,5") == -1234.5);
+  CHECK(*comma("1.234") == 1234.0);
+  CHECK(*comma("1,234") == 1.234);
+  CHECK(*comma("-2,5e-3") == -0.0025);
+  CHECK_FALSE(comma("1.5"));
+  CHECK_FALSE(comma("0.125"));
+  CHECK_FALSE(comma("1,2,3"));
+  CHECK(*point(" 1e3 ") == 1000.0);
+  CHECK(std::isinf(*point("1e999")));
+  CHECK(*point("1e-999") == 0.0);
+  for (const char* text : {"", "a", "1 2", "0x10", "inf", "nan", "--1", "1-2", ".", ","}) {
+    CHECK_FALSE(point(text));
+    CHECK_FALSE(comma(text));
+  }
+  for (const char* text : {"", " ", "NA", "NaN", "null", "?", "n/a", " na"}) CHECK(data::csv_missing(text));
+  for (const char* text : {"0", "none", "nano", "-", "n a"}) CHECK_FALSE(data::csv_missing(text));
+  CHECK(data::proven_mark("1.5") == data::DecimalMark::point);
+  CHECK(data::proven_mark("1,234.5") == data::DecimalMark::point);
+  CHECK(data::proven_mark("0,125") == data::DecimalMark::comma);
+  for (const char* text : {"7", "1.234", "1,234", "12.05.2020", "a,b", "."})
+    CHECK_FALSE(data::proven_mark(text));
+}
+
+TEST_CASE("a file has one decimal mark, found out from all of its numbers") {
+  const TemporaryFolder folder;
+  const auto numbers = [&](const std::string& text) { return read(written(folder, "t.csv", text)).numbers; };
+  // The thousands of the first row are known for such by the comma of the last.
+  CHECK(numbers("a;b\n1.234;2\n3;0,5\n") == Numbers{1234, 2, 3, 0.5});
+  CHECK(numbers("a;b\n1.234;2\n3;0.5\n") == Numbers{1.234, 2, 3, 0.5});
+  CHECK(numbers("a;b\n1,234;2\n3;0.5\n") == Numbers{1234, 2, 3, 0.5});
+  CHECK(numbers("a;b\n1,234;2\n3;4\n") == Numbers{1.234, 2, 3, 4});
+  CHECK(numbers("a;b\n1.234;2\n3;4\n") == Numbers{1.234, 2, 3, 4});
+  const auto path = written(folder, "b.csv", "a;b;c\n1,5;2;x\n3;0.5;y\n");
+  CHECK(contains(refusal_of(path), "line 3, column \"b\": \"0.5\" has a decimal point"));
+  data::TableOptions without_b;
+  without_b.drop = {"b"};
+  CHECK(read(path, without_b).numbers == Numbers{1.5, 1, 0, 3, 0, 1});
+  without_b.drop = {"a"};
+  CHECK(read(path, without_b).numbers == Numbers{2, 1, 0, 0.5, 0, 1});
 }
 
 TEST_CASE("fields in quotes hold separators, quotes and line ends, and errors name the right line") {
@@ -175,6 +211,29 @@ TEST_CASE("another file is read by the columns of the first") {
   CHECK(contains(refused("a,other\n1,2\n"), "knows no columns \"other\""));
   CHECK(contains(refused("a,k\n1,x\nq,x\n"), "line 3, column \"a\": \"q\" is no number"));
   CHECK(contains(refused("a,k\n,x\n2,x\n"), "line 2, column \"a\": no value"));
+}
+
+TEST_CASE("the decimal mark of another file is its own, or the first one's where it shows none") {
+  const TemporaryFolder folder;
+  const auto by_columns_of = [&](const std::string& first, const std::string& second) {
+    const auto fitted = data::open_rows(written(folder, "a.csv", first), {}, nullptr);
+    const auto rows = data::open_rows(written(folder, "b.csv", second), {}, fitted->columns());
+    Numbers numbers;
+    while (rows->read(1, numbers) > 0) {
+    }
+    rows->rewind();
+    Numbers again;
+    rows->read(10, again);
+    CHECK(again == numbers);
+    return numbers;
+  };
+  const std::string commas = "a;b\n1,5;2\n3;4\n", points = "a;b\n1.5;2\n3;4\n", plain = "a,b\n1,2\n3,4\n";
+  CHECK(by_columns_of(commas, "a;b\n1.234;7\n5;6\n") == Numbers{1234, 7, 5, 6});
+  CHECK(by_columns_of(points, "a;b\n1.234;7\n5;6\n") == Numbers{1.234, 7, 5, 6});
+  CHECK(by_columns_of(points, "a;b\n1,234;7\n5;6\n") == Numbers{1234, 7, 5, 6});
+  CHECK(by_columns_of(plain, "a;b\n1,234;7\n5;6\n") == Numbers{1.234, 7, 5, 6});
+  CHECK(by_columns_of(commas, "a;b\n1.234;7\n5;0.5\n") == Numbers{1.234, 7, 5, 0.5});
+  CHECK(by_columns_of(commas, "a,b\n1.234,7\n5,6\n") == Numbers{1.234, 7, 5, 6});
 }
 
 TEST_CASE("a CSV file is a dataset, its labels a column") {

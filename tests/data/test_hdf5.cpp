@@ -10,6 +10,7 @@
 #include "common/base/error.h"
 #include "common/data/dataset.h"
 #include "common/data/hdf5_array.h"
+#include "common/data/rows.h"
 #include "tests/catch.h"
 #include "tests/data/as_nobody.h"
 #include "tests/data/files.h"
@@ -63,6 +64,53 @@ TEST_CASE("HDF5 datasets are read with the labels beside them") {
   const auto vectors = data::open_dataset({"hdf5", (folder / "a.h5") + ":/g/x", 4, {}, {}}, "");
   CHECK(vectors->pixels == Bytes{0, 0, 255, 255});
   CHECK(vectors->labels == std::vector<std::int32_t>{0, 1});
+}
+
+TEST_CASE("rows of an HDF5 dataset come in blocks, the same as all at once") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "rows.h5";
+  constexpr hsize_t kRows = 100000, kColumns = 50;
+  std::vector<float> values(kRows * kColumns);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 9973);
+  const auto write = [&](hsize_t rows) {
+    const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    const hsize_t shape[] = {rows, kColumns}, chunk[] = {3000, 20};
+    const hid_t space = H5Screate_simple(2, shape, nullptr);
+    const hid_t packed = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(packed, 2, chunk);
+    H5Pset_deflate(packed, 1);
+    const hid_t set = H5Dcreate2(file, "/x", H5T_IEEE_F32LE, space, H5P_DEFAULT, packed, H5P_DEFAULT);
+    REQUIRE(H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0);
+    H5Dclose(set);
+    H5Pclose(packed);
+    H5Sclose(space);
+    H5Fclose(file);
+  };
+  write(kRows);
+  const auto rows = data::open_rows(path + ":/x", {}, nullptr);
+  CHECK(rows->rows() == kRows);
+  CHECK(rows->inputs() == kColumns);
+  for (int pass = 0; pass < 2; ++pass) {
+    std::vector<double> numbers;
+    std::int64_t count = 0;
+    bool same = true;
+    while (const auto read = rows->read(7001, numbers)) {
+      for (std::size_t i = 0; i < numbers.size(); ++i)
+        same = same && numbers[i] == values[static_cast<std::size_t>(count) * kColumns + i];
+      count += read;
+      numbers.clear();
+    }
+    CHECK(count == kRows);
+    CHECK(same);
+    rows->rewind();
+  }
+  write(kRows / 2);
+  std::vector<double> numbers;
+  CHECK(holds(refusal([&] {
+                while (rows->read(7001, numbers) > 0) {
+                }
+              }),
+              "fewer than before"));
 }
 
 TEST_CASE("HDF5 paths and datasets that cannot be are refused by name") {
