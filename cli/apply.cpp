@@ -199,9 +199,11 @@ void add_files(CLI::App& command, ApplyOptions& options) {
       ->required();
   command
       .add_option("--missing", options.missing,
-                  "mean: missing values of a CSV file become their column's mean; default: they are an error")
+                  "mean: missing values of a CSV file become their column's mean")
+      ->default_str("an error")
       ->check(CLI::IsMember({"mean"}));
-  command.add_option("--threads", options.threads, "cores to compute on; default: all")
+  command.add_option("--threads", options.threads, "cores to compute on")
+      ->default_str("all")
       ->check(CLI::Range(1, 1024));
 }
 

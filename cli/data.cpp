@@ -200,7 +200,8 @@ Command add_data(CLI::App& app) {
       "list", "Every dataset by name: where it is found, or how to bring it. Opens nothing.");
   auto* check = command->add_subcommand(
       "check", "Opens datasets: examples, classes, and which the class split trains on or holds out.");
-  check->add_option("DATASET", options->datasets, "NAME[:PATH]; default: all that need no path");
+  check->add_option("DATASET", options->datasets, "NAME[:PATH][:train|:held_out]")
+      ->default_str("all that need no path");
   check->add_option("--size", options->size, "images are resized to this side, in pixels")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1024}))
       ->capture_default_str();

@@ -8,6 +8,7 @@
 
 #include "cli/support/few_shot_tables.h"
 #include "cli/support/study.h"
+#include "cli/support/supervised_tables.h"
 #include "common/store/metrics.h"
 
 namespace outerloop::cli {
@@ -20,23 +21,34 @@ struct EvaluateOptions {
   std::string json;  ///< also write the table here; empty: no
 };
 
+json without_labels(const EvaluatedRule& rule, const StudyOptions& study) {
+  const auto few_shot = few_shot_options(study, rule.settings);
+  json tables = json::array();
+  for (const auto& request : evaluated_datasets(study, rule.settings)) {
+    const auto data = open_study_data(request, rule.settings);
+    const auto table = evaluate_with_progress(rule, data, few_shot, data.name);
+    print(table);
+    tables.push_back(to_json(table));
+  }
+  return {{"tables", tables}};
+}
+
+json on_labels(const EvaluatedRule& rule, const StudyOptions& study) {
+  const auto tables = supervised_tables(rule, study);
+  for (const auto& table : tables) print(table);
+  return to_json(tables);
+}
+
 int evaluate(const EvaluateOptions& options) {
   const auto& study = options.study;
   // 1. The rule and the configuration that made it.
-  const auto rule = read_evaluated_rule(study.rule, study.theta == "average");
+  const auto rule = read_evaluated_rule(study.rule, study.theta == "average", true);
   fmt::print("{}: {} after {} updates, {} θ\n", study.rule, rule.file.rule, rule.file.update,
              rule.averaged ? "running average of" : "last");
   json result = {{"rule", study.rule}, {"rule_name", rule.file.rule}, {"update", rule.file.update}};
 
   // 2. A table for every dataset and size.
-  const auto few_shot = few_shot_options(study, rule.settings);
-  result["tables"] = json::array();
-  for (const auto& request : evaluated_datasets(study, rule.settings)) {
-    const auto data = evaluation::open_few_shot_data(request, rule.settings.cache_directory());
-    const auto table = evaluate_with_progress(rule, data, few_shot, data.name);
-    print(table);
-    result["tables"].push_back(to_json(table));
-  }
+  result.update(rule.supervised ? on_labels(rule, study) : without_labels(rule, study));
 
   // 3. The same for machines.
   if (!options.json.empty()) store::write_file_atomically(options.json, result.dump(2) + "\n");
@@ -48,9 +60,11 @@ int evaluate(const EvaluateOptions& options) {
 Command add_evaluate(CLI::App& app) {
   const auto options = std::make_shared<EvaluateOptions>();
   auto& study = options->study;
-  auto* command = app.add_subcommand(
-      "evaluate",
-      "Few-shot accuracy of base models that a rule has trained without labels, beside its baselines.");
+  auto* command =
+      app.add_subcommand("evaluate",
+                         "Few-shot accuracy of base models that a rule has trained without labels, beside "
+                         "its baselines; of a rule "
+                         "that trains on labels, loss and accuracy on new tasks beside SGD and Adam.");
   add_rule(*command, study.rule);
   add_study_data(*command, study, "sides of the images, e.g. 14,28", "draws in the table");
   add_study_run(*command, study);

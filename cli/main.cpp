@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <string>
+#include <vector>
 
 #include "cli/apply.h"
 #include "cli/bench/bench.h"
@@ -13,10 +15,12 @@
 #include "cli/figures/figure.h"
 #include "cli/figures/plot.h"
 #include "cli/inspect.h"
+#include "cli/support/help.h"
 #include "cli/train.h"
 #include "cli/version.h"
 #include "common/base/error.h"
 #include "common/base/standard_streams.h"
+#include "common/base/words.h"
 #include "common/net/launch.h"
 
 namespace {
@@ -32,10 +36,35 @@ void add_version(CLI::App& app) {
   for (auto* command : app.get_subcommands({})) add_version(*command);
 }
 
+/// What is wrong with the arguments: the first command that does not exist, with the nearest one that does;
+/// or `error`, what the parser says.
+std::string usage_error(const CLI::App& app, int argc, char** argv, const std::string& error) {
+  const CLI::App* at = &app;
+  std::string named = "outerloop";
+  for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
+    std::vector<std::string> known;
+    const CLI::App* next = nullptr;
+    for (const auto* command : at->get_subcommands([](const CLI::App*) { return true; })) {
+      known.push_back(command->get_name());
+      if (command->get_name() == argv[i]) next = command;
+    }
+    if (known.empty()) break;
+    if (next == nullptr) {
+      const std::string nearest = outerloop::base::nearest_word(argv[i], known);
+      return named + ": there is no command '" + argv[i] + "'; " +
+             (nearest.empty() ? "" : "did you mean '" + nearest + "'? ") + "see " + named + " --help";
+    }
+    at = next;
+    named += " " + next->get_name();
+  }
+  return error + "; see " + named + " --help";
+}
+
 /// What the arguments ask for. Returns the exit code.
 int run(int argc, char** argv) {
   // 1. Describe the commands, in the order of --help.
   CLI::App app("Outerloop: distributed meta-training of unsupervised update rules", "outerloop");
+  describe_defaults(app);
   app.require_subcommand(1);
   const std::vector<Command> commands = {add_train(app, argc, argv),
                                          add_evaluate(app),
@@ -56,7 +85,7 @@ int run(int argc, char** argv) {
     if (error.get_exit_code() == 0) return app.exit(error);
     // Under mpirun every rank parses the same flags.
     if (outerloop::net::speaks_for_its_program())
-      std::fprintf(stderr, "outerloop: %s; see outerloop --help\n", error.what());
+      std::fprintf(stderr, "outerloop: %s\n", usage_error(app, argc, argv, error.what()).c_str());
     return kUsage;
   }
 

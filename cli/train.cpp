@@ -17,10 +17,12 @@
 #include "cli/run_pace.h"
 #include "cli/signals.h"
 #include "cli/startup.h"
+#include "cli/support/wrapped.h"
 #include "cli/train_report.h"
 #include "cli/version.h"
 #include "common/base/error.h"
 #include "common/base/standard_streams.h"
+#include "common/config/keys.h"
 #include "common/net/launch.h"
 #include "common/net/peer_process.h"
 #include "common/net/watchdog.h"
@@ -233,6 +235,12 @@ int work_late(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOptions&
   };
   const RankSetup setup = set_up_rank(mpi, briefing.plan, true, {tell, signal_received});
   check_same_datasets(briefing.plan, setup.dataset_sha256);
+  if (!mpi.spawned() && mpi.rank() == 0) {
+    fmt::print("joined the run in {}: {} of this job computes for it until it ends\n",
+               briefing.plan.run_directory,
+               mpi.size() == 1 ? "1 worker" : fmt::format("{} workers", mpi.size()));
+    std::fflush(stdout);
+  }
   return compute(mpi, watchdog, briefing.plan.settings, setup, net::PeerProcess(briefing.coordinator),
                  presence, *transport, !mpi.spawned());
 }
@@ -289,7 +297,20 @@ int train_together(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOpt
   }
 }
 
+/// Every key, what it takes and its default, and under it what it means.
+int print_keys() {
+  if (!net::speaks_for_its_program()) return 0;
+  for (const auto& key : config::describe_keys()) {
+    fmt::print("{}{}   ({})\n", key.key, key.default_value.empty() ? "" : " = " + key.default_value,
+               key.allowed);
+    if (!key.comment.empty()) fmt::print("{}\n", wrapped(key.comment, "    "));
+  }
+  std::fflush(stdout);
+  return 0;
+}
+
 int train(int argc, char** argv, const TrainOptions& options) {
+  if (options.keys) return print_keys();
   // From here on no wait is without end.
   catch_signals();
   if (const auto why = net::unreachable_launcher()) throw InputError(*why);
@@ -328,13 +349,18 @@ Command add_train(CLI::App& app, int argc, char** argv) {
   command->add_flag("--joinable", options->joinable, "let workers of another mpirun join (Open MPI 4)");
   command->add_option("--join", options->join, "RUN_DIR: work for the run in there, which is --joinable");
   command->add_option("--init-theta", options->init_theta, "start from this rule instead of a random one");
-  command->add_option("--set", options->overrides, "key=value, overrides CONFIG; e.g. --set updates=100")
+  command
+      ->add_option("--set", options->overrides,
+                   "key=value, overrides CONFIG; e.g. --set updates=100; may be repeated")
       ->allow_extra_args(false);
   command
-      ->add_option("--data", options->data,
-                   "NAME=PATH: where that dataset is read from; on a resume, the same data elsewhere")
+      ->add_option(
+          "--data", options->data,
+          "NAME=PATH: where that dataset is read from; on a resume, the same data elsewhere; may be repeated")
       ->allow_extra_args(false);
   command->add_option("--json", options->json, "also write result.json to this file");
+  command->add_flag("--keys", options->keys,
+                    "print every key of CONFIG with its range, default and meaning, and do nothing else");
   return {command, [argc, argv, options] { return train(argc, argv, *options); }};
 }
 

@@ -18,6 +18,7 @@ struct TrainOptions {
   std::vector<std::string> overrides;  ///< key=value
   std::vector<std::string> data;       ///< NAME=PATH
   std::string json;                    ///< also write result.json here
+  bool keys = false;                   ///< print the keys of configurations, do nothing else
 };
 
 /// Adds the command to `app`. It returns 0, or 1 where the run fails while it goes on. Throws InputError

@@ -29,17 +29,18 @@ Command add_engine(CLI::App& bench) {
   const auto options = std::make_shared<BenchEngineOptions>();
   auto* command = bench.add_subcommand(
       "engine", "Forward pass and whole truncation of every engine, beside the core's own peak.");
-  command->add_option("--sizes", options->sizes, "laptop,medium,paper; paper takes the reference 6 GB")
+  command->add_option("--size,--sizes", options->sizes, "laptop,medium,paper; paper takes the reference 6 GB")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::IsMember(kSizes))
       ->capture_default_str();
   command
-      ->add_option("--engines", options->engines,
-                   "KIND[:PRECISION], e.g. fused:float32,reference; default: all that are there")
+      ->add_option("--engine,--engines", options->engines, "KIND[:PRECISION], e.g. fused:float32,reference")
+      ->default_str("all that are there")
       ->delimiter(',')
       ->allow_extra_args(false);
-  command->add_option("--inner-steps", options->inner_steps, "k; default: 10, at paper size 5")
+  command->add_option("--inner-steps", options->inner_steps, "k")
+      ->default_str("10, at paper size 5")
       ->check(CLI::Range(std::int64_t{1}, kMostSteps));
   command->add_option("--threads", options->threads, "of every engine")
       ->check(CLI::Range(1, 1024))
@@ -63,10 +64,11 @@ Command add_engine(CLI::App& bench) {
 Command add_unroll(CLI::App& bench) {
   const auto options = std::make_shared<BenchUnrollOptions>();
   auto* command = bench.add_subcommand("unroll", "Time and memory of a truncation against its length k.");
-  command->add_option("--size", options->size, "laptop, medium or paper")
+  command->add_option("--size,--sizes", options->size, "laptop, medium or paper")
       ->check(CLI::IsMember(kSizes))
       ->capture_default_str();
-  command->add_option("--engine", options->engine, "KIND[:PRECISION], e.g. fused:float32, reference")
+  command
+      ->add_option("--engine,--engines", options->engine, "KIND[:PRECISION], e.g. fused:float32, reference")
       ->capture_default_str();
   command->add_option("--lengths", options->lengths, "inner steps")
       ->delimiter(',')
@@ -94,7 +96,8 @@ Command add_coordinator(CLI::App& bench) {
   command->add_option("--floats", options->floats, "numbers of θ")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{100000000}))
       ->capture_default_str();
-  command->add_option("--batch", options->batch, "gradients per update; default: half the workers")
+  command->add_option("--batch", options->batch, "gradients per update")
+      ->default_str("half the workers")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1000000}));
   command->add_option("--seconds", options->seconds, "of every measurement")
       ->check(CLI::Range(0.01, 3600.0))

@@ -110,7 +110,7 @@ std::vector<Spread> spreads(const Course& course, EstimatorKind kind, const Benc
     std::vector<rule::PerturbedPair> pairs;
     std::uint32_t truncation = 0;
     for (std::size_t h = 0; h < horizons.size(); ++h) {
-      // Truncated evolution needs no earlier truncations, the persistent kind needs all of them.
+      // Truncated evolution needs no truncations before it, the kinds that keep their φ all of them.
       if (!options.persistent()) truncation = static_cast<std::uint32_t>(horizons[h] / k) - 1;
       for (; truncation < horizons[h] / k; ++truncation) {
         const auto start = std::chrono::steady_clock::now();
@@ -135,9 +135,9 @@ std::vector<Spread> spreads(const Course& course, EstimatorKind kind, const Benc
 struct Row {
   std::int64_t horizon = 0;
   double whole_norm = 0.0, truncated_norm = 0.0, cosine = 0.0, milliseconds = 0.0;
-  Spread evolution, persistent;
-  double evolution_noise = 0.0,
-         persistent_noise = 0.0;  ///< variance over the squared norm of the estimated gradient
+  Spread evolution, persistent, reuse;
+  /// Variance over the squared norm of what they estimate.
+  double evolution_noise = 0.0, persistent_noise = 0.0, reuse_noise = 0.0;
 
   json to_json() const {
     return {{"horizon", horizon},
@@ -147,8 +147,10 @@ struct Row {
             {"backpropagation_ms", milliseconds},
             {"evolution_ms", evolution.milliseconds},
             {"persistent_evolution_ms", persistent.milliseconds},
+            {"noise_reuse_ms", reuse.milliseconds},
             {"evolution_noise", evolution_noise},
-            {"persistent_evolution_noise", persistent_noise}};
+            {"persistent_evolution_noise", persistent_noise},
+            {"noise_reuse_noise", reuse_noise}};
   }
 };
 
@@ -158,6 +160,7 @@ void add_task(const Course& course, const BenchEstimatorsOptions& options, std::
   for (const auto horizon : options.horizons) starts.push_back(phi_before(course, horizon, k));
   const auto evolution = spreads(course, EstimatorKind::evolution, options, starts);
   const auto persistent = spreads(course, EstimatorKind::persistent_evolution, options, starts);
+  const auto reuse = spreads(course, EstimatorKind::noise_reuse, options, starts);
   for (std::size_t h = 0; h < rows.size(); ++h) {
     Row& row = rows[h];
     const Vector whole = whole_gradient(course, row.horizon, k);
@@ -173,8 +176,10 @@ void add_task(const Course& course, const BenchEstimatorsOptions& options, std::
     row.cosine += share * dot(whole, truncated) / (norm(whole) * norm(truncated));
     row.evolution.milliseconds += share * evolution[h].milliseconds;
     row.persistent.milliseconds += share * persistent[h].milliseconds;
+    row.reuse.milliseconds += share * reuse[h].milliseconds;
     row.evolution_noise += share * evolution[h].variance / dot(truncated, truncated);
     row.persistent_noise += share * persistent[h].variance / dot(whole, whole);
+    row.reuse_noise += share * reuse[h].variance / dot(whole, whole);
   }
 }
 
@@ -226,13 +231,14 @@ int bench_estimators(const BenchEstimatorsOptions& options) {
       "{} tasks, truncations of {} inner steps, deviation {:g}, {} replicates; noise: a pair's variance over "
       "the squared norm of what it estimates\n\n",
       options.tasks, options.truncation, options.deviation, options.replicates);
-  fmt::print("{:>8}{:>13}{:>13}{:>9}{:>9}{:>13}{:>9}{:>13}{:>9}\n", "horizon", "whole norm", "truncated",
-             "cosine", "ms", "ES noise", "ms", "PES noise", "ms");
+  fmt::print("{:>8}{:>13}{:>13}{:>9}{:>9}{:>13}{:>9}{:>13}{:>9}{:>13}{:>9}\n", "horizon", "whole norm",
+             "truncated", "cosine", "ms", "ES noise", "ms", "PES noise", "ms", "reuse noise", "ms");
   json table = json::array();
   for (const Row& row : rows) {
-    fmt::print("{:>8}{:>13.4g}{:>13.4g}{:>9.3f}{:>9.1f}{:>13.4g}{:>9.1f}{:>13.4g}{:>9.1f}\n", row.horizon,
-               row.whole_norm, row.truncated_norm, row.cosine, row.milliseconds, row.evolution_noise,
-               row.evolution.milliseconds, row.persistent_noise, row.persistent.milliseconds);
+    fmt::print("{:>8}{:>13.4g}{:>13.4g}{:>9.3f}{:>9.1f}{:>13.4g}{:>9.1f}{:>13.4g}{:>9.1f}{:>13.4g}{:>9.1f}\n",
+               row.horizon, row.whole_norm, row.truncated_norm, row.cosine, row.milliseconds,
+               row.evolution_noise, row.evolution.milliseconds, row.persistent_noise,
+               row.persistent.milliseconds, row.reuse_noise, row.reuse.milliseconds);
     table.push_back(row.to_json());
   }
   const json result = {{"cpu", processor_name()},

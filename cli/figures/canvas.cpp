@@ -1,5 +1,6 @@
 #include "cli/figures/canvas.h"
 
+#include <cairo-pdf.h>
 #include <cairo-svg.h>
 #include <cairo.h>
 
@@ -186,7 +187,7 @@ void render(const std::string& stem, double width, double height, const std::str
             const std::function<void(Canvas&)>& draw) {
   const Box sheet{0.0, 0.0, width, height};
   const auto pixels = [](double points) { return static_cast<int>(std::lround(points * kPixelsPerPoint)); };
-  std::string png, svg;
+  std::string png, svg, pdf;
   {
     const Surface surface(cairo_image_surface_create(CAIRO_FORMAT_RGB24, pixels(width), pixels(height)),
                           cairo_surface_destroy);
@@ -203,8 +204,19 @@ void render(const std::string& stem, double width, double height, const std::str
     check(cairo_surface_status(surface.get()), stem + ".svg");
   }
   describe(svg, title, texts);
+  {
+    const Surface surface(cairo_pdf_surface_create_for_stream(append, &pdf, width, height),
+                          cairo_surface_destroy);
+    cairo_pdf_surface_set_metadata(surface.get(), CAIRO_PDF_METADATA_TITLE, title.c_str());
+    // Without the time of day: the same figure is the same file.
+    cairo_pdf_surface_set_metadata(surface.get(), CAIRO_PDF_METADATA_CREATE_DATE, "");
+    draw_on(surface.get(), sheet, stem + ".pdf", draw);
+    cairo_surface_finish(surface.get());
+    check(cairo_surface_status(surface.get()), stem + ".pdf");
+  }
   store::write_file_atomically(stem + ".png", png);
   store::write_file_atomically(stem + ".svg", svg);
+  store::write_file_atomically(stem + ".pdf", pdf);
 }
 
 }  // namespace outerloop::cli

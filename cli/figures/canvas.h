@@ -1,5 +1,5 @@
 #pragma once
-// Drawing with Cairo: lines, text, images; the same calls produce a PNG and an SVG.
+// Drawing with Cairo: lines, text, images; the same calls make a PNG, an SVG and a PDF.
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -82,10 +82,10 @@ class Canvas {
   std::vector<std::string> texts_;
 };
 
-/// Runs `draw` twice on a white sheet of `width` × `height` points, and writes `stem`.png (two pixels a
-/// point) and `stem`.svg atomically. Cairo's SVG stores letters as outlines, which look the same everywhere;
-/// the texts are also stored in <title> and <desc>, for search and screen readers. Throws Error (cannot be
-/// drawn or written).
+/// Runs `draw` three times on a white sheet of `width` × `height` points, and writes `stem`.png (two pixels a
+/// point), `stem`.svg and `stem`.pdf atomically. An SVG of Cairo holds its letters as outlines, which look
+/// the same everywhere; its texts stand in the <title> and <desc> besides, for search and for screen readers.
+/// Throws Error (cannot be drawn or written).
 void render(const std::string& stem, double width, double height, const std::string& title,
             const std::function<void(Canvas&)>& draw);
 

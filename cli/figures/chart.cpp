@@ -8,7 +8,7 @@ namespace {
 
 constexpr double kLeft = 78.0, kRight = 32.0, kTop = 34.0, kBottom = 44.0, kBottomBare = 12.0;
 constexpr double kBar = 17.0, kBarGap = 9.0, kBarTop = 50.0, kHeading = 24.0;
-constexpr double kDot = 2.6, kLegendRow = 20.0;
+constexpr double kDot = 2.6, kLegendRow = 20.0, kSubtitleRow = 17.0;
 
 Scale x_scale(const LineChart& chart) {
   double low = std::numeric_limits<double>::infinity(), high = -low;
@@ -157,18 +157,56 @@ void draw_legend(Canvas& canvas, const Box& plot, const LineChart& chart) {
   }
 }
 
+void draw_label(Canvas& canvas, Point baseline, const std::string& label, double width) {
+  canvas.fill({baseline.first - 3.0, baseline.second - 12.0, width + 6.0, 16.0},
+              palette::white.with_alpha(0.85));
+  canvas.text(baseline, label, fonts::tick, palette::muted);
+}
+
+/// Each label beside its line, on its left where the frame is near; in a row below those that it would meet.
+/// Of equal labels that meet, the first stands for all.
 void draw_markers(Canvas& canvas, const Box& plot, const Scale& x, const LineChart& chart) {
-  double free_from = plot.left;
+  constexpr double kGap = 5.0, kRow = 18.0;
+  struct Row {
+    double end;  // of its last label
+    std::string label;
+  };
+  std::vector<Row> rows;
   for (const auto& marker : chart.markers) {
     const double at = plot.left + x.place(marker.x) * plot.width;
     canvas.line({at, plot.top}, {at, plot.bottom()}, palette::grey, 1.0, true);
+    if (marker.label.empty()) continue;
     const double width = canvas.text_width(marker.label, fonts::tick);
-    // A label that would overlap the one before it, or the frame, is omitted; its line stays.
-    if (marker.label.empty() || at + 5.0 < free_from || at + 5.0 + width > plot.right()) continue;
-    const Box behind{at + 2.0, plot.top + 2.0, width + 6.0, 16.0};
-    canvas.fill(behind, palette::white.with_alpha(0.8));
-    canvas.text({at + 5.0, plot.top + 14.0}, marker.label, fonts::tick, palette::muted);
-    free_from = at + 5.0 + width + 10.0;
+    const bool on_right = at + kGap + width <= plot.right();
+    const double left = on_right ? at + kGap : std::max(plot.left + kGap, at - kGap - width);
+    std::size_t row = 0;
+    while (row < rows.size() && left < rows[row].end && rows[row].label != marker.label) ++row;
+    if (row < rows.size() && left < rows[row].end) continue;
+    if (row == rows.size()) rows.push_back({});
+    rows[row] = {left + width + 2.0 * kGap, marker.label};
+    draw_label(canvas, {left, plot.top + 14.0 + kRow * static_cast<double>(row)}, marker.label, width);
+  }
+}
+
+/// Behind everything else.
+void draw_spans(Canvas& canvas, const Box& plot, const Scale& x, const LineChart& chart) {
+  for (const auto& span : chart.spans) {
+    const double low = plot.left + std::clamp(x.place(span.low), 0.0, 1.0) * plot.width;
+    const double high = plot.left + std::clamp(x.place(span.high), 0.0, 1.0) * plot.width;
+    canvas.fill({low - 1.0, plot.top, std::max(2.0, high - low + 2.0), plot.height}, palette::grid);
+  }
+}
+
+void draw_span_labels(Canvas& canvas, const Box& plot, const Scale& x, const LineChart& chart) {
+  for (const auto& span : chart.spans) {
+    const double width = canvas.text_width(span.label, fonts::tick);
+    const double middle =
+        plot.left + 0.5 *
+                        (std::clamp(x.place(span.low), 0.0, 1.0) + std::clamp(x.place(span.high), 0.0, 1.0)) *
+                        plot.width;
+    const double left = std::clamp(middle - width / 2.0, plot.left + 5.0,
+                                   std::max(plot.left + 5.0, plot.right() - width - 5.0));
+    draw_label(canvas, {left, plot.bottom() - 6.0}, span.label, width);
   }
 }
 
@@ -233,20 +271,30 @@ void draw_bars(Canvas& canvas, const Box& plot, const Scale& scale, const BarCha
 void draw_line_chart(Canvas& canvas, const Box& area, const LineChart& chart) {
   const double bottom = chart.x_label.empty() ? kBottomBare : kBottom;
   Box plot{area.left + kLeft, area.top + kTop, area.width - kLeft - kRight, area.height - kTop - bottom};
+  const auto lower_by = [&](double height) {
+    plot.top += height;
+    plot.height -= height;
+  };
   const double title = plot.top - 12.0;
-  // A legend that would overlap the title is placed below it.
-  if (canvas.text_width(chart.title, fonts::title) + legend_width(canvas, chart) > plot.width) {
-    plot.top += kLegendRow;
-    plot.height -= kLegendRow;
-  }
+  if (!chart.subtitle.empty()) lower_by(kSubtitleRow);
+  // A legend that would run into the line above the plot goes below it.
+  const double beside = chart.subtitle.empty() ? canvas.text_width(chart.title, fonts::title)
+                                               : canvas.text_width(chart.subtitle, fonts::tick);
+  const double legend = legend_width(canvas, chart);
+  if (legend > 0.0 && beside + legend > plot.width) lower_by(kLegendRow);
   const Scale x = x_scale(chart);
   const Scale y = y_scale(chart);
-  canvas.text({plot.left, title}, chart.title, fonts::title);
+  canvas.text({plot.left, title}, chart.title, fitted(canvas, chart.title, fonts::title, plot.width));
+  if (!chart.subtitle.empty())
+    canvas.text({plot.left, title + kSubtitleRow}, chart.subtitle,
+                fitted(canvas, chart.subtitle, fonts::tick, plot.width), palette::muted);
   draw_legend(canvas, plot, chart);
+  draw_spans(canvas, plot, x, chart);
   draw_axes(canvas, plot, area, chart, x, y);
   canvas.clipped(plot, [&] {
     for (const auto& series : chart.series) draw_series(canvas, plot, x, y, series);
   });
+  draw_span_labels(canvas, plot, x, chart);
   draw_markers(canvas, plot, x, chart);
 }
 

@@ -30,15 +30,23 @@ struct Marker {
   std::string label;
 };
 
+/// A range of x with a light background, e.g. the widths of meta-training.
+struct Span {
+  double low = 0.0, high = 0.0;
+  std::string label;
+};
+
 struct LineChart {
   std::string title;
-  std::string x_label;  ///< none: ticks without labels, for charts stacked above another one
+  std::string subtitle{};  ///< under the title; none where it is empty
+  std::string x_label;     ///< none: ticks without labels, for charts stacked above another one
   std::string y_label;
   bool logarithmic = false;  ///< y; falls back to linear where values are not positive
   bool whole_x = false;      ///< x holds whole numbers: no ticks between them
   bool logarithmic_x = false;
   std::vector<Series> series;
   std::vector<Marker> markers;
+  std::vector<Span> spans{};
 };
 
 /// Draws into `area`, including labels. Charts drawn into areas with equal left edge and width have aligned

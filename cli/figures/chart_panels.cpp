@@ -10,6 +10,7 @@ namespace outerloop::cli {
 namespace {
 
 constexpr double kTitle = 20.0, kLabel = 16.0, kInside = 0.06;
+constexpr double kLegendColumn = 118.0, kLegendLine = 18.0;  // seven columns on a sheet
 
 struct Range {
   double low = std::numeric_limits<double>::infinity();
@@ -32,6 +33,52 @@ Colour class_colour(std::int32_t label) {
                                    palette::sky,    palette::purple,    palette::grey,  {0.13, 0.13, 0.15},
                                    {0.90, 0.84, 0}, {0.45, 0.30, 0.15}};
   return colours[static_cast<std::size_t>(std::max(label, 0)) % std::size(colours)];
+}
+
+ClassLegend class_legend(const std::vector<std::int32_t>& labels, const std::vector<std::string>& names) {
+  constexpr std::size_t kMost = 20;
+  std::vector<std::int32_t> present(labels);
+  std::sort(present.begin(), present.end());
+  present.erase(std::unique(present.begin(), present.end()), present.end());
+  ClassLegend legend;
+  for (const auto label : present) {
+    if (label < 0 || static_cast<std::size_t>(label) >= names.size()) continue;
+    if (legend.entries.size() < kMost)
+      legend.entries.emplace_back(label, names[static_cast<std::size_t>(label)]);
+    else
+      ++legend.more;
+  }
+  return legend;
+}
+
+namespace {
+
+std::size_t per_line(double width) { return static_cast<std::size_t>(std::max(1.0, width / kLegendColumn)); }
+
+std::size_t legend_items(const ClassLegend& legend) {
+  return legend.entries.size() + (legend.more > 0 ? 1 : 0);
+}
+
+}  // namespace
+
+double legend_height(const ClassLegend& legend, double width) {
+  const std::size_t lines = (legend_items(legend) + per_line(width) - 1) / per_line(width);
+  return lines > 0 ? kLegendLine * static_cast<double>(lines) + 6.0 : 0.0;
+}
+
+void draw_class_legend(Canvas& canvas, const Box& area, const ClassLegend& legend) {
+  for (std::size_t i = 0; i < legend_items(legend); ++i) {
+    const Point at{area.left + kLegendColumn * static_cast<double>(i % per_line(area.width)),
+                   area.top + kLegendLine * static_cast<double>(i / per_line(area.width)) + 8.0};
+    const bool named = i < legend.entries.size();
+    if (named) canvas.dot({at.first + 5.0, at.second}, 3.5, class_colour(legend.entries[i].first));
+    const std::string text =
+        named ? legend.entries[i].second : "and " + std::to_string(legend.more) + " more";
+    Font font = fonts::tick;
+    const double natural = canvas.text_width(text, font), room = kLegendColumn - 20.0;
+    if (natural > room) font.size *= room / natural;
+    canvas.text({at.first + 13.0, at.second + 4.0}, text, font, palette::muted);
+  }
 }
 
 void draw_scatter(Canvas& canvas, const Box& area, const ScatterPanel& panel) {

@@ -2,6 +2,7 @@
 // Scatter plots and images of filters: small panels without numbered axes, many on a sheet.
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/figures/canvas.h"
@@ -30,7 +31,21 @@ struct FilterPanel {
 
 void draw_filters(Canvas& canvas, const Box& area, const FilterPanel& panel);
 
-/// Ten colours for classes, used cyclically.
+/// Names of classes beside the dots of their colours.
+struct ClassLegend {
+  std::vector<std::pair<std::int32_t, std::string>> entries;  ///< label and name; empty: there is none
+  std::size_t more = 0;                                       ///< classes that are left out
+};
+
+/// Of the classes that occur in `labels`, at most 20; `names` by label.
+ClassLegend class_legend(const std::vector<std::int32_t>& labels, const std::vector<std::string>& names);
+
+/// Of its lines in that width; 0 without entries.
+double legend_height(const ClassLegend& legend, double width);
+/// Draws from the top of `area`, in columns of equal width.
+void draw_class_legend(Canvas& canvas, const Box& area, const ClassLegend& legend);
+
+/// Ten colours for classes, then again from the first.
 Colour class_colour(std::int32_t label);
 
 }  // namespace outerloop::cli

@@ -90,10 +90,13 @@ json domains(const FigureRequest& request) {
   auto options = few_shot_options(request.study, request.rule.settings);
   json datasets = json::array();
   for (const auto& dataset : evaluated_datasets(request.study, request.rule.settings)) {
-    const auto data = evaluation::open_few_shot_data(dataset, request.rule.settings.cache_directory());
+    const auto data = open_study_data(dataset, request.rule.settings);
     options.methods = {"random", "pixels", "pca", "kmeans"};
-    json entry = {{"dataset", data.name}, {"size", data.size}};
-    entry["baselines"] = to_json(evaluate_with_progress(request.rule, data, options, data.name)).at("rows");
+    json entry = {
+        {"dataset", data.name}, {"size", data.size}, {"labels_per_class", options.labels_per_class}};
+    const json baselines = to_json(evaluate_with_progress(request.rule, data, options, data.name));
+    entry["base_model"] = baselines.at("base_model");
+    entry["baselines"] = baselines.at("rows");
     options.methods = {"rule", "random"};
     for (const auto& trajectory : trajectories)
       entry["curves"].push_back(curve_of(trajectory, data, options));

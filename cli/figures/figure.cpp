@@ -23,9 +23,9 @@ using nlohmann::json;
 struct FigureOptions {
   std::string name;
   std::vector<std::string> rules;
-  StudyOptions study;                ///< draws 0: the figure's default
-  std::vector<std::int64_t> values;  ///< values of the varied quantity; empty: the figure's default
-  std::string out = "figures";
+  StudyOptions study;                ///< draws 0: the figure's own number
+  std::vector<std::int64_t> values;  ///< of what the figure varies; empty: the figure's own
+  std::string out;                   ///< empty: figures_folder()
 };
 
 int figure(const FigureOptions& options) {
@@ -34,10 +34,11 @@ int figure(const FigureOptions& options) {
   if (options.rules.size() > 1 && !kind.several_runs)
     throw InputError(
         fmt::format("figure {}: takes one rule, {} were given", kind.name, options.rules.size()));
-  const auto stem = make_stem(options.out, kind.name);
+  const std::string out = options.out.empty() ? figures_folder(options.rules.back()) : options.out;
+  const auto stem = make_stem(out, kind.name);
   auto study = options.study;
   study.rule = kind.several_runs ? rule_of_run(options.rules.back()) : options.rules.back();
-  const auto rule = read_evaluated_rule(study.rule, study.theta == "average");
+  const auto rule = read_evaluated_rule(study.rule, study.theta == "average", kind.supervised_too);
   if (study.draws == 0) study.draws = kind.draws;
   study.baselines = {"none"};
   study.readouts = {"ridge"};
@@ -58,7 +59,7 @@ int figure(const FigureOptions& options) {
   const std::string path = stem + ".json";
   store::write_file_atomically(path, result.dump(1) + "\n");
   fmt::print("{}\n", path);
-  for (const auto& drawn : draw_figure(path, options.out)) fmt::print("{}\n", drawn);
+  for (const auto& drawn : draw_figure(path, out)) fmt::print("{}\n", drawn);
   std::fflush(stdout);
   return 0;
 }
@@ -81,14 +82,14 @@ Command add_figure(CLI::App& app) {
       ->required();
   add_study_data(*command, study, "side of the images; sizes takes several, e.g. 14,28",
                  "default: see below");
-  command
-      ->add_option("--values", options->values,
-                   "numbers of steps, units or hidden layers to compute, instead of the figure's own")
+  command->add_option("--values", options->values, "numbers of steps, units or hidden layers to compute")
+      ->default_str("the figure's own")
       ->delimiter(',')
       ->check(CLI::Range(0, 100000000))
       ->allow_extra_args(false);
   add_study_run(*command, study);
-  command->add_option("--out", options->out, "folder for the figure")->capture_default_str();
+  command->add_option("--out", options->out, "folder for the figure")
+      ->default_str("RUN/figures, or figures for a rule that is in no run");
   return {command, [options] { return figure(*options); }};
 }
 

@@ -27,16 +27,6 @@ std::string accuracy_note(const AccuracyRow& row) {
   return note + ")";
 }
 
-std::string subtitle_of(const AccuracyTable& table, bool has_random) {
-  std::vector<std::string> parts;
-  if (table.labels_per_class > 0) parts.push_back(fmt::format("{} labels per class", table.labels_per_class));
-  if (!table.base_model.empty()) parts.push_back("base model " + table.base_model);
-  if (table.inner_steps > 0) parts.push_back(fmt::format("{} inner steps", table.inner_steps));
-  if (table.draws > 0) parts.push_back(fmt::format("mean and 95 % interval over {} draws", table.draws));
-  if (has_random) parts.push_back("in brackets: minus random, paired");
-  return fmt::format("{}", fmt::join(parts, "; "));
-}
-
 }  // namespace
 
 std::string make_stem(const std::string& out_dir, const char* name) {
@@ -46,18 +36,23 @@ std::string make_stem(const std::string& out_dir, const char* name) {
   return (std::filesystem::path(out_dir) / name).string();
 }
 
-std::vector<std::string> written(const std::string& stem) { return {stem + ".png", stem + ".svg"}; }
+std::vector<std::string> written(const std::string& stem) {
+  return {stem + ".png", stem + ".svg", stem + ".pdf"};
+}
 
-std::string method_label(const std::string& method) {
-  static const std::map<std::string, std::string> labels = {{"rule", "learned rule"},
-                                                            {"untrained", "untrained rule"},
-                                                            {"random", "random initialisation"},
-                                                            {"pixels", "raw pixels"},
-                                                            {"pca", "PCA"},
-                                                            {"kmeans", "k-means"},
-                                                            {"vae", "VAE"},
-                                                            {"masked_contrastive", "masked contrastive"},
-                                                            {"supervised", "supervised"}};
+std::string method_label(const std::string& method, bool images) {
+  const std::map<std::string, std::string> labels = {{"rule", "learned rule"},
+                                                     {"untrained", "untrained rule"},
+                                                     {"random", "random initialisation"},
+                                                     {"pixels", images ? "raw pixels" : "raw inputs"},
+                                                     {"pca", "PCA"},
+                                                     {"kmeans", "k-means"},
+                                                     {"vae", "VAE"},
+                                                     {"masked_contrastive", "masked contrastive"},
+                                                     {"supervised", "supervised"},
+                                                     {"sgd", "SGD"},
+                                                     {"momentum", "SGD with momentum"},
+                                                     {"adam", "Adam"}};
   const auto found = labels.find(method);
   return found == labels.end() ? method : found->second;
 }
@@ -70,9 +65,18 @@ Colour method_colour(const std::string& method) {
   return palette::grey;
 }
 
+std::string conditions(const AccuracyTable& table, bool base_model, bool inner_steps) {
+  std::vector<std::string> parts;
+  if (table.labels_per_class > 0) parts.push_back(fmt::format("{} labels per class", table.labels_per_class));
+  if (base_model && !table.base_model.empty()) parts.push_back("base model " + table.base_model);
+  if (inner_steps && table.inner_steps > 0) parts.push_back(fmt::format("{} inner steps", table.inner_steps));
+  if (table.draws > 0) parts.push_back(fmt::format("mean and 95 % interval over {} draws", table.draws));
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
 BarChart accuracy_chart(const AccuracyTable& table) {
   BarChart chart;
-  chart.title = table.dataset;
+  chart.title = "Few-shot accuracy on " + table.dataset;
   if (table.size > 0) chart.title += fmt::format(", {0} × {0}", table.size);
   chart.x_label = "accuracy, %";
   const auto ridge = [](const AccuracyRow& row) { return row.readout == "ridge" || row.readout.empty(); };
@@ -80,7 +84,7 @@ BarChart accuracy_chart(const AccuracyTable& table) {
   for (const auto& row : table.rows) {
     if (only_ridge && !ridge(row)) continue;
     Bar bar;
-    bar.label = method_label(row.method) + (only_ridge ? "" : ", " + row.readout);
+    bar.label = method_label(row.method, table.size > 0) + (only_ridge ? "" : ", " + row.readout);
     bar.value = 100.0 * row.accuracy;
     bar.error = 100.0 * row.ci95;
     bar.note = accuracy_note(row);
@@ -88,7 +92,10 @@ BarChart accuracy_chart(const AccuracyTable& table) {
     if (row.method == "random") chart.reference = bar.value;
     chart.bars.push_back(bar);
   }
-  chart.subtitle = subtitle_of(table, std::isfinite(chart.reference));
+  chart.subtitle = conditions(table, true, true);
+  if (std::isfinite(chart.reference))
+    chart.subtitle +=
+        chart.subtitle.empty() ? "in brackets: minus random, paired" : "; in brackets: minus random, paired";
   return chart;
 }
 

@@ -13,11 +13,15 @@ inline constexpr double kSheetWidth = 860.0;  ///< of every figure, in points
 /// `out_dir`/`name`, for render(); makes the folder. Throws InputError where it cannot be made.
 std::string make_stem(const std::string& out_dir, const char* name);
 
-/// The two files that render() makes from a stem.
+/// The three files that render() makes of a stem.
 std::vector<std::string> written(const std::string& stem);
 
-/// e.g. "learned rule" for rule.
-std::string method_label(const std::string& method);
+/// e.g. "learned rule" for rule. The baseline "pixels" is raw pixels of images, and raw inputs of vectors.
+std::string method_label(const std::string& method, bool images);
+
+/// What a table's numbers hold for: labels, base model, inner steps, draws; two of them only where they are
+/// asked for.
+std::string conditions(const AccuracyTable& table, bool base_model, bool inner_steps);
 
 /// The learned rule stands out; its own starting points share a colour family, the other baselines are grey.
 Colour method_colour(const std::string& method);

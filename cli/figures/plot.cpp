@@ -8,11 +8,13 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <vector>
 
 #include "cli/figures/figure_data.h"
 #include "cli/figures/run_figures.h"
 #include "cli/figures/study_figures.h"
+#include "cli/support/study.h"
 #include "common/base/error.h"
 
 namespace outerloop::cli {
@@ -58,13 +60,46 @@ Paths plot_file(const std::string& input, const std::string& out_dir) {
                                                   : draw_accuracy(input, out_dir);
 }
 
+/// The names that runs have in a legend: their folders', or all of the paths where two folders are called the
+/// same.
+std::vector<NamedMetrics> named_metrics(const Paths& inputs) {
+  std::vector<NamedMetrics> runs;
+  std::set<std::string> names;
+  std::error_code error;
+  for (const auto& input : inputs) {
+    fs::path path = fs::path(input).lexically_normal();
+    if (path.filename().empty()) path = path.parent_path();  // runs/first/
+    const bool folder = fs::is_directory(path, error);
+    if (!folder && path.extension() != ".jsonl")
+      throw InputError(input +
+                       ": several inputs are drawn in one figure where each is a run directory, or its "
+                       "metrics.jsonl");
+    const fs::path metrics = folder ? path / "metrics.jsonl" : path;
+    const fs::path run = fs::absolute(folder ? path : path.parent_path(), error).lexically_normal();
+    runs.push_back(
+        {(run.filename().empty() ? run.parent_path() : run).filename().string(), metrics.string()});
+    names.insert(runs.back().name);
+  }
+  if (names.size() < runs.size())
+    for (std::size_t i = 0; i < runs.size(); ++i) runs[i].name = inputs[i];
+  return runs;
+}
+
+Paths plot_runs(const Paths& inputs, const std::string& out_dir) {
+  return draw_learning_curves(named_metrics(inputs), out_dir);
+}
+
 }  // namespace
 
-int plot(const std::string& input, const std::string& out_dir) {
+int plot(const std::vector<std::string>& inputs, const std::string& out_dir) {
   std::error_code error;
-  const auto status = fs::status(input, error);
-  if (!fs::exists(status)) throw InputError(input + ": no such file or run directory");
-  const Paths paths = fs::is_directory(status) ? plot_run(input, out_dir) : plot_file(input, out_dir);
+  for (const auto& input : inputs)
+    if (!fs::exists(input, error)) throw InputError(input + ": no such file or run directory");
+  const std::string& first = inputs.front();
+  const std::string out = !out_dir.empty() ? out_dir : inputs.size() == 1 ? figures_folder(first) : "figures";
+  const Paths paths = inputs.size() > 1                ? plot_runs(inputs, out)
+                      : fs::is_directory(first, error) ? plot_run(first, out)
+                                                       : plot_file(first, out);
   for (const auto& path : paths) fmt::print("{}\n", path);
   std::fflush(stdout);
   return 0;
@@ -72,14 +107,20 @@ int plot(const std::string& input, const std::string& out_dir) {
 
 Command add_plot(CLI::App& app) {
   struct Options {
-    std::string input, out = "figures";
+    std::vector<std::string> inputs;
+    std::string out;
   };
   const auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand("plot", "Draws figures as PNG and SVG.");
-  command->add_option("INPUT", options->input, "a run directory, evaluate's or a figure's JSON, or a rule.h5")
+  auto* command = app.add_subcommand("plot", "Draws figures as PNG, SVG and PDF.");
+  command
+      ->add_option(
+          "INPUT", options->inputs,
+          "a run directory, evaluate's or a figure's JSON, or a rule.h5; several runs are drawn in one "
+          "figure")
       ->required();
-  command->add_option("--out", options->out, "folder for the figures")->capture_default_str();
-  return {command, [options] { return plot(options->input, options->out); }};
+  command->add_option("--out", options->out, "folder for the figures")
+      ->default_str("RUN/figures, or figures for what is in no run, or for several");
+  return {command, [options] { return plot(options->inputs, options->out); }};
 }
 
 }  // namespace outerloop::cli

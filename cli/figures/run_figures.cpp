@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <iterator>
 #include <limits>
 #include <map>
 
@@ -152,6 +153,21 @@ LineChart held_out_chart(const HeldOutCurves& curves, bool accuracy) {
   return chart;
 }
 
+/// Number `i` of the runs of one figure.
+Colour run_colour(std::size_t i) {
+  static const Colour colours[] = {palette::blue,   palette::vermilion, palette::green, palette::purple,
+                                   palette::orange, palette::sky,       palette::grey,  palette::text};
+  return colours[i % std::size(colours)];
+}
+
+LineChart comparison_chart(const std::string& title, const std::string& label) {
+  LineChart chart;
+  chart.title = title;
+  chart.y_label = label;
+  chart.whole_x = true;
+  return chart;
+}
+
 /// "hidden.in.unit.0.w" belongs to "hidden.in", "delta.w" to "delta": at most two parts, without the last.
 std::string group_of(const std::string& name) {
   const std::size_t last = name.rfind('.');
@@ -172,6 +188,32 @@ std::vector<std::string> draw_learning_curve(const std::string& metrics, const s
     charts.push_back(plain_chart(curve, "Staleness, mean of each batch", "updates behind", palette::green,
                                  curve.staleness_mean, false));
   return render_lines(make_stem(out_dir, "learning_curve"), "Learning curve", std::move(charts), kShort);
+}
+
+std::vector<std::string> draw_learning_curves(const std::vector<NamedMetrics>& runs,
+                                              const std::string& out_dir) {
+  std::vector<LineChart> charts = {comparison_chart("Meta-objective, smoothed", "meta-objective")};
+  std::map<std::string, std::size_t> of_dataset;  // places in charts
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const auto curve = read_learning_curve(runs[i].metrics);
+    const auto series = series_of(runs[i].name, run_colour(i), 2.0, 0.0, 1.0);
+    charts.front().series.push_back(by_segments(series, curve,
+                                                any_finite(curve.meta_objective_smooth)
+                                                    ? curve.meta_objective_smooth
+                                                    : smoothed(curve.meta_objective)));
+    for (const auto& held_out : read_held_out_curves(runs[i].metrics).datasets) {
+      const std::string title = "Evaluations on " + held_out.dataset + ", " + held_out.role;
+      const auto [place, is_new] = of_dataset.emplace(title, charts.size());
+      const bool accuracy = any_finite(held_out.accuracy);
+      if (is_new) charts.push_back(comparison_chart(title, accuracy ? "accuracy, %" : "meta-objective"));
+      auto line = series_of("", run_colour(i), 2.0, 0.0, 1.0);
+      line.x = held_out.update;
+      line.y = accuracy ? held_out.accuracy : held_out.meta_objective;
+      for (auto& value : line.y) value *= accuracy ? 100.0 : 1.0;
+      charts[place->second].series.push_back(std::move(line));
+    }
+  }
+  return render_lines(make_stem(out_dir, "learning_curves"), "Learning curves", std::move(charts), kShort);
 }
 
 std::vector<std::string> draw_held_out_curve(const std::string& metrics, const std::string& out_dir) {

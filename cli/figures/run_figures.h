@@ -1,26 +1,37 @@
 #pragma once
-// Draws the figures of a run for `outerloop plot`, each as PNG and SVG: learning curve, held-out curve,
-// accuracy, norms of θ. All create `out_dir` and return the paths of the written files. They throw InputError
-// that names file and position for unusable input, and Error where writing fails.
+// Draws the figures of a run for `outerloop plot`, each as PNG, SVG and PDF: learning curve, held-out curve,
+// accuracy, norms of θ. All make `out_dir`, return the paths of what they wrote, and throw InputError that
+// names file and place for what cannot be drawn from, Error where the disk refuses.
 #include <string>
 #include <vector>
 
 namespace outerloop::cli {
 
-/// metrics.jsonl → learning_curve.png and .svg: the meta-objective (every update, and smoothed), the
-/// gradient's norm, and staleness if there is any, over updates; dashed lines mark resumes.
+/// metrics.jsonl → learning_curve.png, .svg and .pdf: the meta-objective (every update, and smoothed), the
+/// gradient's norm, and staleness where there is any, over updates; dashed lines where a run was resumed.
 std::vector<std::string> draw_learning_curve(const std::string& metrics, const std::string& out_dir);
 
-/// metrics.jsonl → held_out_curve.png and .svg: the meta-objective of every dataset that was evaluated during
-/// the run, and few-shot accuracy if there is one, over updates, for training and held-out datasets; marks
-/// the best validation (the paper's Figure 3). Draws nothing if the run was never evaluated.
+/// A run in a figure of several: its name in the legend, and its metrics.jsonl.
+struct NamedMetrics {
+  std::string name, metrics;
+};
+
+/// Several metrics.jsonl → learning_curves.png, .svg and .pdf: the smoothed meta-objective of each run over
+/// updates, and for each dataset that runs were evaluated on while they went on a line for each.
+std::vector<std::string> draw_learning_curves(const std::vector<NamedMetrics>& runs,
+                                              const std::string& out_dir);
+
+/// metrics.jsonl → held_out_curve.png, .svg and .pdf: the meta-objective of every dataset that was evaluated
+/// while the run went on, and few-shot accuracy where there is one, over updates; those trained on beside
+/// those held out, and where validation was best (the paper's Figure 3). Nothing where the run was never
+/// evaluated.
 std::vector<std::string> draw_held_out_curve(const std::string& metrics, const std::string& out_dir);
 
-/// evaluate's JSON → accuracy.png and .svg: for each table a bar per method with its 95 % confidence
-/// interval, by the ridge read-out if there is one.
+/// evaluate's JSON → accuracy.png, .svg and .pdf: for each table a bar per method with its 95 % interval, of
+/// the ridge read-out where there is one.
 std::vector<std::string> draw_accuracy(const std::string& evaluation, const std::string& out_dir);
 
-/// rule.h5 or a checkpoint → theta_norms.png and .svg: the norm of each group of parameters.
+/// rule.h5 or a checkpoint → theta_norms.png, .svg and .pdf: the norm of each group of parameters.
 std::vector<std::string> draw_theta_norms(const std::string& rule, const std::string& out_dir);
 
 }  // namespace outerloop::cli

@@ -7,6 +7,7 @@
 
 #include "cli/figures/domains.h"
 #include "cli/support/few_shot_tables.h"
+#include "cli/support/supervised_tables.h"
 #include "common/base/error.h"
 #include "common/evaluation/explained_variance.h"
 #include "common/evaluation/pictures.h"
@@ -51,7 +52,7 @@ std::vector<data::DatasetRequest> requests_of(const FigureRequest& request, bool
 }
 
 FewShotData open(const FigureRequest& request, const data::DatasetRequest& dataset) {
-  return evaluation::open_few_shot_data(dataset, request.rule.settings.cache_directory());
+  return open_study_data(dataset, request.rule.settings);
 }
 
 /// The dataset of a figure with only one: as given, else the first in the rule's configuration.
@@ -88,6 +89,11 @@ json sizes(const FigureRequest& request) {
 }
 
 json steps(const FigureRequest& request) {
+  if (request.rule.supervised) {
+    if (!request.values.empty()) throw InputError("--values: is for rules without labels: leave it out");
+    if (request.study.datasets.size() > 1) throw InputError("--dataset: this figure takes one dataset");
+    return to_json(supervised_tables(request.rule, request.study));
+  }
   const auto horizon = request.rule.settings.config.tasks().max_inner_steps();
   auto options = options_of(request, {"rule", "untrained", "random", "pixels"});
   options.steps = values_or(request, one_two_five(1, 10 * horizon), 1);
@@ -95,8 +101,14 @@ json steps(const FigureRequest& request) {
   return {{"training_horizon", horizon}, {"tables", {table_of(request, data, options, data.name)}}};
 }
 
-/// A table for each list of hidden layers.
+/// The range of what a figure varies in meta-training.
+json trained_range(std::int64_t least, std::int64_t most) {
+  return {{"min", least}, {"max", most}, {"label", "in meta-training"}};
+}
+
+/// A table for each set of hidden layers.
 json over_hidden_layers(const FigureRequest& request, const std::vector<std::int64_t>& values,
+                        const json& trained,
                         const std::function<std::vector<std::int64_t>(std::int64_t)>& hidden) {
   const auto data = only_dataset(request);
   json tables = json::array();
@@ -108,17 +120,21 @@ json over_hidden_layers(const FigureRequest& request, const std::vector<std::int
     tables.push_back(table_of(request, data, options, fmt::format("{}, {}", data.name, value)));
     tables.back()["condition_value"] = value;
   }
-  return {{"tables", tables}, {"statistics_examples", kStatisticsExamples}};
+  return {{"tables", tables}, {"statistics_examples", kStatisticsExamples}, {"trained", trained}};
 }
 
 json widths(const FigureRequest& request) {
   return over_hidden_layers(request, values_or(request, {32, 100, 320, 1000, 3200, 10000}, 1),
+                            trained_range(request.rule.settings.config.tasks().min_width(),
+                                          request.rule.settings.config.tasks().max_width()),
                             [](std::int64_t units) { return std::vector<std::int64_t>{units}; });
 }
 
 json depths(const FigureRequest& request) {
   const std::int64_t units = completed(request.study.base_model, request.rule.settings).layers.front();
   return over_hidden_layers(request, values_or(request, {1, 2, 3, 5, 7, 9, 11}, 1),
+                            trained_range(request.rule.settings.config.tasks().min_hidden_layers(),
+                                          request.rule.settings.config.tasks().max_hidden_layers()),
                             [units](std::int64_t layers) {
                               return std::vector<std::int64_t>(static_cast<std::size_t>(layers), units);
                             });
@@ -208,7 +224,10 @@ json embedding_of(const FigureRequest& request, const FewShotData& data) {
       points.push_back(std::vector<float>(view.points.row(i), view.points.row(i) + view.points.columns));
     views.push_back({{"steps", view.step}, {"share_of_variance", view.share}, {"points", points}});
   }
-  return {{"dataset", data.name}, {"labels", evaluation::embedded_labels(data, options)}, {"views", views}};
+  return {{"dataset", data.name},
+          {"labels", evaluation::embedded_labels(data, options)},
+          {"classes", data.class_names},
+          {"views", views}};
 }
 
 json embeddings(const FigureRequest& request) {
@@ -251,7 +270,8 @@ json explained_variance(const FigureRequest& request) {
 const std::vector<FigureStudy>& figure_studies() {
   static const std::vector<FigureStudy> studies = {
       {"sizes", "few-shot accuracy at 14 x 14 and 28 x 28 beside all baselines", 5, sizes},
-      {"steps", "accuracy over inner steps, up to 10 times the longest of meta-training", 10, steps},
+      {"steps", "accuracy over inner steps, up to 10 times the longest of meta-training", 10, steps, false,
+       true},
       {"widths", "accuracy over the width of one hidden layer, up to 10,000 units", 3, widths},
       {"depths", "accuracy over 1 to 11 hidden layers, as wide as the first by --layers", 10, depths},
       {"nonlinearities", "accuracy by the base model's non-linearity", 10, nonlinearities},

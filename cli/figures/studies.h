@@ -22,7 +22,8 @@ struct FigureStudy {
   const char* says;
   std::int64_t draws;  ///< default: takes minutes on two cores with a rule of laptop size
   nlohmann::json (*compute)(const FigureRequest&);
-  bool several_runs = false;  ///< takes any number of run directories and rules
+  bool several_runs = false;    ///< takes any number of run directories and rules
+  bool supervised_too = false;  ///< takes rules that train on labels, too
 };
 
 /// In the order of the help text.

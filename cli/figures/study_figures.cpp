@@ -30,8 +30,8 @@ std::string shape_of(const AccuracyTable& table) {
 /// The read-out to draw: ridge if there is one.
 bool drawn(const AccuracyRow& row) { return row.readout == "ridge" || row.readout.empty(); }
 
-Series& series_of(std::vector<Series>& series, const std::string& method) {
-  const std::string name = method_label(method);
+Series& series_of(std::vector<Series>& series, const std::string& method, bool images) {
+  const std::string name = method_label(method, images);
   for (auto& s : series)
     if (s.name == name) return s;
   series.emplace_back();
@@ -75,6 +75,7 @@ Paths render_line_charts(const std::string& stem, const std::string& title,
 /// losses.
 Paths draw_over_steps(const json& figure, const std::string& path, const Stem& stem) {
   const auto table = read_evaluation(path).front();
+  const bool images = table.size > 0;
   LineChart accuracy, loss;
   double first = 0.0, last = 0.0;
   for (const auto& row : table.rows) {
@@ -85,7 +86,7 @@ Paths draw_over_steps(const json& figure, const std::string& path, const Stem& s
   }
   for (const auto& row : table.rows) {
     if (!drawn(row)) continue;
-    auto& series = series_of(accuracy.series, row.method);
+    auto& series = series_of(accuracy.series, row.method, images);
     if (row.steps > 0) {
       add_point(series, static_cast<double>(row.steps), row.accuracy, row.ci95);
     } else {
@@ -93,7 +94,7 @@ Paths draw_over_steps(const json& figure, const std::string& path, const Stem& s
       for (const double x : {first, last}) add_point(series, x, row.accuracy, row.ci95);
     }
     if (!std::isfinite(row.loss)) continue;
-    auto& losses = series_of(loss.series, row.method);
+    auto& losses = series_of(loss.series, row.method, images);
     losses.x.push_back(static_cast<double>(row.steps));
     losses.y.push_back(row.loss);
     losses.error.push_back(row.loss_ci95);
@@ -102,10 +103,17 @@ Paths draw_over_steps(const json& figure, const std::string& path, const Stem& s
   tell_apart(loss.series);
   accuracy.title = "Few-shot accuracy on " + shape_of(table);
   accuracy.y_label = "accuracy, %";
-  loss.title = "Loss, nats per image";
+  accuracy.subtitle = conditions(table, true, false);
+  const bool supervised = figure.value("supervised", false);
+  loss.title = images ? "Loss, nats per image" : "Loss, nats per example";
+  if (supervised) {
+    accuracy.title = "Accuracy on new tasks: " + shape_of(table);
+    loss.title = "Cross-entropy on new tasks, nats";
+    loss.logarithmic = true;
+  }
   loss.y_label = "loss";
   for (auto* chart : {&accuracy, &loss}) {
-    chart->x_label = "steps of training without labels";
+    chart->x_label = supervised ? "inner steps, on labels" : "steps of training without labels";
     chart->logarithmic_x = true;
   }
   const auto horizon = figure.find("training_horizon");
@@ -117,17 +125,22 @@ Paths draw_over_steps(const json& figure, const std::string& path, const Stem& s
   return render_line_charts(stem(), accuracy.title, charts);
 }
 
-/// Accuracy over the number that varies between tables.
-Paths draw_over_condition(const std::string& path, const Stem& stem, const std::string& x_label,
-                          bool logarithmic) {
+/// Accuracy over a number that differs from table to table.
+Paths draw_over_condition(const json& figure, const std::string& path, const Stem& stem,
+                          const std::string& x_label, bool logarithmic) {
   LineChart chart;
   const auto tables = read_evaluation(path);
   for (const auto& table : tables)
     for (const auto& row : table.rows)
       if (drawn(row))
-        add_point(series_of(chart.series, row.method), table.condition_value, row.accuracy, row.ci95);
+        add_point(series_of(chart.series, row.method, table.size > 0), table.condition_value, row.accuracy,
+                  row.ci95);
   tell_apart(chart.series);
   chart.title = "Few-shot accuracy on " + shape_of(tables.front());
+  chart.subtitle = conditions(tables.front(), false, true);
+  if (const auto trained = figure.find("trained"); trained != figure.end())
+    chart.spans.push_back({trained->at("min").get<double>(), trained->at("max").get<double>(),
+                           trained->at("label").get<std::string>()});
   chart.x_label = x_label;
   chart.y_label = "accuracy, %";
   chart.logarithmic_x = logarithmic;
@@ -158,11 +171,16 @@ Paths draw_tables(const std::string& path, const Stem& stem) {
 Paths draw_explained_variance(const json& figure, const Stem& stem) {
   LineChart chart;
   chart.title = "Cumulative explained variance, " + figure.at("dataset").get<std::string>();
+  const bool images = figure.value("size", std::int64_t{1}) > 0;
+  AccuracyTable of;
+  of.inner_steps = figure.value("inner_steps", std::int64_t{0});
+  of.draws = figure.value("draws", std::int64_t{0});
+  chart.subtitle = conditions(of, false, true);
   chart.x_label = "principal components";
   chart.y_label = "variance explained, %";
   chart.whole_x = true;
   for (const auto& curve : figure.at("curves")) {
-    auto& series = series_of(chart.series, curve.at("method").get<std::string>());
+    auto& series = series_of(chart.series, curve.at("method").get<std::string>(), images);
     const auto mean = curve.at("cumulative").get<std::vector<double>>();
     const auto error = curve.at("ci95").get<std::vector<double>>();
     for (std::size_t k = 0; k < std::min(mean.size(), error.size()); ++k)
@@ -196,7 +214,7 @@ Paths draw_domains(const json& figure, const Stem& stem) {
     }
     for (const auto& row : dataset.at("baselines")) {
       const auto method = row.at("method").get<std::string>();
-      auto& series = series_of(chart.series, method);
+      auto& series = series_of(chart.series, method, dataset.value("size", std::int64_t{1}) > 0);
       series.dots = false;
       if (!charts.empty()) series.name.clear();
       for (const double x : {first, last})
@@ -204,6 +222,12 @@ Paths draw_domains(const json& figure, const Stem& stem) {
     }
     tell_apart(chart.series);
     chart.title = "Few-shot accuracy on " + dataset.at("dataset").get<std::string>();
+    AccuracyTable of;
+    of.labels_per_class = dataset.value("labels_per_class", std::int64_t{0});
+    of.base_model = dataset.value("base_model", "");
+    of.inner_steps = figure.value("inner_steps", std::int64_t{0});
+    of.draws = figure.value("draws", std::int64_t{0});
+    chart.subtitle = conditions(of, true, true);
     chart.y_label = "accuracy, %";
     chart.logarithmic_x = true;
     charts.push_back(std::move(chart));
@@ -243,26 +267,34 @@ Paths draw_filter_panels(const json& figure, const Stem& stem) {
   return written(to);
 }
 
-/// Rows of panels: for each dataset components 1 and 2, and 1 and 3; a column for each number of steps.
-std::vector<std::vector<ScatterPanel>> embedding_rows(const json& figure) {
-  std::vector<std::vector<ScatterPanel>> rows;
+/// A row of panels: a column for each number of steps. The first of a dataset has a legend above it.
+struct EmbeddingRow {
+  std::vector<ScatterPanel> panels;
+  ClassLegend legend;
+};
+
+/// For each dataset components 1 and 2, and 1 and 3.
+std::vector<EmbeddingRow> embedding_rows(const json& figure) {
+  std::vector<EmbeddingRow> rows;
   for (const auto& set : figure.at("embeddings")) {
     const auto name = set.at("dataset").get<std::string>();
     const auto classes = set.at("labels").get<std::vector<std::int32_t>>();
     for (const std::size_t second : {std::size_t{1}, std::size_t{2}}) {
       rows.emplace_back();
+      if (second == 1 && set.contains("classes"))
+        rows.back().legend = class_legend(classes, set.at("classes").get<std::vector<std::string>>());
       for (const auto& view : set.at("views")) {
         ScatterPanel panel;
         panel.title =
             second == 1 ? fmt::format("{}, {} steps", name, view.at("steps").get<std::int64_t>()) : "";
         panel.x_label = "component 1";
-        if (rows.back().empty()) panel.y_label = fmt::format("component {}", second + 1);
+        if (rows.back().panels.empty()) panel.y_label = fmt::format("component {}", second + 1);
         panel.classes = classes;
         for (const auto& point : view.at("points")) {
           const auto numbers = point.get<std::vector<double>>();
           if (numbers.size() > second) panel.points.emplace_back(numbers[0], numbers[second]);
         }
-        rows.back().push_back(std::move(panel));
+        rows.back().panels.push_back(std::move(panel));
       }
     }
   }
@@ -271,21 +303,25 @@ std::vector<std::vector<ScatterPanel>> embedding_rows(const json& figure) {
 
 Paths draw_embeddings(const json& figure, const Stem& stem) {
   const auto rows = embedding_rows(figure);
-  if (rows.empty() || rows.front().empty()) throw InputError("no embeddings");
+  if (rows.empty() || rows.front().panels.empty()) throw InputError("no embeddings");
   std::size_t columns = 1;
-  for (const auto& row : rows) columns = std::max(columns, row.size());
+  double sheet = kHeader + kMargin;
+  for (const auto& row : rows) columns = std::max(columns, row.panels.size());
   const double width =
       (kSheetWidth - kMargin * static_cast<double>(columns + 1)) / static_cast<double>(columns);
   const double height = width + 36.0;
-  const double sheet = std::ceil(kHeader + static_cast<double>(rows.size()) * height + kMargin);
+  const double whole = kSheetWidth - 2.0 * kMargin;
+  for (const auto& row : rows) sheet += height + legend_height(row.legend, whole);
   const std::string to = stem();
-  render(to, kSheetWidth, sheet, "Embeddings", [&](Canvas& canvas) {
+  render(to, kSheetWidth, std::ceil(sheet), "Embeddings", [&](Canvas& canvas) {
     draw_header(canvas, "Test examples in principal components of the features",
                 "colours are classes; the learned rule has seen no label");
     Box area{kMargin, kHeader, width, height - 6.0};
     for (const auto& row : rows) {
+      draw_class_legend(canvas, {kMargin, area.top, whole, 0.0}, row.legend);
+      area.top += legend_height(row.legend, whole);
       area.left = kMargin;
-      for (const auto& panel : row) {
+      for (const auto& panel : row.panels) {
         draw_scatter(canvas, area, panel);
         area.left += width + kMargin;
       }
@@ -298,8 +334,8 @@ Paths draw_embeddings(const json& figure, const Stem& stem) {
 Paths draw(const json& figure, const std::string& name, const std::string& path, const Stem& stem) {
   if (name == "sizes") return draw_tables(path, stem);
   if (name == "steps" || name == "vae-decline") return draw_over_steps(figure, path, stem);
-  if (name == "widths") return draw_over_condition(path, stem, "units of the one hidden layer", true);
-  if (name == "depths") return draw_over_condition(path, stem, "hidden layers", false);
+  if (name == "widths") return draw_over_condition(figure, path, stem, "units of the one hidden layer", true);
+  if (name == "depths") return draw_over_condition(figure, path, stem, "hidden layers", false);
   if (name == "nonlinearities" || name == "permutation" || name == "text") return draw_groups(path, stem);
   if (name == "explained-variance") return draw_explained_variance(figure, stem);
   if (name == "filters") return draw_filter_panels(figure, stem);

@@ -6,9 +6,9 @@
 
 namespace outerloop::cli {
 
-/// NAME.json → NAME.png and .svg in `out_dir`, which is created if needed; returns the written files. The
-/// JSON's "figure" selects the kind of drawing. Throws InputError that names file and position for unusable
-/// input, and Error where writing fails.
+/// NAME.json → NAME.png, .svg and .pdf in `out_dir`, which is made where needed; returns what was written.
+/// What is drawn follows from the JSON's "figure". Throws InputError that names file and place for what
+/// cannot be drawn from, Error where the disk refuses.
 std::vector<std::string> draw_figure(const std::string& json_path, const std::string& out_dir);
 
 }  // namespace outerloop::cli

@@ -6,12 +6,14 @@
 
 namespace outerloop::cli {
 
-EvaluatedRule read_evaluated_rule(const std::string& path, bool average) {
+EvaluatedRule read_evaluated_rule(const std::string& path, bool average, bool supervised_too) {
   EvaluatedRule rule;
   rule.file = store::read_rule(path);
   rule.settings = config::settings_of_rule(rule.file.config, path);
-  if (rule::rule_kind(rule.settings.rule.name).supervised)
-    throw InputError(path + ": few-shot evaluation needs a rule without labels; this is " + rule.file.rule);
+  rule.supervised = rule::rule_kind(rule.settings.rule.name).supervised;
+  if (rule.supervised && !supervised_too)
+    throw InputError(path + ": a rule without labels is needed here; this is " + rule.file.rule +
+                     ": outerloop evaluate and figure steps take it");
   rule.averaged = average && !rule.file.theta_average.empty();
   auto engine = rule.settings.engine;
   engine.threads = 1;

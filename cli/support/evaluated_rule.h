@@ -13,10 +13,11 @@ struct EvaluatedRule {
   config::Settings settings;             ///< from its configuration
   evaluation::RuleUnderTest under_test;  ///< with the requested θ; each engine has one thread
   bool averaged = false;
+  bool supervised = false;  ///< it trains on labels
 };
 
-/// Reads rule.h5 or a checkpoint. `average`: uses the running average of θ if there is one. Throws
-/// InputError: what read_rule throws, or a rule that trains on labels.
-EvaluatedRule read_evaluated_rule(const std::string& path, bool average);
+/// Reads rule.h5 or a checkpoint. `average`: takes the running average of θ where there is one. Throws
+/// InputError: what read_rule throws, or a rule that trains on labels, unless `supervised_too`.
+EvaluatedRule read_evaluated_rule(const std::string& path, bool average, bool supervised_too = false);
 
 }  // namespace outerloop::cli

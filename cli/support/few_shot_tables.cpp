@@ -72,7 +72,9 @@ void print(const evaluation::FewShotTable& table) {
   for (const auto& row : table.rows) {
     std::string chosen = row.lambda > 0.0 ? fmt::format("λ {:g}", row.lambda) : "";
     if (!row.setting.empty()) chosen = row.setting + (chosen.empty() ? "" : ", ") + chosen;
-    fmt::print("  {:<20}{:<14}{:>8.3f}{:>20}{:>18}{:>18}   {}\n", row.method, row.readout, row.accuracy,
+    // Vectors have no pixels.
+    const std::string method = table.size == 0 && row.method == "pixels" ? "raw inputs" : row.method;
+    fmt::print("  {:<20}{:<14}{:>8.3f}{:>20}{:>18}{:>18}   {}\n", method, row.readout, row.accuracy,
                fmt::format("{:.3f} to {:.3f}", row.accuracy - row.ci95, row.accuracy + row.ci95),
                difference(row.method != "random", row.minus_random, row.minus_random_ci95),
                difference(row.method != "rule" && std::isfinite(row.rule_minus), row.rule_minus,

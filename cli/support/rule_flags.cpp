@@ -16,20 +16,19 @@ void add_rule(CLI::App& command, std::string& rule) {
 }
 
 void add_base_model(CLI::App& command, BaseModelOptions& options) {
+  constexpr const char* kByConfiguration = "by the rule's configuration";
   command
       .add_option("--layers", options.layers,
-                  "units of the base model's hidden layers, e.g. 64,64; default: as the rule's configuration "
-                  "says; the rule fixes the outputs")
+                  "units of the base model's hidden layers, e.g. 64,64; the rule fixes the outputs")
+      ->default_str(kByConfiguration)
       ->delimiter(',')
       ->check(CLI::Range(1, 100000))
       ->allow_extra_args(false);
-  command
-      .add_option("--inner-steps", options.inner_steps,
-                  "inner steps; default: as the rule's configuration says")
+  command.add_option("--inner-steps", options.inner_steps, "inner steps")
+      ->default_str(kByConfiguration)
       ->check(CLI::Range(1, 100000000));
-  command
-      .add_option("--minibatch", options.minibatch,
-                  "examples per inner step; default: as the rule's configuration says")
+  command.add_option("--minibatch", options.minibatch, "examples per inner step")
+      ->default_str(kByConfiguration)
       ->check(CLI::Range(2, 65536));
 }
 

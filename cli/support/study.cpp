@@ -5,9 +5,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 
 #include "common/base/cores.h"
 #include "common/base/error.h"
+#include "common/config/paths.h"
+#include "common/data/class_split.h"
 #include "common/data/sources.h"
 
 namespace outerloop::cli {
@@ -41,23 +44,53 @@ std::vector<baselines::Readout> readouts(const std::vector<std::string>& asked) 
   return result;
 }
 
+/// True where both read the same files.
+bool same_source(const data::DatasetRequest& a, const data::DatasetRequest& b) {
+  try {
+    return a.name == b.name && data::source_path(a) == data::source_path(b);
+  } catch (const InputError&) {  // the training data is not here
+    return false;
+  }
+}
+
+bool is_on_side(const std::string& class_name, data::ClassSplit side) {
+  return side == data::ClassSplit::all ||
+         data::is_held_out(class_name) == (side == data::ClassSplit::held_out);
+}
+
+/// NAME or NAME:PATH, as for --dataset.
+std::string request_text(const data::DatasetRequest& request) {
+  return request.name + (request.path.empty() ? "" : ":" + request.path);
+}
+
+constexpr const char* kByConfiguration = "by the rule's configuration";
+
 }  // namespace
 
 void add_study_data(CLI::App& command, StudyOptions& options, const std::string& size_help,
                     const std::string& draws_help) {
   command
-      .add_option("--dataset", options.datasets, "NAME[:PATH]; default: those of the rule's configuration")
+      .add_option(
+          "--dataset", options.datasets,
+          "NAME[:PATH], then :train or :held_out for the classes on one side of the class split; may be "
+          "repeated")
+      ->default_str(kByConfiguration)
       ->allow_extra_args(false);
-  command.add_option("--size", options.sizes, size_help)->delimiter(',')->allow_extra_args(false);
+  command.add_option("--size", options.sizes, size_help)
+      ->default_str(kByConfiguration)
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command.add_option("--labels", options.labels, "labelled examples per class")->check(CLI::Range(1, 100000));
-  command.add_option("--draws", options.draws, draws_help)->check(CLI::Range(2, 100000));
+  auto* draws = command.add_option("--draws", options.draws, draws_help)->check(CLI::Range(2, 100000));
+  if (options.draws == 0) draws->default_str("see below");
   add_base_model(command, options.base_model);
 }
 
 void add_study_run(CLI::App& command, StudyOptions& options) {
   command.add_option("--seed", options.seed, "of all draws");
   add_theta(command, options.theta);
-  command.add_option("--threads", options.threads, "draws computed at once; default: one per core")
+  command.add_option("--threads", options.threads, "draws computed at once")
+      ->default_str("one per core")
       ->check(CLI::Range(1, 1024));
 }
 
@@ -70,7 +103,8 @@ std::vector<data::DatasetRequest> evaluated_datasets(const StudyOptions& options
     for (const auto& dataset : settings.evaluation) named.push_back(dataset.request);
   if (named.empty())
     throw InputError(
-        "evaluate: the rule's configuration names no evaluation dataset; give --dataset NAME[:PATH]");
+        "evaluate: the rule's configuration names no evaluation dataset; give --dataset "
+        "NAME[:PATH][:held_out]");
   auto sizes = options.sizes;
   if (sizes.empty()) sizes = {settings.config.tasks().size()};
   std::vector<data::DatasetRequest> sized;
@@ -82,6 +116,48 @@ std::vector<data::DatasetRequest> evaluated_datasets(const StudyOptions& options
       sized.push_back(request);
     }
   return sized;
+}
+
+std::vector<std::string> trained_classes(const data::DatasetRequest& request,
+                                         const std::vector<std::string>& split_names,
+                                         const config::Settings& settings) {
+  std::vector<std::string> trained;
+  for (const auto& training : settings.training) {
+    if (!same_source(training.request, request)) continue;
+    for (const auto& name : split_names)
+      if (!holds(trained, name) && is_on_side(name, training.request.classes)) trained.push_back(name);
+  }
+  return trained;
+}
+
+void say_trained_classes(const data::DatasetRequest& request, const std::vector<std::string>& split_names,
+                         const config::Settings& settings) {
+  const auto trained = trained_classes(request, split_names, settings);
+  if (trained.empty()) return;
+  constexpr std::size_t kMostNamed = 3;
+  const auto named = static_cast<std::ptrdiff_t>(std::min(kMostNamed, trained.size()));
+  const std::string names = fmt::format("{}{}", fmt::join(trained.begin(), trained.begin() + named, ", "),
+                                        trained.size() > kMostNamed ? ", ..." : "");
+  const std::size_t others = split_names.size() - trained.size();
+  fmt::print(stderr, "outerloop: {}: the rule was trained on {} of its {} classes ({}){}\n",
+             data::request_label(request), trained.size(), split_names.size(), names,
+             others == 0
+                 ? ": this is not accuracy on held-out classes"
+                 : fmt::format("; {}:held_out takes the other {} alone", request_text(request), others));
+}
+
+evaluation::FewShotData open_study_data(const data::DatasetRequest& request,
+                                        const config::Settings& settings) {
+  auto data = evaluation::open_few_shot_data(request, settings.cache_directory());
+  say_trained_classes(request, data.split_names, settings);
+  return data;
+}
+
+std::string figures_folder(const std::string& input) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const std::string run = fs::is_directory(input, error) ? input : config::run_of(input);
+  return run.empty() ? "figures" : (fs::path(run) / "figures").lexically_normal().string();
 }
 
 evaluation::FewShotOptions few_shot_options(const StudyOptions& options, const config::Settings& settings) {

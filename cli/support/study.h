@@ -13,8 +13,8 @@ namespace outerloop::cli {
 
 struct StudyOptions {
   std::string rule;
-  std::vector<std::string> datasets;  ///< NAME[:PATH]; empty: from the rule's configuration
-  std::vector<std::int64_t> sizes;    ///< empty: from the rule's configuration
+  std::vector<std::string> datasets;  ///< NAME[:PATH][:SIDE]; empty: those of the rule's configuration
+  std::vector<std::int64_t> sizes;    ///< empty: that of the rule's configuration
   std::int64_t labels = 10;           ///< examples per class
   std::int64_t draws = 50;
   BaseModelOptions base_model;
@@ -37,6 +37,24 @@ void add_study_run(CLI::App& command, StudyOptions& options);
 /// InputError if there is none.
 std::vector<data::DatasetRequest> evaluated_datasets(const StudyOptions& options,
                                                      const config::Settings& settings);
+
+/// One line on stderr where the rule was trained on some of these classes of a dataset
+/// (FewShotData::split_names).
+void say_trained_classes(const data::DatasetRequest& request, const std::vector<std::string>& split_names,
+                         const config::Settings& settings);
+
+/// Opens one of them. Where the rule was trained on classes of it, one line on stderr says on how many.
+evaluation::FewShotData open_study_data(const data::DatasetRequest& request,
+                                        const config::Settings& settings);
+
+/// Of these classes of an evaluated dataset (FewShotData::split_names), those that the rule was trained on.
+std::vector<std::string> trained_classes(const data::DatasetRequest& request,
+                                         const std::vector<std::string>& split_names,
+                                         const config::Settings& settings);
+
+/// The folder for figures of `input` where none is given: "figures" in the run that it is or lies in, else in
+/// the working directory.
+std::string figures_folder(const std::string& input);
 
 /// Throws InputError for a method or read-out that does not exist.
 evaluation::FewShotOptions few_shot_options(const StudyOptions& options, const config::Settings& settings);

@@ -75,18 +75,6 @@ NewPath parse(const std::string& assignment) {
   return parsed;
 }
 
-/// The run's folder that contains a rule or a checkpoint; empty if there is none.
-fs::path run_of(const fs::path& rule_path) {
-  std::error_code error;
-  const fs::path folder = fs::absolute(rule_path, error).parent_path();
-  if (error) return {};
-  for (const fs::path& candidate : {folder, folder.parent_path()})
-    if (fs::is_regular_file(candidate / "config.textproto", error) &&
-        (candidate == folder || folder.filename() == "checkpoints"))
-      return candidate;
-  return {};
-}
-
 }  // namespace
 
 void resolve_paths(proto::Config& config, const std::string& folder) {
@@ -130,6 +118,17 @@ void set_data_paths(proto::Config& config, const std::vector<std::string>& assig
       resolve(*dataset, ".");
     }
   }
+}
+
+std::string run_of(const std::string& file) {
+  std::error_code error;
+  const fs::path folder = fs::absolute(file, error).parent_path();
+  if (error) return {};
+  for (const fs::path& candidate : {folder, folder.parent_path()})
+    if (fs::is_regular_file(candidate / "config.textproto", error) &&
+        (candidate == folder || folder.filename() == "checkpoints" || folder.filename() == "snapshots"))
+      return candidate.string();
+  return {};
 }
 
 void use_paths_of_run(proto::Config& config, const std::string& rule_path) {

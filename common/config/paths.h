@@ -21,8 +21,12 @@ void resolve_override(proto::Config& config, const std::string& key);
 /// written) are read from PATH. Throws InputError where there is none, or where several match.
 void set_data_paths(proto::Config& config, const std::vector<std::string>& assignments);
 
-/// Copies the resolved paths of datasets with the same name and path from the run that contains the file
-/// `rule_path`. Does nothing if the file is not in a run.
+/// The folder of the run that a file lies in (rule.h5, metrics.jsonl, a checkpoint or snapshot); empty where
+/// it lies in none.
+std::string run_of(const std::string& file);
+
+/// Where a dataset of a rule's configuration is read from: notes the resolved paths of the run that the file
+/// `rule_path` lies in, of datasets with the same name and path. Does nothing where it lies in no run.
 void use_paths_of_run(proto::Config& config, const std::string& rule_path);
 
 /// The path to open: the resolved one if recorded, else the path as written.

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
-#include <numeric>
 
 #include "common/base/error.h"
+#include "common/base/words.h"
 
 namespace outerloop::config {
 namespace {
@@ -38,19 +38,14 @@ void for_each_field(const Descriptor* type, const std::string& prefix,
   }
 }
 
-std::size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row[b.size()];
+std::string last_part(const std::string& key) { return key.substr(key.rfind('.') + 1); }
+
+/// How far `known` is from what was meant by `key`: whole keys are compared, and the parts behind the last
+/// dots, since it is the groups in front that are forgotten or mistaken.
+std::size_t distance(const std::string& key, const std::string& known) {
+  const std::size_t whole = base::edit_distance(key, known);
+  const std::size_t last = base::edit_distance(last_part(key), last_part(known));
+  return std::min(2 * whole, 2 * last + 1);
 }
 
 /// Keeps the first error of the text parser and rewords it.
@@ -258,7 +253,8 @@ std::vector<std::string> known_keys() {
 std::string nearest_key(const std::string& key) {
   const auto keys = known_keys();
   return *std::min_element(keys.begin(), keys.end(), [&](const std::string& a, const std::string& b) {
-    return edit_distance(a, key) < edit_distance(b, key);
+    const auto to_a = distance(key, a), to_b = distance(key, b);
+    return to_a != to_b ? to_a < to_b : base::edit_distance(key, a) < base::edit_distance(key, b);
   });
 }
 

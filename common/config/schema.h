@@ -11,7 +11,8 @@ namespace outerloop::config {
 /// Every dotted key that --set takes, e.g. "engine.precision", in the schema's order.
 std::vector<std::string> known_keys();
 
-/// The known key with the smallest edit distance to `key`.
+/// The known key that `key` is most likely meant for, by edit distance: of whole keys, or of the parts behind
+/// their last dots. learning_rate is nearest to optimizer.learning_rate.
 std::string nearest_key(const std::string& key);
 
 /// Dotted key of the field `field` of message type `message_type` (a full protobuf name).

@@ -57,10 +57,20 @@ rule::EngineOptions engine_options(const proto::Config& config) {
 
 rule::EstimatorOptions estimator_options(const proto::Estimator& from) {
   rule::EstimatorOptions to;
-  to.kind = from.kind() == proto::Estimator::evolution ? rule::EstimatorKind::evolution
-            : from.kind() == proto::Estimator::persistent_evolution
-                ? rule::EstimatorKind::persistent_evolution
-                : rule::EstimatorKind::backpropagation;
+  switch (from.kind()) {
+    case proto::Estimator::backpropagation:
+      to.kind = rule::EstimatorKind::backpropagation;
+      break;
+    case proto::Estimator::evolution:
+      to.kind = rule::EstimatorKind::evolution;
+      break;
+    case proto::Estimator::persistent_evolution:
+      to.kind = rule::EstimatorKind::persistent_evolution;
+      break;
+    case proto::Estimator::noise_reuse:
+      to.kind = rule::EstimatorKind::noise_reuse;
+      break;
+  }
   to.deviation = from.deviation();
   to.pairs = from.pairs();
   to.backpropagation_share = from.backpropagation_share();

@@ -61,7 +61,9 @@ CsvPath parse_csv_path(const std::string& path) {
   const std::size_t colon = path.rfind(':');
   if (colon == std::string::npos || colon == 0 || std::filesystem::is_regular_file(path, error))
     return {path, ""};
-  return {path.substr(0, colon), path.substr(colon + 1)};
+  std::string column = path.substr(colon + 1);
+  if (column.rfind("./", 0) == 0) column.erase(0, 2);
+  return {path.substr(0, colon), column};
 }
 
 WorkingSet read_csv_set(const CsvPath& path) {

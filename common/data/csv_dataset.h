@@ -7,7 +7,7 @@
 
 namespace outerloop::data {
 
-/// "FILE" or "FILE:COLUMN".
+/// "FILE" or "FILE:COLUMN"; "./" in front of the column is left out (parse_request in request.h).
 struct CsvPath {
   std::filesystem::path file;
   std::string column;  ///< of the labels; empty: not named

@@ -1,6 +1,6 @@
 #pragma once
 // A request for a dataset (name, path, size, classes, part, scaling), and its form on the command line,
-// NAME[:PATH].
+// NAME[:PATH][:train|:held_out].
 #include <cstdint>
 #include <string>
 
@@ -35,8 +35,12 @@ struct DatasetRequest {
   ScalingKind scaling = ScalingKind::quantiles;  ///< of vectors
 };
 
-/// "NAME" or "NAME:PATH"; the size is left open. dataset_kind() (sources.h) checks whether the dataset
-/// exists.
+/// "NAME" or "NAME:PATH", and behind the last colon "train" or "held_out" for the classes on one side of the
+/// class split; the size is left open. A path that ends so is written with "./" (folder:./train). Whether
+/// there is such a dataset is for dataset_kind() (sources.h) to say.
 DatasetRequest parse_request(const std::string& text);
+
+/// "NAME", "NAME:train" or "NAME:held_out", for tables and figures.
+std::string request_label(const DatasetRequest& request);
 
 }  // namespace outerloop::data

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "common/base/error.h"
+#include "common/evaluation/labelled_batch.h"
 #include "common/rule/phi.h"
 #include "common/rule/random.h"
 #include "common/rule/readout.h"
@@ -17,8 +18,15 @@ constexpr std::uint32_t kSeedStream = 0xFFFFFFFEu;  // few_shot.cpp uses the oth
 constexpr std::int64_t kUnrollChunk = 32;           // inner steps whose minibatches are in memory together
 constexpr double kLambda = 0.1;                     // of the read-out, on scaled features
 
-data::TaskDistribution distribution(data::TaskOptions options, std::shared_ptr<const data::Dataset> dataset,
-                                    std::uint64_t seed) {
+template <class Values>
+bool all_finite(const Values& values) {
+  return std::all_of(values.begin(), values.end(), [](auto value) { return std::isfinite(value); });
+}
+
+}  // namespace
+
+data::TaskDistribution evaluation_tasks(data::TaskOptions options,
+                                        std::shared_ptr<const data::Dataset> dataset, std::uint64_t seed) {
   const std::int64_t examples = 2 * options.labelled_per_class;
   std::int64_t classes = 0;  // of the group with the most inputs
   for (const auto& group : dataset->classes_with(examples))
@@ -41,42 +49,13 @@ data::TaskDistribution distribution(data::TaskOptions options, std::shared_ptr<c
   return data::TaskDistribution(options, {{std::move(dataset), 1.0}}, seed);
 }
 
-template <class Values>
-bool all_finite(const Values& values) {
-  return std::all_of(values.begin(), values.end(), [](auto value) { return std::isfinite(value); });
-}
-
-void append(const rule::Batch& batch, rule::Matrix& to) {
-  to.columns = batch.inputs;
-  to.rows += batch.examples;
-  for (const double value : batch.x) to.values.push_back(static_cast<float>(value));
-}
-
-rule::Matrix matrix_of(const rule::Batch& batch) {
-  rule::Matrix matrix;
-  append(batch, matrix);
-  return matrix;
-}
-
-/// Labels of rows whose first `classes` targets are one-hot.
-std::vector<std::int32_t> labels_of(const rule::Batch& batch, std::int64_t classes) {
-  std::vector<std::int32_t> labels;
-  for (std::int64_t i = 0; i < batch.examples; ++i) {
-    const auto row = batch.y.begin() + i * batch.targets;
-    labels.push_back(static_cast<std::int32_t>(std::max_element(row, row + classes) - row));
-  }
-  return labels;
-}
-
-}  // namespace
-
 Evaluator::Evaluator(rule::Engine& engine, const data::TaskOptions& tasks,
                      const std::vector<std::shared_ptr<const data::Dataset>>& datasets,
                      EvaluatorOptions options)
     : engine_(engine),
       options_(options),
       seed_(rule::Random(options.seed, kSeedStream, 0, rule::Purpose::evaluation).bits(0)) {
-  for (const auto& dataset : datasets) tasks_.push_back(distribution(tasks, dataset, seed_));
+  for (const auto& dataset : datasets) tasks_.push_back(evaluation_tasks(tasks, dataset, seed_));
 }
 
 Evaluation Evaluator::evaluate(const std::vector<double>& theta, std::uint32_t dataset,

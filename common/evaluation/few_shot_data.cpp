@@ -1,7 +1,10 @@
 #include "common/evaluation/few_shot_data.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
+
+#include "common/data/class_split.h"
 
 namespace outerloop::evaluation {
 namespace {
@@ -26,13 +29,13 @@ void append_all(const data::Dataset& from, Matrix& to, std::vector<std::int32_t>
 /// These classes of a dataset without parts, numbered from 0; every second example is for the test.
 FewShotData split_in_turn(const data::Dataset& from, const std::vector<std::int32_t>& labels) {
   FewShotData result;
-  result.name = from.name;
   result.size = from.size;
   for (const std::int32_t label : labels) {
     const auto& rows = from.examples_of_class[static_cast<std::size_t>(label)];
     for (std::size_t i = 0; i < rows.size(); ++i)
       append(from, rows[i], static_cast<std::int32_t>(result.classes), i % 2 ? result.test : result.train,
              i % 2 ? result.test_labels : result.train_labels);
+    result.class_names.push_back(from.class_names[static_cast<std::size_t>(label)]);
     ++result.classes;
   }
   return result;
@@ -40,10 +43,19 @@ FewShotData split_in_turn(const data::Dataset& from, const std::vector<std::int3
 
 }  // namespace
 
+std::vector<std::string> split_names(const data::Dataset& set) {
+  std::vector<std::string> names;
+  for (std::size_t label = 0; label < set.class_names.size(); ++label)
+    names.push_back(data::split_name(set, label));
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
 FewShotData open_few_shot_data(const data::DatasetRequest& request, const std::string& cache_directory) {
   if (data::has_parts(request.name)) {
     FewShotData result;
-    result.name = request.name;
+    result.name = data::request_label(request);
     data::DatasetRequest part = request;
     part.part = data::Part::train;
     const auto train = data::open_dataset(part, cache_directory);
@@ -53,14 +65,18 @@ FewShotData open_few_shot_data(const data::DatasetRequest& request, const std::s
     append_all(*test, result.test, result.test_labels);
     result.classes = train->classes();
     result.size = train->size;
+    result.class_names = train->class_names;
+    result.split_names = split_names(*train);
     return result;
   }
   const auto all = data::open_dataset(request, cache_directory);
   std::vector<FewShotData> groups;
   for (const auto& labels : all->classes_with(1))
     if (!labels.empty()) groups.push_back(split_in_turn(*all, labels));
+  for (auto& group : groups) group.name = data::request_label(request);
   FewShotData result = std::move(groups.front());
   result.others.assign(std::make_move_iterator(groups.begin() + 1), std::make_move_iterator(groups.end()));
+  result.split_names = split_names(*all);
   return result;
 }
 

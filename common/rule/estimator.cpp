@@ -100,8 +100,9 @@ TruncationResult evolve(Engine& engine, const EstimatorOptions& options, const T
   result.d_theta.assign(input.theta.size(), 0.0);
   std::vector<PerturbedPair> advanced;
   for (std::size_t p = 0; p < static_cast<std::size_t>(options.pairs); ++p) {
-    std::vector<double> noise = draw_noise(options, input, p);
     const bool carried = options.persistent() && !pairs.empty();
+    const bool reused = carried && options.kind == EstimatorKind::noise_reuse;
+    std::vector<double> noise = reused ? pairs[p].noise : draw_noise(options, input, p);
     const PairWalk pair(engine, options, input, noise, carried ? pairs[p].phi_plus : input.phi,
                         carried ? pairs[p].phi_minus : input.phi);
     if (pair.outcome() != Outcome::finished) {
@@ -109,7 +110,7 @@ TruncationResult evolve(Engine& engine, const EstimatorOptions& options, const T
       result.outcome = pair.outcome();
       return result;
     }
-    if (carried)
+    if (carried && !reused)
       for (std::size_t i = 0; i < noise.size(); ++i) noise[i] += pairs[p].noise[i];
     pair.add_gradient(noise, result.d_theta);
     const double share = 0.5 / static_cast<double>(options.pairs);
@@ -147,6 +148,8 @@ const char* estimator_name(EstimatorKind kind) {
       return "evolution";
     case EstimatorKind::persistent_evolution:
       return "persistent_evolution";
+    case EstimatorKind::noise_reuse:
+      return "noise_reuse";
   }
   return "unknown";
 }

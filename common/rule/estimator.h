@@ -8,7 +8,11 @@
 // backpropagation, it ignores the effect of θ on φ before the truncation.
 // Persistent evolution strategies (Vicol, Metz and Sohl-Dickstein, ICML 2021): each member keeps its own φ
 // from the task's first step on, and the noise of all truncations since then is summed, ξ = Σ ε; g = ξ (J₊ −
-// J₋) / 2σ². Its mean is the untruncated gradient. J is the mean meta-objective over the truncation's inner
+// J₋) / 2σ². Its mean is the untruncated gradient.
+// Noise reuse (NRES: Li et al., NeurIPS 2023; ES-Single: Vicol, ICML 2023): each member keeps its own φ, too,
+// but a pair keeps one ε for the whole task; g = ε (J₊ − J₋) / 2σ². Its mean is the untruncated gradient of J
+// smoothed over one θ for all inner steps, and its noise does not grow with the truncations.
+// J is the mean meta-objective over the truncation's inner
 // steps; g is a mean over pairs.
 #include <cstdint>
 #include <string>
@@ -19,7 +23,7 @@
 
 namespace outerloop::rule {
 
-enum class EstimatorKind { backpropagation, evolution, persistent_evolution };
+enum class EstimatorKind { backpropagation, evolution, persistent_evolution, noise_reuse };
 const char* estimator_name(EstimatorKind kind);
 
 struct EstimatorOptions {
@@ -28,15 +32,18 @@ struct EstimatorOptions {
   std::int64_t pairs = 0;  ///< antithetic pairs per truncation, at least 1; not for backpropagation
   double backpropagation_share = 0.0;  ///< g = share · backpropagation's + (1 − share) · the other's, 0 .. 1
 
-  /// Whether pairs keep a state between truncations.
-  bool persistent() const { return kind == EstimatorKind::persistent_evolution; }
+  /// Whether pairs have a state of their own between truncations.
+  bool persistent() const {
+    return kind == EstimatorKind::persistent_evolution || kind == EstimatorKind::noise_reuse;
+  }
 };
 
-/// The state that a pair of persistent evolution strategies carries from one truncation to the next.
+/// What a pair of persistent evolution strategies, or of noise reuse, carries from one truncation to the
+/// next.
 struct PerturbedPair {
-  std::vector<double> noise;      ///< ξ, laid out as θ
-  std::vector<double> phi_plus;   ///< of the member with θ + ε
-  std::vector<double> phi_minus;  ///< of the member with θ − ε
+  std::vector<double> noise;      ///< ξ, or the one ε, laid out as θ
+  std::vector<double> phi_plus;   ///< of the member that went by θ + ε
+  std::vector<double> phi_minus;  ///< of the other
 };
 
 /// One truncation of a task. The objects that it refers to must outlive the call.

@@ -11,6 +11,7 @@ foreach(room common coordinator worker)
 endforeach()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/configs ${PROJECT_SOURCE_DIR}/rules
         DESTINATION ${CMAKE_INSTALL_DATADIR}/outerloop)
+install(FILES ${PROJECT_SOURCE_DIR}/proto/config.proto DESTINATION ${CMAKE_INSTALL_DATADIR}/outerloop)
 install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/mpirun ${PROJECT_SOURCE_DIR}/scripts/hosts
                  ${PROJECT_SOURCE_DIR}/scripts/manuals
         DESTINATION ${CMAKE_INSTALL_DATADIR}/outerloop/scripts)

@@ -27,4 +27,8 @@ foreach(command train evaluate figure apply inspect plot bench data export docto
   outerloop_man_page(outerloop-${command} ${command} "outerloop ${command}")
 endforeach()
 add_custom_target(outerloop_manual ALL DEPENDS ${pages})
-install(DIRECTORY ${PROJECT_BINARY_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+# After `--target outerloop` there are none: then the program is installed without them.
+install(DIRECTORY ${PROJECT_BINARY_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
+install(CODE "if(NOT EXISTS \"${PROJECT_BINARY_DIR}/man/outerloop.1\")
+  message(STATUS \"Without man pages: they come with the target outerloop_manual\")
+endif()")

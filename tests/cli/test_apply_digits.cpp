@@ -46,18 +46,18 @@ TEST_CASE("new rows by a kept model are worth what they are together with the ot
          "from sklearn.datasets import load_digits\n"
          "from sklearn.linear_model import RidgeClassifier\n"
          "program, rule, folder = sys.argv[1:]\n"
-         "x, y = load_digits(return_X_y=True)\n"
-         "order = numpy.random.default_rng(0).permutation(len(x))\n"
-         "x, y = x[order], y[order]\n"
-         "for name, part in ((\"all\", x), (\"old\", x[:900]), (\"new\", x[900:])):\n"
-         "    numpy.save(f\"{folder}/{name}.npy\", part)\n"
+         "digits, classes = load_digits(return_X_y=True)\n"
          "def apply(*arguments):\n"
          "    subprocess.run([program, \"apply\", *arguments], check=True, stdout=subprocess.DEVNULL)\n"
          "    return numpy.load(f\"{folder}/f.npy\")\n"
          "def score(old, new):\n"
          "    return RidgeClassifier(0.1).fit(old, y[:900]).score(new, y[900:])\n"
          "together, kept = [], []\n"
-         "for seed in range(4):\n"
+         "for seed in range(16):\n"
+         "    order = numpy.random.default_rng(seed).permutation(len(digits))\n"
+         "    x, y = digits[order], classes[order]\n"
+         "    for name, part in ((\"all\", x), (\"old\", x[:900]), (\"new\", x[900:])):\n"
+         "        numpy.save(f\"{folder}/{name}.npy\", part)\n"
          "    out = (\"--output\", f\"{folder}/f.npy\", \"--input\")\n"
          "    trained = (rule, \"--seed\", str(seed), \"--inner-steps\", \"100\", *out)\n"
          "    features = apply(*trained, f\"{folder}/all.npy\")\n"
@@ -73,6 +73,7 @@ TEST_CASE("new rows by a kept model are worth what they are together with the ot
   double together = 0.0, kept = 0.0;
   numbers >> together >> kept;
   std::printf("new rows: %.4f together with the others, %.4f by the kept model\n", together, kept);
-  CHECK(together > 0.8);
+  // Measured: 0.9236 and 0.9201, their difference 0.0036 with a standard error of 0.0032 over the 16 splits.
+  CHECK(together > 0.88);
   CHECK(kept > together - 0.01);
 }

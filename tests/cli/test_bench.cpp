@@ -131,6 +131,9 @@ TEST_CASE("bench estimators measures bias and noise at every horizon") {
   CHECK(rows[0].at("truncated_cosine").get<double>() == Approx(1.0));
   CHECK(rows[0].at("evolution_noise").get<double>() ==
         Approx(rows[0].at("persistent_evolution_noise").get<double>()));
+  CHECK(rows[0].at("noise_reuse_noise").get<double>() ==
+        Approx(rows[0].at("persistent_evolution_noise").get<double>()));
+  CHECK(rows[2].at("noise_reuse_noise").get<double>() > 0.0);
   CHECK(rows[2].at("truncated_cosine").get<double>() < 1.0);
   // About as much noise as θ has numbers, and more for every truncation that the persistent kind sums over.
   const auto numbers = result.at("parameters").get<double>();

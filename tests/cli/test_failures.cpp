@@ -184,6 +184,7 @@ TEST_CASE("workers of another mpirun join a run that goes on, and the bits stay 
   INFO(read_text(folder / "err") << read_text(folder / "err2"));
   REQUIRE(ended);
   CHECK(joiners.wait(60.0));
+  CHECK(occurrences(read_text(folder / "out2"), "joined the run in " + run + ": 2 workers of this job") == 1);
   const auto result = read_json(run + "/result.json");
   CHECK(result.at("stop_reason") == "updates");
   CHECK(result.at("workers_lost") == 0);

@@ -30,8 +30,9 @@ json drawn(const std::string& name, const std::string& flags, const std::string&
   REQUIRE(finished.exit_code == 0);
   CHECK(whole_png(out + "/" + name + ".png"));
   CHECK(read_text(out + "/" + name + ".svg").find("</svg>") != std::string::npos);
-  CHECK(finished.out ==
-        out + "/" + name + ".json\n" + out + "/" + name + ".png\n" + out + "/" + name + ".svg\n");
+  CHECK(finished.out == out + "/" + name + ".json\n" + out + "/" + name + ".png\n" + out + "/" + name +
+                            ".svg\n" + out + "/" + name + ".pdf\n");
+  CHECK(read_text(out + "/" + name + ".pdf").rfind("%PDF-", 0) == 0);
   const json figure = read_json(out + "/" + name + ".json");
   CHECK(figure.at("figure") == name);
   CHECK(figure.at("update") == 20);
@@ -79,6 +80,8 @@ TEST_CASE("figures over steps, widths and depths have a row for each value") {
   check_methods(widths.at("tables")[1], kOwn);
   CHECK(widths.at("tables")[1].at("base_model") == "2-9-8");
   CHECK(widths.at("tables")[1].at("condition_value") == 9);
+  CHECK(widths.at("trained") == json{{"min", 8}, {"max", 12}, {"label", "in meta-training"}});
+  CHECK(read_text(trained() / "figures/widths.svg").find("in meta-training") != std::string::npos);
 
   const auto depths = drawn("depths", "--values 1,3");
   REQUIRE(depths.at("tables").size() == 2);
@@ -116,6 +119,9 @@ TEST_CASE("filters, embeddings and explained variance are drawn") {
   REQUIRE(moons.at("views").size() == 2);
   CHECK(moons.at("views")[1].at("points").size() == 1000);
   CHECK(moons.at("labels").size() == 1000);
+  CHECK(moons.at("classes").size() == 2);
+  CHECK(read_text(trained() / "figures/embeddings.svg")
+            .find("\n" + moons.at("classes")[1].get<std::string>() + "\n") != std::string::npos);
   CHECK(moons.at("views")[0].at("points") != moons.at("views")[1].at("points"));
 
   const auto variance = drawn("explained-variance", "");

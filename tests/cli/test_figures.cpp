@@ -1,8 +1,10 @@
 // outerloop plot: figures that are whole files with the expected texts, ticks that are round, and errors that
 // name places.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "cli/figures/chart.h"
 #include "cli/figures/chart_axis.h"
 #include "cli/figures/figure_data.h"
 #include "cli/figures/plot.h"
@@ -82,8 +84,14 @@ TEST_CASE("the learning curve is drawn from a run's metrics") {
   const Folder folder;
   write_bytes(folder / "metrics.jsonl", sample_metrics());
   const auto paths = cli::draw_learning_curve(folder / "metrics.jsonl", folder / "figures/new");
-  REQUIRE(paths.size() == 2);
+  REQUIRE(paths.size() == 3);
   check_png(folder / "figures/new/learning_curve.png");
+  const auto pdf = read_bytes(folder / "figures/new/learning_curve.pdf");
+  CHECK(pdf.substr(0, 5) == "%PDF-");
+  CHECK(contains(pdf.substr(pdf.size() - 10), "%%EOF"));
+  // The same figure is the same file.
+  cli::draw_learning_curve(folder / "metrics.jsonl", folder / "again");
+  CHECK(read_bytes(folder / "again/learning_curve.pdf") == pdf);
   check_svg(folder / "figures/new/learning_curve.svg",
             {"Meta-objective", "each update", "smoothed", "gradient norm", "updates behind", "update",
              "resumed", "40"});
@@ -142,13 +150,13 @@ TEST_CASE("what a run was evaluated on while it went on is drawn, trained on bes
   CHECK(curves.datasets[1].role == "validation");
   CHECK(curves.datasets[2].accuracy[2] == 0.75);
   CHECK(std::isnan(cli::read_held_out_curves(folder / "metrics.jsonl").datasets[2].accuracy[2]));
-  CHECK(cli::plot(folder.path(), folder / "out") == 0);
+  CHECK(cli::plot({folder.path()}, folder / "out") == 0);
   check_png(folder / "out/held_out_curve.png");
   check_svg(folder / "out/held_out_curve.svg",
             {"Evaluations", "meta-objective", "glyphs, train", "glyphs, validation", "fashion_mnist, test",
              "Few-shot accuracy on the same tasks", "accuracy, %", "update", "best"});
   write_bytes(folder / "bad.jsonl", sample_metrics() + "{\"event\":\"evaluation\",\"update\":3}\n");
-  CHECK(contains(refusal([&] { cli::plot(folder / "bad.jsonl", folder / "bad"); }),
+  CHECK(contains(refusal([&] { cli::plot({folder / "bad.jsonl"}, folder / "bad"); }),
                  "bad.jsonl:42: an evaluation without its datasets"));
   write_bytes(folder / "none.jsonl", sample_metrics());
   CHECK(cli::draw_held_out_curve(folder / "none.jsonl", folder / "none").empty());
@@ -160,9 +168,9 @@ TEST_CASE("accuracy bars are drawn from evaluate's JSON") {
   cli::draw_accuracy(folder / "e.json", folder.path());
   check_png(folder / "accuracy.png");
   check_svg(folder / "accuracy.svg",
-            {"fashion_mnist, 14 × 14", "learned rule", "random initialisation", "raw pixels",
-             "57.9 % ± 1.1   (+7.0 ± 0.8)", "50.9 % ± 1.0", "no number", "glyphs &amp; &lt;more&gt;, 28 × 28",
-             "supervised, knn5", "100.0 %"});
+            {"Few-shot accuracy on fashion_mnist, 14 × 14", "learned rule", "random initialisation",
+             "raw pixels", "57.9 % ± 1.1   (+7.0 ± 0.8)", "50.9 % ± 1.0", "no number",
+             "Few-shot accuracy on glyphs &amp; &lt;more&gt;, 28 × 28", "supervised, knn5", "100.0 %"});
   // The other read-outs of a table with ridge are left out.
   CHECK_FALSE(contains(read_bytes(folder / "accuracy.svg"), "25.0 %"));
 }
@@ -179,15 +187,16 @@ TEST_CASE("a figure is drawn from its JSON: lines over a condition, groups, pane
   const auto drawn = [&](const std::string& name, const std::string& rest,
                          const std::vector<std::string>& texts) {
     write_bytes(folder / (name + ".json"), "{\"figure\": \"" + name + "\", " + rest + "}");
-    CHECK(cli::plot(folder / (name + ".json"), folder.path()) == 0);
+    CHECK(cli::plot({folder / (name + ".json")}, folder.path()) == 0);
     check_png(folder / (name + ".png"));
     check_svg(folder / (name + ".svg"), texts);
   };
   drawn("widths",
-        "\"tables\": [" + table("\"condition_value\": 32", "0.5") + "," +
-            table("\"condition_value\": 10000", "0.75") + "]",
+        "\"trained\": {\"min\": 16, \"max\": 64, \"label\": \"in meta-training\"}, \"tables\": [" +
+            table("\"condition_value\": 32", "0.5") + "," + table("\"condition_value\": 10000", "0.75") + "]",
         {"Few-shot accuracy on digits, 14 × 14", "learned rule", "random initialisation",
-         "units of the one hidden layer", "10,000", "70"});
+         "units of the one hidden layer", "10,000", "70", "in meta-training",
+         "mean and 95 % interval over 3 draws"});
   drawn("nonlinearities",
         "\"tables\": [" + table("\"condition\": \"ReLU\"", "0.5") + "," +
             table("\"condition\": \"tanh\"", "0.75") + "]",
@@ -198,37 +207,92 @@ TEST_CASE("a figure is drawn from its JSON: lines over a condition, groups, pane
             row("vae", "\"accuracy\": 0.6, \"steps\": 100, \"loss\": 80, \"loss_ci95\": 1") + "," +
             row("random", "\"accuracy\": 0.4") + "]}]",
         {"Few-shot accuracy on digits", "VAE", "steps of training without labels", "longest in meta-training",
-         "Loss, nats per image", "100"});
+         "Loss, nats per example", "100"});
   drawn("explained-variance",
         "\"dataset\": \"digits\", \"curves\": [{\"method\": \"pixels\", \"cumulative\": [0.5, 1.0], "
         "\"ci95\": [0, 0]}]",
         {"Cumulative explained variance, digits", "raw pixels", "principal components", "100"});
+  drawn("explained-variance",
+        "\"dataset\": \"columns\", \"size\": 0, \"draws\": 4, \"inner_steps\": 30, \"curves\": [{\"method\": "
+        "\"pixels\", \"cumulative\": [0.5, 1.0], \"ci95\": [0, 0]}]",
+        {"raw inputs", "30 inner steps; mean and 95 % interval over 4 draws"});
   drawn("filters",
         "\"size\": 2, \"panels\": [{\"title\": \"before\", \"filters\": [[1, -1, 0, 0], [0, 0, 0, 0]]}]",
         {"First-layer filters", "before"});
   drawn("embeddings",
-        "\"embeddings\": [{\"dataset\": \"moons\", \"labels\": [0, 1], \"views\": [{\"steps\": 7, "
+        "\"embeddings\": [{\"dataset\": \"moons\", \"labels\": [0, 1], \"classes\": [\"upper\", \"lower\"], "
+        "\"views\": [{\"steps\": 7, "
         "\"points\": [[0, 1, 2], [3, 4, 5]]}]}]",
-        {"moons, 7 steps", "component 1", "component 2", "component 3"});
+        {"moons, 7 steps", "upper", "lower", "component 1", "component 2", "component 3"});
+}
+
+TEST_CASE("several runs are drawn in one figure") {
+  const Folder folder;
+  const std::string evaluation =
+      "{\"event\":\"evaluation\",\"segment\":0,\"update\":10,\"datasets\":[{\"dataset\":\"glyphs\",\"role\":"
+      "\"validation\",\"meta_objective\":1.1,\"accuracy\":0.5}]}\n";
+  for (const char* run : {"first", "second", "other/first"}) {
+    std::filesystem::create_directories(folder / run);
+    write_bytes(folder / (std::string(run) + "/metrics.jsonl"), sample_metrics() + evaluation);
+  }
+  CHECK(cli::plot({folder / "first", folder / "second/"}, folder / "out") == 0);
+  check_png(folder / "out/learning_curves.png");
+  check_svg(folder / "out/learning_curves.svg",
+            {"Meta-objective, smoothed", "first", "second", "Evaluations on glyphs, validation", "update"});
+  // Two folders of one name are told apart by their paths.
+  CHECK(cli::plot({folder / "first", folder / "other/first/metrics.jsonl"}, folder / "paths") == 0);
+  check_svg(folder / "paths/learning_curves.svg", {folder / "first", folder / "other/first/metrics.jsonl"});
+  write_bytes(folder / "e.json", kEvaluation);
+  CHECK(contains(refusal([&] {
+                   cli::plot({folder / "first", folder / "e.json"}, folder / "never");
+                 }),
+                 "e.json: several inputs are drawn in one figure where each is a run directory"));
+  CHECK_FALSE(std::filesystem::exists(folder / "never"));
+}
+
+TEST_CASE("labels of markers are drawn, whatever is near, and equal ones that meet once") {
+  const Folder folder;
+  const auto texts = [&](const std::vector<cli::Marker>& markers) {
+    cli::LineChart chart;
+    chart.title = "T";
+    chart.series.push_back({"s", {0, 100}, {0, 1}, cli::palette::blue});
+    chart.markers = markers;
+    std::vector<std::string> drawn;
+    cli::render(folder / "m", 400, 200, "markers", [&](cli::Canvas& canvas) {
+      cli::draw_line_chart(canvas, {0, 0, 400, 200}, chart);
+      drawn = canvas.texts();
+    });
+    return drawn;
+  };
+  const auto count = [](const std::vector<std::string>& drawn, const std::string& text) {
+    return std::count(drawn.begin(), drawn.end(), text);
+  };
+  CHECK(count(texts({{100.0, "a label at the right frame"}}), "a label at the right frame") == 1);
+  const auto near = texts({{50.0, "one label"}, {51.0, "another label"}, {52.0, "a third label"}});
+  for (const char* label : {"one label", "another label", "a third label"}) CHECK(count(near, label) == 1);
+  CHECK(count(texts({{10.0, "resumed"}, {11.0, "resumed"}, {12.0, "resumed"}, {90.0, "resumed"}}),
+              "resumed") == 2);
 }
 
 TEST_CASE("plot takes a run directory, a JSON, a log or a rule") {
   const Folder folder;
   write_bytes(folder / "metrics.jsonl", sample_metrics());
-  CHECK(cli::plot(folder.path(), folder / "a") == 0);
+  CHECK(cli::plot({folder.path()}, folder / "a") == 0);
   CHECK(std::filesystem::exists(folder / "a/learning_curve.svg"));
   CHECK_FALSE(std::filesystem::exists(folder / "a/accuracy.svg"));
   write_bytes(folder / "evaluation.json", kEvaluation);
-  CHECK(cli::plot(folder.path(), folder / "a") == 0);
+  CHECK(cli::plot({folder.path()}, folder / "a") == 0);
   CHECK(std::filesystem::exists(folder / "a/accuracy.png"));
-  CHECK(cli::plot(folder / "evaluation.json", folder / "b") == 0);
+  CHECK(cli::plot({folder.path()}, "") == 0);
+  CHECK(std::filesystem::exists(folder / "figures/accuracy.pdf"));
+  CHECK(cli::plot({folder / "evaluation.json"}, folder / "b") == 0);
   CHECK(std::filesystem::exists(folder / "b/accuracy.png"));
-  CHECK(cli::plot(folder / "metrics.jsonl", folder / "c") == 0);
+  CHECK(cli::plot({folder / "metrics.jsonl"}, folder / "c") == 0);
   CHECK(std::filesystem::exists(folder / "c/learning_curve.png"));
   auto rule = sample_rule();
   rule.theta[7] = std::numeric_limits<double>::quiet_NaN();
   store::write_rule(folder / "rule.h5", rule);
-  CHECK(cli::plot(folder / "rule.h5", folder / "d") == 0);
+  CHECK(cli::plot({folder / "rule.h5"}, folder / "d") == 0);
   check_png(folder / "d/theta_norms.png");
   check_svg(folder / "d/theta_norms.svg", {"θ of neuron_local", "top.in", "delta", "no number", "norm"});
 }
@@ -237,7 +301,7 @@ TEST_CASE("what cannot be drawn is refused with its place") {
   const Folder folder;
   const auto refused = [&](const std::string& name, const std::string& text) {
     write_bytes(folder / name, text);
-    return refusal([&] { cli::plot(folder / name, folder / "out"); });
+    return refusal([&] { cli::plot({folder / name}, folder / "out"); });
   };
   CHECK(contains(refused("f.json", "{\"figure\": \"widths\"}"), "f.json: the list tables is missing"));
   CHECK(contains(refused("g.json", "{\"figure\": \"growth\"}"), "g.json: there is no figure 'growth'"));
@@ -270,13 +334,13 @@ TEST_CASE("what cannot be drawn is refused with its place") {
   CHECK(contains(row(",\"accuracy\":\"a\""), "accuracy is no number"));
 
   CHECK(contains(refused("x.h5", "something else"), "not a file of Outerloop"));
-  CHECK(contains(refusal([&] { cli::plot(folder / "none", folder / "out"); }), "none: no such file"));
+  CHECK(contains(refusal([&] { cli::plot({folder / "none"}, folder / "out"); }), "none: no such file"));
   std::filesystem::create_directory(folder / "empty");
-  CHECK(contains(refusal([&] { cli::plot(folder / "empty", folder / "out"); }), "holds neither"));
+  CHECK(contains(refusal([&] { cli::plot({folder / "empty"}, folder / "out"); }), "holds neither"));
   CHECK_FALSE(std::filesystem::exists(folder / "out"));
   write_bytes(folder / "metrics.jsonl", sample_metrics());
-  CHECK(
-      contains(refusal([&] { cli::plot(folder / "metrics.jsonl", folder / "x.h5/out"); }), "cannot be made"));
+  CHECK(contains(refusal([&] { cli::plot({folder / "metrics.jsonl"}, folder / "x.h5/out"); }),
+                 "cannot be made"));
 }
 
 TEST_CASE("ticks are round and inside their range") {

@@ -124,9 +124,11 @@ TEST_CASE("alone, a run that was cut in two ends at the bits of an unbroken one"
         read_json(folder / "cut/result.json").at("theta_sha256"));
 }
 
-TEST_CASE("persistent evolution goes on over a resume with the noise that it has summed") {
+TEST_CASE("estimators that keep their φ go on over a resume with the same noise") {
   const TemporaryFolder folder;
-  const std::string kind = " --set estimator.kind=persistent_evolution --set estimator.pairs=2";
+  std::string kind = " --set estimator.pairs=2 --set estimator.kind=";
+  SECTION("summed") { kind += "persistent_evolution"; }
+  SECTION("reused") { kind += "noise_reuse"; }
   REQUIRE(run_alone("train smoke --run-dir " + (folder / "whole") + " --set updates=12" + kind).exit_code ==
           0);
   REQUIRE(run_alone("train smoke --run-dir " + (folder / "cut") + " --set updates=7" + kind).exit_code == 0);

@@ -244,6 +244,7 @@ TEST_CASE("a CSV file is a dataset, its labels a column") {
   CHECK(labelled->class_names == Names{"9", "10"});
   CHECK(labelled->inputs == 2);
   CHECK(open(path + ":a")->class_names == Names{"1", "3", "5"});
+  CHECK(open(path + ":./a")->class_names == Names{"1", "3", "5"});
   CHECK(open(written(folder, "u.csv", "a,b\n1,2\n3,4\n"))->class_names == Names{"all"});
   CHECK_THROWS_AS(open(path + ":nowhere"), InputError);
 }

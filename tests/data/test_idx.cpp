@@ -191,6 +191,29 @@ TEST_CASE("a dataset is named by NAME or NAME:PATH") {
   CHECK(request.name == "hdf5");
   CHECK(request.path == "/a.h5:/x");
   CHECK(data::parse_request("npy:").path.empty());
+  using data::ClassSplit;
+  const auto is = [](const std::string& text, const std::string& name, const std::string& path,
+                     ClassSplit classes) {
+    INFO(text);
+    const auto parsed = data::parse_request(text);
+    CHECK(parsed.name == name);
+    CHECK(parsed.path == path);
+    CHECK(parsed.classes == classes);
+  };
+  is("glyphs", "glyphs", "", ClassSplit::all);
+  is("glyphs:train", "glyphs", "", ClassSplit::train);
+  is("glyphs:held_out", "glyphs", "", ClassSplit::held_out);
+  is("folder:/data/held_out", "folder", "/data/held_out", ClassSplit::all);
+  is("folder:/data:held_out", "folder", "/data", ClassSplit::held_out);
+  is("folder:./train", "folder", "./train", ClassSplit::all);
+  is("csv:t.csv:train", "csv", "t.csv", ClassSplit::train);
+  is("csv:t.csv:./train", "csv", "t.csv:./train", ClassSplit::all);
+  is("csv:t.csv:kind:train", "csv", "t.csv:kind", ClassSplit::train);
+  is("hdf5:/a.h5:/x:held_out", "hdf5", "/a.h5:/x", ClassSplit::held_out);
+  is("train", "train", "", ClassSplit::all);
+  CHECK(data::request_label(data::parse_request("glyphs:held_out")) == "glyphs:held_out");
+  CHECK(data::request_label(data::parse_request("folder:/a:train")) == "folder:train");
+  CHECK(data::request_label(data::parse_request("folder:/a")) == "folder");
   holds(refusal([] { data::dataset_kind(data::parse_request("cifar:/a").name); }),
         "dataset \"cifar\" is not known: take one of");
 }

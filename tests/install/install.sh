@@ -13,6 +13,17 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 prefix=$folder/prefix
 "$cmake" --install "$build" --prefix "$prefix" >"$folder/install.log" || fail "$(tail -n 5 "$folder/install.log")"
+# What `--target outerloop` alone leaves to install.
+if [ -d "$build/man" ]; then
+  mv "$build/man" "$folder/man"
+  restored=1
+  "$cmake" --install "$build" --prefix "$folder/without-pages" >"$folder/without.log" 2>&1 || restored=0
+  mv "$folder/man" "$build/man"
+  [ "$restored" = 1 ] || fail "without man pages: $(tail -n 5 "$folder/without.log")"
+  "$folder/without-pages/bin/outerloop" --version >/dev/null || fail "without man pages there is no program"
+  grep -q 'outerloop_manual' "$folder/without.log" || fail "it does not say that man pages are missing"
+fi
+[ -f "$prefix/share/outerloop/config.proto" ] || fail "config.proto is not installed"
 # Away from the sources, so that nothing of them is found by accident.
 cd "$folder"
 

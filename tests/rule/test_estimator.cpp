@@ -156,7 +156,7 @@ void check_unbiased(const std::vector<Estimate>& found, const std::vector<Pair>&
 
 }  // namespace
 
-TEST_CASE("truncation biases backpropagation and evolution strategies, not the persistent ones") {
+TEST_CASE("truncation biases backpropagation and evolution strategies, not those that keep their φ") {
   const auto truncated = known_gradients(true), whole = known_gradients(false);
   LinearEngine engine;
   std::vector<PerturbedPair> none;
@@ -172,10 +172,16 @@ TEST_CASE("truncation biases backpropagation and evolution strategies, not the p
   check_unbiased(evolution, truncated);
   const auto persistent = estimates({EstimatorKind::persistent_evolution, 0.01, 1, 0.0}, tasks);
   check_unbiased(persistent, whole);
+  const auto reused = estimates({EstimatorKind::noise_reuse, 0.01, 1, 0.0}, tasks);
+  check_unbiased(reused, whole);
+  // Both begin alike; then the sum of noise spreads, and the one ε does not.
+  CHECK(reused[0].error == persistent[0].error);
+  CHECK(reused[kTruncations - 1].error[0] < 0.9 * persistent[kTruncations - 1].error[0]);
   // The two answers are far apart, in the later truncations by many standard errors.
   for (std::size_t t = 2; t < kTruncations; ++t) {
     CHECK(std::abs(evolution[t].mean[0] - whole[t][0]) > 20.0 * evolution[t].error[0]);
     CHECK(std::abs(persistent[t].mean[0] - truncated[t][0]) > 20.0 * persistent[t].error[0]);
+    CHECK(std::abs(reused[t].mean[0] - truncated[t][0]) > 20.0 * reused[t].error[0]);
   }
 }
 
@@ -218,6 +224,29 @@ TEST_CASE("perturbations are the same for the same task, other ones for every tr
   CHECK(first(1, 0) == first(1, 0));
   CHECK(first(1, 0) != first(2, 0));
   CHECK(first(1, 0) != first(1, 1));
+}
+
+TEST_CASE("noise reuse keeps a pair's noise over a task, and its members' φ go on") {
+  LinearEngine engine;
+  const EstimatorOptions options{EstimatorKind::noise_reuse, 0.1, 2, 0.0};
+  std::vector<PerturbedPair> pairs;
+  std::vector<double> phi = kPhi;
+  Pair unused{};
+  std::vector<double> plus = kPhi;
+  for (std::uint32_t t = 0; t < kTruncations; ++t) {
+    const auto before = pairs;
+    const auto steps = steps_of(static_cast<int>(t));
+    const auto result =
+        rule::estimate_gradient(engine, options, {kArchitecture, kTheta, phi, steps, noise(5), t}, pairs);
+    REQUIRE(pairs.size() == 2);
+    if (t > 0) CHECK(pairs[1].noise == before[1].noise);
+    CHECK(pairs[0].noise != pairs[1].noise);
+    const std::vector<double> theta{kTheta[0] + pairs[0].noise[0], kTheta[1] + pairs[0].noise[1]};
+    plus = LinearEngine::walk(theta, plus[0], unused, steps).phi;
+    CHECK(pairs[0].phi_plus[0] == Approx(plus[0]));
+    CHECK(result.phi == pairs[0].phi_plus);
+    phi = result.phi;
+  }
 }
 
 TEST_CASE("evolution goes on with the φ of unperturbed θ") {
