@@ -21,7 +21,7 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
 }
 
 std::string nearest_word(const std::string& word, const std::vector<std::string>& known) {
-  std::size_t least = std::max<std::size_t>(1, word.size() / 3) + 1;
+  std::size_t least = std::max<std::size_t>(word.size() < 4 ? 1 : 2, word.size() / 3) + 1;
   std::string nearest;
   for (const std::string& candidate : known) {
     const std::size_t distance = edit_distance(word, candidate);

@@ -243,6 +243,19 @@ TEST_CASE("the first tasks are as the others but for the keys that are set") {
                  "tasks.first.min_width = 64 exceeds tasks.first.max_width = 48"));
 }
 
+TEST_CASE("a rule's file that is older than the size of evaluated base models keeps 64-64") {
+  using Units = std::vector<std::int64_t>;
+  const std::string text =
+      "updates: 5 tasks { dataset { name: \"glyphs\" } min_hidden_layers: 1 max_hidden_layers: 1 min_width: "
+      "16 "
+      "max_width: 16 }";
+  CHECK(config::settings_of_rule(text, "rule.h5").evaluation_hidden_units() == Units{64, 64});
+  const auto now = config::settings_from_text(text, "c.textproto", {});
+  CHECK(now.evaluation_hidden_units() == Units{16});
+  // What is written today is fully resolved.
+  CHECK(config::settings_of_rule(now.text_as_written(), "rule.h5").evaluation_hidden_units() == Units{16});
+}
+
 TEST_CASE("the preset paper has the reference sizes and ranges, and trains on nothing that it evaluates") {
   const auto paper = config::read_settings(std::string(OUTERLOOP_CONFIGS) + "/paper.textproto", {});
   const auto& rule = paper.rule.neuron_local;
