@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kCoordinator = 0;
 constexpr double kFlushSeconds = 10.0;
+constexpr double kTellsInDeadline = 4.0;
 constexpr double kLookSeconds = 0.5;  // between two looks at whether the coordinator's process is there
 
 /// Throws CoordinatorGone where nothing comes from a coordinator that has ended, or within the deadline.
@@ -37,7 +38,8 @@ Pulse::Hooks pulse_hooks(net::Transport& transport, const Worker& worker, const 
 }
 
 void converse(net::Transport& transport, const net::Clock& clock, Worker& worker, const LoopHooks& hooks) {
-  Pulse pulse(clock, pulse_hooks(transport, worker, hooks));
+  const double tell_seconds = std::min(Pulse::kTellSeconds, worker.options().deadline / kTellsInDeadline);
+  Pulse pulse(clock, pulse_hooks(transport, worker, hooks), tell_seconds);
   const Beating beating(worker.engine(), pulse);
   transport.send(kCoordinator, worker.hello());
   for (;;) {

@@ -3,7 +3,6 @@
 namespace outerloop::worker {
 namespace {
 
-constexpr double kTellSeconds = 1.0;
 constexpr double kPatienceSeconds = 5.0;  // after a signal
 
 }  // namespace
@@ -20,7 +19,7 @@ void Pulse::step() {
     if (!signal_) signal_ = now;
     if (now - *signal_ > kPatienceSeconds) throw Interrupted();
   }
-  if (now - told_ < kTellSeconds) return;
+  if (now - told_ < tell_seconds_) return;
   told_ = now;
   hooks_.tell(steps_);
 }

@@ -20,10 +20,14 @@ class Interrupted : public Error {
 class Pulse {
  public:
   struct Hooks {
-    std::function<void(std::int64_t step)> tell;  ///< how far it is; called once a second at most
+    std::function<void(std::int64_t step)> tell;  ///< how far it is
     std::function<bool()> stop_requested;         ///< by a signal; none: signals interrupt nothing
   };
-  Pulse(const net::Clock& clock, Hooks hooks) : clock_(clock), hooks_(std::move(hooks)) {}
+  /// Seconds between two calls of `tell`, unless a deadline is shorter than a few of them.
+  static constexpr double kTellSeconds = 1.0;
+
+  Pulse(const net::Clock& clock, Hooks hooks, double tell_seconds = kTellSeconds)
+      : clock_(clock), hooks_(std::move(hooks)), tell_seconds_(tell_seconds) {}
 
   /// A piece of work begins: a truncation, or the evaluation of a task.
   void begin();
@@ -34,6 +38,7 @@ class Pulse {
  private:
   const net::Clock& clock_;
   Hooks hooks_;
+  double tell_seconds_;
   std::int64_t steps_ = 0;
   double told_ = 0.0;
   std::optional<double> signal_;  ///< when it was first seen

@@ -102,13 +102,13 @@ TEST_CASE("a rank that dies during the start ends the job within seconds, with a
 TEST_CASE("truncations longer than the deadline lose nobody, and a signal need not wait for their end") {
   const TemporaryFolder folder;
   const std::string run = folder / "run";
-  // Hundreds of inner steps, each of tens of milliseconds.
+  // A truncation of hundreds of inner steps takes 3 s on an idle core.
   Process process(job(run, 2,
-                      {"updates=1000000", "streams=1", "batch=1", "deadline_seconds=1",
+                      {"updates=1000000", "streams=1", "batch=1", "deadline_seconds=2",
                        "unroll.min_steps=300", "unroll.max_steps=300", "tasks.min_inner_steps=300",
                        "tasks.max_inner_steps=300", "tasks.minibatch=600", "evaluation.every_updates=0"}),
                   folder / "out", folder / "err");
-  REQUIRE(comes_true(100.0, [&] { return lines_of_metrics(run) >= 2 || process.ended(); }));
+  REQUIRE(comes_true(300.0, [&] { return lines_of_metrics(run) >= 1 || process.ended(); }));
   process.send(SIGTERM);
   const double start = seconds_now();
   const bool ended = process.wait(60.0);
@@ -124,7 +124,7 @@ TEST_CASE("a rank that never gets through the start ends the job with a line tha
   // A start takes tenths of a second: the signal may reach the rank before it has the configuration, whose
   // deadline this is about, or when it is through. So try anew, a little later each time.
   std::string err;
-  for (int attempt = 0; attempt < 10 && err.find("the job ends") == std::string::npos; ++attempt) {
+  for (int attempt = 0; attempt < 10 && err.find("has been waiting") == std::string::npos; ++attempt) {
     const TemporaryFolder folder;
     const std::string run = folder / "run";
     // Without a cache the fonts are to be rendered, so the start takes longer.
@@ -135,7 +135,7 @@ TEST_CASE("a rank that never gets through the start ends the job with a line tha
     REQUIRE(comes_true(60.0, [&] { return std::filesystem::exists(run + "/config.textproto"); }));
     const pid_t stopped = process_of_rank(run, 1);
     REQUIRE(stopped > 0);
-    std::this_thread::sleep_for(std::chrono::milliseconds(20 * attempt));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20 * attempt * attempt));
     REQUIRE(kill(stopped, SIGSTOP) == 0);
     const auto said = [&] { return occurrences(read_text(folder / "err"), "the job ends") >= 1; };
     comes_true(20.0, [&] { return said() || lines_of_metrics(run) > 0; });
