@@ -60,7 +60,8 @@ SlurmJob slurm_job(const std::string& host) {
 
 /// Installed, the script is in PATH under another name.
 std::string script_name() {
-  const std::string beside = fs::path(net::this_program()).parent_path().string() + "/../../scripts/mpirun";
+  const std::string beside =
+      fs::path(net::ProgramFile().path()).parent_path().string() + "/../../scripts/mpirun";
   if (access(beside.c_str(), X_OK) == 0 || find_program("outerloop-mpirun").empty()) return "scripts/mpirun";
   return "outerloop-mpirun";
 }

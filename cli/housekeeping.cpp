@@ -15,23 +15,24 @@ constexpr double kSecondsToConnect = 10.0;
 
 Housekeeping::Housekeeping(coordinator::Coordinator& coordinator, coordinator::RunDirectory& run,
                            const Plan& plan, const Ranks& ranks, net::Watchdog& watchdog,
-                           const net::Clock& clock, net::SilentListener* listener)
+                           const net::Clock& clock, net::SilentListener* listener, const BoundedCall& bounded)
     : coordinator_(coordinator),
       run_(run),
       plan_(plan),
       watchdog_(watchdog),
       clock_(clock),
       processes_(ranks.process_ids),
+      bounded_(bounded),
       listener_(listener),
       started_(clock.now()),
       progress_(std::in_place) {}
 
 void Housekeeping::start_replacements(net::MpiTransport& transport) {
-  replacements_.emplace(transport, watchdog_, run_, plan_, listener_);
+  replacements_.emplace(transport, bounded_, run_, plan_, listener_);
 }
 
 void Housekeeping::let_others_join(net::MpiTransport& transport) {
-  join_listener_.emplace(transport, watchdog_, run_, plan_, listener_);
+  join_listener_.emplace(transport, bounded_, run_, plan_, listener_);
 }
 
 void Housekeeping::look_after_processes() {
@@ -64,7 +65,7 @@ void Housekeeping::each_round() {
   look_after_processes();
   look_after_connections();
   if (replacements_) replacements_->replace(coordinator_, clock_.now());
-  if (join_listener_ && !coordinator_.stopping()) join_listener_->look();
+  if (join_listener_ && !coordinator_.stopping()) join_listener_->look(clock_.now());
   watchdog_.watch("its own computing");
   if (progress_) progress_->show(progress_line(coordinator_, run_, plan_.settings.config, clock_.now()));
 }

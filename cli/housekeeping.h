@@ -18,7 +18,7 @@ class Housekeeping {
  public:
   Housekeeping(coordinator::Coordinator& coordinator, coordinator::RunDirectory& run, const Plan& plan,
                const Ranks& ranks, net::Watchdog& watchdog, const net::Clock& clock,
-               net::SilentListener* listener);
+               net::SilentListener* listener, const BoundedCall& bounded);
 
   /// From now on a worker is started in the place of each that is lost. `transport` is used by each_round().
   void start_replacements(net::MpiTransport& transport);
@@ -43,6 +43,7 @@ class Housekeeping {
   net::Watchdog& watchdog_;
   const net::Clock& clock_;
   net::PeerProcesses processes_;
+  const BoundedCall& bounded_;
   net::SilentListener* listener_;  ///< null: a process alone, or one that no socket could be had for
   double started_;
   std::set<int> missed_;  ///< workers whose missing connection has been warned of

@@ -15,6 +15,7 @@
 #include "cli/compare.h"
 #include "cli/inspect_model.h"
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/store/files.h"
 #include "common/store/metrics.h"
 
@@ -39,12 +40,14 @@ std::size_t columns(const std::string& text) {
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
-std::string padded(const std::string& text, std::size_t width) {
+/// A text out of a file, as it may be printed.
+std::string padded(const std::string& from_file, std::size_t width) {
+  const std::string text = base::printable(from_file);
   return text + std::string(width > columns(text) ? width - columns(text) : 0, ' ');
 }
 
 void row(const std::string& name, const std::string& value) {
-  fmt::print("  {} {}\n", padded(name, 15), value);
+  fmt::print("  {} {}\n", padded(name, 15), base::printable(value));
 }
 
 std::size_t name_width(const std::vector<TensorSpec>& tensors) {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/support/table_json.h"
+#include "common/base/text.h"
 #include "common/store/atomic_file.h"
 #include "common/store/model_file.h"
 
@@ -42,7 +43,7 @@ void inspect_model(const std::string& path, const std::string& json_path) {
   const auto file = store::read_model(path);
   const auto& model = file.model;
   const auto row = [](const char* name, const std::string& value) {
-    fmt::print("  {:<15} {}\n", name, value);
+    fmt::print("  {:<15} {}\n", name, base::printable(value));
   };
   fmt::print("{}\n", path);
   row("kind", "model, all checksums right");

@@ -15,7 +15,8 @@ namespace outerloop::cli {
 namespace {
 
 constexpr int kStartTag = 3;
-constexpr double kInvitationSeconds = 30.0;  // rank 0 sends it as the first thing
+constexpr std::int64_t kMostStartBytes = 1 << 16;  // rank 0's addresses are a few lines
+constexpr double kInvitationSeconds = 30.0;        // rank 0 sends it as the first thing
 // Between the end of a rank and the end of the start: one that ends because of an error says it first.
 constexpr double kGraceSeconds = 2.0;
 constexpr double kTellSeconds = 1.0;
@@ -68,6 +69,7 @@ Presence::Presence(net::MpiSession& mpi, net::Watchdog& watchdog, bool joinable)
     : mpi_(mpi), watchdog_(watchdog) {
   if (mpi.size() == 1) return;
   transport_ = std::make_unique<net::MpiTransport>(mpi, kStartTag);
+  transport_->set_most_bytes(kMostStartBytes);
   if (mpi.rank() == 0) {
     invite_workers(joinable);
     mpi.set_while_waiting([this] { watch_workers(); });

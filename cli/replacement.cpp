@@ -20,7 +20,6 @@ namespace {
 using nlohmann::json;
 
 constexpr double kBriefingSeconds = 60.0;
-constexpr int kMostUnread = 5;  // looks at a request to join that says nothing yet
 
 std::string briefing_of(const Plan& plan) {
   const json briefing = {{"settings", plan.settings.text()},
@@ -36,10 +35,10 @@ std::string request_path(const std::string& directory) { return directory + "/jo
 
 }  // namespace
 
-Replacements::Replacements(net::MpiTransport& transport, net::Watchdog& watchdog,
+Replacements::Replacements(net::MpiTransport& transport, const BoundedCall& bounded,
                            coordinator::Observer& observer, const Plan& plan, net::SilentListener* listener)
     : transport_(transport),
-      watchdog_(watchdog),
+      bounded_(bounded),
       observer_(observer),
       listener_(listener),
       briefing_(briefing_of(plan)) {}
@@ -47,7 +46,6 @@ Replacements::Replacements(net::MpiTransport& transport, net::Watchdog& watchdog
 /// Its arguments are for whoever lists processes: what it does it is told. How it connects is in its
 /// environment.
 int Replacements::start() {
-  watchdog_.watch("MPI to start a worker");
   const net::CallerNumber caller = net::draw_caller_number();
   std::string environment;
   if (listener_ != nullptr) {
@@ -55,7 +53,7 @@ int Replacements::start() {
     const Invitation invitation{caller, listener_->meeting_point()};
     environment = name + invitation.text(net::MpiTransport::kMostEnvironment - name.size());
   }
-  const int number = transport_.spawn(net::this_program(), {"train", "--respawn"}, environment);
+  const int number = transport_.spawn(program_.path(), {"train", "--respawn"}, environment);
   if (listener_ != nullptr) listener_->bind(caller, number);
   transport_.send(number, {briefing_, {}});
   return number;
@@ -65,7 +63,9 @@ void Replacements::replace(coordinator::Coordinator& coordinator, double now) {
   for (; possible_ && replaced_ < coordinator.losses().size() && !coordinator.stopping(); ++replaced_) {
     const int lost = coordinator.losses()[replaced_].worker;
     try {
-      const int number = start();
+      program_.check_unchanged();
+      int number = 0;
+      if (!bounded_("to start a worker", [&] { number = start(); })) return;  // the disk may take one later
       coordinator.expect(number, now);
       observer_.on_warning(fmt::format("worker {} is started in the place of worker {}", number, lost));
     } catch (const Error& error) {
@@ -78,10 +78,10 @@ void Replacements::replace(coordinator::Coordinator& coordinator, double now) {
   }
 }
 
-JoinListener::JoinListener(net::MpiTransport& transport, net::Watchdog& watchdog,
+JoinListener::JoinListener(net::MpiTransport& transport, const BoundedCall& bounded,
                            coordinator::Observer& observer, const Plan& plan, net::SilentListener* listener)
     : transport_(transport),
-      watchdog_(watchdog),
+      bounded_(bounded),
       observer_(observer),
       listener_(listener),
       directory_(plan.run_directory),
@@ -111,19 +111,43 @@ JoinListener::~JoinListener() {
 
 /// The new worker connects right after its request, so that MPI, which cannot be told to give up, waits for
 /// milliseconds.
-void JoinListener::look() {
+void JoinListener::look(double now) {
   std::ifstream request(request_path(directory_));
-  if (!request) return;
-  watchdog_.watch("a worker that wants to join");
+  if (!request) {
+    asked_at_.reset();
+    return;
+  }
+  if (!asked_at_) asked_at_ = now;
   net::CallerNumber caller = 0;
   const bool called = static_cast<bool>(request >> caller);
-  if (!called && ++unread_ < kMostUnread) return;  // it is being written
-  unread_ = 0;
-  const int number = transport_.accept_one(port_);
-  if (called && listener_ != nullptr) listener_->bind(caller, number);
-  unlink(request_path(directory_).c_str());  // from now on the next may ask: MPI takes one at a time
-  transport_.send(number, {briefing_, {}});
-  observer_.on_warning(fmt::format("worker {} joins", number));
+  if (called && (listener_ == nullptr || listener_->stands(caller))) return accept(caller);
+  if (now - *asked_at_ < kRequestSeconds) return;
+  observer_.on_warning(
+      fmt::format("a request to join ({}) is forgotten: no worker has reached rank 0 for it within {:g} s; "
+                  "where one runs, let "
+                  "TCP through to this host",
+                  request_path(directory_), kRequestSeconds));
+  forget_request();
+}
+
+void JoinListener::accept(net::CallerNumber caller) {
+  try {
+    int number = 0;
+    if (!bounded_("to let a worker in", [&] { number = transport_.accept_one(port_); })) return;
+    if (listener_ != nullptr) listener_->bind(caller, number);
+    transport_.send(number, {briefing_, {}});
+    observer_.on_warning(fmt::format("worker {} joins", number));
+  } catch (const Error& error) {
+    observer_.on_warning(
+        fmt::format("a worker could not join: {}; the run goes on without it", error.what()));
+  }
+  forget_request();
+}
+
+/// From now on the next may ask: MPI takes one at a time.
+void JoinListener::forget_request() {
+  asked_at_.reset();
+  unlink(request_path(directory_).c_str());
 }
 
 namespace {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "cli/bounded_call.h"
 #include "cli/presence.h"
 #include "cli/startup.h"
 #include "common/net/mpi.h"
@@ -20,7 +21,7 @@ namespace outerloop::cli {
 class Replacements {
  public:
   /// `listener`, which may be null: what the new workers connect to.
-  Replacements(net::MpiTransport& transport, net::Watchdog& watchdog, coordinator::Observer& observer,
+  Replacements(net::MpiTransport& transport, const BoundedCall& bounded, coordinator::Observer& observer,
                const Plan& plan, net::SilentListener* listener);
 
   /// To be called now and then: starts a process for each loss that has none yet. Where MPI cannot start one,
@@ -31,9 +32,10 @@ class Replacements {
   int start();
 
   net::MpiTransport& transport_;
-  net::Watchdog& watchdog_;
+  const BoundedCall& bounded_;
   coordinator::Observer& observer_;
   net::SilentListener* listener_;
+  net::ProgramFile program_;
   std::string briefing_;
   std::size_t replaced_ = 0;
   bool possible_ = true;
@@ -44,23 +46,28 @@ class JoinListener {
  public:
   /// Writes join.json, which only this user may read: the token is in it. Throws InputError where MPI cannot
   /// connect.
-  JoinListener(net::MpiTransport& transport, net::Watchdog& watchdog, coordinator::Observer& observer,
+  JoinListener(net::MpiTransport& transport, const BoundedCall& bounded, coordinator::Observer& observer,
                const Plan& plan, net::SilentListener* listener);
   ~JoinListener();
   JoinListener(const JoinListener&) = delete;
   JoinListener& operator=(const JoinListener&) = delete;
 
-  /// To be called regularly: accepts a worker that asks to join.
-  void look();
+  /// To be called regularly: accepts a worker that asks to join once its silent connection stands: it lives,
+  /// has the token and reaches this host. A request without one is forgotten after kRequestSeconds.
+  void look(double now);
+  static constexpr double kRequestSeconds = 10.0;
 
  private:
+  void accept(net::CallerNumber caller);
+  void forget_request();
+
   net::MpiTransport& transport_;
-  net::Watchdog& watchdog_;
+  const BoundedCall& bounded_;
   coordinator::Observer& observer_;
   net::SilentListener* listener_;
   std::string directory_;
   std::string port_;
-  int unread_ = 0;
+  std::optional<double> asked_at_;  ///< when the present request was first seen
   std::string briefing_;
 };
 

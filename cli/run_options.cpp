@@ -20,6 +20,10 @@ coordinator::CoordinatorOptions coordinator_options(const Plan& plan, const Rank
                                 ? config.staleness_bound()
                                 : coordinator::default_staleness_bound(workers, config.batch());
   options.reject_norm = config.reject_norm();
+  options.gradient_norm_clip = config.clip().gradient_norm();
+  options.datasets = setup.training_names;
+  options.revision = program_revision();
+  options.dataset_sha256 = setup.dataset_sha256;
   options.batch_norm_clip = config.clip().batch_norm();
   const auto& adam = config.optimizer();
   options.adam = {adam.learning_rate(),
@@ -44,6 +48,11 @@ coordinator::CoordinatorOptions coordinator_options(const Plan& plan, const Rank
   return options;
 }
 
+std::int64_t most_message_bytes(const Plan& plan, const RankSetup& setup) {
+  const auto theta = static_cast<std::int64_t>(plan.start.rule.theta.size());
+  return theta * static_cast<std::int64_t>(sizeof(float)) + setup.stream_bytes;
+}
+
 worker::StreamContext stream_context(const RankSetup& setup, const config::Settings& settings) {
   const auto& config = settings.config;
   const auto& unroll = config.unroll();
@@ -57,14 +66,17 @@ worker::StreamContext stream_context(const RankSetup& setup, const config::Setti
           unroll.distribution() == proto::log_uniform};
 }
 
-worker::WorkerOptions worker_options(const net::MpiSession& mpi, const proto::Config& config, bool joined) {
+worker::WorkerOptions worker_options(const net::MpiSession& mpi, const RankSetup& setup,
+                                     const proto::Config& config, bool joined) {
   return {config.clip().gradient_norm(),
           mpi.host(),
           getpid(),
           config.deadline_seconds(),
           config.mode() == proto::Config::deterministic,
           net::PeerProcess::here(),
-          joined};
+          joined,
+          program_revision(),
+          setup.dataset_sha256};
 }
 
 }  // namespace outerloop::cli

@@ -11,17 +11,20 @@
 #include <numeric>
 #include <set>
 
+#include "cli/agreement.h"
 #include "cli/evaluation_setup.h"
 #include "cli/run_pace.h"
 #include "cli/support/cores.h"
 #include "cli/version.h"
 #include "common/base/cores.h"
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/data/overlap.h"
 #include "common/net/peer_process.h"
 #include "common/rule/checks.h"
 #include "common/rule/engines/make_engine.h"
 #include "common/rule/estimator.h"
+#include "common/rule/phi.h"
 #include "common/rule/theta.h"
 #include "coordinator/run_directory.h"
 
@@ -212,19 +215,42 @@ Plan make_plan(const TrainOptions& options, int workers) {
   return plan;
 }
 
-std::map<std::string, std::string> open_datasets(const Plan& plan, RankSetup& setup) {
+void open_datasets(const Plan& plan, RankSetup& setup) {
   const auto& config = plan.settings.config;
   const std::string cache = plan.settings.cache_directory();
-  std::map<std::string, std::string> hashes;
   std::vector<data::WeightedDataset> datasets;
   for (const auto& named : plan.settings.training) {
     datasets.push_back({data::open_dataset(named.request, cache, &setup.remarks), named.weight});
-    hashes[dataset_key(datasets.size() - 1, named)] = datasets.back().dataset->sha256;
+    const auto key = dataset_key(datasets.size() - 1, named);
+    setup.dataset_sha256[key] = datasets.back().dataset->sha256;
   }
   setup.tasks =
       std::make_unique<data::TaskDistribution>(plan.settings.tasks, std::move(datasets), config.seed());
   setup.evaluator = open_evaluator(plan.settings, *setup.tasks, *setup.engine, setup.remarks);
-  return hashes;
+}
+
+/// Of the datasets for training, by dataset_key().
+json dataset_reports(const Plan& plan, const RankSetup& setup) {
+  json reports = json::object();
+  for (std::size_t i = 0; i < plan.settings.training.size(); ++i) {
+    const auto& dataset = *setup.tasks->datasets().at(i).dataset;
+    reports[dataset_key(i, plan.settings.training[i])] = {
+        {"sha256", dataset.sha256}, {"examples", dataset.examples()}, {"classes", dataset.classes()}};
+  }
+  return reports;
+}
+
+/// What a rank has put into its report; texts of other ranks are printed.
+RankReport report_of(int rank, const json& opened) {
+  RankReport report{rank,
+                    base::printable(opened.at("host").get<std::string>()),
+                    base::printable(opened.at("revision").get<std::string>()),
+                    {}};
+  for (const auto& [key, dataset] : opened.at("datasets").items())
+    report.datasets[key] = {base::printable(dataset.at("sha256").get<std::string>()),
+                            dataset.at("examples").get<std::int64_t>(),
+                            dataset.at("classes").get<std::int64_t>()};
+  return report;
 }
 
 /// By place in an evaluation's list of datasets.
@@ -233,6 +259,40 @@ std::vector<std::size_t> opened_domains(const RankSetup& setup) {
   for (std::size_t i = 0; setup.evaluator != nullptr && i < setup.evaluator->datasets(); ++i)
     domains.push_back(static_cast<std::size_t>(setup.evaluator->domain(i)));
   return domains;
+}
+
+std::vector<std::string> training_names(const data::TaskDistribution& tasks) {
+  std::vector<std::string> names;
+  for (const auto& weighted : tasks.datasets()) names.push_back(weighted.dataset->name);
+  return names;
+}
+
+/// Numbers of φ of the largest base model that a task may have.
+std::int64_t most_phi(const rule::Engine& engine, const data::TaskDistribution& tasks) {
+  const auto& options = tasks.options();
+  std::int64_t inputs = 0;
+  for (const auto& weighted : tasks.datasets()) inputs = std::max(inputs, weighted.dataset->inputs);
+  std::int64_t most = 0;
+  for (const auto* sizes : {&options.sizes, &options.first.sizes}) {
+    if (sizes->width.high < 1) continue;  // there are no first tasks
+    rule::Architecture largest;
+    largest.units = {inputs};
+    largest.units.insert(largest.units.end(), static_cast<std::size_t>(sizes->hidden_layers.high),
+                         sizes->width.high);
+    largest.units.push_back(options.output_units > 0 ? options.output_units : options.way.high);
+    most = std::max(most, rule::phi_layout(engine.rule(), largest).size());
+  }
+  return most;
+}
+
+/// φ, and with persistent evolution strategies two more and the noise, for each pair.
+std::int64_t most_stream_bytes(const rule::Engine& engine, const data::TaskDistribution& tasks,
+                               const rule::EstimatorOptions& estimator) {
+  constexpr std::int64_t kRest = 1 << 16;  // names and numbers
+  const std::int64_t phi = most_phi(engine, tasks);
+  const std::int64_t pairs = estimator.persistent() ? estimator.pairs : 0;
+  const auto number = static_cast<std::int64_t>(sizeof(double));
+  return kRest + number * (phi + pairs * (engine.theta_layout().size() + 2 * phi));
 }
 
 }  // namespace
@@ -309,7 +369,7 @@ std::vector<std::string> on_all_ranks(const net::MpiSession& mpi, const std::fun
       if (mpi.rank() == 0) {
         const std::string where = mpi.size() > 1 && rank > 0 ? fmt::format("rank {}: ", rank) : "";
         std::fprintf(stderr, "outerloop: %s%s\n", where.c_str(),
-                     other.at("error").get<std::string>().c_str());
+                     base::printable(other.at("error").get<std::string>()).c_str());
       }
       throw SaidAlready(code);
     }
@@ -337,29 +397,40 @@ Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options) {
 
 namespace {
 
-RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool computes,
-                            const worker::Pulse::Hooks& hooks) {
+/// Opens datasets and engine on this rank, measures it, and returns what the others are to know.
+std::string open_rank(const net::MpiSession& mpi, const Plan& plan, const worker::Pulse::Hooks& hooks,
+                      RankSetup& setup) {
   const net::SteadyClock clock;
   worker::Pulse pulse(clock, hooks);
-  RankSetup setup;
-  const auto values = on_all_ranks(mpi, [&]() -> std::string {
-    if (!computes) return "";
-    auto engine = plan.settings.engine;
-    engine.local_rank = mpi.local_rank() - (mpi.size() > 1 && mpi.local_rank() == mpi.rank() ? 1 : 0);
-    setup.engine = rule::make_engine(plan.settings.rule, engine);
-    const worker::Beating beating(*setup.engine, pulse);
-    const json opened = {
-        {"datasets", open_datasets(plan, setup)},
-        {"remarks", setup.remarks},
-        {"domains", opened_domains(setup)},
-        {"engine", setup.engine->description()},
-        {"instruction_set", setup.engine->instruction_set()},
-        {"cores", base::available_cores()},
-        {"gradients_per_second", measure_pace(*setup.engine, *setup.tasks, plan.settings, mpi.rank())}};
-    return opened.dump(-1, ' ', false, json::error_handler_t::replace);
-  });
-  setup.remarks.clear();
-  std::set<std::string> engines, said;
+  auto engine = plan.settings.engine;
+  engine.local_rank = mpi.local_rank() - (mpi.size() > 1 && mpi.local_rank() == mpi.rank() ? 1 : 0);
+  setup.engine = rule::make_engine(plan.settings.rule, engine);
+  const worker::Beating beating(*setup.engine, pulse);
+  open_datasets(plan, setup);
+  const json opened = {
+      {"datasets", dataset_reports(plan, setup)},
+      {"host", mpi.host()},
+      {"revision", program_revision()},
+      {"remarks", setup.remarks},
+      {"domains", opened_domains(setup)},
+      {"names", training_names(*setup.tasks)},
+      {"stream_bytes", most_stream_bytes(*setup.engine, *setup.tasks, plan.settings.estimator)},
+      {"engine", setup.engine->description()},
+      {"instruction_set", setup.engine->instruction_set()},
+      {"cores", base::available_cores()},
+      {"gradients_per_second", measure_pace(*setup.engine, *setup.tasks, plan.settings, mpi.rank())}};
+  return opened.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+/// What all ranks that compute have said of themselves.
+struct Reports {
+  std::vector<RankReport> ranks;
+  std::set<std::string> engines;
+};
+
+Reports read_reports(const std::vector<std::string>& values, const Plan& plan, RankSetup& setup) {
+  Reports reports;
+  std::set<std::string> said;
   for (std::size_t rank = 0; rank < values.size(); ++rank) {
     if (values[rank].empty()) continue;
     const json opened = json::parse(values[rank]);
@@ -367,28 +438,50 @@ RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool c
       setup.warning =
           too_few_cores(plan.settings.engine.threads, opened.at("cores").get<int>(), static_cast<int>(rank));
     for (const auto& remark : opened.at("remarks"))
-      if (said.insert(remark.get<std::string>()).second) setup.remarks.push_back(remark.get<std::string>());
-    setup.dataset_sha256 = opened.at("datasets").get<std::map<std::string, std::string>>();
+      if (const auto line = base::printable(remark.get<std::string>()); said.insert(line).second)
+        setup.remarks.push_back(line);
+    reports.ranks.push_back(report_of(static_cast<int>(rank), opened));
     setup.domains.clear();
     for (const auto domain : opened.at("domains").get<std::vector<std::size_t>>())
       setup.domains.push_back(data::kDomains.at(domain));
+    for (const auto& name : opened.at("names")) setup.training_names.insert(name.get<std::string>());
+    setup.stream_bytes = std::max(setup.stream_bytes, opened.at("stream_bytes").get<std::int64_t>());
     setup.engine_description = opened.at("engine").get<std::string>();
     setup.instruction_set = opened.at("instruction_set").get<std::string>();
-    engines.insert(setup.engine_description + " (" + setup.instruction_set + ")");
+    reports.engines.insert(setup.engine_description + " (" + setup.instruction_set + ")");
     setup.gradients_per_second += opened.at("gradients_per_second").get<double>();
   }
+  return reports;
+}
+
+RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool computes,
+                            const worker::Pulse::Hooks& hooks) {
+  RankSetup setup;
+  const auto values =
+      on_all_ranks(mpi, [&] { return computes ? open_rank(mpi, plan, hooks, setup) : std::string(); });
+  setup.remarks.clear();
+  const Reports reports = read_reports(values, plan, setup);
+  setup.dataset_sha256 = majority(reports.ranks);
+  const auto differences = disagreements(reports.ranks);
+  const bool deterministic = plan.settings.config.mode() == proto::Config::deterministic;
   on_all_ranks(mpi, [&] {
     if (mpi.rank() != 0) return std::string();
+    for (const auto* lines : {&differences.datasets, &differences.program})
+      if (deterministic && !lines->empty()) throw InputError("mode = deterministic: " + lines->front());
     check_moved(plan, setup);
-    if (plan.settings.config.mode() == proto::Config::deterministic) check_same_bits(plan, setup, engines);
+    if (deterministic) check_same_bits(plan, setup, reports.engines);
     if (!plan.config_text.empty())
       coordinator::RunDirectory::write_config(plan.run_directory, plan.config_text);
     return std::string();
   });
+  for (const auto* lines : {&differences.datasets, &differences.program, &differences.unknown})
+    setup.remarks.insert(setup.remarks.end(), lines->begin(), lines->end());
   return setup;
 }
 
 }  // namespace
+
+std::string program_revision() { return version() + " (" + git_revision() + ")"; }
 
 RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, bool computes,
                       const worker::Pulse::Hooks& hooks) {
@@ -401,7 +494,9 @@ RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, bool compute
 }
 
 Ranks gather_ranks(const net::MpiSession& mpi) {
-  return {mpi.gather_all(mpi.host()), mpi.gather_all(net::PeerProcess::here())};
+  Ranks ranks{mpi.gather_all(mpi.host()), mpi.gather_all(net::PeerProcess::here())};
+  for (auto& host : ranks.hosts) host = base::printable(host);
+  return ranks;
 }
 
 void pin_worker(const net::MpiSession& mpi, const config::Settings& settings, bool computes) {

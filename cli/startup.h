@@ -53,8 +53,10 @@ struct RankSetup {
   std::unique_ptr<rule::Engine> engine;
   std::unique_ptr<data::TaskDistribution> tasks;
   std::unique_ptr<evaluation::Evaluator> evaluator;   ///< none where the run never evaluates
-  std::map<std::string, std::string> dataset_sha256;  ///< by place and name
-  std::vector<data::Domain> domains;  ///< of the datasets of an evaluation; empty where there are none
+  std::map<std::string, std::string> dataset_sha256;  ///< by place and name; what most ranks have
+  std::vector<data::Domain> domains;     ///< of the datasets of an evaluation; empty where there are none
+  std::set<std::string> training_names;  ///< of the datasets, as gradients and streams name them
+  std::int64_t stream_bytes = 0;         ///< most that one stream's state takes in a message
   std::string engine_description;
   std::string instruction_set;
   std::vector<std::string> remarks;   ///< for the user: what any rank has to say of the data, each line once
@@ -67,6 +69,9 @@ struct RankSetup {
 /// tasks.
 RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, bool computes,
                       const worker::Pulse::Hooks& hooks);
+
+/// Version and revision of this program, as ranks compare them.
+std::string program_revision();
 
 /// Names of the datasets that the run began with and that are missing `here`, or differ.
 std::vector<std::string> changed_datasets(const Plan& plan, const std::map<std::string, std::string>& here);

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "cli/bounded_call.h"
 #include "cli/housekeeping.h"
 #include "cli/presence.h"
 #include "cli/replacement.h"
@@ -97,6 +98,7 @@ void serve_alone(Coordinator& coordinator, worker::Worker& worker, net::Watchdog
     hooks.each_round();
     pulse.begin();
     message = worker.handle(net::encode(answers.front().frame), clock);
+    for (const auto& frame : worker.take_ahead()) coordinator.handle(0, net::encode(frame), clock.now());
   }
 }
 
@@ -123,6 +125,28 @@ void begin_run(const net::MpiSession& mpi, Plan& plan, const RankSetup& setup, c
   print_start(plan, setup, pace, number_of_workers(mpi));
 }
 
+/// Before and after calls of MPI that may not come back. In deterministic mode the last checkpoint will do:
+/// what follows is repeated with the same bits.
+BoundedCall::Hooks around_mpi(const net::MpiSession& mpi, const Coordinator& coordinator, RunDirectory& run,
+                              bool deterministic, const TrainOptions& options) {
+  BoundedCall::Hooks hooks;
+  hooks.checkpoint = [&run, &coordinator, deterministic] {
+    if (!deterministic && run.last_checkpoint_written()) run.on_checkpoint(coordinator.snapshot());
+    return run.last_checkpoint_written();  // one that the disk has refused is tried again by and by
+  };
+  hooks.end_job = [&mpi, &run, &coordinator, json = options.json] {
+    try {
+      auto result = result_of(mpi, coordinator, coordinator.snapshot(), StopReason::mpi, run.theta_sha256());
+      result["exit_status"] = kMpiStatus;
+      run.write_result(result);
+      if (!json.empty()) store::write_file_atomically(json, result.dump(2) + "\n");
+    } catch (const std::exception& error) {  // the job ends all the same
+      std::fprintf(stderr, "outerloop: %s\n", error.what());
+    }
+  };
+  return hooks;
+}
+
 /// Rank 0: everything but computing. Returns the exit code.
 int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const TrainOptions& options,
                const RankSetup& setup, const Ranks& ranks, Presence& presence) {
@@ -140,12 +164,13 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   auto how = coordinator_options(plan, setup, number_of_workers(mpi));
   how.replaces = options.respawn;
   Coordinator coordinator(how, plan.start, workers, run, clock.now());
-  Housekeeping housekeeping(coordinator, run, plan, ranks, watchdog, clock, presence.listener());
+  const BoundedCall bounded(watchdog, around_mpi(mpi, coordinator, run, how.deterministic, options));
+  Housekeeping housekeeping(coordinator, run, plan, ranks, watchdog, clock, presence.listener(), bounded);
   const coordinator::LoopHooks hooks{signal_received, [&] { housekeeping.each_round(); }};
 
   // 3. The outer loop: alone, in turns with a worker of its own ...
   if (mpi.size() == 1) {
-    worker::Worker worker(stream_context(setup, plan.settings), worker_options(mpi, config),
+    worker::Worker worker(stream_context(setup, plan.settings), worker_options(mpi, setup, config),
                           setup.evaluator.get());
     serve_alone(coordinator, worker, watchdog, clock, hooks);
     housekeeping.end_progress();
@@ -154,6 +179,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
 
   // ... or for the workers of the other ranks, until all have left or are lost.
   net::MpiTransport mpi_transport(mpi);
+  mpi_transport.set_most_bytes(most_message_bytes(plan, setup));
   net::WatchedTransport transport(mpi_transport, watchdog, "the workers");
   if (options.respawn) housekeeping.start_replacements(mpi_transport);
   if (options.joinable) housekeeping.let_others_join(mpi_transport);
@@ -196,7 +222,7 @@ int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Setting
             net::MpiTransport& mpi_transport, bool joined = false) {
   watchdog.set_expire(end_worker);
   net::WatchedTransport transport(mpi_transport, watchdog, "rank 0");
-  worker::Worker worker(stream_context(setup, settings), worker_options(mpi, settings.config, joined),
+  worker::Worker worker(stream_context(setup, settings), worker_options(mpi, setup, settings.config, joined),
                         setup.evaluator.get());
   const worker::LoopHooks hooks{signal_received, [&]() -> std::string {
                                   if (coordinator.ended()) return "the coordinator's process has ended";
@@ -208,6 +234,7 @@ int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Setting
     // Without rank 0 there is no job. On another host it may live on behind a network that is cut: MPI_Abort,
     // which gets there once that has healed, would leave mpirun waiting for ever.
     const int exit_code = say_why();
+    coordinator.end_if_stopped();  // mpirun would wait for it
     if (coordinator.watched()) net::MpiSession::abort(exit_code);
     std::_Exit(exit_code);
   }
@@ -216,6 +243,7 @@ int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Setting
 
 /// A worker that comes while the run goes on: rank 0 has started it (--respawn), or it joins (--join).
 int work_late(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOptions& options) {
+  watchdog.set_deadline(kStartSeconds);
   mpi.abandon();  // finalising would wait for those that are lost
   watchdog.watch("rank 0 to answer");
   const auto invitation = mpi.spawned() ? Invitation::from_environment() : read_invitation(options.join);
@@ -267,6 +295,8 @@ int train_together(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOpt
   const bool computes = mpi.rank() > 0 || mpi.size() == 1;
   Presence presence(mpi, watchdog, options.joinable);
   const Ranks ranks = gather_ranks(mpi);
+  watchdog.set_reminder(0.0, "");
+  watchdog.set_deadline(kStartSeconds);
   const net::PeerProcess coordinator(ranks.process_ids.front());
 
   // 2. Rank 0 reads configuration and checkpoint; all ranks agree.
@@ -297,24 +327,38 @@ int train_together(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOpt
   }
 }
 
-/// Every key, what it takes and its default, and under it what it means.
-int print_keys() {
-  if (!net::speaks_for_its_program()) return 0;
-  for (const auto& key : config::describe_keys()) {
-    fmt::print("{}{}   ({})\n", key.key, key.default_value.empty() ? "" : " = " + key.default_value,
-               key.allowed);
-    if (!key.comment.empty()) fmt::print("{}\n", wrapped(key.comment, "    "));
-  }
-  std::fflush(stdout);
-  return 0;
+/// Until the ranks have found each other: MPI_Init waits for one that has died as if it were still to come.
+void set_start_timer(net::Watchdog& watchdog) {
+  constexpr double kReminder = 0.1;  // of the time
+  const double seconds = net::start_seconds();
+  watchdog.set_deadline(seconds, "OUTERLOOP_START_SECONDS");
+  if (net::leads_several_hosts())
+    watchdog.set_reminder(
+        kReminder * seconds,
+        fmt::format("still waiting for ranks on other hosts; after {:g} s the job ends", seconds));
 }
 
-int train(int argc, char** argv, const TrainOptions& options) {
-  if (options.keys) return print_keys();
+/// scripts/mpirun starts the same line again where a job has ended because of MPI: that run goes on, with the
+/// configuration that is saved there.
+TrainOptions as_restarted(TrainOptions options) {
+  const char* run = std::getenv("OUTERLOOP_RESTART");
+  if (run == nullptr || *run == '\0' || !options.join.empty()) return options;
+  options.run_directory = run;
+  options.resume = true;
+  options.config.clear();
+  options.init_theta.clear();
+  options.overrides.clear();
+  options.data.clear();
+  return options;
+}
+
+int train(int argc, char** argv, const TrainOptions& given) {
+  const TrainOptions options = as_restarted(given);
   // From here on no wait is without end.
   catch_signals();
   if (const auto why = net::unreachable_launcher()) throw InputError(*why);
   net::Watchdog watchdog(net::this_rank(), kStartSeconds, end_job);
+  set_start_timer(watchdog);
   watchdog.watch("all ranks to start");
   net::MpiSession mpi(&argc, &argv);
   if (mpi.spawned()) {

@@ -2,9 +2,28 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
+#include "common/base/text.h"
 #include "common/store/stream_message.h"
 
 namespace outerloop::coordinator {
+namespace {
+
+template <class Numbers>
+bool all_finite(const Numbers& numbers) {
+  return std::all_of(numbers.begin(), numbers.end(), [](double value) { return std::isfinite(value); });
+}
+
+bool is_finite(const proto::StreamState& state) {
+  return all_finite(state.phi()) &&
+         std::all_of(state.pairs().begin(), state.pairs().end(), [](const auto& pair) {
+           return all_finite(pair.noise()) && all_finite(pair.phi_plus()) && all_finite(pair.phi_minus());
+         });
+}
+
+}  // namespace
 
 std::string objection_to(const proto::Hello& hello, const store::RuleFile& rule, bool deterministic) {
   if (hello.protocol() != store::kProtocol)
@@ -14,7 +33,43 @@ std::string objection_to(const proto::Hello& hello, const store::RuleFile& rule,
     return fmt::format(
         "it computes with {} ({}), the others with {} ({}), and mode = deterministic needs the "
         "same bits everywhere; set engine.instruction_set to what all hosts have",
-        hello.engine(), hello.instruction_set(), rule.engine, rule.instruction_set);
+        base::printable(hello.engine()), base::printable(hello.instruction_set()), rule.engine,
+        rule.instruction_set);
+  return {};
+}
+
+std::vector<std::string> differences_of(const proto::Hello& hello, const CoordinatorOptions& options) {
+  std::vector<std::string> lines;
+  const std::string host = base::printable(hello.host());
+  for (const auto& [key, sha256] : options.dataset_sha256) {
+    const auto found = hello.datasets().find(key);
+    if (found == hello.datasets().end() || found->second != sha256)
+      lines.push_back(
+          fmt::format("dataset {} differs between hosts: on {}, where a worker has just come from, it "
+                      "is not what the run has; give all hosts the same data",
+                      key.substr(key.find('.') + 1), host));
+  }
+  const auto known = [](const std::string& revision) {
+    return revision.find("unknown") == std::string::npos;
+  };
+  if (hello.revision() != options.revision && known(hello.revision()) && known(options.revision))
+    lines.push_back(
+        fmt::format("the program differs between hosts: {} on {}, {} in the run; install the same one",
+                    base::printable(hello.revision()), host, options.revision));
+  return lines;
+}
+
+std::string objection_to(const proto::StreamState& state, const std::vector<std::uint32_t>& owned,
+                         std::int64_t update, const std::set<std::string>& datasets) {
+  const auto number = state.stream();
+  if (std::find(owned.begin(), owned.end(), number) == owned.end())
+    return fmt::format("it sent stream {}, which is not its own", number);
+  if (state.step() < 0 || state.begun_at() < 0 || state.begun_at() > update)
+    return fmt::format("it sent stream {} at step {}, begun at update {}", number, state.step(),
+                       state.begun_at());
+  if (!is_finite(state)) return fmt::format("it sent stream {} with numbers that are not finite", number);
+  const bool named = state.phi_size() == 0 || datasets.empty() || datasets.count(state.dataset()) > 0;
+  if (!named) return fmt::format("it sent stream {} of a dataset that the run does not have", number);
   return {};
 }
 

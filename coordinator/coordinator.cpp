@@ -5,14 +5,22 @@
 #include <algorithm>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/store/stream_message.h"
 #include "coordinator/admission.h"
 
 namespace outerloop::coordinator {
 namespace {
 
-constexpr double kGraceSeconds = 0.5;  // for messages of a process whose connection has ended
-constexpr double kLongestTick = 0.3;   // of a pause between two ticks, what counts as waiting for messages
+constexpr std::size_t kMostHost = 256;  // bytes of what a worker says of itself
+constexpr double kGraceSeconds = 0.5;   // for messages of a process whose connection has ended
+constexpr double kLongestTick = 0.3;    // of a pause between two ticks, what counts as waiting for messages
+
+/// A message that carries a stream ahead of the one that is answered.
+bool is_ahead(const proto::WorkerMessage& message) {
+  return message.kind_case() == proto::WorkerMessage::KIND_NOT_SET &&
+         message.streams_size() + message.given_up_size() > 0;
+}
 
 }  // namespace
 
@@ -20,7 +28,7 @@ Coordinator::Coordinator(CoordinatorOptions options, const store::Checkpoint& st
                          const std::vector<int>& workers, Observer& observer, double now)
     : options_(std::move(options)),
       observer_(observer),
-      first_workers_(workers.size()),
+      first_(workers.begin(), workers.end()),
       membership_(workers, now),
       training_(options_, start, membership_, observer, now),
       ticked_(now),
@@ -31,15 +39,37 @@ Coordinator::Coordinator(CoordinatorOptions options, const store::Checkpoint& st
 }
 
 bool Coordinator::read(int from, const std::string& bytes, net::FrameView& frame,
-                       proto::WorkerMessage& message) const {
+                       proto::WorkerMessage& message) {
   try {
     frame = net::view(bytes);
     if (message.ParseFromArray(frame.header.data(), static_cast<int>(frame.header.size()))) return true;
     throw InputError("it is no worker's message");
   } catch (const InputError& error) {
-    observer_.on_warning(fmt::format("a message from rank {} is ignored: {}", from, error.what()));
+    ignore(from, error.what());
     return false;
   }
+}
+
+/// A rank that sends nothing else is given up.
+void Coordinator::ignore(int from, const std::string& what) {
+  if (const auto line = complaints_.add(from, what, now_)) observer_.on_warning(*line);
+  const Member* member = membership_.find(from);
+  if (member != nullptr && member->active() && complaints_.too_many(from))
+    lose(from, fmt::format("{} messages in a row cannot be used", Complaints::kMostInARow),
+         NoticedBy::itself);
+}
+
+std::vector<Answer> Coordinator::handle_oversize(int from, std::int64_t bytes, double now) {
+  now_ = now;
+  training_.set_now(now);
+  Member* member = membership_.find(from);
+  const std::string what = fmt::format("a message of {} bytes is larger than any of this run", bytes);
+  if (member == nullptr) {
+    ignore(from, what);
+    return {};
+  }
+  if (member->active()) lose(from, what, NoticedBy::itself);
+  return {training_.answer(from, *member)};
 }
 
 std::vector<Answer> Coordinator::handle(int from, const std::string& bytes, double now) {
@@ -55,15 +85,19 @@ std::vector<Answer> Coordinator::handle(int from, const std::string& bytes, doub
   Member* member = membership_.find(from);
   if (member == nullptr && message.has_hello()) member = &membership_.admit(from, now);
   if (member == nullptr) {
-    observer_.on_warning(fmt::format("a message from rank {} is ignored: it has not said hello", from));
+    ignore(from, "it has not said hello");
     return {};
   }
   if (member->active()) {
     member->hear(now);
     member->got_on = now;
     member->progress_step = 0;
-    if (!act(from, *member, message, frame.floats)) return {};
+    if (is_ahead(message))
+      take_streams(from, *member, message);
+    else if (!act(from, *member, message, frame.floats))
+      return {};
   }
+  if (is_ahead(message)) return {};
   return {training_.answer(from, *member)};
 }
 
@@ -84,8 +118,8 @@ bool Coordinator::act(int from, Member& member, const proto::WorkerMessage& mess
   if (!message.has_evaluated()) training_.take_back_piece(from);
   if (message.signalled()) request_stop(StopReason::signal);
   if (message.leaving() && !member.leaving) on_leaving(member);
-  take_given_up(from, message);  // before what may complete a checkpoint
-  if (message.has_streams()) training_.keep_streams(from, message);
+  if (!take_streams(from, member, message)) return true;
+  if (message.kind_case() != proto::WorkerMessage::KIND_NOT_SET) complaints_.forgive(from);
   switch (message.kind_case()) {
     case proto::WorkerMessage::kHello:
       on_hello(from, member, message.hello());
@@ -99,34 +133,78 @@ bool Coordinator::act(int from, Member& member, const proto::WorkerMessage& mess
     case proto::WorkerMessage::kWaiting:
       break;
     case proto::WorkerMessage::kFailure:
-      lose(from, message.failure().message(), NoticedBy::itself);
+      lose(from, base::printable(message.failure().message()), NoticedBy::itself);
       return false;
     case proto::WorkerMessage::kFarewell:
       member.farewell = true;
       return false;
     default:
-      observer_.on_warning(fmt::format("a message of an unknown kind from rank {} is ignored", from));
+      ignore(from, "it is of an unknown kind");
   }
   if (member.leaving && member.active() && member.streams.empty() && !stopping()) let_go(from, member);
   return true;
 }
 
 void Coordinator::on_hello(int from, Member& member, const proto::Hello& hello) {
-  member.host = hello.host();
+  member.host = base::printable(hello.host(), kMostHost);
   member.pid = hello.pid();
-  member.process = hello.process();
+  member.process = hello.process().substr(0, kMostHost);
   turnover_.arrive(from);
   auto& rule = training_.rule();
   if (rule.engine.empty()) {
-    rule.engine = hello.engine();
-    rule.instruction_set = hello.instruction_set();
+    rule.engine = base::printable(hello.engine(), kMostHost);
+    rule.instruction_set = base::printable(hello.instruction_set(), kMostHost);
   }
   const std::string objection = objection_to(hello, rule, options_.deterministic);
   if (!objection.empty()) return lose(from, objection, NoticedBy::itself);
+  if (!compare_newcomer(from, hello)) return;
   if (membership_.busy().empty() && !stopping())
     membership_.deal(training_.streams());  // all others are lost
   else if (!options_.deterministic)
     membership_.even_out();
+}
+
+/// Ranks of the start have been compared with each other there. Returns whether it may take part.
+bool Coordinator::compare_newcomer(int worker, const proto::Hello& hello) {
+  if (first_.count(worker) > 0) return true;
+  for (const auto& line : differences_of(hello, options_)) {
+    if (options_.deterministic) {
+      lose(worker, line, NoticedBy::itself);
+      return false;
+    }
+    if (said_.insert(line).second) observer_.on_warning(line);
+  }
+  return true;
+}
+
+/// Why the streams in a message cannot be taken; empty where they can. What was not asked back is ignored.
+std::string Coordinator::objection_to_streams(const Member& member,
+                                              const proto::WorkerMessage& message) const {
+  if (message.segment() != segment()) return {};
+  for (const auto& state : message.streams())
+    if (auto objection = objection_to(state, member.streams, update(), options_.datasets); !objection.empty())
+      return objection;
+  const auto& asked = member.giving_up;
+  for (const auto& state : message.given_up())
+    if (std::find(asked.begin(), asked.end(), state.stream()) != asked.end())
+      if (auto objection = objection_to(state, asked, update(), options_.datasets); !objection.empty())
+        return objection;
+  return {};
+}
+
+/// Where they cannot be taken the worker is lost: nobody knows where its streams stand. Returns whether they
+/// were.
+bool Coordinator::take_streams(int from, const Member& member, const proto::WorkerMessage& message) {
+  if (const std::string objection = objection_to_streams(member, message); !objection.empty()) {
+    lose(from, objection, NoticedBy::itself);
+    return false;
+  }
+  take_given_up(from, message);  // before what may complete a checkpoint
+  if (is_ahead(message))
+    training_.keep_streams_ahead(from, message);
+  else if (message.has_streams())
+    training_.keep_streams(from, message);
+  return true;
 }
 
 /// What a worker was asked to give up goes on elsewhere, from where it stands.
@@ -177,6 +255,7 @@ void Coordinator::tick(double now) {
   training_.set_now(now);
   lose_disconnected(now);
   lose_overdue(now);
+  if (const auto line = complaints_.overdue(now)) observer_.on_warning(*line);
   for (const int worker : turnover_.take_overdue(now, options_.deadline))
     give_up(worker, fmt::format("has not said hello for {:.0f} s", options_.deadline));
   if (options_.seconds > 0.0 && seconds(now) >= options_.seconds) request_stop(StopReason::seconds);

@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "common/net/transport.h"
 #include "common/store/files.h"
 #include "coordinator/answers.h"
+#include "coordinator/complaints.h"
 #include "coordinator/membership.h"
 #include "coordinator/meta_training.h"
 #include "coordinator/observer.h"
@@ -34,6 +36,10 @@ class Coordinator {
   /// Acts on the bytes of one frame and answers it. Bytes that are no message are warned of and not answered.
   /// A stranger's hello makes it a member.
   std::vector<Answer> handle(int from, const std::string& bytes, double now);
+
+  /// A message of `bytes` bytes, more than any of this run can have, was left behind: its sender is lost, and
+  /// is told so.
+  std::vector<Answer> handle_oversize(int from, std::int64_t bytes, double now);
 
   /// To be called at least once a second: deadlines, the time limit.
   void tick(double now);
@@ -78,7 +84,7 @@ class Coordinator {
   const Membership& membership() const { return membership_; }
   /// Whether MPI_Finalize would come to an end on all ranks: nobody was lost, and nobody has joined.
   bool may_finalize() const {
-    return membership_.lost() == 0 && departures().empty() && membership_.members().size() == first_workers_;
+    return membership_.lost() == 0 && departures().empty() && membership_.members().size() == first_.size();
   }
   const Evaluations& evaluations() const { return training_.evaluations(); }
   const std::optional<BestRule>& best() const { return training_.evaluations().best(); }
@@ -91,10 +97,14 @@ class Coordinator {
   store::Checkpoint snapshot() const { return training_.snapshot(); }
 
  private:
-  bool read(int from, const std::string& bytes, net::FrameView& frame, proto::WorkerMessage& message) const;
+  bool read(int from, const std::string& bytes, net::FrameView& frame, proto::WorkerMessage& message);
+  void ignore(int from, const std::string& what);
   bool act(int from, Member& member, const proto::WorkerMessage& message, net::FloatView floats);
   void on_hello(int from, Member& member, const proto::Hello& hello);
+  bool compare_newcomer(int worker, const proto::Hello& hello);
   void on_leaving(Member& member);
+  std::string objection_to_streams(const Member& member, const proto::WorkerMessage& message) const;
+  bool take_streams(int from, const Member& member, const proto::WorkerMessage& message);
   void take_given_up(int from, const proto::WorkerMessage& message);
   void let_go(int worker, Member& member);
   void lose(int worker, const std::string& why, NoticedBy by);
@@ -107,9 +117,11 @@ class Coordinator {
 
   CoordinatorOptions options_;
   Observer& observer_;
-  std::size_t first_workers_;  ///< how many there were at the start
+  std::set<int> first_;         ///< workers of the start
+  std::set<std::string> said_;  ///< about datasets and programs of newcomers
   Membership membership_;
   Turnover turnover_;
+  Complaints complaints_;
   MetaTraining training_;
   struct Disconnected {
     NoticedBy by{};

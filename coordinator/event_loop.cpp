@@ -17,7 +17,9 @@ void serve(net::Transport& transport, const net::Clock& clock, Coordinator& coor
     coordinator.enter(Part::rest);
     const double now = clock.now();
     if (received) {
-      const auto answers = coordinator.handle(received->from, received->bytes, now);
+      const auto answers = received->oversize > 0
+                               ? coordinator.handle_oversize(received->from, received->oversize, now)
+                               : coordinator.handle(received->from, received->bytes, now);
       coordinator.enter(Part::send);
       for (const auto& answer : answers) transport.send(answer.to, answer.frame);
       transport.recycle(std::move(received->bytes));

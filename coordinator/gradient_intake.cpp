@@ -1,5 +1,6 @@
 #include "coordinator/gradient_intake.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "common/base/error.h"
@@ -18,6 +19,12 @@ data::Domain domain_of(const proto::Gradient& gradient) {
   }
 }
 
+/// Of the numbers of a gradient as they come: its worker has clipped them.
+double most_norm(const CoordinatorOptions& options) {
+  const double clip = options.gradient_norm_clip;
+  return clip > 0.0 ? std::min(clip, options.reject_norm) : options.reject_norm;
+}
+
 }  // namespace
 
 GradientIntake::GradientIntake(const CoordinatorOptions& options, std::size_t parameters)
@@ -26,9 +33,10 @@ GradientIntake::GradientIntake(const CoordinatorOptions& options, std::size_t pa
       streams_(options.streams),
       staleness_bound_(options.deterministic ? 0 : options.staleness_bound),
       reject_norm_(options.reject_norm),
+      datasets_(options.datasets),
       batch_norm_clip_(options.batch_norm_clip),
       parameters_(parameters),
-      batch_(parameters, options.reject_norm),
+      batch_(parameters, most_norm(options)),
       order_(options.streams) {
   if (deterministic_) OUTERLOOP_CHECK_EQ(size_, streams_);
 }
@@ -36,13 +44,14 @@ GradientIntake::GradientIntake(const CoordinatorOptions& options, std::size_t pa
 /// What can be said without a look at the numbers.
 Refusal GradientIntake::refusal(const proto::Gradient& gradient, std::size_t floats,
                                 std::int64_t update) const {
-  if (gradient.theta_version() > update || update - gradient.theta_version() > staleness_bound_)
-    return Refusal::stale;
+  const std::int64_t version = gradient.theta_version();
+  if (version < 0 || version > update || update - version > staleness_bound_) return Refusal::stale;
   const bool known = gradient.stream() < streams_;
   if (deterministic_ && known && order_.has(gradient.stream())) return Refusal::duplicate;
   if (gradient.outcome() == proto::Gradient::dead_features) return Refusal::dead_features;
   if (gradient.outcome() != proto::Gradient::finished) return Refusal::not_finite;
-  if (floats != parameters_ || !known) return Refusal::layout;
+  const bool known_dataset = datasets_.empty() || datasets_.count(gradient.dataset()) > 0;
+  if (floats != parameters_ || !known || !known_dataset) return Refusal::layout;
   if (!std::isfinite(gradient.norm()) || !std::isfinite(gradient.meta_objective()))
     return Refusal::not_finite;
   return gradient.norm() > reject_norm_ ? Refusal::norm : Refusal::none;

@@ -2,6 +2,7 @@
 // The gradients of the next update: which are taken, which are refused and why, and when a batch is full.
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -59,6 +60,7 @@ class GradientIntake {
   std::int64_t streams_;
   std::int64_t staleness_bound_;
   double reject_norm_;
+  std::set<std::string> datasets_;
   double batch_norm_clip_;
   std::size_t parameters_;
   DomainCosines cosines_;

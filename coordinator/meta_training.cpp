@@ -56,12 +56,15 @@ void MetaTraining::take_gradient(int from, Member& member, const proto::WorkerMe
                                  net::FloatView floats) {
   const proto::Gradient& gradient = message.gradient();
   const bool of_this_segment = message.segment() == segment_;
-  if (gradient.stream() < options_.streams && of_this_segment)
-    membership_.note_task(gradient.stream(), gradient.task());
+  const bool own =
+      std::find(member.streams.begin(), member.streams.end(), gradient.stream()) != member.streams.end();
+  if (own && of_this_segment) membership_.note_task(gradient.stream(), gradient.task());
   if (stopping()) return;
   enter(options_.profiler, Part::sum);
-  const Verdict verdict =
-      of_this_segment ? intake_.take(from, gradient, floats, update()) : Verdict{Refusal::stale, false};
+  Verdict verdict{of_this_segment ? Refusal::layout : Refusal::stale, false};
+  // Deterministic: nobody fills the place of a stream that is another's.
+  if (of_this_segment && (own || !options_.deterministic))
+    verdict = intake_.take(from, gradient, floats, update());
   // After an outcome that is no gradient the stream has gone on by itself.
   if (verdict.counts_as_zero && gradient.outcome() == proto::Gradient::finished)
     member.to_restart.push_back(gradient.stream());
@@ -120,11 +123,19 @@ void MetaTraining::begin_collection() {
   collection_.begin(membership_.busy());
 }
 
+/// Deterministic: what a farewell brings is of the moment that was collected before, or of a segment that was
+/// rolled back.
+bool MetaTraining::may_keep_streams(int from, const proto::WorkerMessage& message) const {
+  return message.segment() == segment_ && (collection_.awaits(from) || !options_.deterministic);
+}
+
+void MetaTraining::keep_streams_ahead(int from, const proto::WorkerMessage& message) {
+  if (!may_keep_streams(from, message)) return;
+  for (const auto& stream : message.streams()) keep_stream(store::from_message(stream));
+}
+
 void MetaTraining::keep_streams(int from, const proto::WorkerMessage& message) {
-  // Deterministic: what a farewell brings is of the moment that was collected before, or of a segment that
-  // was rolled back.
-  const bool asked = collection_.awaits(from) || !options_.deterministic;
-  if (message.segment() != segment_ || !asked) return;
+  if (!may_keep_streams(from, message)) return;
   std::vector<store::StreamState> states;
   for (const auto& stream : message.streams()) states.push_back(store::from_message(stream));
   collection_.keep(from, states);

@@ -38,6 +38,8 @@ class MetaTraining {
   /// Notes where all streams of the worker stand, if it was asked; the last worker asked completes a
   /// checkpoint.
   void keep_streams(int from, const proto::WorkerMessage& message);
+  /// Likewise for streams that travel ahead of the message that answers.
+  void keep_streams_ahead(int from, const proto::WorkerMessage& message);
   /// Notes where a stream stands that changes hands.
   void keep_stream(const store::StreamState& state) { collection_.keep(-1, {state}); }
   /// Counts the result of a piece, if the worker was given that one.
@@ -77,6 +79,7 @@ class MetaTraining {
   store::Checkpoint snapshot() const;
 
  private:
+  bool may_keep_streams(int from, const proto::WorkerMessage& message) const;
   void apply_batch();
   void warn_of_conflict();
   void begin_collection();

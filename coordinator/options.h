@@ -1,7 +1,10 @@
 #pragma once
 // Options of the coordinator: the batch, limits, staleness, the outer optimizer, checkpoints, failures.
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
+#include <string>
 
 #include "coordinator/adam.h"
 #include "coordinator/evaluations.h"
@@ -21,7 +24,12 @@ struct CoordinatorOptions {
   std::int64_t streams = 0;
   std::int64_t staleness_bound = 0;  ///< updates; deterministic: 0 whatever stands here
   double reject_norm = 0.0;          ///< a gradient of a larger norm is dropped
-  double batch_norm_clip = 0.0;      ///< 0: not
+  double gradient_norm_clip = 0.0;   ///< workers scale what is longer down to it; 0: not
+  /// Names of the datasets that workers train on; others are refused. Empty: any name is taken.
+  std::set<std::string> datasets;
+  double batch_norm_clip = 0.0;  ///< 0: not
+  std::string revision;          ///< of the program; a newcomer of another one is warned of
+  std::map<std::string, std::string> dataset_sha256;  ///< by place and name; likewise
   AdamOptions adam;
   double average_decay = 0.0;  ///< 0: no average of θ is kept
   StepBackOptions step_back;

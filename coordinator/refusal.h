@@ -9,8 +9,8 @@ enum class Refusal {
   duplicate,      ///< deterministic mode: its stream has given one for this update already
   dead_features,  ///< the base model's features are all zero
   not_finite,     ///< the outcome, a number of the gradient, its norm or its meta-objective
-  layout,         ///< of another θ, or of a stream that does not exist
-  norm,           ///< above reject_norm
+  layout,         ///< of another θ, or of a stream or dataset that does not exist
+  norm,           ///< above reject_norm, or above clip.gradient_norm as it came
 };
 const char* name_of(Refusal cause);
 

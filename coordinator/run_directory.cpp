@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr double kRetrySeconds = 30.0;
 constexpr double kLookSeconds = 5.0;
+constexpr std::size_t kMostLine = 1 << 14;  // bytes of a warning: it may list hundreds of hosts
 
 std::string best_path(const std::string& directory) { return directory + "/rule-best.h5"; }
 
@@ -428,7 +429,8 @@ void RunDirectory::on_rollback(std::int64_t update) {
   }
 }
 
-void RunDirectory::on_warning(const std::string& line) {
+void RunDirectory::on_warning(const std::string& text) {
+  const std::string line = base::printable(text, kMostLine);
   std::fprintf(stderr, "outerloop: %s\n", line.c_str());
   std::ofstream(path_ + "/log.txt", std::ios::app) << utc_now() << " " << line << "\n";
 }

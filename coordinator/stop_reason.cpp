@@ -18,6 +18,8 @@ const char* stop_reason_name(StopReason reason) {
       return "disk";
     case StopReason::diverged:
       return "diverged";
+    case StopReason::mpi:
+      return "mpi";
   }
   return "none";
 }

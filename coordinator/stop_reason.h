@@ -3,7 +3,7 @@
 
 namespace outerloop::coordinator {
 
-enum class StopReason { none, updates, seconds, signal, failures, disk, diverged };
+enum class StopReason { none, updates, seconds, signal, failures, disk, diverged, mpi };
 const char* stop_reason_name(StopReason reason);
 
 /// Whether the run was to end there: the updates or the seconds that it was given are used up.

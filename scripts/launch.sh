@@ -157,3 +157,49 @@ status_of_job() {
     echo "$1"
   fi
 }
+
+# --- starting again
+
+# take_restarts ARGUMENTS...: sets `restarts`, and `arguments` to the others.
+take_restarts() {
+  restarts=3
+  arguments=()
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --restarts)
+        restarts=${2:-}
+        shift
+        ;;
+      --restarts=*) restarts=${1#*=} ;;
+      *) arguments+=("$1") ;;
+    esac
+    [[ $restarts =~ ^[0-9]{1,4}$ ]] || die 2 "--restarts needs a number, not '$restarts'"
+    shift || true
+  done
+}
+
+# Processes of the job that has ended, on this host: its ranks inherit the name of the status file.
+processes_of_job() {
+  env -u OUTERLOOP_STATUS_FILE grep -lzsxF "OUTERLOOP_STATUS_FILE=$OUTERLOOP_STATUS_FILE" /proc/[0-9]*/environ |
+    sed 's|/proc/\([0-9]*\)/environ|\1|'
+}
+
+# Starts the same command line once more, if it may: `train` then goes on with the run in OUTERLOOP_RESTART, whatever its
+# arguments say of configuration and folder. First the old job's processes have to be gone.
+restart() {
+  local updates left old
+  updates=$(value_of "$run_directory/result.json" updates)
+  left=${OUTERLOOP_RESTARTS_LEFT:-$restarts}
+  [ "${updates:-0}" -le "${OUTERLOOP_RESTARTED_AT:-0}" ] || left=$restarts
+  [ "$left" -gt 0 ] || return 0
+  for _ in {1..100}; do
+    old=$(processes_of_job)
+    [ -n "$old" ] || break
+    sleep 0.2
+  done
+  [ -z "$old" ] || kill -KILL $old 2>/dev/null || true
+  say "the run goes on from its last checkpoint, update ${updates:-unknown} at the latest ($((left - 1)) restarts are left)" >&2
+  rm -rf "$job_folder"
+  export OUTERLOOP_RESTART=$run_directory OUTERLOOP_RESTARTED_AT=${updates:-0} OUTERLOOP_RESTARTS_LEFT=$((left - 1))
+  exec "$root/scripts/mpirun" --restarts "$restarts" "${arguments[@]}"
+}

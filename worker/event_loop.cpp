@@ -49,6 +49,7 @@ void converse(net::Transport& transport, const net::Clock& clock, Worker& worker
     const auto next = worker.handle(received.bytes, clock);
     if (!next) return;
     std::this_thread::sleep_for(std::chrono::duration<double>(worker.pause()));
+    for (const auto& frame : worker.take_ahead()) transport.send(kCoordinator, frame);
     transport.send(kCoordinator, *next);
   }
 }

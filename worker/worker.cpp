@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/store/stream_message.h"
 #include "worker/pulse.h"
 
@@ -67,6 +69,8 @@ net::Frame Worker::hello() const {
   hello.set_process(options_.process);
   hello.set_engine(context_.engine.description());
   hello.set_instruction_set(context_.engine.instruction_set());
+  hello.set_revision(options_.revision);
+  hello.mutable_datasets()->insert(options_.dataset_sha256.begin(), options_.dataset_sha256.end());
   return frame(std::move(message), {});
 }
 
@@ -215,7 +219,7 @@ net::Frame Worker::evaluate(const proto::Piece& piece, const std::vector<float>&
 
 net::Frame Worker::failure(const std::string& text) const {
   proto::WorkerMessage message;
-  message.mutable_failure()->set_message(text);
+  message.mutable_failure()->set_message(base::printable(text));
   return frame(std::move(message), {});
 }
 
@@ -237,16 +241,32 @@ net::Frame Worker::farewell() {
 
 /// Those that it no longer has, and all that it has where they were asked for: in deterministic mode as they
 /// stood when the coordinator's θ was new, so that a truncation since then is repeated by whoever goes on.
+/// All but the last travel ahead, one to a frame: a worker may come to have all of them.
 void Worker::report_streams(proto::WorkerMessage& message) {
-  for (const auto& state : given_up_) *message.add_given_up() = store::to_message(state);
+  for (const auto& state : given_up_) {
+    send_ahead(message);
+    *message.add_given_up() = store::to_message(state);
+  }
   given_up_.clear();
   if (!send_streams_) return;
   send_streams_ = false;
-  message.set_has_streams(true);
   for (const auto& work : streams_) {
+    send_ahead(message);
     const bool ahead = options_.deterministic && work.theta_version == asked_version_;
     *message.add_streams() = store::to_message(ahead ? work.before : work.stream.state());
   }
+  message.set_has_streams(true);
 }
+
+/// What `message` has of streams so far, if anything, gets a frame of its own.
+void Worker::send_ahead(proto::WorkerMessage& message) {
+  if (message.streams_size() + message.given_up_size() == 0) return;
+  proto::WorkerMessage ahead;
+  ahead.mutable_streams()->Swap(message.mutable_streams());
+  ahead.mutable_given_up()->Swap(message.mutable_given_up());
+  ahead_.push_back(frame(std::move(ahead), {}));
+}
+
+std::vector<net::Frame> Worker::take_ahead() { return std::exchange(ahead_, {}); }
 
 }  // namespace outerloop::worker

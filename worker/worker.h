@@ -2,6 +2,7 @@
 // The worker as a state machine: the coordinator's answer in, the next message out. The clock and the wait
 // for answers are its caller's (see event_loop.h).
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ struct WorkerOptions {
   bool deterministic = false;  ///< one truncation of every stream with each θ, then wait for the next
   std::string process{};       ///< net::PeerProcess::here()
   bool leaves = false;         ///< by a signal it leaves alone, and does not end the run
+  std::string revision{};      ///< of the program, with its version
+  std::map<std::string, std::string> dataset_sha256{};  ///< by place and name
 };
 
 /// Of a worker's progress where it computes for no stream.
@@ -41,6 +44,9 @@ class Worker {
   /// released or refused. `clock` measures what the message reports. Throws InputError for bytes that are no
   /// answer, Error for what cannot be done.
   std::optional<net::Frame> handle(const std::string& bytes, const net::Clock& clock);
+
+  /// Frames that are to be sent before the one that handle() has returned: streams, where there are several.
+  std::vector<net::Frame> take_ahead();
 
   /// Seconds to let pass before the message that handle() returned is sent: a worker that waits asks again
   /// and again, less and less often. 0 for all other messages.
@@ -78,12 +84,14 @@ class Worker {
   net::Frame frame(proto::WorkerMessage message, std::vector<float> floats) const;
   void give_up(std::uint32_t stream);
   void report_streams(proto::WorkerMessage& message);
+  void send_ahead(proto::WorkerMessage& message);
 
   StreamContext context_;
   WorkerOptions options_;
   const evaluation::Evaluator* evaluator_;
   std::vector<ActiveStream> streams_;
   std::vector<store::StreamState> given_up_;  ///< to be sent with the next message
+  std::vector<net::Frame> ahead_;
   std::size_t next_ = 0;
   std::vector<double> theta_;
   std::int64_t theta_version_ = -1;      ///< of theta_

@@ -269,9 +269,9 @@ json result_of(const Measured& measured, const Setup& setup, const Cycle& all, i
   std::vector<std::string> line = {mpirun, "-n", "2", "--oversubscribe"};
   if (geteuid() == 0) line.emplace_back("--allow-run-as-root");
   line.insert(line.end(),
-              {net::this_program(), "bench", "coordinator", "--workers", std::to_string(options.workers),
-               "--floats", std::to_string(options.floats), "--seconds", fmt::format("{}", options.seconds),
-               "--repetitions", std::to_string(options.repetitions)});
+              {net::ProgramFile().path(), "bench", "coordinator", "--workers",
+               std::to_string(options.workers), "--floats", std::to_string(options.floats), "--seconds",
+               fmt::format("{}", options.seconds), "--repetitions", std::to_string(options.repetitions)});
   if (options.batch > 0) line.insert(line.end(), {"--batch", std::to_string(options.batch)});
   if (!options.json.empty()) line.insert(line.end(), {"--json", options.json});
   std::vector<char*> arguments;

@@ -10,6 +10,7 @@
 
 #include "cli/bench/benchmarks.h"
 #include "cli/bench/machine.h"
+#include "cli/support/evaluated_rule.h"
 #include "common/base/error.h"
 #include "common/config/settings.h"
 #include "common/rule/engines/make_engine.h"
@@ -200,9 +201,14 @@ int bench_estimators(const BenchEstimatorsOptions& options) {
   const std::string pinned = pin_to_cores(1);
   const auto file = store::read_rule(options.rule);
   const auto settings = config::settings_from_text(file.config, options.rule + ": /config", {});
+  const bool own = lies_in_own_run(options.rule);
+  const auto cache = own ? settings.cache_directory() : data::default_cache_directory();
   std::vector<data::WeightedDataset> datasets;
-  for (const auto& dataset : settings.training)
-    datasets.push_back({data::open_dataset(dataset.request, settings.cache_directory()), dataset.weight});
+  for (const auto& dataset : settings.training) {
+    if (!own && !dataset.request.path.empty())
+      throw InputError(options.rule + ": names the path of a dataset; only a rule in its run directory may");
+    datasets.push_back({data::open_dataset(dataset.request, cache), dataset.weight});
+  }
   data::TaskOptions drawn = settings.tasks;
   drawn.first.tasks = 0;  // the tasks after the first ones of a run
   const data::TaskDistribution tasks(drawn, std::move(datasets), options.seed);

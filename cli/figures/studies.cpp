@@ -48,7 +48,7 @@ std::vector<data::DatasetRequest> requests_of(const FigureRequest& request, bool
   auto study = request.study;
   if (!several_sizes && study.sizes.size() > 1)
     throw InputError("--size: this figure takes one size; `figure sizes` takes several");
-  return evaluated_datasets(study, request.rule.settings);
+  return evaluated_datasets(study, request.rule);
 }
 
 FewShotData open(const FigureRequest& request, const data::DatasetRequest& dataset) {
@@ -80,7 +80,7 @@ json sizes(const FigureRequest& request) {
   auto several = request.study;
   if (several.sizes.empty()) several.sizes = {14, 28};
   json tables = json::array();
-  for (const auto& dataset : evaluated_datasets(several, request.rule.settings)) {
+  for (const auto& dataset : evaluated_datasets(several, request.rule)) {
     const auto data = open(request, dataset);
     tables.push_back(table_of(request, data, options_of(request, evaluation::few_shot_methods()),
                               fmt::format("{} at {}", data.name, data.size)));

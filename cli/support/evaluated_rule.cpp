@@ -1,19 +1,39 @@
 #include "cli/support/evaluated_rule.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
 #include "common/base/error.h"
 #include "common/rule/engines/make_engine.h"
 #include "common/rule/rules.h"
 
 namespace outerloop::cli {
+bool lies_in_own_run(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  fs::path folder = fs::weakly_canonical(path, ignored);
+  for (int up = 0; up < 3; ++up, folder = folder.parent_path()) {
+    struct stat status {};
+    const std::string config = (folder / "config.textproto").string();
+    if (stat(config.c_str(), &status) == 0) return status.st_uid == geteuid();
+  }
+  return false;
+}
 
 EvaluatedRule read_evaluated_rule(const std::string& path, bool average, bool supervised_too) {
   EvaluatedRule rule;
   rule.file = store::read_rule(path);
   rule.settings = config::settings_of_rule(rule.file.config, path);
-  rule.supervised = rule::rule_kind(rule.settings.rule.name).supervised;
-  if (rule.supervised && !supervised_too)
-    throw InputError(path + ": a rule without labels is needed here; this is " + rule.file.rule +
-                     ": outerloop evaluate and figure steps take it");
+  rule.path = path;
+  rule.of_own_run = lies_in_own_run(path);
+  if (!rule.of_own_run) {
+    rule.settings.config.mutable_tasks()->clear_cache_directory();
+    rule.settings.config.mutable_tasks()->clear_resolved_cache_directory();
+  }
+  if (rule::rule_kind(rule.settings.rule.name).supervised)
+    throw InputError(path + ": few-shot evaluation needs a rule without labels; this is " + rule.file.rule);
   rule.averaged = average && !rule.file.theta_average.empty();
   auto engine = rule.settings.engine;
   engine.threads = 1;

@@ -9,8 +9,7 @@
 
 #include "common/base/cores.h"
 #include "common/base/error.h"
-#include "common/config/paths.h"
-#include "common/data/class_split.h"
+#include "common/base/text.h"
 #include "common/data/sources.h"
 
 namespace outerloop::cli {
@@ -94,13 +93,26 @@ void add_study_run(CLI::App& command, StudyOptions& options) {
       ->check(CLI::Range(1, 1024));
 }
 
-std::vector<data::DatasetRequest> evaluated_datasets(const StudyOptions& options,
-                                                     const config::Settings& settings) {
+namespace {
+
+/// A rule from elsewhere does not choose what is read here.
+const data::DatasetRequest& trusted(const data::DatasetRequest& request, const EvaluatedRule& rule) {
+  if (request.path.empty() || rule.of_own_run) return request;
+  throw InputError(base::printable(fmt::format(
+      "{}: its configuration names the dataset {} at {}, and a path is taken from a rule only in its "
+      "run directory; give the data to read: --dataset {}:PATH",
+      rule.path, request.name, request.path, request.name)));
+}
+
+}  // namespace
+
+std::vector<data::DatasetRequest> evaluated_datasets(const StudyOptions& options, const EvaluatedRule& rule) {
+  const config::Settings& settings = rule.settings;
   std::vector<data::DatasetRequest> named;
   for (const auto& text : options.datasets) named.push_back(data::parse_request(text));
   for (const auto& request : named) data::dataset_kind(request.name);  // rejects unknown ones before any work
   if (options.datasets.empty())
-    for (const auto& dataset : settings.evaluation) named.push_back(dataset.request);
+    for (const auto& dataset : settings.evaluation) named.push_back(trusted(dataset.request, rule));
   if (named.empty())
     throw InputError(
         "evaluate: the rule's configuration names no evaluation dataset; give --dataset "

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/support/evaluated_rule.h"
 #include "cli/support/rule_flags.h"
 #include "common/config/settings.h"
 #include "common/evaluation/few_shot.h"
@@ -33,10 +34,9 @@ void add_study_data(CLI::App& command, StudyOptions& options, const std::string&
 /// --seed, --theta and --threads.
 void add_study_run(CLI::App& command, StudyOptions& options);
 
-/// The datasets of the command line, or else those in the rule's configuration; each at every size. Throws
-/// InputError if there is none.
-std::vector<data::DatasetRequest> evaluated_datasets(const StudyOptions& options,
-                                                     const config::Settings& settings);
+/// The datasets of the command line, or those that the rule's configuration names; each at every size. Throws
+/// InputError where there is none, and where only a rule from elsewhere says which file or folder is read.
+std::vector<data::DatasetRequest> evaluated_datasets(const StudyOptions& options, const EvaluatedRule& rule);
 
 /// One line on stderr where the rule was trained on some of these classes of a dataset
 /// (FewShotData::split_names).

@@ -1,5 +1,6 @@
 #include "common/base/text.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -21,7 +22,56 @@ bool begins_with(const std::string& text, std::string_view mark) {
   return text.compare(0, mark.size(), mark) == 0;
 }
 
+/// Bytes of the UTF-8 character at the front of `text`; 0 where there is none. Overlong forms, surrogates and
+/// the control characters U+0080 to U+009F are none.
+std::size_t character_bytes(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const auto tail = [&](std::size_t i) { return i < text.size() && (byte(i) & 0xC0) == 0x80; };
+  if (byte(0) < 0x80) return 1;
+  if (byte(0) >= 0xC2 && byte(0) < 0xE0) return tail(1) && !(byte(0) == 0xC2 && byte(1) < 0xA0) ? 2 : 0;
+  if (byte(0) >= 0xE0 && byte(0) < 0xF0) {
+    const bool whole = tail(1) && tail(2);
+    const bool overlong = whole && byte(0) == 0xE0 && byte(1) < 0xA0;
+    const bool surrogate = whole && byte(0) == 0xED && byte(1) >= 0xA0;
+    return whole && !overlong && !surrogate ? 3 : 0;
+  }
+  if (byte(0) < 0xF0 || byte(0) > 0xF4 || !tail(1) || !tail(2) || !tail(3)) return 0;
+  const bool outside = (byte(0) == 0xF0 && byte(1) < 0x90) || (byte(0) == 0xF4 && byte(1) >= 0x90);
+  return outside ? 0 : 4;
+}
+
+void append_escaped(unsigned char byte, std::string& line) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  if (byte == '\n') {
+    line += "\\n";
+  } else if (byte == '\t') {
+    line += "\\t";
+  } else {
+    line += "\\x";
+    line += kDigits[byte >> 4];
+    line += kDigits[byte & 15];
+  }
+}
+
 }  // namespace
+
+std::string printable(std::string_view text, std::size_t most) {
+  std::string line;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::string_view rest = text.substr(at);
+    const std::size_t bytes = character_bytes(rest);
+    const auto first = static_cast<unsigned char>(rest[0]);
+    const std::size_t taken = std::max<std::size_t>(bytes, 1);
+    if (at + taken > most) break;
+    if (bytes == 0 || first < 0x20 || first == 0x7F)
+      append_escaped(first, line);
+    else
+      line += rest.substr(0, bytes);
+    at += taken;
+  }
+  return at < text.size() ? line + "..." : line;
+}
 
 std::string without_byte_order_mark(std::string text, const std::string& name) {
   for (const auto& [mark, encoding] : kOthers)

@@ -1,11 +1,20 @@
 #pragma once
-// Byte order marks of text files: UTF-8's is removed, other encodings are rejected.
+// Text from outside: byte order marks at the front of files, and what may not reach a terminal or a log raw.
+#include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace outerloop::base {
 
 /// The text without the byte order mark that Windows programs put before UTF-8. Throws InputError that begins
 /// with `name` where the mark is that of UTF-16 or UTF-32.
 std::string without_byte_order_mark(std::string text, const std::string& name);
+
+/// Most bytes of a text from elsewhere that are printed.
+inline constexpr std::size_t kMostPrinted = 1024;
+
+/// The text on one line: control characters and bytes that are no UTF-8 become \n, \t or \xNN, and what is
+/// beyond `most` bytes of the text is cut, which "..." shows.
+std::string printable(std::string_view text, std::size_t most = kMostPrinted);
 
 }  // namespace outerloop::base

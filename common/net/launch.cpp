@@ -7,11 +7,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+
+#include "common/base/cores.h"
 
 namespace outerloop::net {
 namespace {
@@ -189,6 +192,22 @@ bool is_rank_0(const Environment& environment) {
 }
 
 }  // namespace
+
+double start_seconds(const Environment& environment) {
+  constexpr double kSeconds = 120.0, kRanksOnACore = 4.0;
+  if (is_set(environment, "OUTERLOOP_START_SECONDS")) {
+    const double seconds = std::atof(environment("OUTERLOOP_START_SECONDS"));
+    if (seconds > 0.0) return seconds;
+  }
+  const double ranks = number_in(environment, "OMPI_COMM_WORLD_LOCAL_SIZE").value_or(1);
+  return kSeconds * std::max(1.0, ranks / base::available_cores() / kRanksOnACore);
+}
+
+bool leads_several_hosts(const Environment& environment) {
+  const auto size = number_in(environment, "OMPI_COMM_WORLD_SIZE");
+  const auto here = number_in(environment, "OMPI_COMM_WORLD_LOCAL_SIZE");
+  return is_rank_0(environment) && size && here && *here < *size;
+}
 
 int leave_status(int exit_code, const Environment& environment) {
   if (!is_set(environment, "OUTERLOOP_STATUS_FILE")) return exit_code;

@@ -41,6 +41,13 @@ bool speaks_for_its_program(const Environment& environment = process_environment
 /// mpirun itself started, since mpirun has lines of its own for any other; else `exit_code`.
 int leave_status(int exit_code, const Environment& environment = process_environment);
 
+/// Seconds that ranks may take to find each other: OUTERLOOP_START_SECONDS, else 120 times the ranks on each
+/// core / 4 where that is more than 1.
+double start_seconds(const Environment& environment = process_environment);
+
+/// Whether this is rank 0 of a job on several hosts, which scripts/mpirun does not see as a whole.
+bool leads_several_hosts(const Environment& environment = process_environment);
+
 /// What scripts/mpirun is told on the way there: "met" when all ranks have begun, "training" when
 /// meta-training begins.
 void leave_mark(const std::string& mark, const Environment& environment = process_environment);

@@ -112,6 +112,21 @@ MpiSession::MpiSession(int* argc, char*** argv) : initialized_(launched()) {
   spawned_ = parent != MPI_COMM_NULL;
   if (ranks > 1) prctl(PR_SET_TIMERSLACK, 0L);
   if (rank_ == 0 && !spawned_) longest_sleep_ = kLongestSleep;  // all others wait for it
+  if (!local_ranks_by_launcher()) find_local_ranks();
+}
+
+/// A collective would wait for ranks that have died; the launcher knows as well.
+bool MpiSession::local_ranks_by_launcher() {
+  if (size_ == 1) return true;
+  const char* rank = std::getenv("OMPI_COMM_WORLD_LOCAL_RANK");
+  const char* size = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+  if (rank == nullptr || size == nullptr) return false;
+  local_rank_ = std::atoi(rank);
+  local_size_ = std::atoi(size);
+  return local_rank_ >= 0 && local_rank_ < local_size_ && local_size_ <= size_;
+}
+
+void MpiSession::find_local_ranks() {
   MPI_Comm node = MPI_COMM_NULL;
   check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node),
         "MPI_Comm_split_type");
@@ -363,13 +378,19 @@ void MpiTransport::accept_from(const Peer& peer) {
   MPI_Message message = MPI_MESSAGE_NULL;
   const int code = MPI_Improbe(peer.rank, tag_, peer.communicator, &announced, &message, &status);
   if (died(peer.number, code, "MPI_Improbe") || !announced) return;
-  int length = 0;
-  check(MPI_Get_count(&status, MPI_BYTE, &length), "MPI_Get_count");
+  MPI_Count length = 0;
+  check(MPI_Get_elements_x(&status, MPI_BYTE, &length), "MPI_Get_elements_x");
+  const int from = peer.number < 0 ? status.MPI_SOURCE : peer.number;
+  if (length > most_bytes_ || length < 0) {
+    oversize_.push_back({from, {}, std::max<std::int64_t>(length, most_bytes_ + 1)});
+    return;
+  }
   auto receiving = std::make_unique<Transfer>();
-  receiving->peer = peer.number < 0 ? status.MPI_SOURCE : peer.number;
+  receiving->peer = from;
   receiving->bytes = spare(static_cast<std::size_t>(length));
   receiving->bytes.resize(static_cast<std::size_t>(length));
-  const int begun = MPI_Imrecv(receiving->bytes.data(), length, MPI_BYTE, &message, &receiving->request);
+  const int begun =
+      MPI_Imrecv(receiving->bytes.data(), static_cast<int>(length), MPI_BYTE, &message, &receiving->request);
   if (died(receiving->peer, begun, "MPI_Imrecv")) return;
   receiving_.push_back(std::move(receiving));
 }
@@ -395,7 +416,10 @@ std::optional<Received> MpiTransport::poll() {
     receiving_.erase(it);
     return received;
   }
-  return std::nullopt;
+  if (oversize_.empty()) return std::nullopt;
+  Received report = std::move(oversize_.back());
+  oversize_.pop_back();
+  return report;
 }
 
 std::optional<Received> MpiTransport::receive(double timeout) {

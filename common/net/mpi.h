@@ -60,6 +60,8 @@ class MpiSession {
   [[noreturn]] static void abort(int exit_code);
 
  private:
+  bool local_ranks_by_launcher();
+  void find_local_ranks();
   void wait_until(const std::function<bool()>& done) const;
 
   int rank_ = 0;
@@ -91,6 +93,10 @@ class MpiTransport : public Transport {
   void forget(int to) override;
   void recycle(std::string bytes) override;
 
+  /// From now on a message of more bytes is left where it is, and receive() reports its length alone. It can
+  /// be neither refused nor cancelled, so MPI_Finalize would wait for it.
+  void set_most_bytes(std::int64_t bytes) { most_bytes_ = bytes; }
+
   /// Most characters of a process's `environment`.
   static constexpr std::size_t kMostEnvironment = 255;
 
@@ -119,10 +125,12 @@ class MpiTransport : public Transport {
 
   const MpiSession& session_;
   int tag_ = 1;
+  std::int64_t most_bytes_ = kMaximumFrameBytes;
   bool in_world_ = true;                      ///< reaches the ranks of MPI_COMM_WORLD
   std::vector<std::unique_ptr<Peer>> peers_;  ///< with a communicator of their own
   std::map<int, Transfers> sending_;          ///< by receiver, in the order of their beginning
   Transfers receiving_;                       ///< likewise
+  std::vector<Received> oversize_;            ///< to be reported
   std::vector<std::string> spare_;            ///< memory for frames to come
 };
 

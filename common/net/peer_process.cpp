@@ -1,9 +1,11 @@
 #include "common/net/peer_process.h"
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -25,11 +27,25 @@ std::string process_space() {
 
 }  // namespace
 
-std::string this_program() {
+std::optional<ProgramFile::Identity> ProgramFile::identity_of(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) return std::nullopt;
+  return Identity{status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
+                  status.st_mtim.tv_nsec};
+}
+
+ProgramFile::ProgramFile() {
   std::error_code error;
-  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  path_ = std::filesystem::read_symlink("/proc/self/exe", error).string();
   if (error) throw Error("/proc/self/exe cannot be read");
-  return path.string();
+  identity_ = identity_of(path_).value_or(Identity());
+}
+
+void ProgramFile::check_unchanged() const {
+  const auto now = identity_of(path_);
+  if (!now) throw Error(path_ + ": the program's file is not there any more");
+  if (!(*now == identity_))
+    throw Error(path_ + ": the program's file is not the one that the run was started with");
 }
 
 std::string PeerProcess::here() { return process_space() + " " + std::to_string(getpid()); }
@@ -38,12 +54,26 @@ PeerProcess::PeerProcess(const std::string& where) {
   const std::size_t space = where.rfind(' ');
   if (space == std::string::npos || space == 0 || where.substr(0, space) != process_space()) return;
 #ifdef SYS_pidfd_open
-  descriptor_ = static_cast<int>(syscall(SYS_pidfd_open, std::atoi(where.c_str() + space + 1), 0));
+  number_ = std::atoi(where.c_str() + space + 1);
+  descriptor_ = static_cast<int>(syscall(SYS_pidfd_open, number_, 0));
 #endif
 }
 
 PeerProcess::~PeerProcess() {
   if (descriptor_ >= 0) close(descriptor_);
+}
+
+void PeerProcess::end_if_stopped() const {
+  if (descriptor_ < 0) return;
+  std::ifstream stream("/proc/" + std::to_string(number_) + "/stat");
+  std::string line;
+  std::getline(stream, line);
+  // "4711 (the program's name) T ...": the name may hold anything.
+  const std::size_t name_end = line.rfind(')');
+  if (name_end == std::string::npos || name_end + 2 >= line.size() || line[name_end + 2] != 'T') return;
+#ifdef SYS_pidfd_send_signal
+  syscall(SYS_pidfd_send_signal, descriptor_, SIGKILL, nullptr, 0);
+#endif
 }
 
 bool PeerProcess::ended() const {

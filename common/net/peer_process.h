@@ -1,6 +1,7 @@
 #pragma once
 // Detects the end of another process of this host by a descriptor that the kernel gives of it (Linux's
 // pidfd_open), which no later process of the same number can be mistaken for.
+#include <cstdint>
 #include <list>
 #include <optional>
 #include <set>
@@ -9,8 +10,30 @@
 
 namespace outerloop::net {
 
-/// The executable of this process. Throws Error where /proc does not say.
-std::string this_program();
+/// The executable of this process, as it was when this object was made. An upgrade or a build replaces the
+/// file while the run goes on, and MPI never returns from starting a program that is not there.
+class ProgramFile {
+ public:
+  /// Throws Error where /proc does not say which it is.
+  ProgramFile();
+  const std::string& path() const { return path_; }
+  /// Throws Error where the file is gone or another by now.
+  void check_unchanged() const;
+
+ private:
+  struct Identity {
+    std::uint64_t device = 0, number = 0;
+    std::int64_t bytes = 0, seconds = 0, nanoseconds = 0;  ///< size and time of its last change
+    bool operator==(const Identity& other) const {
+      return device == other.device && number == other.number && bytes == other.bytes &&
+             seconds == other.seconds && nanoseconds == other.nanoseconds;
+    }
+  };
+  static std::optional<Identity> identity_of(const std::string& path);
+
+  std::string path_;
+  Identity identity_;
+};
 
 class PeerProcess {
  public:
@@ -26,11 +49,14 @@ class PeerProcess {
   PeerProcess& operator=(const PeerProcess&) = delete;
 
   bool watched() const { return descriptor_ >= 0; }
+  /// Kills it where it is stopped (SIGSTOP), as no other signal would reach it.
+  void end_if_stopped() const;
   /// It has ended, whether or not its parent has taken notice.
   bool ended() const;
 
  private:
   int descriptor_ = -1;
+  int number_ = 0;
 };
 
 /// Those of a job's ranks that can be watched from here.

@@ -60,6 +60,8 @@ FrameView view(const std::string& bytes);
 struct Received {
   int from = 0;
   std::string bytes;
+  std::int64_t oversize =
+      0;  ///< length of a message that is larger than any may be; its bytes are left behind
 };
 
 /// Point-to-point messages between numbered ranks, in order between each pair.

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <sstream>
@@ -69,9 +70,26 @@ void Watchdog::watch(std::string what) {
   limit_.begin(std::move(what), clock_.now());
 }
 
-void Watchdog::set_deadline(double seconds) {
+void Watchdog::set_deadline(double seconds, const std::string& name) {
   const std::lock_guard<std::mutex> lock(mutex_);
   limit_.set_deadline(seconds);
+  limit_name_ = name;
+}
+
+Watchdog::Terms Watchdog::exchange(Terms terms) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Terms before{limit_.deadline(), limit_name_, expire_};
+  limit_.set_deadline(terms.deadline);
+  limit_.begin_anew(clock_.now());
+  limit_name_ = std::move(terms.name);
+  expire_ = std::move(terms.expire);
+  return before;
+}
+
+void Watchdog::set_reminder(double seconds, const std::string& line) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  reminder_seconds_ = seconds;
+  reminder_ = line;
 }
 
 void Watchdog::set_expire(std::function<void(const std::string&)> expire) {
@@ -84,11 +102,17 @@ void Watchdog::run() {
   const auto period = std::chrono::duration<double>(kCheckSeconds);
   while (!ended_.wait_for(lock, period, [this] { return end_; })) {
     const auto overdue = limit_.check(clock_.now());
+    if (!reminder_.empty() && limit_.waited() > reminder_seconds_) {
+      std::fprintf(stderr, "outerloop: %s\n", reminder_.c_str());
+      reminder_.clear();
+    }
     if (!overdue) continue;
     std::ostringstream line;
     line << who_ << " has been waiting for " << overdue->what << " since "
          << time_of_day(std::time(nullptr) - std::lround(overdue->waited))
-         << ", longer than watchdog_seconds = " << limit_.deadline();
+         << (limit_name_.empty() ? ", longer than watchdog_seconds = "
+                                 : ", longer than " + limit_name_ + " = ")
+         << limit_.deadline();
     const auto expire = expire_;
     lock.unlock();
     expire(line.str());

@@ -20,6 +20,7 @@ class WaitLimit {
 
   /// From now on the rank waits for `what`.
   void begin(std::string what, double now);
+  void begin_anew(double now) { begin(std::move(what_), now); }
   void set_deadline(double deadline) { deadline_ = deadline; }
 
   struct Overdue {
@@ -31,6 +32,7 @@ class WaitLimit {
   std::optional<Overdue> check(double now);
 
   double deadline() const { return deadline_; }
+  double waited() const { return waited_; }  ///< seconds, at the last check()
 
  private:
   double deadline_;
@@ -52,7 +54,18 @@ class Watchdog {
 
   /// From now on this rank waits for `what`, e.g. "an answer of rank 0"; the wait before it has ended.
   void watch(std::string what);
-  void set_deadline(double seconds);
+  /// `name`: of the setting, for the line; empty: watchdog_seconds.
+  void set_deadline(double seconds, const std::string& name = {});
+  /// Prints the line once a wait has taken so many seconds.
+  void set_reminder(double seconds, const std::string& line);
+  /// How long a wait may take, the setting that says so, and what becomes of the process then.
+  struct Terms {
+    double deadline = 0.0;  ///< seconds
+    std::string name;       ///< empty: watchdog_seconds
+    std::function<void(const std::string&)> expire;
+  };
+  /// Sets them, and returns those before. The present wait begins anew.
+  Terms exchange(Terms terms);
   /// What becomes of the process, from now on.
   void set_expire(std::function<void(const std::string&)> expire);
 
@@ -64,6 +77,9 @@ class Watchdog {
   std::condition_variable ended_;
   bool end_ = false;
   WaitLimit limit_;
+  std::string limit_name_;
+  double reminder_seconds_ = 0.0;
+  std::string reminder_;  ///< empty: none, or it has been printed
   std::function<void(const std::string&)> expire_;
   SteadyClock clock_;
   std::thread thread_;  // last: it uses all of the above

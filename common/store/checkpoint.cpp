@@ -1,6 +1,7 @@
 // Checkpoints: a rule with the state to resume meta-training from. Layout: docs/checkpoints.md.
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "common/base/error.h"
 #include "common/rule/phi.h"
@@ -92,6 +93,19 @@ void encode_history(const Checkpoint& checkpoint, Document& document) {
   }
 }
 
+std::int64_t counter_at(const DocumentReader& reader, const std::string& path) {
+  const std::int64_t value = reader.integer(path);
+  if (value < 0) reader.refuse(path + " is out of range: " + std::to_string(value));
+  return value;
+}
+
+/// A counter of updates or steps, with which one calculates.
+std::int64_t count_at(const DocumentReader& reader, const std::string& path) {
+  const std::int64_t value = counter_at(reader, path);
+  if (value > kMostCounted) reader.refuse(path + " is out of range: " + std::to_string(value));
+  return value;
+}
+
 std::uint32_t unsigned_32(const DocumentReader& reader, const std::string& path) {
   const std::int64_t value = reader.integer(path);
   if (value < 0 || value > std::int64_t{0xffffffff})
@@ -142,9 +156,9 @@ StreamState decode_stream(const DocumentReader& reader, const std::string& rule_
   const auto [end, error] = std::from_chars(link.data(), link.data() + link.size(), state.stream);
   if (error != std::errc() || end != link.data() + link.size()) reader.refuse(group + ": no stream number");
   state.task = unsigned_32(reader, group + "task");
-  state.step = reader.integer(group + "step");
+  state.step = count_at(reader, group + "step");
   state.truncation = unsigned_32(reader, group + "truncation");
-  if (reader.contains(group + "begun_at")) state.begun_at = reader.integer(group + "begun_at");
+  if (reader.contains(group + "begun_at")) state.begun_at = count_at(reader, group + "begun_at");
   state.units = reader.integers(group + "units");
   state.dataset = reader.text(group + "dataset");
   state.permutation_seed = reader.unsigned_integer(group + "permutation_seed");
@@ -157,7 +171,7 @@ StreamState decode_stream(const DocumentReader& reader, const std::string& rule_
 std::optional<SafePoint> decode_safe_point(const DocumentReader& reader, const rule::Layout& layout) {
   if (!reader.contains(kSafePoint + "update")) return std::nullopt;
   SafePoint point;
-  point.update = reader.integer(kSafePoint + "update");
+  point.update = count_at(reader, kSafePoint + "update");
   point.theta = decode_flat(reader, kSafePoint + "theta/", layout);
   point.theta_average = decode_flat(reader, kSafePoint + "theta_average/", layout);
   point.adam_m = decode_flat(reader, kSafePoint + "adam/m/", layout);
@@ -169,6 +183,7 @@ std::optional<SafePoint> decode_safe_point(const DocumentReader& reader, const r
 
 void decode_history(const DocumentReader& reader, Checkpoint& checkpoint) {
   for (const auto& link : reader.links(kHistory)) {
+    if (reader.dataset(kHistory + link).shape.size() != 1) reader.refuse(kHistory + link + " is no column");
     auto& column = checkpoint.history[name_of_link(link)];
     column = reader.numbers(kHistory + link);
     if (column.size() != checkpoint.history.begin()->second.size())
@@ -183,16 +198,21 @@ Checkpoint decode_checkpoint(const DocumentReader& reader) {
   checkpoint.rule = decode_rule(reader);
   checkpoint.adam_m = decode_flat(reader, kFirstMoment, checkpoint.rule.layout);
   checkpoint.adam_v = decode_flat(reader, kSecondMoment, checkpoint.rule.layout);
-  checkpoint.adam_step = reader.integer("/adam/step");
+  checkpoint.adam_step = count_at(reader, "/adam/step");
   checkpoint.safe_point = decode_safe_point(reader, checkpoint.rule.layout);
   checkpoint.seconds = reader.real_attribute(reader.root(), "/", "seconds");
+  if (!std::isfinite(checkpoint.seconds) || checkpoint.seconds < 0.0)
+    reader.refuse("attribute seconds is out of range: " + std::to_string(checkpoint.seconds));
   decode_history(reader, checkpoint);
   for (const auto& link : reader.links(kStreams))
     checkpoint.streams.push_back(decode_stream(reader, checkpoint.rule.rule, link));
   std::sort(checkpoint.streams.begin(), checkpoint.streams.end(),
             [](const auto& a, const auto& b) { return a.stream < b.stream; });
+  for (std::size_t i = 1; i < checkpoint.streams.size(); ++i)
+    if (checkpoint.streams[i - 1].stream == checkpoint.streams[i].stream)
+      reader.refuse("stream " + std::to_string(checkpoint.streams[i].stream) + " is there twice");
   for (const auto& link : reader.links(kCounters))
-    checkpoint.counters[name_of_link(link)] = reader.integer(kCounters + link);
+    checkpoint.counters[name_of_link(link)] = counter_at(reader, kCounters + link);
   for (const auto& link : reader.links(kDatasets))
     checkpoint.dataset_sha256[name_of_link(link)] = reader.text(kDatasets + link);
   return checkpoint;

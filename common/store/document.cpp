@@ -5,6 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/base/sha256.h"
+#include "common/base/text.h"
 
 namespace outerloop::store {
 namespace {
@@ -132,7 +133,9 @@ std::string name_of_link(const std::string& link) {
   return name;
 }
 
-void DocumentReader::refuse(const std::string& what) const { throw InputError(file_ + ": " + what); }
+void DocumentReader::refuse(const std::string& what) const {
+  throw InputError(file_ + ": " + base::printable(what));
+}
 
 const Dataset& DocumentReader::dataset(const std::string& path) const {
   const auto found = document_.datasets.find(path);

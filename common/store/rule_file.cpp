@@ -187,6 +187,8 @@ RuleFile decode_rule(const DocumentReader& reader) {
   const auto& root = reader.root();
   file.rule = reader.text_attribute(root, "/", "rule");
   file.update = reader.integer_attribute(root, "/", "update");
+  if (file.update < 0 || file.update > kMostCounted)
+    reader.refuse("attribute update is out of range: " + std::to_string(file.update));
   file.created = reader.text_attribute(root, "/", "created");
   file.git_revision = reader.text_attribute(root, "/", "git_revision");
   // Older files without these attributes can still be read.

@@ -9,7 +9,10 @@
 
 namespace outerloop::store {
 
-/// Adds /theta, /theta_average, /config and the root attributes, except `kind` and `checksum`. Returns
+/// Most updates, steps or gradients that a file may count: sums of a few of them still fit.
+inline constexpr std::int64_t kMostCounted = std::int64_t{1} << 60;
+
+/// Adds /theta, /theta_average, /config and the root attributes but `kind` and `checksum`. Returns
 /// theta_sha256.
 std::string encode_rule(const RuleFile& file, Document& document);
 

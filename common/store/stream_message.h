@@ -5,8 +5,8 @@
 
 namespace outerloop::store {
 
-/// The version that workers send in their Hello. Coordinator and workers must have the same version.
-inline constexpr std::uint32_t kProtocol = 6;
+/// What workers say in their Hello. Coordinator and workers of different versions do not work together.
+inline constexpr std::uint32_t kProtocol = 7;
 
 StreamState from_message(const proto::StreamState& message);
 proto::StreamState to_message(const StreamState& state);

@@ -83,14 +83,15 @@ class Process {
 
 /// The process of rank `rank` of the job that trains in `run`, or -1. Ranks are the executable itself, not a
 /// shell around it.
-inline pid_t process_of_rank(const std::string& run, int rank) {
+inline pid_t process_of_rank(const std::string& run, int rank,
+                             const std::string& program = OUTERLOOP_EXECUTABLE) {
   const std::string wanted = "OMPI_COMM_WORLD_RANK=" + std::to_string(rank);
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
     const std::string path = entry.path().string();
     if (path.find_first_not_of("0123456789", 6) != std::string::npos) continue;
     const std::string command = read_text(path + "/cmdline");
-    if (command.find(OUTERLOOP_EXECUTABLE) != 0 || command.find(run) == std::string::npos) continue;
+    if (command.find(program) != 0 || command.find(run) == std::string::npos) continue;
     const std::string environment = read_text(path + "/environ") + '\0';
     if (('\0' + environment).find('\0' + wanted + '\0') != std::string::npos)
       return std::stoi(path.substr(6));
@@ -123,9 +124,10 @@ inline std::vector<std::string> job(const std::string& run, int ranks,
 }
 
 /// The process of that rank once the run has made three updates.
-inline pid_t training_rank(const std::string& run, int rank, Process& process) {
+inline pid_t training_rank(const std::string& run, int rank, Process& process,
+                           const std::string& program = OUTERLOOP_EXECUTABLE) {
   REQUIRE(comes_true(60.0, [&] { return lines_of_metrics(run) >= 3 || process.ended(); }));
-  const pid_t found = process_of_rank(run, rank);
+  const pid_t found = process_of_rank(run, rank, program);
   REQUIRE(found > 0);
   return found;
 }

@@ -258,3 +258,93 @@ TEST_CASE("a second worker dies while the run recovers from the first: the same 
   CHECK(result.at("workers_lost") == 2);
   CHECK(result.at("theta_sha256") == unbroken_bits(settings));
 }
+
+TEST_CASE("a program file that was replaced or removed starts no replacements, and the run goes on") {
+  namespace fs = std::filesystem;
+  for (const bool removed : {false, true}) {
+    const TemporaryFolder folder;
+    const std::string run = folder / "run", program = folder / "outerloop", err = folder / "err";
+    fs::copy_file(OUTERLOOP_EXECUTABLE, program);
+    auto arguments = job(run, 3, {"updates=1000000", "seconds=20", "deadline_seconds=600"});
+    for (auto& argument : arguments) {
+      if (argument == OUTERLOOP_EXECUTABLE) argument = program;
+      if (argument == "smoke") argument = OUTERLOOP_CONFIGS "/smoke.textproto";
+    }
+    arguments.emplace_back("--respawn");
+    Process process(arguments, folder / "out", err);
+    const pid_t lost = training_rank(run, 1, process, program);
+    fs::rename(program, folder / "old");
+    if (!removed) fs::copy_file(OUTERLOOP_EXECUTABLE, program);
+    REQUIRE(kill(lost, SIGKILL) == 0);
+    REQUIRE(process.wait(100.0));
+    INFO(read_text(err));
+    CHECK(process.exit_code() == 0);
+    CHECK(occurrences(read_text(err),
+                      "nobody takes the place of worker 1: " + program + ": the program's file") == 1);
+    const auto result = read_json(run + "/result.json");
+    CHECK(result.at("stop_reason") == "seconds");
+    CHECK(result.at("workers_lost") == 1);
+  }
+}
+
+namespace {
+
+/// The process with exactly that command line; -1 where there is none.
+pid_t process_with_arguments(const std::vector<std::string>& arguments) {
+  std::string wanted;
+  for (const auto& argument : arguments) wanted += argument + '\0';
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+    const std::string path = entry.path().string();
+    if (path.find_first_not_of("0123456789", 6) == std::string::npos &&
+        read_text(path + "/cmdline") == wanted)
+      return std::stoi(path.substr(6));
+  }
+  return -1;
+}
+
+}  // namespace
+
+TEST_CASE("a replacement that dies while MPI starts it costs a restart, not the run nor a bit") {
+  const std::vector<std::string> settings = {"mode=deterministic", "batch=6", "checkpoint.every_updates=5",
+                                             "deadline_seconds=600", "updates=60"};
+  const TemporaryFolder folder;
+  const std::string whole = unbroken_bits(settings), run = folder / "run", err = folder / "err";
+  auto arguments = job(run, 3, settings);
+  arguments.emplace_back("--respawn");
+  Process process(arguments, folder / "out", err);
+  REQUIRE(kill(training_rank(run, 1, process), SIGKILL) == 0);
+  const auto kill_replacement = [&] {
+    const pid_t replacement = process_with_arguments({OUTERLOOP_EXECUTABLE, "train", "--respawn"});
+    return replacement > 0 && kill(replacement, SIGKILL) == 0;
+  };
+  double end = seconds_now() + 60.0;
+  while (!kill_replacement() && !process.ended() && seconds_now() < end) std::this_thread::yield();
+  REQUIRE(process.wait(200.0));
+  INFO(read_text(err));
+  CHECK(process.exit_code() == 0);
+  const auto result = read_json(run + "/result.json");
+  CHECK(result.at("stop_reason") == "updates");
+  CHECK(result.at("theta_sha256") == whole);
+  // It may have died before MPI took notice, or after: then nothing had to be started again.
+  if (occurrences(read_text(err), "MPI has been asked to start a worker") == 1)
+    CHECK(occurrences(read_text(err), "the run goes on from its last checkpoint") == 1);
+}
+
+TEST_CASE("a request to join behind which there is nobody is forgotten") {
+  const TemporaryFolder folder;
+  const std::string run = folder / "run", err = folder / "err";
+  auto arguments = job(run, 2, {"updates=1000000", "seconds=25"});
+  arguments.emplace_back("--joinable");
+  Process process(arguments, folder / "out", err);
+  training_rank(run, 1, process);
+  if (!std::filesystem::exists(run + "/join.json")) skip("this MPI lets nobody join");
+  std::ofstream(run + "/join.tmp").close();
+  CHECK(comes_true(20.0, [&] { return !std::filesystem::exists(run + "/join.tmp") || process.ended(); }));
+  const auto lines = lines_of_metrics(run);
+  CHECK(comes_true(10.0, [&] { return lines_of_metrics(run) > lines; }));
+  REQUIRE(process.wait(60.0));
+  INFO(read_text(err));
+  CHECK(process.exit_code() == 0);
+  CHECK(occurrences(read_text(err), "a request to join") == 1);
+}

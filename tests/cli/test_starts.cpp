@@ -210,3 +210,62 @@ TEST_CASE("a run directory that is deleted in mid-run is there again, and the ru
   CHECK(resumed.exit_code == 0);
   CHECK(read_json(run + "/result.json").at("updates") == updates);
 }
+
+namespace {
+
+/// Three ranks with the pictures in `first`, and one with those in `last`, as on another host.
+std::vector<std::string> two_kinds_of_hosts(const TemporaryFolder& folder, const std::string& run,
+                                            const std::vector<std::string>& more) {
+  std::vector<std::string> arguments = {OUTERLOOP_MPIRUN};
+  for (const auto& [ranks, pictures] : {std::pair("3", "first"), std::pair("1", "last")}) {
+    for (const std::string& word :
+         {std::string("-n"), std::string(ranks), std::string("env"), "TEST_PICTURES=" + (folder / pictures),
+          std::string(OUTERLOOP_EXECUTABLE), std::string("train"), folder / "my.textproto",
+          std::string("--run-dir"), run, std::string("--set"),
+          std::string("tasks.dataset.path=$TEST_PICTURES")})
+      arguments.push_back(word);
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    arguments.emplace_back(":");
+  }
+  arguments.pop_back();
+  return arguments;
+}
+
+}  // namespace
+
+TEST_CASE("hosts with different data are named: an error in deterministic mode, else a warning") {
+  const TemporaryFolder folder;
+  write_project(folder.path());
+  write_pictures(folder / "first", 1);
+  write_pictures(folder / "last", 77);
+  const std::string run = folder / "run";
+  const std::string line = "dataset folder differs between hosts: ranks 1, 2 on ";
+  {
+    Process process(two_kinds_of_hosts(folder, run, {"--set", "mode=deterministic", "--set", "streams=4"}),
+                    folder / "out", folder / "err");
+    REQUIRE(process.wait(100.0));
+    const std::string err = read_text(folder / "err");
+    INFO(err);
+    CHECK(process.exit_code() == 2);
+    CHECK(occurrences(err, line) == 1);
+    CHECK(err.find("rank 3 on ") != std::string::npos);
+    CHECK(occurrences(err, "36 examples of 3 classes") == 2);
+    CHECK_FALSE(fs::exists(run));
+  }
+  Process process(two_kinds_of_hosts(folder, run, {}), folder / "out", folder / "err");
+  REQUIRE(process.wait(100.0));
+  INFO(read_text(folder / "err"));
+  CHECK(process.exit_code() == 0);
+  CHECK(occurrences(read_text(folder / "err"), line) == 1);
+  CHECK(read_json(run + "/result.json").at("stop_reason") == "updates");
+  // The checkpoint keeps what most have, who can therefore go on with it.
+  for (const auto& [pictures, said] : {std::pair("first", 0), std::pair("last", 1)}) {
+    ::setenv("TEST_PICTURES", (folder / pictures).c_str(), 1);
+    const auto resumed =
+        run_alone("train --resume --run-dir " + run + " --set updates=" + std::to_string(5 + said));
+    ::unsetenv("TEST_PICTURES");
+    INFO(resumed.err);
+    CHECK(resumed.exit_code == 0);
+    CHECK(occurrences(resumed.err, "differs from the one this run began with") == said);
+  }
+}

@@ -1,4 +1,5 @@
 // The coordinator as a state machine: batching, refusals by cause, checkpoints, losses and the end of a run.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -8,89 +9,11 @@
 #include "common/store/stream_message.h"
 #include "coordinator/coordinator.h"
 #include "tests/catch.h"
-#include "tests/coordinator/options.h"
-#include "tests/coordinator/recorder.h"
+#include "tests/coordinator/fixture.h"
 
 using namespace outerloop;
-using coordinator::Coordinator;
+using namespace outerloop::tests::job;
 using coordinator::StopReason;
-using tests::Recorder;
-
-namespace {
-
-constexpr std::size_t kParameters = 3;
-
-store::Checkpoint start_state() {
-  store::Checkpoint start;
-  start.rule.rule = "neuron_local";
-  start.rule.layout = rule::Layout({{"toy", {3}, "one", rule::Initializer::constant(1.0), false, 0}});
-  start.rule.theta = {1.0, 1.0, 1.0};
-  return start;
-}
-
-coordinator::CoordinatorOptions options() {
-  auto o = tests::coordinator_options();
-  o.batch = 2;
-  o.streams = 2;
-  o.staleness_bound = 1;
-  o.reject_norm = 100.0;
-  o.adam.learning_rate = 0.1;
-  o.deadline = 10.0;
-  return o;
-}
-
-std::string bytes_of(const proto::WorkerMessage& message, std::vector<float> floats = {}) {
-  return net::encode({message.SerializeAsString(), std::move(floats)});
-}
-
-std::string hello() {
-  proto::WorkerMessage message;
-  message.mutable_hello()->set_protocol(store::kProtocol);
-  message.mutable_hello()->set_host("here");
-  return bytes_of(message);
-}
-
-proto::WorkerMessage gradient(std::int64_t version, std::uint32_t stream = 0, double norm = 1.0) {
-  proto::WorkerMessage message;
-  auto& g = *message.mutable_gradient();
-  g.set_stream(stream);
-  g.set_theta_version(version);
-  g.set_meta_objective(2.0);
-  g.set_norm(norm);
-  g.set_dataset("toy");
-  return message;
-}
-
-std::string gradient_bytes(std::int64_t version, std::vector<float> floats = {1.0f, -1.0f, 0.0f},
-                           double norm = 1.0) {
-  return bytes_of(gradient(version, 0, norm), std::move(floats));
-}
-
-proto::CoordinatorMessage read(const coordinator::Answer& answer) {
-  proto::CoordinatorMessage message;
-  REQUIRE(message.ParseFromString(answer.frame.header));
-  return message;
-}
-
-struct Fixture {
-  explicit Fixture(coordinator::CoordinatorOptions o = options(), std::vector<int> workers = {1, 2})
-      : coordinator(o, start_state(), workers, recorder, 0.0) {}
-  coordinator::Answer one(int from, const std::string& bytes, double now = 1.0) {
-    const auto answers = coordinator.handle(from, bytes, now);
-    REQUIRE(answers.size() == 1);
-    CHECK(answers[0].to == from);
-    return answers[0];
-  }
-  Recorder recorder;
-  Coordinator coordinator;
-};
-
-std::int64_t count(const std::map<std::string, std::int64_t>& counts, const std::string& cause) {
-  const auto found = counts.find(cause);
-  return found == counts.end() ? 0 : found->second;
-}
-
-}  // namespace
 
 TEST_CASE("hello is answered with θ and the worker's streams, once") {
   Fixture f;
@@ -171,8 +94,8 @@ TEST_CASE("a gradient is refused once θ has moved on by more than the bound") {
 TEST_CASE("bytes that are no message are warned of and not answered") {
   Fixture f;
   CHECK(f.coordinator.handle(1, "rubbish", 1.0).empty());
-  CHECK(f.coordinator.handle(1, net::encode({"\xff\xff\xff", {}}), 1.0).empty());
-  CHECK(f.coordinator.handle(9, gradient_bytes(0), 1.0).empty());  // a stranger
+  CHECK(f.coordinator.handle(1, net::encode({"\xff\xff\xff", {}}), 2.0).empty());
+  CHECK(f.coordinator.handle(9, gradient_bytes(0), 3.0).empty());  // a stranger
   CHECK(f.recorder.warnings.size() == 3);
 }
 
@@ -222,7 +145,7 @@ TEST_CASE("a resumed coordinator hands out the streams it was given and goes on 
   stream.step = 6;
   stream.phi = {0.25, 0.5};
   start.streams = {stream};
-  Recorder recorder;
+  outerloop::tests::Recorder recorder;
   Coordinator coordinator(options(), start, {1, 2}, recorder, 50.0);
   const auto message = read(coordinator.handle(2, hello(), 51.0).at(0));
   REQUIRE(message.assign_size() == 1);

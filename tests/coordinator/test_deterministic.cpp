@@ -1,5 +1,6 @@
 // Deterministic mode of the coordinator: one gradient of every stream, in stream order; refusals as zeros;
 // losses lead back to the last checkpoint; a stop keeps where the streams stood at its θ.
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -76,8 +77,14 @@ struct Fixture {
   }
 
   void one_update() {
-    for (const std::uint32_t stream : {0u, 1u, 2u, 3u})
-      send(stream % 2 == 0 ? 1 : 2, gradient(stream), {1.0f});
+    for (const std::uint32_t stream : {0u, 1u, 2u, 3u}) send(owner(stream), gradient(stream), {1.0f});
+  }
+
+  int owner(std::uint32_t stream) const {
+    for (const auto& [number, member] : coordinator.membership().members())
+      if (std::count(member.streams.begin(), member.streams.end(), stream) > 0) return number;
+    FAIL("nobody has stream " << stream);
+    return 0;
   }
 
   /// `worker` waits and sends its streams, each in task `task`.
@@ -116,11 +123,21 @@ TEST_CASE("an update waits for one gradient of every stream and sums them in str
   CHECK(theta_after({3, 2, 1, 0}) == expected);
   CHECK(theta_after({2, 0, 3, 1}) == expected);
   Fixture f;
-  for (const std::uint32_t stream : {0u, 1u, 2u}) f.send(1, f.gradient(stream), {1.0f});
+  for (const std::uint32_t stream : {0u, 1u, 2u}) f.send(f.owner(stream), f.gradient(stream), {1.0f});
   f.send(1, f.gradient(0), {1.0f});
   CHECK(f.coordinator.refused().at("duplicate") == 1);
   CHECK(f.coordinator.update() == 0);
   CHECK(f.coordinator.pending() == 3);
+}
+
+TEST_CASE("nobody fills the place of another worker's stream") {
+  Fixture f;
+  f.send(2, f.gradient(0), {7.0f});
+  CHECK(f.coordinator.refused().at("layout") == 1);
+  CHECK(f.coordinator.pending() == 0);
+  f.one_update();
+  CHECK(f.coordinator.update() == 1);
+  CHECK(f.recorder.updates[0].batch.gradient_norm == 1.0);
 }
 
 TEST_CASE("a refused gradient counts as zero, the divisor stays, and its stream begins its next task") {
@@ -144,7 +161,8 @@ TEST_CASE("a refused gradient counts as zero, the divisor stays, and its stream 
 
 TEST_CASE("an update without any gradient is one all the same") {
   Fixture f;
-  for (const std::uint32_t stream : {0u, 1u, 2u, 3u}) f.send(1, f.gradient(stream, 1000.0), {1.0f});
+  for (const std::uint32_t stream : {0u, 1u, 2u, 3u})
+    f.send(f.owner(stream), f.gradient(stream, 1000.0), {1.0f});
   CHECK(f.coordinator.update() == 1);
   CHECK(f.coordinator.snapshot().rule.theta[0] == 1.0);
 }

@@ -3,6 +3,7 @@
 #include <map>
 #include <sstream>
 
+#include "common/base/cores.h"
 #include "common/net/launch.h"
 #include "tests/catch.h"
 #include "tests/temporary_folder.h"
@@ -93,6 +94,28 @@ TEST_CASE("variables of a job that has ended are named, with what to unset") {
 TEST_CASE("whatever rank the environment names, a process that no mpirun started itself speaks") {
   for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID", "PMI_RANK"})
     CHECK(net::speaks_for_its_program(environment({{name, "3"}, {"OMPI_FIRST_RANKS", "0"}})));
+}
+
+TEST_CASE(
+    "ranks have longer to find each other where many share a core, or as long as the environment says") {
+  CHECK(net::start_seconds(environment({})) == 120.0);
+  CHECK(net::start_seconds(environment({{"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}})) == 120.0);
+  const std::string crowd = std::to_string(base::available_cores() * 40);
+  CHECK(net::start_seconds(environment({{"OMPI_COMM_WORLD_LOCAL_SIZE", crowd.c_str()}})) == Approx(1200.0));
+  CHECK(net::start_seconds(environment({{"OUTERLOOP_START_SECONDS", "7.5"}})) == 7.5);
+  CHECK(net::start_seconds(environment({{"OUTERLOOP_START_SECONDS", "soon"}})) == 120.0);
+}
+
+TEST_CASE("rank 0 of several hosts knows that it is") {
+  const auto rank = [&](const char* number, const char* here) {
+    return net::leads_several_hosts(environment({{"OMPI_COMM_WORLD_RANK", number},
+                                                 {"OMPI_COMM_WORLD_SIZE", "4"},
+                                                 {"OMPI_COMM_WORLD_LOCAL_SIZE", here}}));
+  };
+  CHECK(rank("0", "2"));
+  CHECK_FALSE(rank("0", "4"));
+  CHECK_FALSE(rank("1", "2"));
+  CHECK_FALSE(net::leads_several_hosts(environment({})));
 }
 
 TEST_CASE("rank 0 alone leaves its status, in a file that is there already") {

@@ -68,3 +68,27 @@ TEST_CASE("a process of another host, or none, is not watched and never ends") {
   CHECK(self.watched());
   CHECK_FALSE(self.ended());
 }
+
+TEST_CASE("a process that is stopped is killed, one that goes on is not") {
+  const pid_t child = sleeping_child();
+  const PeerProcess peer(place_of(child));
+  const auto ended_within = [&](int tenths) {
+    for (int i = 0; i < tenths && !peer.ended(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    return peer.ended();
+  };
+  peer.end_if_stopped();
+  CHECK_FALSE(ended_within(2));
+  REQUIRE(kill(child, SIGSTOP) == 0);
+  int status = 0;
+  REQUIRE(waitpid(child, &status, WUNTRACED) == child);
+  peer.end_if_stopped();
+  CHECK(ended_within(100));
+  waitpid(child, nullptr, 0);
+}
+
+TEST_CASE("the program's file is the one that this process was started from, until it changes") {
+  const outerloop::net::ProgramFile program;
+  CHECK(program.path().find("test_peer_process") != std::string::npos);
+  CHECK_NOTHROW(program.check_unchanged());
+}

@@ -253,7 +253,26 @@ void Job::send_progress(int number, std::int64_t step) {
   });
 }
 
-/// Worker to coordinator. The worker may die meanwhile, and its message may be lost with it.
+/// A stream that travels ahead of the message that is answered. It may come from a worker that has died.
+void Job::send_ahead(int number, net::Frame frame) {
+  auto& worker = *workers_.at(number);
+  auto message = parsed(frame);
+  if (saboteur_ != nullptr && saboteur_->to_coordinator(message, frame.floats) == 0) return;
+  if (message.streams_size() + message.given_up_size() != 1) throw Violation("not one stream travels ahead");
+  frame.header = message.SerializeAsString();
+  ++report_.streams_ahead;
+  worker.last_up =
+      std::max(worker.last_up, agenda_.now() + presence_dice_.uniform(0.0, scenario_.slowest_message));
+  agenda_.at(worker.last_up, [this, number, bytes = net::encode(frame)] {
+    const auto segment = coordinator_->segment();
+    if (!coordinator_->handle(number, bytes, agenda_.now()).empty())
+      throw Violation(fmt::format("a stream ahead of the message of worker {} was answered", number));
+    report_.rollbacks += coordinator_->segment() - segment;
+    ledger_->check();
+  });
+}
+
+/// Worker to coordinator. The worker may die on the way, and its message with it.
 void Job::send_up(int number, net::Frame frame) {
   auto& worker = *workers_.at(number);
   if (fault(scenario_.signal)) {
@@ -348,6 +367,7 @@ void Job::arrive_down(int number, const std::string& bytes) {
     auto& sender = *workers_.at(number);
     if (!sender.alive) return;
     if (fault(scenario_.worker_dies)) return kill(number, false);
+    for (const auto& ahead : sender.machine.take_ahead()) send_ahead(number, ahead);
     send_up(number, frame);
   });
 }

@@ -37,7 +37,8 @@ struct Report {
   std::int64_t cut_writes = 0;
   std::int64_t evaluations = 0;
   std::int64_t steps_back = 0;
-  std::int64_t connections_ended = 0;  ///< that reported a loss
+  std::int64_t connections_ended = 0;  ///< that told of a loss
+  std::int64_t streams_ahead = 0;      ///< that travelled in messages of their own
   std::int64_t long_works = 0;
   double seconds = 0.0;  ///< virtual
 };
@@ -88,6 +89,7 @@ class Job {
   void kill(int number, bool with_message);
   void end_connection(int number, double latest, bool timed_out);
   void work_long(int number, double& busy);
+  void send_ahead(int number, net::Frame frame);
   void send_progress(int number, std::int64_t step);
   void check_losses();
   void check_taken(int number) const;

@@ -38,6 +38,7 @@ struct Totals {
     sum.evaluations += report.evaluations;
     sum.steps_back += report.steps_back;
     sum.connections_ended += report.connections_ended;
+    sum.streams_ahead += report.streams_ahead;
     sum.long_works += report.long_works;
     sum.seconds += report.seconds;
   }
@@ -126,10 +127,12 @@ int main(int argc, char** argv) {
               seconds, static_cast<long long>(sum.events), static_cast<long long>(sum.updates), sum.seconds);
   std::printf(
       "%lld starts of the coordinator, %lld checkpoint writes cut, %lld workers lost, %lld rollbacks, "
-      "%lld evaluations, %lld steps back, %lld ends of a connection, %lld works beyond the deadline\n",
+      "%lld evaluations, %lld steps back, %lld ends of a connection, %lld works beyond the deadline, "
+      "%lld streams ahead of a message\n",
       static_cast<long long>(sum.starts), static_cast<long long>(sum.cut_writes),
       static_cast<long long>(sum.workers_lost), static_cast<long long>(sum.rollbacks),
       static_cast<long long>(sum.evaluations), static_cast<long long>(sum.steps_back),
-      static_cast<long long>(sum.connections_ended), static_cast<long long>(sum.long_works));
+      static_cast<long long>(sum.connections_ended), static_cast<long long>(sum.long_works),
+      static_cast<long long>(sum.streams_ahead));
   return totals.failed == 0 ? 0 : 1;
 }

@@ -59,7 +59,8 @@ struct LackingInCheckpoint : Saboteur {
 /// Workers omit one of their streams when they must return all.
 struct ForgottenByWorker : Saboteur {
   int to_coordinator(proto::WorkerMessage& message, std::vector<float>&) override {
-    if (message.streams_size() > 0) message.mutable_streams()->RemoveLast();
+    const bool ahead = message.kind_case() == proto::WorkerMessage::KIND_NOT_SET;
+    if (message.streams_size() > 0 && !ahead) message.mutable_streams()->RemoveLast();
     return 1;
   }
 };

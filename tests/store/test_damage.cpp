@@ -179,6 +179,53 @@ TEST_CASE("contents that do not fit together are refused although their seal is 
     });
     expected = "/adam/step";
   }
+  SECTION("an update below zero") {
+    reseal(path, [](Document& d) { d.attributes["update"] = std::int64_t{-1}; });
+    expected = "attribute update is out of range: -1";
+  }
+  SECTION("an update that no run can reach") {
+    reseal(path, [](Document& d) { d.attributes["update"] = std::int64_t{0x7fffffffffffffff}; });
+    expected = "attribute update is out of range";
+  }
+  SECTION("steps below zero") {
+    reseal(path, [](Document& d) {
+      d.datasets["/adam/step"] = Dataset::integer(-5);
+      d.attributes["checksum"] = d.checksum();
+    });
+    expected = "/adam/step is out of range: -5";
+  }
+  SECTION("a counter below zero") {
+    reseal(path, [](Document& d) {
+      d.datasets["/counters/gradients"] = Dataset::integer(-1);
+      d.attributes["checksum"] = d.checksum();
+    });
+    expected = "/counters/gradients is out of range: -1";
+  }
+  SECTION("a time that is no number") {
+    reseal(path, [](Document& d) { d.attributes["seconds"] = std::nan(""); });
+    expected = "attribute seconds is out of range";
+  }
+  SECTION("a column of two dimensions") {
+    reseal(path, [](Document& d) {
+      for (auto& [name, dataset] : d.datasets)
+        if (name.rfind("/history/", 0) == 0) dataset.shape.push_back(1);
+      d.attributes["checksum"] = d.checksum();
+    });
+    expected = "is no column";
+  }
+  SECTION("a stream that is there twice") {
+    reseal(path, [](Document& d) {
+      auto copies = d.datasets;
+      for (const auto& [name, dataset] : copies)
+        if (name.rfind("/streams/10/", 0) == 0) d.datasets["/streams/010/" + name.substr(12)] = dataset;
+      d.attributes["checksum"] = d.checksum();
+    });
+    expected = "stream 10 is there twice";
+  }
+  SECTION("a kind with an escape code and line ends") {
+    reseal(path, [](Document& d) { d.attributes["kind"] = std::string("\x1b[2J\nrecipe"); });
+    expected = "\\x1b[2J\\nrecipe";
+  }
   SECTION("an unknown kind") {
     reseal(path, [](Document& d) { d.attributes["kind"] = std::string("recipe"); });
     expected = "recipe";

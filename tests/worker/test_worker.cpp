@@ -50,7 +50,17 @@ proto::WorkerMessage reply_to(const proto::CoordinatorMessage& answer, std::size
       worker.handle(net::encode({answer.SerializeAsString(), std::vector<float>(floats)}), kClock);
   REQUIRE(frame.has_value());
   proto::WorkerMessage message;
-  REQUIRE(message.ParseFromString(frame->header));
+  for (const auto& ahead : worker.take_ahead()) {
+    proto::WorkerMessage stream;
+    REQUIRE(stream.ParseFromString(ahead.header));
+    CHECK(stream.kind_case() == proto::WorkerMessage::KIND_NOT_SET);
+    CHECK(stream.streams_size() + stream.given_up_size() == 1);
+    message.MergeFrom(stream);
+  }
+  proto::WorkerMessage last;
+  REQUIRE(last.ParseFromString(frame->header));
+  CHECK(last.streams_size() + last.given_up_size() <= 1);
+  message.MergeFrom(last);
   return message;
 }
 
@@ -85,8 +95,11 @@ void run(Coordinator& coordinator, std::map<int, Worker>& workers) {
     inbox.pop_front();
     now += 0.001;
     for (const auto& answer : coordinator.handle(from, bytes, now))
-      if (const auto next = workers.at(answer.to).handle(net::encode(answer.frame), kClock))
+      if (const auto next = workers.at(answer.to).handle(net::encode(answer.frame), kClock)) {
+        for (const auto& ahead : workers.at(answer.to).take_ahead())
+          inbox.emplace_back(answer.to, net::encode(ahead));
         inbox.emplace_back(answer.to, net::encode(*next));
+      }
     coordinator.tick(now);
   }
 }
