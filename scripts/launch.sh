@@ -181,7 +181,7 @@ take_restarts() {
 # Processes of the job that has ended, on this host: its ranks inherit the name of the status file.
 processes_of_job() {
   env -u OUTERLOOP_STATUS_FILE grep -lzsxF "OUTERLOOP_STATUS_FILE=$OUTERLOOP_STATUS_FILE" /proc/[0-9]*/environ |
-    sed 's|/proc/\([0-9]*\)/environ|\1|'
+    sed 's|/proc/\([0-9]*\)/environ|\1|' || true
 }
 
 # Starts the same command line once more, if it may: `train` then goes on with the run in OUTERLOOP_RESTART, whatever its
