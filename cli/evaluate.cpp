@@ -24,7 +24,7 @@ struct EvaluateOptions {
 json without_labels(const EvaluatedRule& rule, const StudyOptions& study) {
   const auto few_shot = few_shot_options(study, rule.settings);
   json tables = json::array();
-  for (const auto& request : evaluated_datasets(study, rule.settings)) {
+  for (const auto& request : evaluated_datasets(study, rule)) {
     const auto data = open_study_data(request, rule.settings);
     const auto table = evaluate_with_progress(rule, data, few_shot, data.name);
     print(table);
@@ -48,14 +48,7 @@ int evaluate(const EvaluateOptions& options) {
   json result = {{"rule", study.rule}, {"rule_name", rule.file.rule}, {"update", rule.file.update}};
 
   // 2. A table for every dataset and size.
-  const auto few_shot = few_shot_options(study, rule.settings);
-  result["tables"] = json::array();
-  for (const auto& request : evaluated_datasets(study, rule)) {
-    const auto data = evaluation::open_few_shot_data(request, rule.settings.cache_directory());
-    const auto table = evaluate_with_progress(rule, data, few_shot, data.name);
-    print(table);
-    result["tables"].push_back(to_json(table));
-  }
+  result.update(rule.supervised ? on_labels(rule, study) : without_labels(rule, study));
 
   // 3. The same for machines.
   if (!options.json.empty()) store::write_file_atomically(options.json, result.dump(2) + "\n");

@@ -327,6 +327,18 @@ int train_together(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOpt
   }
 }
 
+/// Every key, what it takes and its default, and under it what it means.
+int print_keys() {
+  if (!net::speaks_for_its_program()) return 0;
+  for (const auto& key : config::describe_keys()) {
+    fmt::print("{}{}   ({})\n", key.key, key.default_value.empty() ? "" : " = " + key.default_value,
+               key.allowed);
+    if (!key.comment.empty()) fmt::print("{}\n", wrapped(key.comment, "    "));
+  }
+  std::fflush(stdout);
+  return 0;
+}
+
 /// Until the ranks have found each other: MPI_Init waits for one that has died as if it were still to come.
 void set_start_timer(net::Watchdog& watchdog) {
   constexpr double kReminder = 0.1;  // of the time
@@ -353,6 +365,7 @@ TrainOptions as_restarted(TrainOptions options) {
 }
 
 int train(int argc, char** argv, const TrainOptions& given) {
+  if (given.keys) return print_keys();
   const TrainOptions options = as_restarted(given);
   // From here on no wait is without end.
   catch_signals();

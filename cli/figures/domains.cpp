@@ -90,7 +90,7 @@ json domains(const FigureRequest& request) {
   auto options = few_shot_options(request.study, request.rule.settings);
   json datasets = json::array();
   for (const auto& dataset : evaluated_datasets(request.study, request.rule)) {
-    const auto data = evaluation::open_few_shot_data(dataset, request.rule.settings.cache_directory());
+    const auto data = open_study_data(dataset, request.rule.settings);
     options.methods = {"random", "pixels", "pca", "kmeans"};
     json entry = {
         {"dataset", data.name}, {"size", data.size}, {"labels_per_class", options.labels_per_class}};

@@ -32,8 +32,10 @@ EvaluatedRule read_evaluated_rule(const std::string& path, bool average, bool su
     rule.settings.config.mutable_tasks()->clear_cache_directory();
     rule.settings.config.mutable_tasks()->clear_resolved_cache_directory();
   }
-  if (rule::rule_kind(rule.settings.rule.name).supervised)
-    throw InputError(path + ": few-shot evaluation needs a rule without labels; this is " + rule.file.rule);
+  rule.supervised = rule::rule_kind(rule.settings.rule.name).supervised;
+  if (rule.supervised && !supervised_too)
+    throw InputError(path + ": a rule without labels is needed here; this is " + rule.file.rule +
+                     ": outerloop evaluate and figure steps take it");
   rule.averaged = average && !rule.file.theta_average.empty();
   auto engine = rule.settings.engine;
   engine.threads = 1;

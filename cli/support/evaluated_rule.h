@@ -17,13 +17,14 @@ struct EvaluatedRule {
   config::Settings settings;             ///< from its configuration
   evaluation::RuleUnderTest under_test;  ///< with the requested θ; each engine has one thread
   bool averaged = false;
-  std::string path;        ///< of its file
-  bool of_own_run = true;  ///< it lies in a run directory of this user's
+  bool supervised = false;  ///< it trains on labels
+  std::string path;         ///< of its file
+  bool of_own_run = true;   ///< it lies in a run directory of this user's
 };
 
 /// Reads rule.h5 or a checkpoint. `average`: takes the running average of θ where there is one. Throws
-/// InputError: what read_rule throws, or a rule that trains on labels. Of a rule that may be somebody else's
-/// the folders that its configuration names are not used: the cache is the user's.
-EvaluatedRule read_evaluated_rule(const std::string& path, bool average);
+/// InputError: what read_rule throws, or a rule that trains on labels, unless `supervised_too`. If the rule
+/// may be somebody else's, the folders that its configuration names are not used: the cache is the user's.
+EvaluatedRule read_evaluated_rule(const std::string& path, bool average, bool supervised_too = false);
 
 }  // namespace outerloop::cli

@@ -10,6 +10,8 @@
 #include "common/base/cores.h"
 #include "common/base/error.h"
 #include "common/base/text.h"
+#include "common/config/paths.h"
+#include "common/data/class_split.h"
 #include "common/data/sources.h"
 
 namespace outerloop::cli {
@@ -93,9 +95,6 @@ void add_study_run(CLI::App& command, StudyOptions& options) {
       ->check(CLI::Range(1, 1024));
 }
 
-namespace {
-
-/// A rule from elsewhere does not choose what is read here.
 const data::DatasetRequest& trusted(const data::DatasetRequest& request, const EvaluatedRule& rule) {
   if (request.path.empty() || rule.of_own_run) return request;
   throw InputError(base::printable(fmt::format(
@@ -103,8 +102,6 @@ const data::DatasetRequest& trusted(const data::DatasetRequest& request, const E
       "run directory; give the data to read: --dataset {}:PATH",
       rule.path, request.name, request.path, request.name)));
 }
-
-}  // namespace
 
 std::vector<data::DatasetRequest> evaluated_datasets(const StudyOptions& options, const EvaluatedRule& rule) {
   const config::Settings& settings = rule.settings;

@@ -34,8 +34,12 @@ void add_study_data(CLI::App& command, StudyOptions& options, const std::string&
 /// --seed, --theta and --threads.
 void add_study_run(CLI::App& command, StudyOptions& options);
 
-/// The datasets of the command line, or those that the rule's configuration names; each at every size. Throws
-/// InputError where there is none, and where only a rule from elsewhere says which file or folder is read.
+/// `request`. Throws InputError if its path comes only from a rule from elsewhere, which does not choose what
+/// is read here.
+const data::DatasetRequest& trusted(const data::DatasetRequest& request, const EvaluatedRule& rule);
+
+/// The datasets of the command line, or else those in the rule's configuration; each at every size. Throws
+/// InputError if there is none, or if only a rule from elsewhere says which file or folder is read.
 std::vector<data::DatasetRequest> evaluated_datasets(const StudyOptions& options, const EvaluatedRule& rule);
 
 /// One line on stderr where the rule was trained on some of these classes of a dataset

@@ -40,7 +40,8 @@ std::uint64_t seed_of(const EvaluatedRule& rule, const StudyOptions& study) {
 data::TaskDistribution training_tasks(const EvaluatedRule& rule, std::uint64_t seed) {
   std::vector<data::WeightedDataset> datasets;
   for (const auto& named : rule.settings.training)
-    datasets.push_back({data::open_dataset(named.request, rule.settings.cache_directory()), named.weight});
+    datasets.push_back(
+        {data::open_dataset(trusted(named.request, rule), rule.settings.cache_directory()), named.weight});
   auto options = rule.settings.tasks;
   options.first.tasks = 0;  // the tasks of most of a run
   return data::TaskDistribution(options, std::move(datasets), seed);
@@ -92,7 +93,7 @@ std::vector<SupervisedTable> supervised_tables(const EvaluatedRule& rule, const 
   if (study.datasets.empty())
     tables.push_back(table_of(rule, study, "training tasks", 0, training_tasks(rule, seed)));
   else
-    for (const auto& request : evaluated_datasets(study, rule.settings)) {
+    for (const auto& request : evaluated_datasets(study, rule)) {
       const auto dataset = data::open_dataset(request, rule.settings.cache_directory());
       say_trained_classes(request, evaluation::split_names(*dataset), rule.settings);
       tables.push_back(table_of(rule, study, data::request_label(request), dataset->size,

@@ -104,6 +104,94 @@ TEST_CASE("evaluate prints and writes a table of every size, and plot draws it")
     CHECK(std::filesystem::file_size(folder / (std::string("figures/") + figure)) > 1000);
 }
 
+TEST_CASE("an evaluation says which classes it holds, and warns of those that the rule was trained on") {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "c.textproto")
+      << "updates: 1 batch: 1 rule { hidden_channels: 4 top_channels: 4 "
+         "delta_channels: 3 readout_channels: 2 hidden_blocks: 0 top_layers: 1 "
+         "output_units: 8 } unroll { min_steps: 2 max_steps: 2 } tasks { "
+         "dataset { name: \"glyphs\" classes: train } size: 8 min_way: 3 "
+         "max_way: 4 labelled_per_class: 5 minibatch: 16 max_hidden_layers: 1 "
+         "min_width: 8 max_width: 8 min_inner_steps: 4 max_inner_steps: 4 }\n";
+  const auto trained = run_alone("train " + (folder / "c.textproto") + " --run-dir " + (folder / "run"));
+  INFO(trained.err);
+  REQUIRE(trained.exit_code == 0);
+  const auto evaluated = [&](const std::string& dataset) {
+    auto finished = run_alone("evaluate " + (folder / "run/rule.h5") + " --dataset " + dataset +
+                              " --size 8 --draws 2 --labels 2 --inner-steps 2 --baselines pixels --readouts "
+                              "ridge --json " +
+                              (folder / "e.json"));
+    INFO(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    const std::string name = read_json(folder / "e.json").at("tables")[0].at("dataset");
+    CHECK(finished.out.find("\n" + name + (name == "two_moons" ? "," : " at 8x8")) != std::string::npos);
+    CHECK(occurrences(finished.out, "raw inputs") == (name == "two_moons" ? 1 : 0));
+    return std::make_pair(name, finished.err);
+  };
+  const auto [all, of_all] = evaluated("glyphs");
+  CHECK(all == "glyphs");
+  CHECK(of_all.find("outerloop: glyphs: the rule was trained on ") != std::string::npos);
+  CHECK(of_all.find("; glyphs:held_out takes the other ") != std::string::npos);
+  CHECK(occurrences(of_all, "\n") == 1);
+  const auto [held_out, of_held_out] = evaluated("glyphs:held_out");
+  CHECK(held_out == "glyphs:held_out");
+  CHECK(of_held_out.empty());
+  const auto [train, of_train] = evaluated("glyphs:train");
+  CHECK(train == "glyphs:train");
+  CHECK(of_train.find("this is not accuracy on held-out classes") != std::string::npos);
+  const auto [moons, of_moons] = evaluated("two_moons");
+  CHECK(of_moons.empty());
+  CHECK(moons == "two_moons");
+}
+
+TEST_CASE("a rule that trains on labels is judged on new tasks, beside tuned optimizers") {
+  const TemporaryFolder folder;
+  const std::string rule = folder / "run/rule.h5";
+  REQUIRE(run_alone("train supervised_sgd --set updates=150 --run-dir " + (folder / "run")).exit_code == 0);
+  const auto finished =
+      run_alone("evaluate " + rule + " --draws 12 --theta last --json " + (folder / "e.json"));
+  INFO(finished.err);
+  REQUIRE(finished.exit_code == 0);
+  CHECK(finished.out.find("training tasks: 12 new tasks, meta-trained for 20 inner steps at most") !=
+        std::string::npos);
+  CHECK(finished.out.find("20 inner steps (1x)") != std::string::npos);
+  CHECK(finished.out.find("200 inner steps (10x)") != std::string::npos);
+  const json result = read_json(folder / "e.json");
+  const auto at_horizon = [&](const std::string& method) {
+    for (const auto& row : result.at("tables")[0].at("rows"))
+      if (row.at("method") == method && row.at("steps") == 20) return row;
+    FAIL(method);
+    return json();
+  };
+  const double untrained = at_horizon("untrained").at("loss");
+  for (const char* method : {"rule", "sgd", "momentum", "adam"}) {
+    INFO(method);
+    CHECK(at_horizon(method).at("loss").get<double>() < 0.6 * untrained);
+    CHECK(at_horizon(method).at("accuracy").get<double>() > 0.5);  // five classes
+  }
+  // The learned rule is about as good as the best of the tuned ones at the horizon that it was trained for.
+  CHECK(at_horizon("rule").at("loss").get<double>() < 1.5 * at_horizon("sgd").at("loss").get<double>());
+  const auto drawn = run_alone("plot " + (folder / "e.json") + " --out " + (folder / "figures"));
+  INFO(drawn.err);
+  CHECK(drawn.exit_code == 0);
+  const auto svg = read_text(folder / "figures/steps.svg");
+  for (const char* text :
+       {"Adam", "SGD with momentum", "Cross-entropy on new tasks, nats", "inner steps, on labels"})
+    CHECK(svg.find(text) != std::string::npos);
+  const auto figure = run_alone("figure steps " + rule + " --draws 2");
+  INFO(figure.err);
+  CHECK(figure.exit_code == 0);
+  CHECK(std::filesystem::exists(folder / "run/figures/steps.pdf"));
+  const auto of_glyphs = run_alone("evaluate " + rule + " --draws 2 --dataset glyphs:held_out");
+  INFO(of_glyphs.err);
+  CHECK(of_glyphs.exit_code == 0);
+  CHECK(of_glyphs.out.find("glyphs:held_out at 8x8: 2 new tasks") != std::string::npos);
+  refuses(rule + " --layers 5", "--layers: is for rules without labels");
+  const auto widths = run_alone("figure widths " + rule);
+  CHECK(widths.exit_code == 2);
+  CHECK(widths.err.find("this is supervised_sgd") != std::string::npos);
+}
+
 TEST_CASE("a rule from elsewhere chooses neither the cache nor the files that are read") {
   const TemporaryFolder folder;
   const std::string cache = folder / "cache", run = folder / "run", pictures = folder / "nowhere";
