@@ -117,7 +117,7 @@ Finding device_finding(const Machine& machine) {
   if (machine.gpus > 0)
     return {"devices", false,
             fmt::format("cpu; {} GPUs are not used: {}", machine.gpus, machine.cuda_problem),
-            "build against a LibTorch with CUDA (CMAKE_PREFIX_PATH), then --set device=cuda"};
+            "Debian's LibTorch has no CUDA; build against one that has, then --set device=cuda: docs/gpu.md"};
   return {"devices", true, "cpu", ""};
 }
 

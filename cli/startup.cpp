@@ -22,6 +22,7 @@
 #include "common/data/overlap.h"
 #include "common/net/peer_process.h"
 #include "common/rule/checks.h"
+#include "common/rule/engines/device.h"
 #include "common/rule/engines/make_engine.h"
 #include "common/rule/estimator.h"
 #include "common/rule/phi.h"
@@ -405,6 +406,9 @@ std::string open_rank(const net::MpiSession& mpi, const Plan& plan, const worker
   auto engine = plan.settings.engine;
   engine.local_rank = mpi.local_rank() - (mpi.size() > 1 && mpi.local_rank() == mpi.rank() ? 1 : 0);
   setup.engine = rule::make_engine(plan.settings.rule, engine);
+  const std::string device = rule::device_description(engine);
+  if (device != "cpu")
+    setup.remarks.push_back(mpi.host() + ", rank " + std::to_string(mpi.rank()) + ": " + device);
   const worker::Beating beating(*setup.engine, pulse);
   open_datasets(plan, setup);
   const json opened = {

@@ -181,7 +181,7 @@ TEST_CASE("after each inner step the engine says so, and what is thrown then lea
   struct Enough {};
   for (const auto& rule : {small_neuron_local(), supervised_sgd()}) {
     const Problem problem = make_problem(rule, {{7, 5, 6, 4}, 5, 3, 3, 0, 3, 1});
-    const auto engine = engine_under_test(rule);
+    const auto engine = engine_under_test(problem.rule);
     const auto before = run(*engine, problem);
     int steps = 0;
     engine->set_after_step([&] { ++steps; });

@@ -132,7 +132,10 @@ Values compute(const GoldenCase& golden, at::ScalarType type) {
   rule::reference::append_labelled(shape, steps, numbers);
   const auto labelled = rule::reference::labelled_pairs(shape, tensor(numbers, {shape.size()}, type));
   const auto nonlinearity = golden.architecture.nonlinearity;
-  const NeuronLocal rule(golden.rule.neuron_local, packed, packed.split(leaf.theta));
+  const auto constants = rule::reference::LayerStack::constants(golden.architecture.units);
+  const rule::reference::LayerStack stack(
+      golden.architecture.units, tensor(constants, {static_cast<std::int64_t>(constants.size())}, type));
+  const NeuronLocal rule(golden.rule.neuron_local, packed, packed.split(leaf.theta), stack);
   const auto objective = [&] {
     return rule::reference::ridge_objectives(phi, labelled, golden.rule.neuron_local.ridge, nonlinearity)
         .value;

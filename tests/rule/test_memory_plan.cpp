@@ -8,12 +8,12 @@ namespace {
 
 using rule::reference::plan_memory;
 
-/// The plan for the problems of test_lanes at 1 MiB in float64.
-rule::reference::MemoryPlan plan_of_lanes(std::int64_t lanes, std::int64_t batch, std::int64_t steps) {
+/// The plan for the problems of test_lanes in float64.
+rule::reference::MemoryPlan plan_of_lanes(std::int64_t mib, std::int64_t lanes, std::int64_t steps) {
   const auto problem = make_problem(small_neuron_local(), ProblemSize{});
   const auto step =
-      rule::reference::step_bytes(problem.rule.neuron_local, problem.architecture, batch, 2 * 5 * 3, 8);
-  return plan_memory(1 << 20, lanes, steps, step, 8 * static_cast<std::int64_t>(problem.phi.size()));
+      rule::reference::step_bytes(problem.rule.neuron_local, problem.architecture, 5, 2 * 5 * 3, 8);
+  return plan_memory(mib << 20, lanes, steps, step, 8 * static_cast<std::int64_t>(problem.phi.size()));
 }
 
 }  // namespace
@@ -36,13 +36,13 @@ TEST_CASE("lanes fit the budget with all of their steps, or one lane with some o
 }
 
 TEST_CASE("the budgets of test_lanes leave parts of three, parts of one, and some steps") {
-  CHECK(plan_of_lanes(7, 3, 2).lanes == 3);
-  CHECK(plan_of_lanes(7, 3, 2).kept_steps == 2);
-  CHECK(plan_of_lanes(3, 5, 4).lanes == 1);
-  CHECK(plan_of_lanes(3, 5, 4).kept_steps == 4);
-  CHECK(plan_of_lanes(2, 5, 14).lanes == 1);
-  CHECK(plan_of_lanes(2, 5, 14).kept_steps > 0);
-  CHECK(plan_of_lanes(2, 5, 14).kept_steps < 14);
+  CHECK(plan_of_lanes(2, 7, 2).lanes == 3);
+  CHECK(plan_of_lanes(2, 7, 2).kept_steps == 2);
+  CHECK(plan_of_lanes(1, 3, 3).lanes == 1);
+  CHECK(plan_of_lanes(1, 3, 3).kept_steps == 3);
+  CHECK(plan_of_lanes(1, 2, 14).lanes == 1);
+  CHECK(plan_of_lanes(1, 2, 14).kept_steps > 0);
+  CHECK(plan_of_lanes(1, 2, 14).kept_steps < 14);
 }
 
 }  // namespace outerloop::tests

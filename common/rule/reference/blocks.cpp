@@ -22,74 +22,47 @@ Tensor transposed_matrix(const Tensor& w, std::int64_t i) {
   return w.as_strided({columns, rows}, {1, columns}, w.storage_offset() + i * rows * columns);
 }
 
-/// Row `place` of the lines first, first + 1, ... along the inner axis of every lane: [lanes, outer - 1,
-/// channels].
-Tensor lane_seams(const Grid& grid, const Tensor& x, std::int64_t first, std::int64_t place) {
-  const std::int64_t channels = x.size(1);
-  return x.as_strided({grid.lanes, grid.outer - 1, channels},
-                      {grid.rows() * channels, grid.inner * channels, 1},
-                      x.storage_offset() + (first * grid.inner + place) * channels);
-}
-
-/// A product that runs over all rows of a lane with a shift of one crosses the seams between lines: there it
-/// adds what does not belong. Those rows of the output and of the input. No product crosses from one lane to
-/// another: what is not finite there would not cancel.
-struct Seam {
-  std::int64_t out_line, out_place, in_line, in_place;
-  Seam(const Grid& grid, std::int64_t shift)
-      : out_line(shift < 0 ? 1 : 0),
-        out_place(shift < 0 ? 0 : grid.inner - 1),
-        in_line(shift < 0 ? 0 : 1),
-        in_place(shift < 0 ? grid.inner - 1 : 0) {}
-};
-
-/// Whether any row has a neighbour `shift` places further.
-bool reaches(const Grid& grid, std::int64_t shift, Axis axis) {
-  return std::abs(shift) < (axis == Axis::outer ? grid.outer : grid.inner);
-}
-
-/// The rows r of a lane for which row r + shift exists.
+/// The rows r of a lane for which the row `lines` lines further exists.
 struct Range {
   std::int64_t shift, first, count;
-  Range(const Grid& grid, std::int64_t places, Axis axis)
-      : shift(axis == Axis::outer ? places * grid.inner : places),
+  Range(const Grid& grid, std::int64_t lines)
+      : shift(lines * grid.inner),
         first(std::max<std::int64_t>(0, -shift)),
         count(grid.rows() - std::abs(shift)) {}
 };
 
-/// Whether products along this axis have seams to take back.
-bool has_seams(const Grid& grid, std::int64_t shift, Axis axis) {
-  return axis == Axis::inner && shift != 0 && grid.outer > 1;
-}
-
-/// out[r] += x[neighbour of r] w, where that neighbour exists.
-void add_tap(const Grid& grid, const Tensor& out, const Tensor& x, const Tensor& w, std::int64_t shift,
-             Axis axis) {
-  if (!reaches(grid, shift, axis)) return;
-  const Range range(grid, shift, axis);
+/// out[r] += x[row `lines` lines further] w, where that row exists. No product crosses from one lane to
+/// another: what is not finite there would not cancel.
+void add_tap(const Grid& grid, const Tensor& out, const Tensor& x, const Tensor& w, std::int64_t lines) {
+  const Range range(grid, lines);
+  if (range.count <= 0) return;
   const Tensor shared = w.expand({grid.lanes, w.size(0), w.size(1)});
   lane_rows(grid, out, range.first, range.count)
       .baddbmm_(lane_rows(grid, x, range.first + range.shift, range.count), shared);
-  if (!has_seams(grid, shift, axis)) return;
-  const Seam seam(grid, shift);
-  lane_seams(grid, out, seam.out_line, seam.out_place)
-      .baddbmm_(lane_seams(grid, x, seam.in_line, seam.in_place), shared, 1, -1);
 }
 
-/// Σ_r x[neighbour of r]ᵀ dy[r] of every lane into dw [lanes, in, out].
-void tap_weight_gradient(const Grid& grid, Tensor dw, const Tensor& x, const Tensor& dy, std::int64_t shift,
-                         Axis axis) {
-  if (!reaches(grid, shift, axis)) {
+/// Σ_r x[row `lines` further]ᵀ dy[r] of every lane into dw [lanes, in, out].
+void tap_weight_gradient(const Grid& grid, Tensor dw, const Tensor& x, const Tensor& dy, std::int64_t lines) {
+  const Range range(grid, lines);
+  if (range.count <= 0) {
     dw.zero_();
     return;
   }
-  const Range range(grid, shift, axis);
   at::bmm_out(dw, lane_rows(grid, x, range.first + range.shift, range.count).transpose(1, 2),
               lane_rows(grid, dy, range.first, range.count));
-  if (!has_seams(grid, shift, axis)) return;
-  const Seam seam(grid, shift);
-  dw.baddbmm_(lane_seams(grid, x, seam.in_line, seam.in_place).transpose(1, 2),
-              lane_seams(grid, dy, seam.out_line, seam.out_place), 1, -1);
+}
+
+/// Sums over the windows that a place stands in: the adjoint of laying windows side by side. dcolumns
+/// [rows, taps * in] → [rows, in].
+Tensor fold_columns(const Grid& grid, const Tensor& dcolumns, std::int64_t taps) {
+  const std::int64_t lines = grid.lanes * grid.outer, in = dcolumns.size(1) / taps, window = taps * in;
+  const Tensor padded = at::zeros({lines, grid.inner + taps - 1, window}, dcolumns.options());
+  padded.narrow(1, taps / 2, grid.inner).copy_(dcolumns.view({lines, grid.inner, window}));
+  // Place i is tap j of window i + taps / 2 - j; with j counted from the end all strides are positive.
+  return padded
+      .as_strided({lines, grid.inner, taps, in}, {padded.stride(0), window, window - in, 1}, window - in)
+      .sum({2})
+      .view({grid.all(), in});
 }
 
 }  // namespace
@@ -100,47 +73,64 @@ Tensor lane_rows(const Grid& grid, const Tensor& x, std::int64_t first, std::int
                       x.storage_offset() + first * channels);
 }
 
-Tensor convolve(const Grid& grid, const Tensor& x, const Tensor& w, Axis axis, const Tensor& start) {
-  const std::int64_t half = w.size(0) / 2;
-  const Tensor y = start.defined() ? start : at::mm(x, matrix(w, half));
-  if (start.defined()) y.addmm_(x, matrix(w, half));
-  for (std::int64_t shift = -half; shift <= half; ++shift)
-    if (shift != 0) add_tap(grid, y, x, matrix(w, shift + half), shift, axis);
+Tensor convolution_input(const Grid& grid, const Tensor& x, std::int64_t taps, Axis axis) {
+  if (axis == Axis::outer) return x;
+  const std::int64_t lines = grid.lanes * grid.outer, in = x.size(1);
+  const Tensor padded = at::zeros({lines, grid.inner + taps - 1, in}, x.options());
+  padded.narrow(1, taps / 2, grid.inner).copy_(x.view({lines, grid.inner, in}));
+  const Tensor columns = at::empty({lines, grid.inner, taps * in}, x.options());
+  columns.copy_(padded.as_strided({lines, grid.inner, taps * in}, {padded.stride(0), in, 1}));
+  return columns.view({grid.all(), taps * in});
+}
+
+Tensor convolve(const Grid& grid, const Tensor& input, const Tensor& w, Axis axis, const Tensor& start) {
+  const std::int64_t taps = w.size(0), half = taps / 2;
+  const Tensor middle = axis == Axis::inner ? w.view({taps * w.size(1), w.size(2)}) : matrix(w, half);
+  const Tensor y = start.defined() ? start : at::mm(input, middle);
+  if (start.defined()) y.addmm_(input, middle);
+  for (std::int64_t lines = -half; axis == Axis::outer && lines <= half; ++lines)
+    if (lines != 0) add_tap(grid, y, input, matrix(w, lines + half), lines);
   return y;
 }
 
 // forward: y[r] = Σ_s x[r + s] w_s; so dx[r + s] += dy[r] w_sᵀ, dw_s = Σ x[r + s]ᵀ dy[r].
-ConvolutionGradient convolution_gradient(const Grid& grid, const Tensor& x, const Tensor& w, const Tensor& dy,
-                                         Axis axis, const Tensor& addend) {
+ConvolutionGradient convolution_gradient(const Grid& grid, const Tensor& input, const Tensor& w,
+                                         const Tensor& dy, Axis axis, const Tensor& addend) {
   ConvolutionGradient gradient;
-  const std::int64_t half = w.size(0) / 2;
+  const std::int64_t taps = w.size(0), half = taps / 2;
+  if (axis == Axis::inner) {
+    const Tensor dcolumns = at::mm(dy, w.view({taps * w.size(1), w.size(2)}).t());
+    gradient.dx = fold_columns(grid, dcolumns, taps);
+    gradient.dw =
+        at::bmm(lane_rows(grid, input, 0, grid.rows()).transpose(1, 2), lane_rows(grid, dy, 0, grid.rows()));
+    return gradient;
+  }
   const Tensor middle = transposed_matrix(w, half);
   gradient.dx = addend.defined() ? at::addmm(addend, dy, middle) : at::mm(dy, middle);
   gradient.dw = at::empty({grid.lanes, w.size(0), w.size(1), w.size(2)}, w.options());
-  for (std::int64_t shift = -half; shift <= half; ++shift) {
-    if (shift != 0) add_tap(grid, gradient.dx, dy, transposed_matrix(w, shift + half), -shift, axis);
-    tap_weight_gradient(grid, gradient.dw.select(1, shift + half), x, dy, shift, axis);
+  for (std::int64_t lines = -half; lines <= half; ++lines) {
+    if (lines != 0) add_tap(grid, gradient.dx, dy, transposed_matrix(w, lines + half), -lines);
+    tap_weight_gradient(grid, gradient.dw.select(1, lines + half), input, dy, lines);
   }
   return gradient;
 }
 
-Tensor norm_exponents(const at::TensorOptions& options) {
-  const Tensor exponents = at::empty({2, 1, 1, 1}, options);
+NormConstants::NormConstants(const at::TensorOptions& options)
+    : exponents(at::empty({2, 1, 1, 1}, options)), epsilon(at::full({1}, kBatchNormEpsilon, options)) {
   exponents.select(0, 0).fill_(-0.5);
   exponents.select(0, 1).fill_(-1.5);
-  return exponents;
 }
 
-// Factors of n and sqrt(n) ride along in operations that are made anyway.
-Normalised normalise(const Grid& grid, const Tensor& y, const Tensor& beta, const Tensor& exponents,
+// Factors of n and sqrt(n), and epsilon, ride along in operations that are made anyway.
+Normalised normalise(const Grid& grid, const Tensor& y, const Tensor& beta, const NormConstants& constants,
                      bool with_relu) {
   const auto n = static_cast<double>(grid.rows());
   const Tensor lanes = y.view({grid.lanes, grid.rows(), -1});
   lanes.add_(lanes.sum({1}, true), -1 / n);
-  const Tensor squares = at::mul(lanes, lanes).sum({1}, true).add_(n * kBatchNormEpsilon);
-  Normalised result{y, at::pow(squares.unsqueeze(0), exponents), {}};
+  const Tensor squares = at::addcmul(constants.epsilon, lanes, lanes).sum({1}, true);
+  Normalised result{y, at::pow(squares.unsqueeze(0), constants.exponents), {}};
   result.out = at::addcmul(beta, lanes, result.powers.select(0, 0), std::sqrt(n)).view(y.sizes());
-  if (with_relu) result.out.relu_();
+  if (with_relu) at::threshold_(result.out, 0, 0);
   return result;
 }
 

@@ -26,17 +26,23 @@ enum class Axis { outer, inner };
 /// Batch norm's epsilon in the update network.
 constexpr double kBatchNormEpsilon = 1e-3;
 
-/// x [rows, in] → [rows, out]: cross-correlation with zero padding. w [taps, in, out], an odd number of taps,
-/// three along the inner axis. `start` is added where it is defined, and becomes the result.
-Tensor convolve(const Grid& grid, const Tensor& x, const Tensor& w, Axis axis, const Tensor& start = {});
+/// What a convolution of `taps` along an axis multiplies: x [rows, in] itself along the outer axis, where
+/// neighbours are whole lines apart; along the inner one the windows, side by side [rows, taps * in], with
+/// zeros where a line ends.
+Tensor convolution_input(const Grid& grid, const Tensor& x, std::int64_t taps, Axis axis);
+
+/// [rows, out]: cross-correlation with zero padding. `input`: convolution_input. w [taps, in, out], an odd
+/// number of taps. `start` is added where it is defined, and becomes the result.
+Tensor convolve(const Grid& grid, const Tensor& input, const Tensor& w, Axis axis, const Tensor& start = {});
 
 /// What a convolution's adjoint gives.
 struct ConvolutionGradient {
   Tensor dx;  ///< [rows, in], `addend` included
   Tensor dw;  ///< [lanes, taps, in, out]
 };
-ConvolutionGradient convolution_gradient(const Grid& grid, const Tensor& x, const Tensor& w, const Tensor& dy,
-                                         Axis axis, const Tensor& addend = {});
+/// `addend`: of a convolution along the outer axis alone.
+ConvolutionGradient convolution_gradient(const Grid& grid, const Tensor& input, const Tensor& w,
+                                         const Tensor& dy, Axis axis, const Tensor& addend = {});
 
 /// Batch norm of each lane and channel over the lane's rows, biased variance, eps 1e-3, offset beta, no
 /// scale.
@@ -46,8 +52,15 @@ struct Normalised {
   Tensor out;      ///< [rows, channels]
 };
 
-/// `y` is centred in place. `exponents`: norm_exponents(). beta [channels].
-Normalised normalise(const Grid& grid, const Tensor& y, const Tensor& beta, const Tensor& exponents,
+/// Constants that `normalise` needs.
+struct NormConstants {
+  Tensor exponents;  ///< [2, 1, 1, 1]: -1/2, -3/2
+  Tensor epsilon;    ///< [1]: kBatchNormEpsilon
+  explicit NormConstants(const at::TensorOptions& options);
+};
+
+/// `y` is centred in place. beta [channels].
+Normalised normalise(const Grid& grid, const Tensor& y, const Tensor& beta, const NormConstants& constants,
                      bool with_relu);
 
 struct NormGradient {
@@ -55,9 +68,6 @@ struct NormGradient {
   Tensor dbeta;  ///< [lanes, channels]
 };
 NormGradient normalise_gradient(const Grid& grid, const Normalised& norm, const Tensor& dout, bool with_relu);
-
-/// The constant that `normalise` needs.
-Tensor norm_exponents(const at::TensorOptions& options);
 
 /// Rows first .. first + count - 1 of every lane: [lanes, count, channels].
 Tensor lane_rows(const Grid& grid, const Tensor& x, std::int64_t first, std::int64_t count);

@@ -67,8 +67,27 @@ constexpr std::array<std::string_view, 47> kNotCounted = {"alias",
                                                           "unsqueeze",
                                                           "unbind"};
 constexpr std::array<std::string_view, 4> kViews = {"view", "_unsafe_view", "view_as", "unflatten"};
-/// Factorisations and solves are one operation each, whatever a device makes of them.
-constexpr std::array<std::string_view, 2> kWhole = {"linalg_cholesky_ex", "triangular_solve"};
+/// One operation each, whatever calls a device's kernel makes of it: the CPU's split batches of products, and
+/// wrap numbers as tensors.
+constexpr std::array<std::string_view, 19> kWhole = {"linalg_cholesky_ex",
+                                                     "linalg_solve_triangular",
+                                                     "mm",
+                                                     "addmm",
+                                                     "addmm_",
+                                                     "bmm",
+                                                     "baddbmm_",
+                                                     "add",
+                                                     "add_",
+                                                     "sub",
+                                                     "sub_",
+                                                     "mul",
+                                                     "mul_",
+                                                     "div",
+                                                     "div_",
+                                                     "sum",
+                                                     "cat",
+                                                     "zero_",
+                                                     "copy_"};
 constexpr std::array<std::string_view, 4> kHostReads = {"_local_scalar_dense", "nonzero", "equal",
                                                         "is_nonzero"};
 
@@ -81,6 +100,7 @@ bool among(const std::array<std::string_view, N>& names, std::string_view name) 
 struct Call {
   std::string name;
   std::size_t devices = 1;
+  bool operation = false;  ///< else a node of the graph
   bool counted_inside = false;
 };
 
@@ -108,10 +128,11 @@ std::size_t devices_of(const at::RecordFunction& function) {
 std::unique_ptr<at::ObserverContext> begin_call(const at::RecordFunction& function) {
   if (!open_calls) return nullptr;
   std::string name = function.name();
+  const bool operation = name.rfind("aten::", 0) == 0 || name == kFetchName;
   const auto colons = name.rfind("::");
   if (colons != std::string::npos) name = name.substr(colons + 2);
   if (among(kWhole, name)) ++within_whole;
-  open_calls->push_back({name, devices_of(function), false});
+  open_calls->push_back({name, devices_of(function), operation, false});
   return nullptr;
 }
 
@@ -133,7 +154,8 @@ void end_call(const at::RecordFunction&, at::ObserverContext*) {
   open_calls->pop_back();
   if (among(kWhole, call.name)) --within_whole;
   bool counted = call.counted_inside;
-  if (!counted && within_whole == 0 && !among(kNotCounted, call.name) && !among(kViews, call.name)) {
+  if (!counted && call.operation && within_whole == 0 && !among(kNotCounted, call.name) &&
+      !among(kViews, call.name)) {
     count(call);
     counted = true;
   }

@@ -6,26 +6,24 @@
 #include <dlfcn.h>
 #include <torch/version.h>
 
+#include <cstdio>
+
 #include "common/base/error.h"
+#include "common/rule/device_choice.h"
+#include "common/rule/reference/export.h"
+#include "common/rule/reference/translated.h"
 
 namespace outerloop::rule::reference {
 namespace {
 
-c10::Device checked_device(const std::string& name) {
-  if (name == "cpu") return c10::Device(c10::kCPU);
-  const bool numbered = name.rfind("cuda:", 0) == 0 && name.size() > 5 && name.size() <= 7 &&
-                        name.find_first_not_of("0123456789", 5) == std::string::npos;
-  if (name != "cuda" && !numbered)
-    throw InputError("device: '" + name + "' is unknown; there are cpu, cuda and cuda:i");
+c10::Device checked_device(const EngineOptions& options) {
+  if (is_cpu(options.device)) return c10::Device(c10::kCPU);
   if (!at::hasCUDA())
     throw InputError(
         "device: cuda asked for, but LibTorch " TORCH_VERSION
         " finds none here; use device: cpu, or a LibTorch built for CUDA and a machine with such a GPU");
-  const int index = numbered ? std::stoi(name.substr(5)) : 0;
-  const int count = static_cast<int>(c10::impl::VirtualGuardImpl(c10::kCUDA).deviceCount());
-  if (index >= count)
-    throw InputError("device: cuda asked for with number " + std::to_string(index) +
-                     ", but this machine has " + std::to_string(count) + " such device(s), counted from 0");
+  const int visible = static_cast<int>(c10::impl::VirtualGuardImpl(c10::kCUDA).deviceCount());
+  const int index = device_of_worker(options.device, options.local_rank, visible);
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
@@ -46,10 +44,21 @@ F library_function(const char* name) {
   return reinterpret_cast<F>(dlsym(RTLD_DEFAULT, name));
 }
 
+/// All memory of a CUDA device; 0 where the runtime does not say.
+std::int64_t device_bytes(const c10::Device& device) {
+  std::size_t free = 0, all = 0;
+  const c10::impl::VirtualGuardImpl cuda(c10::kCUDA);
+  const c10::Device before = cuda.exchangeDevice(device);
+  const auto memory = library_function<int (*)(std::size_t*, std::size_t*)>("cudaMemGetInfo");
+  const bool known = memory && memory(&free, &all) == 0;
+  cuda.setDevice(before);
+  return known ? static_cast<std::int64_t>(all) : 0;
+}
+
 }  // namespace
 
 at::TensorOptions tensor_options(const EngineOptions& options) {
-  const c10::Device device = checked_device(options.device);
+  const c10::Device device = checked_device(options);
   return at::TensorOptions(checked_precision(options.precision, device)).device(device);
 }
 
@@ -57,16 +66,20 @@ std::int64_t memory_budget_bytes(const EngineOptions& options, const c10::Device
   constexpr double kShare = 0.8;  // of a device, where nobody says how much
   if (options.memory_budget_mib > 0) return options.memory_budget_mib * (std::int64_t{1} << 20);
   if (!device.is_cuda()) return 0;
-  std::size_t free = 0, all = 0;
-  const c10::impl::VirtualGuardImpl cuda(c10::kCUDA);
-  const c10::Device before = cuda.exchangeDevice(device);
-  const auto memory = library_function<int (*)(std::size_t*, std::size_t*)>("cudaMemGetInfo");
-  const bool known = memory && memory(&free, &all) == 0;
-  cuda.setDevice(before);
-  if (!known)
+  const std::int64_t all = device_bytes(device);
+  if (all == 0)
     throw InputError("engine.memory_budget_mib: 0, but the memory of " + device.str() +
                      " is not known; say how many MiB a call may keep");
   return static_cast<std::int64_t>(kShare * static_cast<double>(all));
+}
+
+std::string describe_device(const EngineOptions& options) {
+  const c10::Device device = checked_device(options);
+  if (!device.is_cuda()) return "cpu";
+  char text[64];
+  std::snprintf(text, sizeof text, "%s with %.1f GiB", device.str().c_str(),
+                static_cast<double>(device_bytes(device)) / (1 << 30));
+  return text;
 }
 
 void check_instruction_set(const std::string& name) {
@@ -109,3 +122,9 @@ std::string library_description() {
 }
 
 }  // namespace outerloop::rule::reference
+
+extern "C" OUTERLOOP_REFERENCE_API void outerloop_describe_device(
+    const outerloop::rule::EngineOptions* options, std::string* text) {
+  using namespace outerloop::rule::reference;
+  *text = translated([&] { return describe_device(*options); });
+}

@@ -12,6 +12,9 @@ namespace outerloop::rule::reference {
 /// Precision and device of all tensors. Throws InputError for those that do not exist here.
 at::TensorOptions tensor_options(const EngineOptions& options);
 
+/// e.g. "cuda:1 with 139.8 GiB"; "cpu".
+std::string describe_device(const EngineOptions& options);
+
 /// What one call may keep on that device, in bytes; 0: no limit. Throws InputError where it is automatic and
 /// the device's memory is not known.
 std::int64_t memory_budget_bytes(const EngineOptions& options, const c10::Device& device);

@@ -23,6 +23,9 @@ extern "C" void outerloop_make_torchscript(const outerloop::rule::RuleOptions* r
 extern "C" void outerloop_make_model_torchscript(const outerloop::rule::KeptModel* model,
                                                  const std::string* metadata, std::string* bytes);
 
+/// Leaves in `text` what device_description says of a CUDA device.
+extern "C" void outerloop_describe_device(const outerloop::rule::EngineOptions* options, std::string* text);
+
 /// Counts the operations of one truncation of `lanes` by the rule neuron_local in float32: see
 /// count_operations.
 extern "C" void outerloop_count_truncation(const outerloop::rule::RuleOptions* rule,

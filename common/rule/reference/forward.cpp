@@ -8,7 +8,7 @@ namespace outerloop::rule::reference {
 Tensor apply_nonlinearity(const Tensor& z, Nonlinearity kind) {
   switch (kind) {
     case Nonlinearity::relu:
-      return at::relu(z);
+      return at::threshold(z, 0, 0);  // relu, which LibTorch 1.13 cannot count on its meta device
     case Nonlinearity::leaky_relu:
       return at::leaky_relu(z, 0.2);
     case Nonlinearity::swish:
@@ -25,9 +25,10 @@ Tensor apply_nonlinearity(const Tensor& z, Nonlinearity kind) {
 
 Forward forward(const Phi& phi, const Tensor& x, Nonlinearity kind) {
   Forward result{{x}, {x}};
+  const Tensor epsilon = at::full({1}, kBaseModelEpsilon, x.options());
   for (std::size_t l = 0; l < phi.W.size(); ++l) {
     const Tensor y = at::bmm(phi.W[l].transpose(1, 2), result.x.back());
-    result.z.push_back(standardise(y, kBaseModelEpsilon) + phi.b[l].unsqueeze(2));
+    result.z.push_back(standardise(y, epsilon) + phi.b[l].unsqueeze(2));
     result.x.push_back(apply_nonlinearity(result.z.back(), kind));
   }
   return result;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "common/rule/checks.h"
 #include "common/rule/reference/lane_phi.h"
@@ -68,6 +69,8 @@ class LaneTruncation {
       : setup_(setup), lanes_(static_cast<std::int64_t>(lanes.size())), steps_(lanes.front().steps.size()) {
     // 1. Everything in one copy
     std::vector<double> numbers = packed_theta;
+    const auto constants = LayerStack::constants(setup.architecture.units);
+    numbers.insert(numbers.end(), constants.begin(), constants.end());
     append_phi(lanes, numbers);
     for (std::size_t t = 0; t < steps_; ++t)
       for (const auto& lane : lanes) append_transposed(lane.steps[t].inner, numbers);
@@ -79,6 +82,7 @@ class LaneTruncation {
 
     Cursor cursor(load(numbers, setup.options));
     groups_ = theta_groups(setup.packed, cursor.next({setup.packed.size()}), lanes_, true);
+    stack_.emplace(setup.architecture.units, cursor.next({static_cast<std::int64_t>(constants.size())}));
     states_.push_back(split_phi(setup.phi_layout, cursor.next({lanes_, setup.phi_layout.size()})));
     for (std::size_t t = 0; t < steps_; ++t)
       minibatches_.push_back(
@@ -87,7 +91,7 @@ class LaneTruncation {
   }
 
   std::vector<TruncationResult> run(std::int64_t kept_steps) {
-    const NeuronLocal rule(setup_.size, setup_.packed, groups_);
+    const NeuronLocal rule(setup_.size, setup_.packed, groups_, *stack_);
     forward(rule, static_cast<std::size_t>(kept_steps));
     judge();
     reverse(rule);
@@ -146,7 +150,6 @@ class LaneTruncation {
   void reverse(const NeuronLocal& rule) {
     const std::size_t tensors = 3 * states_.front().W.size();
     std::vector<Tensor> d_phi(tensors);
-    d_groups_.resize(groups_.size());
     for (std::size_t t = steps_; t-- > 0;) {
       Step step = graphs_[t].after.W.empty() ? with_graph(rule, t) : std::move(graphs_[t]);
       graphs_[t] = {};
@@ -165,8 +168,13 @@ class LaneTruncation {
         for (const auto& tensor : list_of(step.before)) inputs.push_back(tensor);
       const auto gradients = torch::autograd::grad(outputs, inputs, seeds, false, false, true);
       std::size_t next = 0;
-      for (std::size_t g = 0; g < groups_.size(); ++g)
-        if (groups_[g].defined()) d_groups_[g] = sum(d_groups_[g], gradients[next++]);
+      std::vector<Tensor> d_groups;
+      for (const auto& group : groups_)
+        if (group.defined()) {
+          const Tensor& d = gradients[next++];
+          d_groups.push_back(d.defined() ? d : at::zeros_like(group));
+        }
+      d_theta_ = sum(d_theta_, join(d_groups));
       for (std::size_t i = 0; i < tensors && t > 0; ++i) d_phi[i] = gradients[next++];
       setup_.step_done();
     }
@@ -179,13 +187,8 @@ class LaneTruncation {
 
   // 5. Everything back in one copy
   std::vector<TruncationResult> results() const {
-    std::vector<Tensor> gradients;
-    for (std::size_t g = 0; g < groups_.size(); ++g)
-      if (groups_[g].defined())
-        gradients.push_back(d_groups_[g].defined() ? d_groups_[g] : at::zeros_like(groups_[g]));
     const auto phi = join(list_of(states_.back()));
-    const auto numbers =
-        store(at::cat({values_, features_.flatten(), phi.flatten(), join(gradients).detach().flatten()}));
+    const auto numbers = store(at::cat({values_, features_.flatten(), phi.flatten(), d_theta_.flatten()}));
     const std::size_t S = static_cast<std::size_t>(lanes_), M = S * steps_;
     const double* features = numbers.data() + M;
     const double* states = features + 2 * M;
@@ -215,7 +218,9 @@ class LaneTruncation {
   const LaneSetup& setup_;
   std::int64_t lanes_;
   std::size_t steps_;
-  std::vector<Tensor> groups_, d_groups_;
+  std::vector<Tensor> groups_;
+  Tensor d_theta_;  ///< [S, size of PackedTheta]
+  std::optional<LayerStack> stack_;
   std::vector<Phi> states_;  ///< [t = 0..k]: φ after t steps, without a graph
   std::vector<Tensor> minibatches_;
   LabelledPairs labelled_;
@@ -237,10 +242,14 @@ std::vector<std::vector<double>> run_unroll(const LaneSetup& setup, const std::v
   const c10::NoGradGuard no_graph;
   const auto S = static_cast<std::int64_t>(lanes.size());
   std::vector<double> numbers = packed_theta;
+  const auto constants = LayerStack::constants(setup.architecture.units);
+  numbers.insert(numbers.end(), constants.begin(), constants.end());
   append_phi(lanes, numbers);
   Cursor cursor(load(numbers, setup.options));
   const auto groups = theta_groups(setup.packed, cursor.next({setup.packed.size()}), S, false);
-  const NeuronLocal rule(setup.size, setup.packed, groups);
+  const LayerStack stack(setup.architecture.units,
+                         cursor.next({static_cast<std::int64_t>(constants.size())}));
+  const NeuronLocal rule(setup.size, setup.packed, groups, stack);
   Phi phi = split_phi(setup.phi_layout, cursor.next({S, setup.phi_layout.size()}));
   for (std::size_t t = 0; t < lanes.front().minibatches.size(); ++t) {
     std::vector<double> x;

@@ -2,26 +2,37 @@
 
 #include <algorithm>
 
+#include "common/rule/reference/weight_change.h"
+
 namespace outerloop::rule::reference {
 
 std::int64_t step_bytes(const NeuronLocalSize& size, const Architecture& architecture, std::int64_t batch,
                         std::int64_t labelled, std::int64_t item) {
   const std::int64_t C = size.hidden_channels, D = size.delta_channels, G = size.readout_channels;
-  // Of one unit and example: features twice; per three convolutions their centred values, outputs and a sum;
-  // readouts; three error signals; activations.
+  // Of one unit and example: features and their windows; per three convolutions their centred values, outputs
+  // and a sum, and the windows of the first; readouts; three error signals; activations.
   const std::int64_t blocks = size.hidden_blocks + 1;
   const std::int64_t matrices = size.separate_backward_readouts ? 2 : 1;
-  const std::int64_t per_row = 2 * (2 + D) + 7 * blocks * C + 15 * matrices * G + 3 * D + 6;
-  std::int64_t rows = 0, weights = 0, units = 0;
-  for (std::size_t l = 0; l < architecture.units.size(); ++l) {
-    rows += architecture.units[l] * batch;
-    units += architecture.units[l];
-    if (l > 0) weights += architecture.units[l - 1] * architecture.units[l];
+  const std::int64_t per_row =
+      4 * (2 + D) + 7 * blocks * C + 3 * (blocks - 1) * C + 15 * matrices * G + 3 * D + 6;
+  std::int64_t rows = 0, units = 0, most = 0;
+  for (const auto n : architecture.units) {
+    rows += n * batch;
+    units += n;
+    most = std::max(most, n);
   }
+  // Layers are packed to the size of the largest: weights and readouts.
+  const auto& all = architecture.units;
+  const std::int64_t L = architecture.layers();
+  const std::int64_t I = *std::max_element(all.begin(), all.end() - 1),
+                     J = *std::max_element(all.begin() + 1, all.end());
+  const std::int64_t weights = L * I * J,
+                     readouts = L * (kLowerReadouts * I + kUpperReadouts * J) * G * batch;
   const std::int64_t top =
       architecture.outputs() * batch * (2 * (3 + size.top_layers) * size.top_channels + D);
   // The weight change keeps its twelve terms about five times; the labelled minibatches pass the base model.
-  return item * (rows * per_row + top + 60 * matrices * weights + 8 * units * labelled);
+  return item * (rows * per_row + top + matrices * (60 * weights + readouts) + (L + 1) * most * batch +
+                 8 * units * labelled);
 }
 
 MemoryPlan plan_memory(std::int64_t budget, std::int64_t lanes, std::int64_t steps,

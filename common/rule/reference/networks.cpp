@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/rule/reference/blocks.h"
+#include "common/rule/reference/weight_change.h"
 
 namespace outerloop::rule::reference {
 namespace {
@@ -28,13 +29,13 @@ Tensor flat(const Tensor& x) { return x.contiguous().view({-1, x.size(-1)}); }
 
 /// Tensors of one convolution, batch norm and relu that its adjoint needs, beside the weights.
 struct Block {
-  Tensor x;
+  Tensor input;  ///< convolution_input
   Normalised norm;
 };
 constexpr std::size_t kPerBlock = 4;
 
 void append(std::vector<Tensor>& list, const Block& block) {
-  list.insert(list.end(), {block.x, block.norm.centred, block.norm.powers, block.norm.out});
+  list.insert(list.end(), {block.input, block.norm.centred, block.norm.powers, block.norm.out});
 }
 
 Block block_at(const variable_list& list, std::size_t first) {
@@ -43,8 +44,9 @@ Block block_at(const variable_list& list, std::size_t first) {
 
 Block forward_block(const NetworkPlan& plan, const Grid& grid, const Tensor& x, const BlockPieces& pieces,
                     const Tensor& theta, Axis axis, const Tensor& start = {}) {
-  const Tensor y = convolve(grid, x, pieces.w.of(theta), axis, start);
-  return {x, normalise(grid, y, pieces.beta.of(theta), plan.exponents, true)};
+  const Tensor w = pieces.w.of(theta), input = convolution_input(grid, x, w.size(0), axis);
+  const Tensor y = convolve(grid, input, w, axis, start);
+  return {input, normalise(grid, y, pieces.beta.of(theta), plan.norm, true)};
 }
 
 /// Gradients by the pieces of a group, in any order of computation; joined in the order of the group.
@@ -69,7 +71,7 @@ BlockGradient backward_block(const Grid& grid, const Block& block, const Tensor&
                              const BlockPieces& pieces, const Tensor& theta, Axis axis,
                              PieceGradients& gradients, const Tensor& addend = {}) {
   const auto norm = normalise_gradient(grid, block.norm, dout, true);
-  const auto conv = convolution_gradient(grid, block.x, pieces.w.of(theta), norm.dy, axis, addend);
+  const auto conv = convolution_gradient(grid, block.input, pieces.w.of(theta), norm.dy, axis, addend);
   gradients.prepend(norm.dbeta);
   gradients.prepend(conv.dw);
   return {conv.dx, norm.dy};
@@ -110,7 +112,7 @@ struct TopNetwork : Function<TopNetwork> {
     padded.narrow(1, taps / 2, batch).copy_(features.transpose(1, 2));
     const Tensor columns = windows(padded, taps).contiguous().view({by_unit.all(), taps});
     const Tensor y = at::mm(columns, pieces.blocks[0].w.of(theta).view({taps, T}));
-    Block block{columns, normalise(by_unit, y, pieces.blocks[0].beta.of(theta), plan->exponents, true)};
+    Block block{columns, normalise(by_unit, y, pieces.blocks[0].beta.of(theta), plan->norm, true)};
     append(saved, block);
 
     Tensor a = swap(block.norm.out, by_unit, T);
@@ -166,8 +168,8 @@ struct TopNetwork : Function<TopNetwork> {
 
     const Block first = block_at(saved, 0);
     const auto norm = normalise_gradient(by_unit, first.norm, d, true);
-    const std::int64_t taps = first.x.size(1);
-    const Tensor dw = at::bmm(lane_rows(by_unit, first.x, 0, by_unit.rows()).transpose(1, 2),
+    const std::int64_t taps = first.input.size(1);
+    const Tensor dw = at::bmm(lane_rows(by_unit, first.input, 0, by_unit.rows()).transpose(1, 2),
                               lane_rows(by_unit, norm.dy, 0, by_unit.rows()));
     gradients.prepend(norm.dbeta);
     gradients.prepend(dw);
@@ -221,9 +223,8 @@ struct HiddenNetwork : Function<HiddenNetwork> {
     std::vector<Tensor> saved;
 
     const Tensor varying = at::cat({x.unsqueeze(3), z.unsqueeze(3), d}, 3).view({grid.all(), -1});
-    const auto features = normalise(grid, varying, pieces.beta_varying.of(theta), plan->exponents, false);
-    const Tensor known =
-        at::cat({constant, (identity + pieces.beta_identity.of(theta)).expand({lanes, units, 2})}, 2);
+    const auto features = normalise(grid, varying, pieces.beta_varying.of(theta), plan->norm, false);
+    const Tensor known = at::cat({constant, identity.expand({lanes, units, 2})}, 2);
     const Tensor product = at::mm(known.view({lanes * units, -1}), pieces.in_constant.of(theta));
     saved.insert(saved.end(), {theta, known, features.centred, features.powers});
 
@@ -283,11 +284,16 @@ struct ReadHidden : Function<ReadHidden> {
   /// Rows of `w` that a layer of these roles uses: first and count, the row of bias.w not counted.
   struct Used {
     std::int64_t G, first, readouts, rows;
+    std::vector<std::int64_t> counts;  ///< readouts of each role and matrix, in their order
     Used(const NetworkPlan& plan, bool upper, bool lower) : G(plan.size.readout_channels) {
       const auto& pieces = plan.packed->read();
       first = lower ? 0 : pieces.lower * G;
       readouts = (lower ? pieces.lower : 0) + (upper ? pieces.upper : 0);
       rows = readouts * G;
+      for (std::int64_t i = 0; lower && i < pieces.lower; i += kLowerReadouts)
+        counts.push_back(kLowerReadouts);
+      for (std::int64_t i = 0; upper && i < pieces.upper; i += kUpperReadouts)
+        counts.push_back(kUpperReadouts);
     }
   };
 
@@ -303,22 +309,20 @@ struct ReadHidden : Function<ReadHidden> {
     const Used used(*plan, upper, lower);
     const Tensor rows_h = flat(h);
     const double factor = scale(*plan, h);
-    const Tensor w = pieces.w.of(theta).narrow(0, used.first, used.rows + (upper ? 1 : 0)) * factor;
+    const auto& scaled = plan->scaled_readouts(theta, factor, 1 / static_cast<double>(batch));
+    const Tensor w = scaled.w.narrow(0, used.first, used.rows + (upper ? 1 : 0));
     const Tensor r = at::mm(w, rows_h.t());  // [rows (+ 1), S * N * B]
     const Tensor split = r.narrow(0, 0, used.rows).view({used.readouts, used.G, lanes, units, batch});
-    const Tensor bias = pieces.bias.of(theta).narrow(0, used.first, used.rows) * factor;
+    const Tensor bias = scaled.bias.narrow(0, used.first, used.rows);
     Tensor factors = at::empty({used.readouts, lanes, units, used.G, batch}, h.options());
     at::add_out(factors, split.permute({0, 2, 3, 1, 4}), bias.view({used.readouts, 1, 1, used.G, 1}));
     ctx->save_for_backward({h, theta});
     ctx->saved_data["upper"] = upper;
     ctx->saved_data["lower"] = lower;
     keep_plan(ctx, plan);
-    variable_list result = {factors.view({used.readouts, lanes, units, -1})};
+    variable_list result = factors.view({used.readouts, lanes, units, -1}).split_with_sizes(used.counts);
     if (!upper) return result;
-    result.push_back(r.select(0, used.rows)
-                         .view({lanes, units, batch})
-                         .sum({2})
-                         .mul_(1 / (factor * static_cast<double>(batch))));
+    result.push_back(r.select(0, used.rows).view({lanes, units, batch}).sum({2}));
     const Tensor linear = at::addmm(pieces.delta_b.of(theta), rows_h, pieces.delta_w.of(theta));
     result.push_back(linear.view({lanes, units, batch, -1}));
     return result;
@@ -337,14 +341,20 @@ struct ReadHidden : Function<ReadHidden> {
     const std::int64_t all = used.rows + (upper ? 1 : 0);
 
     const Tensor dr = at::empty({all, grid.all()}, h.options());
-    Tensor split = dr.narrow(0, 0, used.rows)
-                       .view({used.readouts, used.G, lanes, units, batch})
-                       .permute({0, 2, 3, 1, 4});
-    at::mul_out(split, dout[0].contiguous().view(split.sizes()), c10::scalar_to_tensor(scale(plan, h)));
-    if (upper)
-      dr.select(0, used.rows)
-          .view({lanes, units, batch})
-          .copy_((dout[1] / static_cast<double>(batch)).unsqueeze(2));
+    const Tensor split = dr.narrow(0, 0, used.rows)
+                             .view({used.readouts, used.G, lanes, units, batch})
+                             .permute({0, 2, 3, 1, 4});
+    std::int64_t first = 0;
+    for (std::size_t i = 0; i < used.counts.size(); ++i) {
+      Tensor part = split.narrow(0, first, used.counts[i]);
+      at::mul_out(part, dout[i].view(part.sizes()), c10::scalar_to_tensor(scale(plan, h)));
+      first += used.counts[i];
+    }
+    if (upper) {
+      Tensor mean_row = dr.select(0, used.rows).view({lanes, units, batch});
+      at::mul_out(mean_row, dout[used.counts.size()].unsqueeze(2).expand_as(mean_row),
+                  c10::scalar_to_tensor(1 / static_cast<double>(batch)));
+    }
 
     const Tensor rows_h = flat(h);
     const Tensor lanes_h = lane_rows(grid, rows_h, 0, grid.rows());
@@ -354,15 +364,13 @@ struct ReadHidden : Function<ReadHidden> {
     const Tensor dbias = by_lane.narrow(0, 0, used.rows).sum({2}).t();
     Tensor ddelta_w, ddelta_b;
     if (upper) {
-      const Tensor dlinear = flat(dout[2]);
+      const Tensor dlinear = flat(dout.back());
       dh.addmm_(dlinear, pieces.delta_w.of(theta).t());
       const Tensor lanes_d = lane_rows(grid, dlinear, 0, grid.rows());
       ddelta_w = at::bmm(lanes_h.transpose(1, 2), lanes_d).view({lanes, -1});
       ddelta_b = lanes_d.sum({1});
     }
-    const auto none = [&](std::int64_t size) {
-      return at::zeros({1, size}, h.options()).expand({lanes, size});
-    };
+    const auto none = [&](std::int64_t size) { return plan.zero.expand({lanes, size}); };
     const std::int64_t before = used.first, after = pieces.bias.shape[0] - before - used.rows;
     std::vector<Tensor> parts;
     if (before > 0) parts.push_back(none(before * C));
@@ -399,6 +407,16 @@ struct ErrorSignal : Function<ErrorSignal> {
 
 }  // namespace
 
+const ScaledReadouts& NetworkPlan::scaled_readouts(const Tensor& theta, double factor,
+                                                   double bias_factor) const {
+  if (scaled.factor != factor) {
+    const auto& pieces = packed->read();
+    scaled = {factor, pieces.w.of(theta) * factor, pieces.bias.of(theta) * factor};
+    scaled.w.narrow(0, scaled.w.size(0) - 1, 1).mul_(bias_factor / factor);
+  }
+  return scaled;
+}
+
 Tensor top_network(const NetworkPlan& plan, const Tensor& features, const Tensor& theta) {
   return TopNetwork::apply(&plan, features, theta);
 }
@@ -410,8 +428,15 @@ Tensor hidden_network(const NetworkPlan& plan, const Tensor& x, const Tensor& z,
 
 Readouts read_hidden(const NetworkPlan& plan, const Tensor& h, const Tensor& theta, Roles roles) {
   const auto result = ReadHidden::apply(&plan, h, theta, roles.upper, roles.lower);
-  if (!roles.upper) return {result[0], {}, {}};
-  return {result[0], result[1], result[2]};
+  const std::size_t matrices = plan.size.separate_backward_readouts ? 2 : 1;
+  Readouts readouts;
+  auto next = result.begin();
+  for (std::size_t i = 0; roles.lower && i < matrices; ++i) readouts.lower.push_back(*next++);
+  for (std::size_t i = 0; roles.upper && i < matrices; ++i) readouts.upper.push_back(*next++);
+  if (!roles.upper) return readouts;
+  readouts.mean = *next++;
+  readouts.linear = *next;
+  return readouts;
 }
 
 Tensor error_signal(const Tensor& linear, const Tensor& d, const Tensor& z) {

@@ -6,25 +6,37 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <vector>
 
+#include "common/rule/reference/blocks.h"
 #include "common/rule/reference/packed_theta.h"
 
 namespace outerloop::rule::reference {
 
-using at::Tensor;
+/// Weights and biases of all readouts times a factor, and bias.w times another.
+struct ScaledReadouts {
+  double factor = 0.0;
+  Tensor w, bias;
+};
 
-/// What the nodes need beside their inputs. It outlives the graph.
+/// What the nodes need besides their inputs, for one θ. It outlives the graph.
 struct NetworkPlan {
   NeuronLocalSize size;
   const PackedTheta* packed = nullptr;
-  Tensor exponents;  ///< norm_exponents
+  NormConstants norm;
+  Tensor zero;                    ///< [1, 1]
+  mutable ScaledReadouts scaled;  ///< made at first use
+
+  /// `theta`: Group::read.
+  const ScaledReadouts& scaled_readouts(const Tensor& theta, double factor, double bias_factor) const;
 };
 
 /// d^L [S, N_L, B, D] from x^L [S, N_L, B]. `theta`: Group::top.
 Tensor top_network(const NetworkPlan& plan, const Tensor& features, const Tensor& theta);
 
 /// h [S, N, B, C] of a layer's units. x, z [S, N, B]; d [S, N, B, D]; `constant` [S, N, 9]: statistics of
-/// weights and biases; `identity` [N, 2]: BN of (sin id, cos id) without its offset. `theta`: Group::hidden.
+/// weights and biases; `identity` [N, 2]: BN of (sin id, cos id), its offset included. `theta`:
+/// Group::hidden.
 Tensor hidden_network(const NetworkPlan& plan, const Tensor& x, const Tensor& z, const Tensor& d,
                       const Tensor& constant, const Tensor& identity, const Tensor& theta);
 
@@ -33,12 +45,13 @@ struct Roles {
   bool upper = false, lower = false;
 };
 
-/// What is read from a layer's hidden states.
+/// What is read from a layer's hidden states. Readouts are scaled by 1/sqrt(G B), with a leading axis of one
+/// per readout: [readouts, S, N, G * B].
 struct Readouts {
-  Tensor
-      rows;  ///< [readouts, S, N, G * B], scaled by 1/sqrt(G B): those of the lower role, then of the upper
-  Tensor mean;    ///< [S, N]: mean over the batch of bias.w h; of an upper layer
-  Tensor linear;  ///< [S, N, B, D]: delta.w h + delta.b; of an upper layer
+  std::vector<Tensor> lower;  ///< of the lower role: for W, then for V where it has readouts of its own
+  std::vector<Tensor> upper;  ///< of the upper role
+  Tensor mean;                ///< [S, N]: mean over the batch of bias.w h; of an upper layer
+  Tensor linear;              ///< [S, N, B, D]: delta.w h + delta.b; of an upper layer
 };
 
 /// h [S, N, B, C]. `theta`: Group::read.

@@ -10,6 +10,7 @@
 #include "common/rule/layout.h"
 #include "common/rule/reference/export.h"
 #include "common/rule/reference/forward.h"
+#include "common/rule/reference/layer_stack.h"
 #include "common/rule/reference/networks.h"
 #include "common/rule/reference/packed_theta.h"
 #include "common/rule/reference/reductions.h"
@@ -35,8 +36,9 @@ struct StepTrace {
 class OUTERLOOP_REFERENCE_API NeuronLocal {
  public:
   /// `groups`: PackedTheta::split of θ [S, numbers], the same in all lanes; the graph of later steps hangs on
-  /// them.
-  NeuronLocal(const NeuronLocalSize& size, const PackedTheta& packed, const std::vector<Tensor>& groups);
+  /// them. `stack`: of the base model's sizes; outlives this.
+  NeuronLocal(const NeuronLocalSize& size, const PackedTheta& packed, const std::vector<Tensor>& groups,
+              const LayerStack& stack);
   NeuronLocal(const NeuronLocal&) = delete;
   NeuronLocal& operator=(const NeuronLocal&) = delete;
 
@@ -44,23 +46,18 @@ class OUTERLOOP_REFERENCE_API NeuronLocal {
   Phi step(const Phi& phi, const Tensor& x, Nonlinearity kind, StepTrace* trace = nullptr) const;
 
  private:
-  struct LayerReadouts {
-    Tensor upper, lower;                    ///< of W
-    Tensor backward_upper, backward_lower;  ///< of V, where it has its own
-    Tensor bias_mean;                       ///< [S, N_l]: mean over the batch of bias.w h
-    Tensor linear;                          ///< [S, N_l, B, D]: delta.w h + delta.b
-  };
-
-  Tensor hidden_state(const Phi& phi, const std::vector<WeightStatistics>& statistics, std::int64_t l,
-                      const Tensor& x, const Tensor& z, const Tensor& d) const;
-  LayerReadouts read_layer(const Tensor& h, Roles roles) const;
-  Tensor bias_change(const Tensor& mean) const;
-  Merge merge(Group group) const;
+  Tensor hidden_state(const Phi& phi, const WeightStatistics& statistics, std::int64_t l, const Tensor& x,
+                      const Tensor& z, const Tensor& d) const;
+  /// ΔW [L, S, I, J], or ΔV where it has readouts of its own (`matrix` 1), from the readouts of l = 0..L and
+  /// x as LayerPairs has it.
+  WeightChange changes(const Tensor& W, const std::vector<Readouts>& read, std::size_t matrix,
+                       const Tensor& x) const;
   const Tensor& theta(Group group) const { return groups_[static_cast<std::size_t>(group)]; }
-  /// BN of (sin id, cos id) without its offset, for a layer of that width: [units, 2].
+  /// BN of (sin id, cos id) for a layer of that width: [units, 2].
   const Tensor& identity(std::int64_t units) const;
 
   NetworkPlan plan_;
+  const LayerStack& stack_;
   std::vector<Tensor> groups_;
   mutable std::map<std::int64_t, Tensor> identities_;
 };

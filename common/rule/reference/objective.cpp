@@ -109,7 +109,8 @@ Objectives ridge_objectives(const Phi& phi, const LabelledPairs& data, double ri
   const Tensor weights = v.narrow(1, 0, units);
   Objectives result;
   result.value = ((miss * miss).sum({1, 2}) + (weights * weights).sum({1, 2}) * ridge) * data.share.view({M});
-  result.features = u.detach().view({M, units, 2, K}).abs().sum({1, 3});
+  const Tensor there = u.detach();  // |u| as u sign(u): LibTorch 1.13 has no abs on its meta device
+  result.features = (there * there.sign()).view({M, units, 2, K}).sum({1, 3});
   return result;
 }
 

@@ -4,23 +4,33 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <vector>
+
+#include "common/rule/reference/layer_stack.h"
 
 namespace outerloop::rule::reference {
 
-using at::Tensor;
+// Epsilons are tensors [1], so that no operation of their own adds them.
 
 /// t / sqrt(epsilon + mean_dims t²): the mean over `dims`, kept as extents of one.
-Tensor rms_normalise(const Tensor& t, at::IntArrayRef dims, double epsilon);
+Tensor rms_normalise(const Tensor& t, at::IntArrayRef dims, const Tensor& epsilon);
 
-/// t - mean t, divided by sqrt(epsilon + mean of its squares), over the last axis.
-Tensor standardise(const Tensor& t, double epsilon);
+/// t - mean t over the last axis of n entries, divided by sqrt(epsilon + mean of its squares).
+Tensor standardise(const Tensor& t, const Tensor& epsilon);
+/// That divided by sqrt(n): so that sums of products are means.
+Tensor standardise_for_sums(const Tensor& t, const Tensor& epsilon);
 
-/// mean |w|, sqrt(mean w² + 1e-6), mean w, sqrt(var w + 1e-8) of the columns and of the rows of w [S, I, J].
+/// mean |w|, sqrt(mean w² + 1e-6), mean w, sqrt(var w + 1e-8) of the columns and of the rows of every layer.
 struct WeightStatistics {
-  Tensor columns;  ///< [S, J, 4]
-  Tensor rows;     ///< [S, I, 4]
+  std::vector<Tensor> columns;  ///< [l - 1]: [S, N_l, 4]
+  std::vector<Tensor> rows;     ///< [l - 1]: [S, N_{l-1}, 4]
 };
-WeightStatistics weight_statistics(const Tensor& w);
+/// W [L, S, I, J], packed as `stack` says, which outlives the graph.
+WeightStatistics weight_statistics(const Tensor& W, const LayerStack& stack);
+
+/// Δb [L, S, J, 1] of every layer from `mean` [L, S, J, 1], the mean over the batch of bias.w h, and bias.b
+/// [S, 1]: their sum c, then c + relu(-mean c), then divided by sqrt(0.5 + mean square).
+Tensor bias_change(const Tensor& mean, const Tensor& bias, const LayerStack& stack);
 
 /// G⁻¹ R by a Cholesky factorisation: G [n, m, m] symmetric and positive definite, R [n, m, r]. Not finite
 /// where G is not such. Nothing is read back from the device.

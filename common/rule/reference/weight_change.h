@@ -1,13 +1,14 @@
 #pragma once
-// The weight change of one layer, from the hidden states below and above it: docs/update-rule.md, §3.4; Metz
-// et al. 2019, appendix A. Of S tasks (lanes) side by side.
+// The weight changes of all layers, each from the hidden states below and above it: docs/update-rule.md,
+// §3.4; Metz et al. 2019, appendix A. Of S tasks (lanes) side by side. Layers are packed as LayerStack says:
+// I is the largest N_{l-1}, J the largest N_l, and what fills up a smaller layer is zero.
 #include <ATen/ATen.h>
 
 #include <cstdint>
 
-namespace outerloop::rule::reference {
+#include "common/rule/reference/layer_stack.h"
 
-using at::Tensor;
+namespace outerloop::rule::reference {
 
 /// How many readouts a hidden state feeds as the upper and as the lower layer of a weight matrix, in the
 /// order lower: w0.row w1.row rbf.row | lin_lower.row sqr_lower.row | lin_lower.col sqr_lower.col
@@ -20,25 +21,21 @@ constexpr std::int64_t kLowerReadouts = 7;
 /// large_decay, w_base.
 constexpr std::int64_t kMergeOrder[12] = {6, 2, 7, 10, 5, 9, 0, 1, 8, 3, 4, 11};
 
-/// What does not depend on the layer's own weights.
-struct LayerPair {
-  Tensor upper;    ///< [kUpperReadouts, S, N_l, G * B], each scaled by 1/sqrt(G B)
-  Tensor lower;    ///< [kLowerReadouts, S, N_{l-1}, G * B], likewise
-  Tensor x_upper;  ///< û [S, N_l, B]: centred per unit and divided by sqrt(mean² + 1e-6)
-  Tensor x_lower;  ///< l̂ [S, N_{l-1}, B]
-};
-
-/// The learned combination of the terms.
-struct Merge {
-  Tensor w;  ///< [S, 12] in the order of kMergeOrder
-  Tensor b;  ///< [S, 1]
+/// What does not depend on the layers' own weights.
+struct LayerPairs {
+  Tensor upper;  ///< [kUpperReadouts, L, S, J, G * B], each scaled by 1/sqrt(G B)
+  Tensor lower;  ///< [kLowerReadouts, L, S, I, G * B], likewise
+  Tensor x;      ///< [L + 1, S, max(I, J), B]: x^0 .. x^L centred per unit and divided by sqrt(Σ² + B 1e-6)
 };
 
 struct WeightChange {
-  Tensor terms;  ///< [12, S, N_{l-1}, N_l] in the order of kMergeOrder, before their normalisation
-  Tensor delta;  ///< ΔW [S, N_{l-1}, N_l]
+  Tensor terms;  ///< [12, L, S, I, J] in the order of kMergeOrder, before their normalisation
+  Tensor delta;  ///< ΔW [L, S, I, J]
 };
 
-WeightChange weight_change(const Tensor& W, const LayerPair& pair, const Merge& merge);
+/// W [L, S, I, J]; `merge` [S, 13]: the learned combination of the terms, their factors m_k in the order of
+/// kMergeOrder and m_0. `stack` outlives the graph.
+WeightChange weight_change(const Tensor& W, const LayerPairs& pairs, const Tensor& merge,
+                           const LayerStack& stack);
 
 }  // namespace outerloop::rule::reference

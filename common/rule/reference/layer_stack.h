@@ -1,0 +1,61 @@
+#pragma once
+// Tensors of all layers in one, so that an operation serves every layer: [layers, lanes, rows, columns], the
+// smaller layers filled up with zeros. Packing and unpacking are nodes of the autograd graph.
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "common/rule/reference/export.h"
+
+namespace outerloop::rule::reference {
+
+using at::Tensor;
+
+/// The sizes of a base model's weight matrices [N_{l-1}, N_l], l = 1..L, and what depends on them alone.
+class OUTERLOOP_REFERENCE_API LayerStack {
+ public:
+  /// `units`: N_0 .. N_L. `numbers`: what `constants` gives, on the device.
+  LayerStack(const std::vector<std::int64_t>& units, const Tensor& numbers);
+  static std::vector<double> constants(const std::vector<std::int64_t>& units);
+
+  std::int64_t layers() const { return static_cast<std::int64_t>(units.size()) - 1; }  ///< L
+  std::int64_t inputs(std::int64_t l) const { return units[static_cast<std::size_t>(l)]; }
+  std::int64_t outputs(std::int64_t l) const { return units[static_cast<std::size_t>(l) + 1]; }
+
+  std::vector<std::int64_t> units;
+  std::int64_t rows = 0;     ///< I: the largest N_{l-1}
+  std::int64_t columns = 0;  ///< J: the largest N_l, l >= 1
+  std::int64_t most = 0;     ///< the largest of all
+
+  // Factors [L, 1, 1, 1] of the matrix l = 1..L
+  Tensor per_row;     ///< 1/N_{l-1}
+  Tensor per_column;  ///< 1/N_l
+  Tensor per_entry;   ///< 1/(N_{l-1} N_l)
+  Tensor lower;       ///< 1/sqrt(2 N_{l-1})
+  Tensor upper;       ///< 1/sqrt(2 N_l)
+  Tensor root;        ///< 1/sqrt(N_l)
+  // 1 for what is there, 0 for what fills up
+  Tensor there;       ///< [L, 1, I, J]
+  Tensor there_bias;  ///< [L, 1, J, 1]
+  Tensor bias_share;  ///< [L, 1, J, 1]: 1/N_l for what is there
+  Tensor epsilons;    ///< [2]: 1e-6, 1e-8: those of the root mean square and of the deviation of weights
+  Tensor epsilon;     ///< [1]: 1e-6, that of root mean squares elsewhere
+};
+
+/// A list of [A, S, rows of l, columns of l] as [A, list, S, rows, columns]; the rest is zero.
+Tensor pack_layers(const std::vector<Tensor>& parts, std::int64_t rows, std::int64_t columns);
+
+/// Extents of one part.
+struct PartSize {
+  std::int64_t rows = 0, columns = 0;
+};
+/// The parts [S, rows of l, columns of l] of `packed` [list, S, rows, columns], as views.
+std::vector<Tensor> unpack_layers(const Tensor& packed, const std::vector<PartSize>& sizes);
+
+/// Part l of `packed` [list, S, rows, columns].
+inline Tensor layer_part(const Tensor& packed, std::int64_t l, const PartSize& size) {
+  return packed.select(0, l).narrow(1, 0, size.rows).narrow(2, 0, size.columns);
+}
+
+}  // namespace outerloop::rule::reference
