@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <ctime>
 #include <thread>
 
 #include "common/base/error.h"
@@ -107,6 +108,30 @@ TEST_CASE("a worker connects, and the end of its side is told once") {
   CHECK_FALSE(listener.worker_stands(3));
   CHECK(listener.worker_came(3));
   CHECK(listener.look(0.0).empty());
+}
+
+TEST_CASE("the connections of 512 workers cost rank 0 less than a hundredth of a core") {
+  constexpr int kWorkers = 512;
+  constexpr double kLooksPerSecond = 5.0;  // of the coordinator's event loop
+  raise_descriptor_limit(2 * kWorkers + 256);
+  SilentListener listener({"127.0.0.1"});
+  std::vector<SilentConnection> connections;
+  for (int worker = 1; worker <= kWorkers; ++worker) {
+    listener.bind(static_cast<CallerNumber>(worker), worker);
+    connections.emplace_back(listener.meeting_point(), static_cast<CallerNumber>(worker));
+    REQUIRE(connects(listener, connections.back()));
+  }
+  const auto processor_seconds = [] {
+    timespec used{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
+  };
+  constexpr int kMeasured = 500;
+  const double before = processor_seconds();
+  for (int i = 0; i < kMeasured; ++i) CHECK(listener.look(0.001 * i).empty());
+  const double share = (processor_seconds() - before) / kMeasured * kLooksPerSecond;
+  WARN("512 silent connections take " << 100.0 * share << " % of a core");
+  CHECK(share < 0.01);
 }
 
 TEST_CASE("a worker sees the end of rank 0") {
