@@ -5,7 +5,7 @@
 // [batch, channels]. Channels are padded with zeros to whole vectors. Only the input of a batch norm (z) is
 // stored; its normalisation and ReLU are applied when a line of it is read, and its statistics are summed
 // when a line of it is written. A convolution along the batch and one along the units differ only in the rows
-// that its taps read. docs/fused-engine.md derives the backward pass.
+// that its taps read. docs/lab/fused-kernels.md derives the backward pass.
 #include <cstdint>
 
 #include "common/rule/fused/instruction_set.h"

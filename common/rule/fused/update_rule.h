@@ -1,6 +1,6 @@
 #pragma once
 // One inner step of the neuron-local rule, φ → φ', and its adjoint (docs/update-rule.md, §3;
-// docs/fused-engine.md).
+// docs/lab/fused-kernels.md).
 #include <cstdint>
 #include <memory>
 #include <vector>
