@@ -35,7 +35,7 @@ Finished run_apply(const std::string& input, const std::string& output, const st
 data::Array applied(const std::string& input, const std::string& flags,
                     const TemporaryFolder& by = smoke_run()) {
   const std::string output = by / "features.npy";
-  const auto finished = apply(input, output, flags, by);
+  const auto finished = run_apply(input, output, flags, by);
   INFO(finished.err);
   REQUIRE(finished.exit_code == 0);
   CHECK(finished.out.find("60 examples of 5 inputs") != std::string::npos);
@@ -129,7 +129,7 @@ TEST_CASE("a kept model gives a row the same features, alone or among others") {
   const TemporaryFolder folder;
   const auto x = example_array();
   write(folder / "x.npy", data::npy_of(x));
-  const auto trained = apply(folder / "x.npy", folder / "f.npy", "--save-model " + (folder / "m.h5"));
+  const auto trained = run_apply(folder / "x.npy", folder / "f.npy", "--save-model " + (folder / "m.h5"));
   INFO(trained.err);
   REQUIRE(trained.exit_code == 0);
   CHECK(trained.err.find("was trained on images only") != std::string::npos);
@@ -181,7 +181,7 @@ TEST_CASE("a CSV table becomes features, and new rows of it by the model") {
     text += "n" + std::to_string(i) + "," + std::to_string(i % 7) + "," +
             (i == 9 ? "" : std::to_string(i % 11)) + (i % 3 == 0 ? ",a\n" : ",b\n");
   write(folder / "t.csv", text);
-  const auto refused = apply(folder / "t.csv", folder / "f.csv");
+  const auto refused = run_apply(folder / "t.csv", folder / "f.csv");
   CHECK(refused.exit_code == 2);
   CHECK(refused.err.find("column \"id\"") != std::string::npos);
   const auto trained = run_apply(folder / "t.csv", folder / "f.csv",
@@ -203,7 +203,7 @@ TEST_CASE("a CSV table becomes features, and new rows of it by the model") {
 TEST_CASE("an array that does not fit is refused with one line, and nothing is written") {
   const std::string output = smoke_run() / "never.npy";
   const auto refuses = [&](const std::string& input, const std::string& said) {
-    const auto finished = apply(input, output);
+    const auto finished = run_apply(input, output);
     INFO(finished.err);
     CHECK(finished.exit_code == 2);
     CHECK(occurrences(finished.err, "\n") == 1);
