@@ -23,7 +23,7 @@ TEST_CASE("data list names every dataset, where it is or how to bring it") {
   const TemporaryFolder folder;
   const auto listed = run_alone("data list --json \"" + (folder / "list.json") + "\"");
   CHECK(listed.exit_code == 0);
-  CHECK(read_json(folder / "list.json").at("datasets").size() == 14);
+  CHECK(read_json(folder / "list.json").at("datasets").size() == 15);
   for (const char* name : {"fashion_mnist", "mnist", "cifar10", "glyphs", "crops", "composites", "folder",
                            "imdb", "reviews", "texts", "tables", "two_moons", "npy", "hdf5"})
     holds(listed.out, name);

@@ -18,6 +18,7 @@ fault() {
 # Options of programs of others that pages name alone.
 foreign=" --oversubscribe --hostfile --mca --enable-recovery --with-ft --mpi --shm-size --parallel --target --preset --prefix
   --open-mode --requeue --no-kill --signal --time --nodes --ntasks-per-node --array --dependency --cpus-per-task --gpus-per-node
+  --gpus-per-task --gpus --nv
   --cpus --hostname --map-by --bind-to --no-install-recommends --display --set --help "
 
 declare -A help
