@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/plan.h"
 #include "cli/train.h"
 #include "common/config/settings.h"
 #include "common/data/task.h"
@@ -26,24 +27,6 @@ namespace outerloop::cli {
 /// and every rank throws an Error without text and with that failure's exit code. Returns what every rank's
 /// step returned, by rank.
 std::vector<std::string> on_all_ranks(const net::MpiSession& mpi, const std::function<std::string()>& step);
-
-/// What rank 0 has read and checked before anything else happens.
-struct Plan {
-  std::string run_directory;
-  std::shared_ptr<coordinator::HeldLock>
-      lock;  ///< rank 0 alone: of the run directory, until the run has ended
-  config::Settings settings;
-  store::Checkpoint start;                    ///< rank 0 alone: θ, Adam, streams, ... to go on from
-  std::optional<coordinator::BestRule> best;  ///< rank 0 alone: of what the run has evaluated before
-  bool resumed = false;                       ///< rank 0 alone
-  std::set<std::string> moved;  ///< rank 0 alone: datasets with a path other than at the beginning
-  std::string config_text;      ///< rank 0 alone: what config.textproto is to say; empty: as it does
-
-  coordinator::RunLock* run_lock() const { return lock ? &lock->lock() : nullptr; }
-};
-
-/// Undoes what the start of a new run has written, while there is no checkpoint. Rank 0 alone.
-void remove_unstarted(const Plan& plan);
 
 /// 1. Rank 0 reads configuration and checkpoint, or makes the run directory; all ranks get the settings.
 Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options);
