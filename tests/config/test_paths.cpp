@@ -11,9 +11,12 @@
 #include "common/data/path_variables.h"
 #include "common/data/sources.h"
 #include "tests/catch.h"
+#include "tests/refusal.h"
 #include "tests/temporary_folder.h"
 
 using namespace outerloop;
+using tests::contains;
+using tests::refusal;
 namespace fs = std::filesystem;
 
 namespace {
@@ -32,20 +35,6 @@ class Inside {
 };
 
 std::string path_of(const config::Settings& settings) { return settings.training.at(0).request.path; }
-
-template <class Action>
-std::string refusal(const Action& action) {
-  try {
-    action();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 }  // namespace
 

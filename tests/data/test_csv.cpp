@@ -10,6 +10,7 @@
 #include "common/data/rows.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
+#include "tests/refusal.h"
 
 using namespace outerloop;
 using namespace outerloop::tests;
@@ -47,10 +48,6 @@ std::string refusal_of(const std::string& path, const data::TableOptions& option
     return error.what();
   }
   return "not refused";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "common/base/error.h"
 #include "common/rule/device_choice.h"
 #include "tests/catch.h"
+#include "tests/refusal.h"
 
 namespace outerloop::tests {
 namespace {
@@ -19,16 +19,7 @@ std::vector<int> devices(const std::string& device, int workers, int visible) {
 }
 
 std::string refusal(const std::string& device, int worker, int visible) {
-  try {
-    rule::device_of_worker(device, worker, visible);
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
+  return tests::refusal([&] { rule::device_of_worker(device, worker, visible); });
 }
 
 }  // namespace

@@ -29,10 +29,6 @@ void write_bytes(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 store::RuleFile sample_rule() {
   store::RuleFile file;
   file.rule = "neuron_local";

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "common/base/error.h"
 #include "common/store/files.h"
+#include "tests/refusal.h"
 #include "tests/temporary_folder.h"
 
 namespace outerloop::tests {
@@ -19,19 +19,6 @@ class Folder : public TemporaryFolder {
 
 std::string read_bytes(const std::string& path);
 void write_bytes(const std::string& path, const std::string& bytes);
-
-/// what() of the InputError that `action` throws; "" where it throws none.
-template <class Action>
-std::string refusal(const Action& action) {
-  try {
-    action();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
-}
-
-bool contains(const std::string& text, const std::string& part);
 
 /// Three tensors whose names are not in byte order, with values that float32 represents exactly.
 store::RuleFile sample_rule();
