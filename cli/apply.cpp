@@ -9,13 +9,13 @@
 #include <ctime>
 #include <memory>
 #include <set>
-#include <thread>
 #include <utility>
 
 #include "cli/support/evaluated_rule.h"
 #include "cli/support/feature_file.h"
 #include "cli/support/rule_flags.h"
 #include "cli/support/table_json.h"
+#include "common/base/cores.h"
 #include "common/base/error.h"
 #include "common/data/rows.h"
 #include "common/data/scaling.h"
@@ -41,8 +41,7 @@ struct ApplyOptions {
 };
 
 int threads_of(const ApplyOptions& options) {
-  if (options.threads > 0) return options.threads;
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  return options.threads > 0 ? options.threads : base::available_cores();
 }
 
 std::string utc_now() {

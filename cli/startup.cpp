@@ -217,13 +217,18 @@ Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options) {
 
 namespace {
 
+/// Ranks of this host before its first worker: 1 on the host of a rank 0 that does not compute, else 0.
+int coordinators_here(const net::MpiSession& mpi) {
+  return mpi.size() > 1 && mpi.local_rank() == mpi.rank() ? 1 : 0;
+}
+
 /// Opens datasets and engine on this rank, measures it, and returns what the others are to know.
 std::string open_rank(const net::MpiSession& mpi, const Plan& plan, const worker::Pulse::Hooks& hooks,
                       RankSetup& setup) {
   const net::SteadyClock clock;
   worker::Pulse pulse(clock, hooks);
   auto engine = plan.settings.engine;
-  engine.local_rank = mpi.local_rank() - (mpi.size() > 1 && mpi.local_rank() == mpi.rank() ? 1 : 0);
+  engine.local_rank = mpi.local_rank() - coordinators_here(mpi);
   setup.engine = rule::make_engine(plan.settings.rule, engine);
   const std::string device = rule::device_description(engine);
   if (device != "cpu")
@@ -325,9 +330,9 @@ Ranks gather_ranks(const net::MpiSession& mpi) {
 void pin_worker(const net::MpiSession& mpi, const config::Settings& settings, bool computes) {
   const char* wish = std::getenv("OUTERLOOP_PIN");
   if ((wish != nullptr && std::string(wish) == "0") || !computes) return;
-  const int coordinators_here = mpi.rank() == mpi.local_rank() && mpi.size() > 1 ? 1 : 0;
-  const auto cores = cores_of_worker(usable_cores(), mpi.local_size() - coordinators_here,
-                                     mpi.local_rank() - coordinators_here, settings.engine.threads);
+  const int others = coordinators_here(mpi);
+  const auto cores = cores_of_worker(usable_cores(), mpi.local_size() - others, mpi.local_rank() - others,
+                                     settings.engine.threads);
   if (!cores.empty()) stay_on(cores);
 }
 

@@ -9,16 +9,13 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/data/npy.h"
 #include "common/store/atomic_file.h"
 #include "common/store/hdf5_rows.h"
 
 namespace outerloop::cli {
 namespace {
-
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() > end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
 
 class NpyWriter : public FeatureWriter {
  public:
@@ -86,7 +83,7 @@ class Gzip {
 class CsvWriter : public FeatureWriter {
  public:
   CsvWriter(const std::string& path, std::int64_t columns) : file_(path) {
-    if (ends_with(path, ".gz")) gzip_.emplace();
+    if (base::ends_with(path, ".gz")) gzip_.emplace();
     std::string header;
     for (std::int64_t j = 1; j <= columns; ++j) header += fmt::format("{}feature_{}", j > 1 ? "," : "", j);
     write(header + "\n", false);
@@ -139,10 +136,11 @@ class Hdf5Writer : public FeatureWriter {
 }  // namespace
 
 std::unique_ptr<FeatureWriter> write_features(const std::string& path, std::int64_t columns) {
-  if (ends_with(path, ".csv") || ends_with(path, ".csv.gz"))
+  if (base::ends_with(path, ".csv") || base::ends_with(path, ".csv.gz"))
     return std::make_unique<CsvWriter>(path, columns);
-  if (ends_with(path, ".h5") || ends_with(path, ".hdf5")) return std::make_unique<Hdf5Writer>(path, columns);
-  if (ends_with(path, ".npy") || path.rfind("/dev/", 0) == 0)
+  if (base::ends_with(path, ".h5") || base::ends_with(path, ".hdf5"))
+    return std::make_unique<Hdf5Writer>(path, columns);
+  if (base::ends_with(path, ".npy") || path.rfind("/dev/", 0) == 0)
     return std::make_unique<NpyWriter>(path, columns);
   throw InputError(path + ": is written by its suffix: .npy, .csv, .csv.gz, .h5 or .hdf5");
 }

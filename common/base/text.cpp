@@ -55,6 +55,10 @@ void append_escaped(unsigned char byte, std::string& line) {
 
 }  // namespace
 
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() > end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
 std::string printable(std::string_view text, std::size_t most) {
   std::string line;
   std::size_t at = 0;

@@ -10,6 +10,9 @@ namespace outerloop::base {
 /// with `name` where the mark is that of UTF-16 or UTF-32.
 std::string without_byte_order_mark(std::string text, const std::string& name);
 
+/// Whether `text` is longer than `end` and ends with it.
+bool ends_with(const std::string& text, const std::string& end);
+
 /// Most bytes of a text from elsewhere that are printed.
 inline constexpr std::size_t kMostPrinted = 1024;
 

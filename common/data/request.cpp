@@ -1,5 +1,7 @@
 #include "common/data/request.h"
 
+#include "common/base/text.h"
+
 namespace outerloop::data {
 
 namespace {
@@ -8,8 +10,7 @@ constexpr char kTrain[] = ":train", kHeldOut[] = ":held_out";
 
 /// Takes `suffix` off the end of `text`. False where it is not there.
 bool take_suffix(std::string& text, const std::string& suffix) {
-  if (text.size() <= suffix.size() || text.compare(text.size() - suffix.size(), suffix.size(), suffix) != 0)
-    return false;
+  if (!base::ends_with(text, suffix)) return false;
   text.resize(text.size() - suffix.size());
   return true;
 }

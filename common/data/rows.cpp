@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/data/hdf5_array.h"
 #include "common/data/npy.h"
 
@@ -13,14 +14,10 @@ namespace outerloop::data {
 namespace fs = std::filesystem;
 namespace {
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() > end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 bool is_csv(const std::string& path) {
-  const std::string plain = ends_with(path, ".gz") ? path.substr(0, path.size() - 3) : path;
+  const std::string plain = base::ends_with(path, ".gz") ? path.substr(0, path.size() - 3) : path;
   for (const char* suffix : {".csv", ".tsv", ".txt", ".data"})
-    if (ends_with(plain, suffix)) return true;
+    if (base::ends_with(plain, suffix)) return true;
   return false;
 }
 
@@ -170,7 +167,7 @@ class Hdf5FileRows : public ArrayRows {
 std::unique_ptr<RowReader> open_rows(const std::string& path, const TableOptions& options,
                                      const TableColumns* kept) {
   if (is_csv(path)) return std::make_unique<CsvRows>(path, options, kept);
-  const bool npy = ends_with(path, ".npy");
+  const bool npy = base::ends_with(path, ".npy");
   if (!npy && path.find(":/") == std::string::npos)
     throw InputError(path +
                      ": is read by its suffix: .npy, .csv, .tsv, .txt or .data (also with .gz), or "

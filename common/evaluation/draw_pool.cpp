@@ -1,10 +1,9 @@
 #include "common/evaluation/draw_pool.h"
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
 #include <mutex>
-#include <thread>
+
+#include "common/base/parallel.h"
 
 namespace outerloop::evaluation {
 
@@ -20,27 +19,13 @@ DrawPool::DrawPool(const RuleUnderTest& rule, const FewShotData& data, const Few
 
 void DrawPool::for_each_draw(std::int64_t first, std::int64_t count,
                              const std::function<void(const MethodSet&, std::uint32_t)>& work) {
-  std::atomic<std::int64_t> next{0};
-  std::exception_ptr failure;
   std::mutex mutex;
-  const auto loop = [&](const MethodSet& set) {
-    try {
-      for (std::int64_t i = next++; i < count; i = next++) {
-        work(set, static_cast<std::uint32_t>(first + i));
-        const std::lock_guard<std::mutex> lock(mutex);
-        progress_(++done_, total_);
-      }
-    } catch (...) {
-      const std::lock_guard<std::mutex> lock(mutex);
-      if (!failure) failure = std::current_exception();
-      next = count;
-    }
-  };
-  std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < sets_.size(); ++i) threads.emplace_back(loop, std::cref(*sets_[i]));
-  loop(*sets_.front());
-  for (auto& thread : threads) thread.join();
-  if (failure) std::rethrow_exception(failure);
+  base::for_each_index(count, static_cast<std::int64_t>(sets_.size()),
+                       [&](std::size_t thread, std::int64_t i) {
+                         work(*sets_[thread], static_cast<std::uint32_t>(first + i));
+                         const std::lock_guard<std::mutex> lock(mutex);
+                         progress_(++done_, total_);
+                       });
 }
 
 }  // namespace outerloop::evaluation

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <thread>
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/base/parallel.h"
 #include "common/data/scaling.h"
 #include "common/rule/random.h"
 
@@ -22,14 +22,11 @@ constexpr std::uint32_t kSampleStream = 0xFFFFFFFEu;
 
 std::int64_t block_rows(std::int64_t inputs) { return std::max<std::int64_t>(1, kBlockNumbers / inputs); }
 
-/// Calls work(first, last) for parts of 0 .. count - 1, one thread per part.
+/// Calls work(first, last) for parts of 0 .. count - 1, one for each thread.
 void in_parts(std::int64_t count, int threads, const std::function<void(std::int64_t, std::int64_t)>& work) {
-  const std::int64_t part = (count + threads - 1) / threads;
-  std::vector<std::thread> others;
-  for (std::int64_t first = part; first < count; first += part)
-    others.emplace_back([&work, first, last = std::min(count, first + part)] { work(first, last); });
-  work(0, std::min(count, part));
-  for (auto& other : others) other.join();
+  const std::int64_t part = std::max<std::int64_t>(1, (count + threads - 1) / threads);
+  base::for_each_index((count + part - 1) / part, threads,
+                       [&](std::size_t, std::int64_t i) { work(i * part, std::min(count, (i + 1) * part)); });
 }
 
 data::Scaling levels_of(const InputScaling& scaling) {

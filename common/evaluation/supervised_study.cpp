@@ -1,14 +1,13 @@
 #include "common/evaluation/supervised_study.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <exception>
 #include <limits>
+#include <memory>
 #include <mutex>
-#include <thread>
 
 #include "common/base/error.h"
+#include "common/base/parallel.h"
 #include "common/evaluation/labelled_batch.h"
 #include "common/rule/base_model.h"
 #include "common/rule/phi.h"
@@ -190,29 +189,6 @@ class TaskWalk {
   Vector phi_;
 };
 
-/// Calls work(engine, i) for i = 0 .. count - 1, at once by several threads. The first exception ends all.
-void for_each(std::int64_t count, int threads, const EngineFactory& make_engine,
-              const std::function<void(rule::Engine&, std::int64_t)>& work) {
-  std::atomic<std::int64_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr failure;
-  const auto go = [&] {
-    try {
-      const auto engine = make_engine();
-      for (std::int64_t i = next++; i < count; i = next++) work(*engine, i);
-    } catch (...) {
-      const std::lock_guard<std::mutex> lock(mutex);
-      if (!failure) failure = std::current_exception();
-      next = count;
-    }
-  };
-  std::vector<std::thread> others;
-  for (int i = 1; i < threads && i < count; ++i) others.emplace_back(go);
-  go();
-  for (auto& other : others) other.join();
-  if (failure) std::rethrow_exception(failure);
-}
-
 struct Candidate {
   std::string method;
   double learning_rate;
@@ -227,16 +203,19 @@ std::vector<std::vector<std::vector<Judgement>>> walk_all(
   std::vector<std::vector<std::vector<Judgement>>> all(
       candidates.size(), std::vector<std::vector<Judgement>>(static_cast<std::size_t>(count)));
   std::mutex mutex;
-  for_each(count * static_cast<std::int64_t>(candidates.size()), options.threads, rule.make_engine,
-           [&](rule::Engine& engine, std::int64_t i) {
-             const auto c = static_cast<std::size_t>(i / count), t = static_cast<std::size_t>(i % count);
-             TaskWalk task(engine, tasks, first_stream + static_cast<std::uint32_t>(t),
-                           options.labelled_draws);
-             const auto method = candidates[c].make(engine.theta_layout());
-             all[c][t] = task.walk(*method, steps);
-             const std::lock_guard<std::mutex> lock(mutex);
-             done();
-           });
+  std::vector<std::unique_ptr<rule::Engine>> engines(static_cast<std::size_t>(std::max(1, options.threads)));
+  base::for_each_index(
+      count * static_cast<std::int64_t>(candidates.size()), options.threads,
+      [&](std::size_t thread, std::int64_t i) {
+        auto& engine = engines[thread];
+        if (!engine) engine = rule.make_engine();
+        const auto c = static_cast<std::size_t>(i / count), t = static_cast<std::size_t>(i % count);
+        TaskWalk task(*engine, tasks, first_stream + static_cast<std::uint32_t>(t), options.labelled_draws);
+        const auto method = candidates[c].make(engine->theta_layout());
+        all[c][t] = task.walk(*method, steps);
+        const std::lock_guard<std::mutex> lock(mutex);
+        done();
+      });
   return all;
 }
 
