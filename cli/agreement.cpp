@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "coordinator/admission.h"
+
 namespace outerloop::cli {
 namespace {
 
@@ -80,7 +82,7 @@ Disagreements disagreements(const std::vector<RankReport>& reports) {
     const auto groups = groups_by(reports, [&](const RankReport& r) { return sha256_of(r, key); });
     if (groups.size() < 2) continue;
     result.datasets.push_back(fmt::format(
-        "dataset {} differs between hosts: {}; give all hosts the same data", key.substr(key.find('.') + 1),
+        "dataset {} differs between hosts: {}; give all hosts the same data", coordinator::dataset_name(key),
         joined(groups, [&](const RankReport& report) { return what(report, key); })));
   }
   std::vector<RankReport> known, unknown;

@@ -16,9 +16,19 @@
 
 namespace outerloop::cli {
 
+namespace {
+const std::string kEvaluation = "evaluation.";
+}
+
 std::string dataset_key(std::size_t number, const config::NamedDataset& dataset) {
   return fmt::format("{}.{}", number, dataset.request.name);
 }
+
+std::string evaluation_key(std::size_t number, const config::NamedDataset& dataset) {
+  return kEvaluation + dataset_key(number, dataset);
+}
+
+bool is_evaluation_key(const std::string& key) { return key.rfind(kEvaluation, 0) == 0; }
 
 namespace {
 
@@ -91,13 +101,19 @@ void check_same_device(const std::string& text, const std::string& origin, const
 /// beginning.
 void note_moved(const config::Settings& before, bool as_written, Plan& plan) {
   const auto& now = plan.settings;
-  for (std::size_t i = 0; i < now.training.size() && i < before.training.size(); ++i) {
-    const int number = static_cast<int>(i);
-    const bool differs =
-        as_written ? now.config.tasks().dataset(number).path() != before.config.tasks().dataset(number).path()
-                   : now.training[i].request.path != before.training[i].request.path;
-    if (differs) plan.moved.insert(dataset_key(i, now.training[i]));
-  }
+  const auto note = [&](const auto& is, const auto& was, const auto& is_written, const auto& was_written,
+                        const auto& key) {
+    for (std::size_t i = 0; i < is.size() && i < was.size(); ++i) {
+      const int number = static_cast<int>(i);
+      const bool differs = as_written ? is_written.Get(number).path() != was_written.Get(number).path()
+                                      : is[i].request.path != was[i].request.path;
+      if (differs) plan.moved.insert(key(i, is[i]));
+    }
+  };
+  note(now.training, before.training, now.config.tasks().dataset(), before.config.tasks().dataset(),
+       dataset_key);
+  note(now.evaluation, before.evaluation, now.config.evaluation().dataset(),
+       before.config.evaluation().dataset(), evaluation_key);
 }
 
 /// Those of --set that name a path.

@@ -37,7 +37,10 @@ Plan make_plan(const TrainOptions& options, int workers);
 /// Undoes what the start of a new run has written, while there is no checkpoint. Rank 0 alone.
 void remove_unstarted(const Plan& plan);
 
-/// How open_datasets() and checkpoints name a dataset for training, by its place and name.
+/// Keys of datasets in reports of ranks and in checkpoints, by place and name: "0.glyphs" for training,
+/// "evaluation.0.glyphs" for evaluation.
 std::string dataset_key(std::size_t number, const config::NamedDataset& dataset);
+std::string evaluation_key(std::size_t number, const config::NamedDataset& dataset);
+bool is_evaluation_key(const std::string& key);
 
 }  // namespace outerloop::cli

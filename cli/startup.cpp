@@ -23,6 +23,7 @@
 #include "common/rule/engines/make_engine.h"
 #include "common/rule/estimator.h"
 #include "common/rule/phi.h"
+#include "coordinator/admission.h"
 #include "coordinator/run_directory.h"
 
 namespace outerloop::cli {
@@ -44,24 +45,26 @@ void open_datasets(const Plan& plan, RankSetup& setup) {
   const auto& config = plan.settings.config;
   const std::string cache = plan.settings.cache_directory();
   std::vector<data::WeightedDataset> datasets;
-  for (const auto& named : plan.settings.training) {
+  for (const auto& named : plan.settings.training)
     datasets.push_back({data::open_dataset(named.request, cache, &setup.remarks), named.weight});
-    const auto key = dataset_key(datasets.size() - 1, named);
-    setup.dataset_sha256[key] = datasets.back().dataset->sha256;
-  }
   setup.tasks =
       std::make_unique<data::TaskDistribution>(plan.settings.tasks, std::move(datasets), config.seed());
   setup.evaluator = open_evaluator(plan.settings, *setup.tasks, *setup.engine, setup.remarks);
 }
 
-/// Of the datasets for training, by dataset_key().
+/// Of the datasets for training, by dataset_key(), and of those for evaluation, by evaluation_key().
 json dataset_reports(const Plan& plan, const RankSetup& setup) {
   json reports = json::object();
-  for (std::size_t i = 0; i < plan.settings.training.size(); ++i) {
-    const auto& dataset = *setup.tasks->datasets().at(i).dataset;
-    reports[dataset_key(i, plan.settings.training[i])] = {
+  const auto report = [&](const std::string& key, const data::Dataset& dataset) {
+    reports[key] = {
         {"sha256", dataset.sha256}, {"examples", dataset.examples()}, {"classes", dataset.classes()}};
-  }
+  };
+  const auto& training = plan.settings.training;
+  for (std::size_t i = 0; i < training.size(); ++i)
+    report(dataset_key(i, training[i]), *setup.tasks->datasets().at(i).dataset);
+  const auto& evaluation = plan.settings.evaluation;
+  for (std::size_t i = 0; setup.evaluator != nullptr && i < evaluation.size(); ++i)
+    report(evaluation_key(i, evaluation[i]), setup.evaluator->dataset(training.size() + i));
   return reports;
 }
 
@@ -82,7 +85,7 @@ RankReport report_of(int rank, const json& opened) {
 std::vector<std::size_t> opened_domains(const RankSetup& setup) {
   std::vector<std::size_t> domains;
   for (std::size_t i = 0; setup.evaluator != nullptr && i < setup.evaluator->datasets(); ++i)
-    domains.push_back(static_cast<std::size_t>(setup.evaluator->domain(i)));
+    domains.push_back(static_cast<std::size_t>(setup.evaluator->dataset(i).domain));
   return domains;
 }
 
@@ -126,7 +129,9 @@ std::vector<std::string> changed_datasets(const Plan& plan, const std::map<std::
   std::vector<std::string> changed;
   for (const auto& [name, hash] : plan.start.dataset_sha256) {
     const auto found = here.find(name);
-    if (found == here.end() || found->second != hash) changed.push_back(name);
+    const bool missing = found == here.end();
+    if (missing && is_evaluation_key(name)) continue;  // the run does not evaluate any more
+    if (missing || found->second != hash) changed.push_back(name);
   }
   return changed;
 }
@@ -138,7 +143,7 @@ void check_same_datasets(const Plan& plan, const std::map<std::string, std::stri
     throw InputError(
         fmt::format("{}: mode = deterministic, and dataset {} differs from the one that the "
                     "run began with; bring that one back",
-                    plan.run_directory, changed.front()));
+                    plan.run_directory, coordinator::dataset_name(changed.front())));
 }
 
 namespace {
@@ -150,7 +155,7 @@ void check_moved(const Plan& plan, const RankSetup& setup) {
       throw InputError(
           fmt::format("{}: dataset {} at its new path differs from the one that the run began with; give "
                       "the path of the same data (--data NAME=PATH)",
-                      plan.run_directory, name));
+                      plan.run_directory, coordinator::dataset_name(name)));
 }
 
 /// Deterministic mode: all ranks compute the same bits, and those that the run began with.

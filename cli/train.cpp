@@ -27,6 +27,7 @@
 #include "common/net/launch.h"
 #include "common/net/peer_process.h"
 #include "common/net/watchdog.h"
+#include "coordinator/admission.h"
 #include "coordinator/event_loop.h"
 #include "coordinator/run_directory.h"
 #include "worker/event_loop.h"
@@ -47,7 +48,7 @@ std::int64_t number_of_workers(const net::MpiSession& mpi) { return std::max(1, 
 
 void check_datasets(const Plan& plan, const std::map<std::string, std::string>& now, RunDirectory& run) {
   for (const auto& name : changed_datasets(plan, now))
-    run.on_warning("dataset " + name +
+    run.on_warning("dataset " + coordinator::dataset_name(name) +
                    " differs from the one this run began with; it goes on with the new one");
 }
 

@@ -38,6 +38,11 @@ std::string objection_to(const proto::Hello& hello, const store::RuleFile& rule,
   return {};
 }
 
+std::string dataset_name(const std::string& key) {
+  const std::size_t number = key.find_first_of("0123456789");
+  return key.substr(key.find('.', std::min(number, key.size())) + 1);
+}
+
 std::vector<std::string> differences_of(const proto::Hello& hello, const CoordinatorOptions& options) {
   std::vector<std::string> lines;
   const std::string host = base::printable(hello.host());
@@ -47,7 +52,7 @@ std::vector<std::string> differences_of(const proto::Hello& hello, const Coordin
       lines.push_back(
           fmt::format("dataset {} differs between hosts: on {}, where a worker has just come from, it "
                       "is not what the run has; give all hosts the same data",
-                      key.substr(key.find('.') + 1), host));
+                      dataset_name(key), host));
   }
   const auto known = [](const std::string& revision) {
     return revision.find("unknown") == std::string::npos;

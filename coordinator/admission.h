@@ -16,6 +16,9 @@ namespace outerloop::coordinator {
 /// the instruction set of the run, which deterministic mode needs to be the same everywhere.
 std::string objection_to(const proto::Hello& hello, const store::RuleFile& rule, bool deterministic);
 
+/// The dataset's name in a key of dataset_sha256: "0.glyphs" for training, "evaluation.0.glyphs".
+std::string dataset_name(const std::string& key);
+
 /// How a newcomer's datasets and program differ from the run's; nothing where they do not.
 std::vector<std::string> differences_of(const proto::Hello& hello, const CoordinatorOptions& options);
 

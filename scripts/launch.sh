@@ -133,7 +133,8 @@ find_run_directory() {
   run_directory=${directory:-runs/${config:-laptop}}
 }
 
-identity_of_result() { stat -c '%i %y' "$run_directory/result.json" 2>/dev/null || true; }
+identity_of() { stat -c '%i %y' "$1" 2>/dev/null || true; }
+identity_of_result() { identity_of "$run_directory/result.json"; }
 
 # Whether standard output is a file on a full disk.
 output_is_full() {
@@ -200,6 +201,27 @@ restart() {
   [ -z "$old" ] || kill -KILL $old 2>/dev/null || true
   say "the run goes on from its last checkpoint, update ${updates:-unknown} at the latest ($((left - 1)) restarts are left)" >&2
   rm -rf "$job_folder"
+  forget_presets
   export OUTERLOOP_RESTART=$run_directory OUTERLOOP_RESTARTED_AT=${updates:-0} OUTERLOOP_RESTARTS_LEFT=$((left - 1))
   exec "$root/scripts/mpirun" --restarts "$restarts" "${arguments[@]}"
+}
+
+# Joins the run in `joins` again if its job has ended because of MPI and goes on in a new one, within 60 s.
+rejoin() {
+  local tries
+  for ((tries = 0; tries < 300; ++tries)); do
+    if [ -r "$joins/join.json" ] && [ "$(identity_of "$joins/join.json")" != "$joined_by" ]; then
+      say "the run in $joins goes on in a new job: joining it again" >&2
+      rm -rf "$job_folder"
+      forget_presets
+      exec "$root/scripts/mpirun" --restarts "$restarts" "${arguments[@]}"
+    fi
+    case $(value_of "$joins/result.json" stop_reason) in
+      mpi) ;;
+      running) [ "$(value_of "$joins/result.json" started)" != "$joined_start" ] || return 0 ;;
+      *) return 0 ;;
+    esac
+    [ -z "$stopping" ] || return 0
+    sleep 0.2
+  done
 }

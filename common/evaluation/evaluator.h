@@ -46,8 +46,8 @@ class Evaluator {
             const std::vector<std::shared_ptr<const data::Dataset>>& datasets, EvaluatorOptions options);
 
   std::size_t datasets() const { return tasks_.size(); }
-  data::Domain domain(std::size_t dataset) const {
-    return tasks_.at(dataset).datasets().front().dataset->domain;
+  const data::Dataset& dataset(std::size_t number) const {
+    return *tasks_.at(number).datasets().front().dataset;
   }
 
   /// Task number `task` of dataset number `dataset`. Throws Error for a dataset that does not exist.

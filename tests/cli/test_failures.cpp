@@ -331,6 +331,46 @@ TEST_CASE("a replacement that dies while MPI starts it costs a restart, not the 
     CHECK(occurrences(read_text(err), "the run goes on from its last checkpoint") == 1);
 }
 
+TEST_CASE("workers that joined follow a run that MPI has forced into a new job") {
+  if (!can_join()) return;
+  const std::vector<std::string> settings = {"mode=deterministic", "batch=6", "checkpoint.every_updates=5",
+                                             "deadline_seconds=600",
+                                             kSanitized ? "updates=400" : "updates=2500"};
+  const TemporaryFolder folder;
+  const std::string run = folder / "run";
+  auto arguments = job(run, 2, settings);
+  arguments.insert(arguments.end(), {"--joinable", "--respawn"});
+  Process process(arguments, folder / "out", folder / "err");
+  const pid_t worker = training_rank(run, 1, process);
+  Process joiners({OUTERLOOP_MPIRUN, "-n", "1", OUTERLOOP_EXECUTABLE, "train", "--join", run},
+                  folder / "out2", folder / "err2");
+  const auto joined = [&](int times) {
+    return occurrences(read_text(folder / "out2"), "joined the run in " + run) == times;
+  };
+  REQUIRE(comes_true(60.0, [&] { return joined(1); }));
+  // A replacement that stands still within MPI_Init keeps rank 0 in MPI_Comm_spawn.
+  REQUIRE(kill(worker, SIGKILL) == 0);
+  pid_t replacement = -1;
+  REQUIRE(comes_true(60.0, [&] {
+    replacement = process_with_arguments({OUTERLOOP_EXECUTABLE, "train", "--respawn"});
+    return replacement > 0 && kill(replacement, SIGSTOP) == 0;
+  }));
+  const bool ended = comes_true(60.0, [&] { return said(folder, "MPI has been asked to start a worker"); });
+  kill(replacement, SIGKILL);
+  REQUIRE(ended);
+  CHECK(comes_true(90.0, [&] { return joined(2) || joiners.ended(); }));
+  REQUIRE(process.wait(200.0));
+  REQUIRE(joiners.wait(60.0));
+  INFO(read_text(folder / "err") << read_text(folder / "err2"));
+  CHECK(process.exit_code() == 0);
+  CHECK(joiners.exit_code() == 0);
+  CHECK(joined(2));
+  CHECK(occurrences(read_text(folder / "err2"), "goes on in a new job: joining it again") == 1);
+  const auto result = read_json(run + "/result.json");
+  CHECK(result.at("stop_reason") == "updates");
+  CHECK(result.at("theta_sha256") == unbroken_bits(settings));
+}
+
 TEST_CASE("a request to join behind which there is nobody is forgotten") {
   const TemporaryFolder folder;
   const std::string run = folder / "run", err = folder / "err";

@@ -56,6 +56,13 @@ tasks { dataset { name: "folder" path: "pics" } size: 8 min_way: 3 max_way: 3 la
         max_hidden_layers: 1 min_width: 8 max_width: 12 max_inner_steps: 20 })";
 }
 
+/// Has the project in `config` evaluate on the pictures in `path`.
+void write_evaluation(const std::string& config, const std::string& path) {
+  std::ofstream(config, std::ios::app) << "\nevaluation { every_updates: 2 tasks: 1 inner_steps: 2 dataset { "
+                                          "name: \"folder\" path: \"" +
+                                              path + "\" } }\n";
+}
+
 /// Changes config.textproto as an editor would.
 void edit(const std::string& run, const std::string& from, const std::string& to) {
   std::string text = read_text(run + "/config.textproto");
@@ -170,6 +177,28 @@ TEST_CASE("a run is resumed from any folder, and from data that has moved as lon
   CHECK(read_json(run + "/result.json").at("updates") == 8);
 }
 
+TEST_CASE("data for evaluation that has moved is held to what the run began with, too") {
+  const TemporaryFolder folder;
+  write_project(folder.path());
+  write_evaluation(folder / "my.textproto", "held");
+  write_pictures(folder / "held", 500);
+  const std::string run = folder / "run";
+  REQUIRE(run_alone("train " + (folder / "my.textproto") + " --run-dir " + run).exit_code == 0);
+  fs::rename(folder / "held", folder / "moved");
+  write_pictures(folder / "others", 1000);
+  const auto resume = [&](int updates, const std::string& to) {
+    return run_alone("train --resume --run-dir " + run + " --set updates=" + std::to_string(updates) +
+                     " --set evaluation.dataset.path=" + (folder / to));
+  };
+  const auto others = resume(6, "others");
+  INFO(others.err);
+  CHECK(others.exit_code == 2);
+  CHECK(occurrences(others.err, "dataset folder at its new path differs from the one") == 1);
+  const auto moved = resume(6, "moved");
+  INFO(moved.err);
+  CHECK(moved.exit_code == 0);
+}
+
 TEST_CASE(
     "config.textproto edited by hand between two starts: what may change is said, what may not is refused") {
   const TemporaryFolder folder;
@@ -213,16 +242,17 @@ TEST_CASE("a run directory that is deleted in mid-run is there again, and the ru
 
 namespace {
 
-/// Three ranks with the pictures in `first`, and one with those in `last`, as on another host.
+/// Three ranks with the pictures in `first`, and one with those in `last`, as on another host. `key` takes
+/// them.
 std::vector<std::string> two_kinds_of_hosts(const TemporaryFolder& folder, const std::string& run,
-                                            const std::vector<std::string>& more) {
+                                            const std::vector<std::string>& more,
+                                            const std::string& key = "tasks.dataset.path") {
   std::vector<std::string> arguments = {OUTERLOOP_MPIRUN};
   for (const auto& [ranks, pictures] : {std::pair("3", "first"), std::pair("1", "last")}) {
     for (const std::string& word :
          {std::string("-n"), std::string(ranks), std::string("env"), "TEST_PICTURES=" + (folder / pictures),
           std::string(OUTERLOOP_EXECUTABLE), std::string("train"), folder / "my.textproto",
-          std::string("--run-dir"), run, std::string("--set"),
-          std::string("tasks.dataset.path=$TEST_PICTURES")})
+          std::string("--run-dir"), run, std::string("--set"), key + "=$TEST_PICTURES"})
       arguments.push_back(word);
     arguments.insert(arguments.end(), more.begin(), more.end());
     arguments.emplace_back(":");
@@ -267,5 +297,27 @@ TEST_CASE("hosts with different data are named: an error in deterministic mode, 
     INFO(resumed.err);
     CHECK(resumed.exit_code == 0);
     CHECK(occurrences(resumed.err, "differs from the one this run began with") == said);
+  }
+}
+
+TEST_CASE("hosts with different data for evaluation are named as well") {
+  const TemporaryFolder folder;
+  write_project(folder.path());
+  write_evaluation(folder / "my.textproto", "first");
+  write_pictures(folder / "first", 1000);
+  write_pictures(folder / "last", 2000);
+  const std::string run = folder / "run";
+  const std::string line = "dataset folder differs between hosts: ranks 1, 2 on ";
+  for (const bool deterministic : {true, false}) {
+    Process process(two_kinds_of_hosts(folder, run,
+                                       {"--set", deterministic ? "mode=deterministic" : "mode=asynchronous",
+                                        "--set", "streams=4"},
+                                       "evaluation.dataset.path"),
+                    folder / "out", folder / "err");
+    REQUIRE(process.wait(100.0));
+    INFO(read_text(folder / "err"));
+    CHECK(process.exit_code() == (deterministic ? 2 : 0));
+    CHECK(occurrences(read_text(folder / "err"), line) == 1);
+    CHECK(fs::exists(run) == !deterministic);
   }
 }
