@@ -222,18 +222,13 @@ Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options) {
 
 namespace {
 
-/// Ranks of this host before its first worker: 1 on the host of a rank 0 that does not compute, else 0.
-int coordinators_here(const net::MpiSession& mpi) {
-  return mpi.size() > 1 && mpi.local_rank() == mpi.rank() ? 1 : 0;
-}
-
 /// Opens datasets and engine on this rank, measures it, and returns what the others are to know.
-std::string open_rank(const net::MpiSession& mpi, const Plan& plan, const worker::Pulse::Hooks& hooks,
-                      RankSetup& setup) {
+std::string open_rank(const net::MpiSession& mpi, const Plan& plan, const WorkerPlace& place,
+                      const worker::Pulse::Hooks& hooks, RankSetup& setup) {
   const net::SteadyClock clock;
   worker::Pulse pulse(clock, hooks);
   auto engine = plan.settings.engine;
-  engine.local_rank = mpi.local_rank() - coordinators_here(mpi);
+  engine.local_rank = place.index;
   setup.engine = rule::make_engine(plan.settings.rule, engine);
   const std::string device = rule::device_description(engine);
   if (device != "cpu")
@@ -287,11 +282,11 @@ Reports read_reports(const std::vector<std::string>& values, const Plan& plan, R
   return reports;
 }
 
-RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool computes,
+RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, const WorkerPlace& place,
                             const worker::Pulse::Hooks& hooks) {
   RankSetup setup;
-  const auto values =
-      on_all_ranks(mpi, [&] { return computes ? open_rank(mpi, plan, hooks, setup) : std::string(); });
+  const auto values = on_all_ranks(
+      mpi, [&] { return place.computes ? open_rank(mpi, plan, place, hooks, setup) : std::string(); });
   setup.remarks.clear();
   const Reports reports = read_reports(values, plan, setup);
   setup.dataset_sha256 = majority(reports.ranks);
@@ -316,10 +311,10 @@ RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, bool c
 
 std::string program_revision() { return version() + " (" + git_revision() + ")"; }
 
-RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, bool computes,
+RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, const WorkerPlace& place,
                       const worker::Pulse::Hooks& hooks) {
   try {
-    return open_on_all_ranks(mpi, plan, computes, hooks);
+    return open_on_all_ranks(mpi, plan, place, hooks);
   } catch (const Error&) {
     if (mpi.rank() == 0) remove_unstarted(plan);
     throw;
@@ -332,12 +327,17 @@ Ranks gather_ranks(const net::MpiSession& mpi) {
   return ranks;
 }
 
-void pin_worker(const net::MpiSession& mpi, const config::Settings& settings, bool computes) {
+WorkerPlace worker_place(int rank, int local_rank, int local_size, const std::vector<std::string>& hosts) {
+  if (hosts.size() == 1) return {};
+  const bool with_coordinator = hosts.at(static_cast<std::size_t>(rank)) == hosts.front();
+  const int before = with_coordinator ? 1 : 0;
+  return {rank > 0, local_rank - before, local_size - before};
+}
+
+void pin_worker(const config::Settings& settings, const WorkerPlace& place) {
   const char* wish = std::getenv("OUTERLOOP_PIN");
-  if ((wish != nullptr && std::string(wish) == "0") || !computes) return;
-  const int others = coordinators_here(mpi);
-  const auto cores = cores_of_worker(usable_cores(), mpi.local_size() - others, mpi.local_rank() - others,
-                                     settings.engine.threads);
+  if ((wish != nullptr && std::string(wish) == "0") || !place.computes) return;
+  const auto cores = cores_of_worker(usable_cores(), place.count, place.index, settings.engine.threads);
   if (!cores.empty()) stay_on(cores);
 }
 

@@ -31,6 +31,26 @@ std::vector<std::string> on_all_ranks(const net::MpiSession& mpi, const std::fun
 /// 1. Rank 0 reads configuration and checkpoint, or makes the run directory; all ranks get the settings.
 Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options);
 
+/// Who the ranks are, by rank.
+struct Ranks {
+  std::vector<std::string> hosts;
+  std::vector<std::string> process_ids;  ///< PeerProcess::here()
+};
+
+/// To be called by all of them.
+Ranks gather_ranks(const net::MpiSession& mpi);
+
+/// This rank among the ranks of its host that compute.
+struct WorkerPlace {
+  bool computes = true;  ///< false for a rank 0 that coordinates others
+  int index = 0;
+  int count = 1;
+};
+
+/// Of rank number `rank` in a run that begins, which is number `local_rank` of `local_size` on its host.
+/// `hosts`: of all ranks, in any order over the hosts.
+WorkerPlace worker_place(int rank, int local_rank, int local_size, const std::vector<std::string>& hosts);
+
 /// What ranks compute with.
 struct RankSetup {
   std::unique_ptr<rule::Engine> engine;
@@ -50,7 +70,7 @@ struct RankSetup {
 /// 2. Every computing rank opens datasets and engine, and measures itself, by `hooks` between two inner
 /// steps. The setup of a rank that does not compute has what is known of the others, but no engine and no
 /// tasks.
-RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, bool computes,
+RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, const WorkerPlace& place,
                       const worker::Pulse::Hooks& hooks);
 
 /// Version and revision of this program, as ranks compare them.
@@ -62,17 +82,8 @@ std::vector<std::string> changed_datasets(const Plan& plan, const std::map<std::
 /// Deterministic mode: throws InputError where a dataset differs from the one that the run began with.
 void check_same_datasets(const Plan& plan, const std::map<std::string, std::string>& here);
 
-/// Who the ranks are, by rank.
-struct Ranks {
-  std::vector<std::string> hosts;
-  std::vector<std::string> process_ids;  ///< PeerProcess::here()
-};
-
-/// To be called by all of them.
-Ranks gather_ranks(const net::MpiSession& mpi);
-
 /// Pins this process to engine.threads cores of its own where the workers of this host fill all that it may
 /// use. Before the engine is made, whose threads inherit it. OUTERLOOP_PIN=0 switches it off.
-void pin_worker(const net::MpiSession& mpi, const config::Settings& settings, bool computes);
+void pin_worker(const config::Settings& settings, const WorkerPlace& place);
 
 }  // namespace outerloop::cli

@@ -262,7 +262,8 @@ int work_late(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOptions&
     transport->send(0, progress_frame(step));
     watchdog.watch("its own measuring");
   };
-  const RankSetup setup = set_up_rank(mpi, briefing.plan, true, {tell, signal_received});
+  const RankSetup setup =
+      set_up_rank(mpi, briefing.plan, {true, mpi.local_rank(), mpi.local_size()}, {tell, signal_received});
   check_same_datasets(briefing.plan, setup.dataset_sha256);
   if (!mpi.spawned() && mpi.rank() == 0) {
     fmt::print("joined the run in {}: {} of this job computes for it until it ends\n",
@@ -293,9 +294,9 @@ void check_flags(const TrainOptions& options, const net::MpiSession& mpi) {
 /// The ranks that a run begins with. Returns the exit code.
 int train_together(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOptions& options) {
   // 1. The ranks see each other: from here on nobody waits for one that has ended.
-  const bool computes = mpi.rank() > 0 || mpi.size() == 1;
   Presence presence(mpi, watchdog, options.joinable);
   const Ranks ranks = gather_ranks(mpi);
+  const WorkerPlace place = worker_place(mpi.rank(), mpi.local_rank(), mpi.local_size(), ranks.hosts);
   watchdog.set_reminder(0.0, "");
   watchdog.set_deadline(kStartSeconds);
   const net::PeerProcess coordinator(ranks.process_ids.front());
@@ -306,12 +307,12 @@ int train_together(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOpt
   net::leave_mark("met");
   watchdog.set_deadline(plan.settings.config.watchdog_seconds());
   presence.set_silence(plan.settings.config.silence_seconds());
-  pin_worker(mpi, plan.settings, computes);
+  pin_worker(plan.settings, place);
 
   // 3. Datasets and engine open on every rank, or none goes on.
   watchdog.watch("all ranks to open datasets and engine");
   const auto tell = [&](std::int64_t step) { presence.tell(step); };
-  const RankSetup setup = set_up_rank(mpi, plan, computes, {tell, signal_received});
+  const RankSetup setup = set_up_rank(mpi, plan, place, {tell, signal_received});
   presence.end_start();
 
   // 4. Rank 0 batches gradients and updates θ; the others unroll and send, until they are told to stop.

@@ -73,6 +73,45 @@ find_temporary_folder() {
   export TMPDIR=$folder
 }
 
+# --- networks
+
+# Whether the caller has chosen networks, in the environment, among ARGUMENTS or in Open MPI's files.
+networks_are_chosen() {
+  local pattern='(_if_include|_if_exclude|(^|[^a-z])btl[ =])'
+  [[ "$(compgen -e | grep -E '^(OMPI|PRTE|PMIX)_MCA_' | tr '\n' ' ') $*" =~ $pattern ]] ||
+    grep -qsE "^[^#]*$pattern" ~/.openmpi/mca-params.conf /etc/openmpi*/openmpi-mca-params.conf ~/.prte/mca-params.conf
+}
+
+# Whether this host has addresses other than those of loopback.
+has_other_networks() {
+  local addresses
+  ! addresses=$(hostname -I 2>/dev/null) || [[ $addresses =~ [0-9a-f] ]]
+}
+
+# Whether Open MPI 4's shared memory has room: 4 MiB of each rank, and as much again.
+shared_memory_suffices() {
+  local blocks bytes
+  read -r blocks bytes < <(stat -f -c '%a %S' /dev/shm 2>/dev/null) && [ $((blocks * bytes >> 23)) -ge "$ranks" ]
+}
+
+# A job on one host connects by way of loopback alone. One that lets workers of other hosts join, and those workers, need the
+# other networks; never both, because Open MPI takes 127.0.0.1 of two hosts for one network. Open MPI 4 listens on all networks
+# whatever it connects to: there, ranks that no others can come to talk through shared memory and do not listen at all.
+keep_to_loopback() {
+  local argument grows=
+  [ -z "$elsewhere" ] && grep -qs '0x[0-9a-f]*[13579bdf]$' /sys/class/net/lo/flags || return 0
+  ! networks_are_chosen "$@" || return 0
+  for argument in "$@"; do
+    [[ $argument != --join* ]] || ! has_other_networks || return 0
+    [[ $argument != --join* && $argument != --respawn ]] || grows=yes
+  done
+  preset_anew OMPI_MCA_btl_tcp_if_include lo
+  preset_anew OMPI_MCA_oob_tcp_if_include lo
+  preset_anew PRTE_MCA_prte_if_include lo
+  preset_anew PMIX_MCA_ptl_tcp_if_include lo
+  [ "$major" -ge 5 ] || [ -n "$grows" ] || ! shared_memory_suffices || preset OMPI_MCA_btl self,vader
+}
+
 # --- Slurm
 
 # In a Slurm job mpirun takes hosts and slots from Slurm's variables. On this host alone it may start any number of ranks.

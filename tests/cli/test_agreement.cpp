@@ -1,5 +1,7 @@
 // Whether all hosts have the same datasets and program, by the reports of their ranks.
 #include "cli/agreement.h"
+#include "cli/startup.h"
+#include "coordinator/admission.h"
 #include "tests/catch.h"
 
 using namespace outerloop::cli;
@@ -57,4 +59,31 @@ TEST_CASE("a checkpoint keeps the hash that most ranks have") {
   CHECK(majority({report(1, "a", "11"), report(2, "b", "22"), report(3, "b", "22")}).at("0.glyphs") == "22");
   CHECK(majority({report(1, "a", "11"), report(2, "b", "22")}).at("0.glyphs") == "11");
   CHECK(majority({}).empty());
+}
+
+TEST_CASE("a dataset's name in the keys of reports and checkpoints") {
+  CHECK(outerloop::coordinator::dataset_name("0.glyphs") == "glyphs");
+  CHECK(outerloop::coordinator::dataset_name("12.my.data") == "my.data");
+  CHECK(outerloop::coordinator::dataset_name("evaluation.3.my.data") == "my.data");
+}
+
+TEST_CASE("a worker's place on its host does not depend on how ranks are dealt out to hosts") {
+  using Places = std::vector<std::pair<int, int>>;
+  const auto places = [](const std::vector<std::string>& hosts) {
+    Places result;
+    for (std::size_t rank = 0; rank < hosts.size(); ++rank) {
+      const auto same = [&](const std::string& host) { return host == hosts[rank]; };
+      const auto here = hosts.begin() + static_cast<std::ptrdiff_t>(rank);
+      const auto place = outerloop::cli::worker_place(
+          static_cast<int>(rank), static_cast<int>(std::count_if(hosts.begin(), here, same)),
+          static_cast<int>(std::count_if(hosts.begin(), hosts.end(), same)), hosts);
+      CHECK(place.computes == (rank > 0 || hosts.size() == 1));
+      if (place.computes) result.emplace_back(place.index, place.count);
+    }
+    return result;
+  };
+  CHECK(places({"a"}) == Places{{0, 1}});
+  CHECK(places({"a", "a", "a", "b", "b"}) == Places{{0, 2}, {1, 2}, {0, 2}, {1, 2}});
+  CHECK(places({"a", "b", "a", "b", "a"}) == Places{{0, 2}, {0, 2}, {1, 2}, {1, 2}});
+  CHECK(places({"a", "b", "b"}) == Places{{0, 2}, {1, 2}});
 }

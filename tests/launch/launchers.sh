@@ -112,4 +112,27 @@ if mpirun --version | grep -q ') 4\.'; then
   refuses "takes letters, digits" "${host[@]}" node_1
   warns "host name" "takes letters, digits" "${host[@]}" node_1
 fi
+
+echo "8. on one host ranks listen on loopback alone, and a run goes on where there is nothing but loopback"
+# Ports, in the kernel's notation, on which the ranks of RUN listen for other hosts.
+open_ports() {
+  local process sockets
+  for process in $(ranks_of "$1"); do
+    sockets=$(readlink /proc/"$process"/fd/* 2>/dev/null | sed -n 's/^socket:\[\(.*\)\]$/\1/p')
+    awk -v of="$sockets" 'BEGIN {split(of, list, "\n"); for (i in list) mine[list[i]] = 1}
+      $4 == "0A" && $10 in mine && $2 !~ /^(0100007F|0*1000000):/ {print $2}' /proc/net/tcp /proc/net/tcp6
+  done
+}
+"$launcher" -n 3 "$program" train smoke --run-dir ports --set updates=1000000 >out 2>err &
+until_true 60 test -e ports/checkpoints/latest || fail "the run for its ports did not begin"
+[ "$(ranks_of ports | wc -l)" = 3 ] || fail "the ranks of the run for its ports were not found"
+[ -z "$(open_ports ports)" ] || fail "ranks listen for other hosts: $(open_ports ports)"
+kill %1 && wait %1
+[ "$(stop_reason ports)" = signal ] || fail "the run for its ports did not end by the signal"
+if unshare -n true 2>/dev/null; then
+  for more in --respawn --joinable ""; do
+    expect 0 "a run with loopback alone, $more" unshare -n sh -c 'ip link set lo up && exec "$@"' - \
+      "$launcher" -n 3 "$program" train smoke --run-dir "alone$more" --set updates=20 $more
+  done
+fi
 echo passed
