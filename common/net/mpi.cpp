@@ -15,6 +15,8 @@
 #include "common/base/cores.h"
 #include "common/base/error.h"
 #include "common/net/launch.h"
+#include "common/net/mpi_check.h"
+#include "common/net/start_exchange.h"
 
 namespace outerloop::net {
 namespace {
@@ -29,36 +31,11 @@ constexpr std::chrono::microseconds kLongestSleep{1000};
 constexpr std::chrono::microseconds kLongestCrowdedSleep{100'000};  // times the ranks on each core
 constexpr long kMostUncrowded = 4;                                  // ranks on a core
 
-void check(int code, const char* call) {
-  if (code == MPI_SUCCESS) return;
-  char text[MPI_MAX_ERROR_STRING];
-  int length = 0;
-  MPI_Error_string(code, text, &length);
-  throw Error(std::string(call) + ": " + std::string(text, static_cast<std::size_t>(length)));
-}
-
-/// Whether a call failed because the worker at its other end has died, as with ULFM (Open MPI 5): no error,
-/// for who waits for a worker learns of its end otherwise. Throws Error for any other failure, the end of
-/// number 0 among them, without which a worker has nothing to do.
+/// As peer_has_died(), but the end of number 0 is an Error: without it a worker has nothing to do.
 bool died(int peer, int code, const char* call) {
-#ifdef MPI_ERR_PROC_FAILED
-  int kind = MPI_SUCCESS;
-  if (code != MPI_SUCCESS && peer != 0) MPI_Error_class(code, &kind);
-  if (kind == MPI_ERR_PROC_FAILED || kind == MPI_ERR_PROC_FAILED_PENDING) return true;
-#else
-  static_cast<void>(peer);
-#endif
-  check(code, call);
+  if (peer != 0) return peer_has_died(code, call);
+  check_mpi(code, call);
   return false;
-}
-
-/// Whether a collective has completed; to be asked again and again.
-std::function<bool()> completed(MPI_Request request, const char* call) {
-  return [request, call]() mutable {
-    int done = 0;
-    check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), call);
-    return done != 0;
-  };
 }
 
 /// How many ranks of this job share each core here; 1 where they are few enough not to matter.
@@ -90,6 +67,24 @@ int checked_count(std::size_t bytes) {
 
 }  // namespace
 
+void check_mpi(int code, const char* call) {
+  if (code == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING];
+  int length = 0;
+  MPI_Error_string(code, text, &length);
+  throw Error(std::string(call) + ": " + std::string(text, static_cast<std::size_t>(length)));
+}
+
+bool peer_has_died(int code, const char* call) {
+#ifdef MPI_ERR_PROC_FAILED
+  int kind = MPI_SUCCESS;
+  if (code != MPI_SUCCESS) MPI_Error_class(code, &kind);
+  if (kind == MPI_ERR_PROC_FAILED || kind == MPI_ERR_PROC_FAILED_PENDING) return true;
+#endif
+  check_mpi(code, call);
+  return false;
+}
+
 bool MpiSession::launched() {
   for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"})
     if (std::getenv(name) != nullptr) return true;
@@ -102,20 +97,21 @@ MpiSession::MpiSession(int* argc, char*** argv) : initialized_(launched()) {
   longest_sleep_ = std::min(ranks * kLongestSleep, kLongestCrowdedSleep);
   start_slowly_in_a_crowd(ranks);
   int provided = 0;
-  check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
+  check_mpi(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   print_warnings_here();
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
-  check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
-  check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
+  check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
+  check_mpi(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
   MPI_Comm parent = MPI_COMM_NULL;
-  check(MPI_Comm_get_parent(&parent), "MPI_Comm_get_parent");
+  check_mpi(MPI_Comm_get_parent(&parent), "MPI_Comm_get_parent");
   spawned_ = parent != MPI_COMM_NULL;
   if (ranks > 1) prctl(PR_SET_TIMERSLACK, 0L);
   if (rank_ == 0 && !spawned_) longest_sleep_ = kLongestSleep;  // all others wait for it
+  exchange_ = std::make_unique<StartExchange>(rank_, size_);
   if (!local_ranks_by_launcher()) find_local_ranks();
 }
 
-/// A collective would wait for ranks that have died; the launcher knows as well.
+/// Without waiting for any other rank.
 bool MpiSession::local_ranks_by_launcher() {
   if (size_ == 1) return true;
   const char* rank = std::getenv("OMPI_COMM_WORLD_LOCAL_RANK");
@@ -126,13 +122,12 @@ bool MpiSession::local_ranks_by_launcher() {
   return local_rank_ >= 0 && local_rank_ < local_size_ && local_size_ <= size_;
 }
 
+/// Ranks with one host name share a host.
 void MpiSession::find_local_ranks() {
-  MPI_Comm node = MPI_COMM_NULL;
-  check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node),
-        "MPI_Comm_split_type");
-  check(MPI_Comm_rank(node, &local_rank_), "MPI_Comm_rank");
-  check(MPI_Comm_size(node, &local_size_), "MPI_Comm_size");
-  MPI_Comm_free(&node);
+  const auto hosts = gather_all(host());
+  const auto here = hosts.begin() + rank_;
+  local_rank_ = static_cast<int>(std::count(hosts.begin(), here, *here));
+  local_size_ = static_cast<int>(std::count(hosts.begin(), hosts.end(), *here));
 }
 
 MpiSession::~MpiSession() {
@@ -151,14 +146,14 @@ std::string MpiSession::host() const {
     return name;
   }
   int length = 0;
-  check(MPI_Get_processor_name(name, &length), "MPI_Get_processor_name");
+  check_mpi(MPI_Get_processor_name(name, &length), "MPI_Get_processor_name");
   return std::string(name, static_cast<std::size_t>(length));
 }
 
 std::string MpiSession::library_version() {
   char text[MPI_MAX_LIBRARY_VERSION_STRING];
   int length = 0;
-  check(MPI_Get_library_version(text, &length), "MPI_Get_library_version");
+  check_mpi(MPI_Get_library_version(text, &length), "MPI_Get_library_version");
   const std::string whole(text, static_cast<std::size_t>(length));
   return whole.substr(0, whole.find_first_of(",\n"));
 }
@@ -182,39 +177,12 @@ void MpiSession::wait_until(const std::function<bool()>& done) const {
 
 std::string MpiSession::broadcast(const std::string& text) const {
   if (!initialized_) return text;
-  int length = checked_count(text.size());
-  MPI_Request request = MPI_REQUEST_NULL;
-  check(MPI_Ibcast(&length, 1, MPI_INT, 0, MPI_COMM_WORLD, &request), "MPI_Ibcast");
-  wait_until(completed(request, "MPI_Ibcast"));
-  std::string result = rank_ == 0 ? text : std::string(static_cast<std::size_t>(length), '\0');
-  check(MPI_Ibcast(result.data(), length, MPI_CHAR, 0, MPI_COMM_WORLD, &request), "MPI_Ibcast");
-  wait_until(completed(request, "MPI_Ibcast"));
-  return result;
+  return exchange_->broadcast(text, [this](const auto& done) { wait_until(done); });
 }
 
 std::vector<std::string> MpiSession::gather_all(const std::string& text) const {
   if (!initialized_) return {text};
-  const int length = checked_count(text.size());
-  std::vector<int> lengths(static_cast<std::size_t>(size_));
-  MPI_Request request = MPI_REQUEST_NULL;
-  check(MPI_Iallgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, MPI_COMM_WORLD, &request),
-        "MPI_Iallgather");
-  wait_until(completed(request, "MPI_Iallgather"));
-  std::vector<int> starts(lengths.size());
-  std::size_t total = 0;
-  for (std::size_t i = 0; i < lengths.size(); ++i) {
-    starts[i] = checked_count(total);
-    total += static_cast<std::size_t>(lengths[i]);
-  }
-  std::string all(total, '\0');
-  check(MPI_Iallgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), starts.data(), MPI_CHAR,
-                        MPI_COMM_WORLD, &request),
-        "MPI_Iallgatherv");
-  wait_until(completed(request, "MPI_Iallgatherv"));
-  std::vector<std::string> result;
-  for (std::size_t i = 0; i < lengths.size(); ++i)
-    result.push_back(all.substr(static_cast<std::size_t>(starts[i]), static_cast<std::size_t>(lengths[i])));
-  return result;
+  return exchange_->gather_all(text, [this](const auto& done) { wait_until(done); });
 }
 
 void MpiSession::abort(int exit_code) {
@@ -255,7 +223,7 @@ MpiTransport::MpiTransport(const MpiSession& session, int tag)
   OUTERLOOP_CHECK(MpiSession::launched(), "a transport without MPI");
   if (in_world_) return;
   peers_.push_back(std::make_unique<Peer>());
-  check(MPI_Comm_get_parent(&peers_.back()->communicator), "MPI_Comm_get_parent");
+  check_mpi(MPI_Comm_get_parent(&peers_.back()->communicator), "MPI_Comm_get_parent");
   MPI_Comm_set_errhandler(peers_.back()->communicator, MPI_ERRORS_RETURN);
 }
 
@@ -263,22 +231,22 @@ MpiTransport::MpiTransport(const MpiSession& session, const std::string& port)
     : session_(session), in_world_(false) {
   peers_.push_back(std::make_unique<Peer>());
   MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
-  check(MPI_Comm_connect(port.c_str(), MPI_INFO_NULL, 0, MPI_COMM_SELF, &peers_.back()->communicator),
-        "MPI_Comm_connect");
+  check_mpi(MPI_Comm_connect(port.c_str(), MPI_INFO_NULL, 0, MPI_COMM_SELF, &peers_.back()->communicator),
+            "MPI_Comm_connect");
   MPI_Comm_set_errhandler(peers_.back()->communicator, MPI_ERRORS_RETURN);
 }
 
 std::string MpiTransport::open_port() {
   MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
   char port[MPI_MAX_PORT_NAME] = {};
-  check(MPI_Open_port(MPI_INFO_NULL, port), "MPI_Open_port");
+  check_mpi(MPI_Open_port(MPI_INFO_NULL, port), "MPI_Open_port");
   return port;
 }
 
 int MpiTransport::accept_one(const std::string& port) {
   auto peer = std::make_unique<Peer>();
-  check(MPI_Comm_accept(port.c_str(), MPI_INFO_NULL, 0, MPI_COMM_SELF, &peer->communicator),
-        "MPI_Comm_accept");
+  check_mpi(MPI_Comm_accept(port.c_str(), MPI_INFO_NULL, 0, MPI_COMM_SELF, &peer->communicator),
+            "MPI_Comm_accept");
   return add_peer(std::move(peer));
 }
 
@@ -299,13 +267,13 @@ int MpiTransport::spawn(const std::string& program, const std::vector<std::strin
   MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
   // To Open MPI 5 the slot of a process that died stays taken; Open MPI 4 does not know the key.
   MPI_Info info = MPI_INFO_NULL;
-  check(MPI_Info_create(&info), "MPI_Info_create");
-  check(MPI_Info_set(info, "PMIX_MAPBY", "slot:oversubscribe"), "MPI_Info_set");
-  if (!environment.empty()) check(MPI_Info_set(info, "env", environment.c_str()), "MPI_Info_set");
+  check_mpi(MPI_Info_create(&info), "MPI_Info_create");
+  check_mpi(MPI_Info_set(info, "PMIX_MAPBY", "slot:oversubscribe"), "MPI_Info_set");
+  if (!environment.empty()) check_mpi(MPI_Info_set(info, "env", environment.c_str()), "MPI_Info_set");
   const int code = MPI_Comm_spawn(program.c_str(), line.data(), 1, info, 0, MPI_COMM_SELF,
                                   &peer->communicator, MPI_ERRCODES_IGNORE);
   MPI_Info_free(&info);
-  check(code, "MPI_Comm_spawn");
+  check_mpi(code, "MPI_Comm_spawn");
   return add_peer(std::move(peer));
 }
 
@@ -379,7 +347,7 @@ void MpiTransport::accept_from(const Peer& peer) {
   const int code = MPI_Improbe(peer.rank, tag_, peer.communicator, &announced, &message, &status);
   if (died(peer.number, code, "MPI_Improbe") || !announced) return;
   MPI_Count length = 0;
-  check(MPI_Get_elements_x(&status, MPI_BYTE, &length), "MPI_Get_elements_x");
+  check_mpi(MPI_Get_elements_x(&status, MPI_BYTE, &length), "MPI_Get_elements_x");
   const int from = peer.number < 0 ? status.MPI_SOURCE : peer.number;
   if (length > most_bytes_ || length < 0) {
     oversize_.push_back({from, {}, std::max<std::int64_t>(length, most_bytes_ + 1)});

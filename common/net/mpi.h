@@ -1,5 +1,5 @@
 #pragma once
-// MPI session and transport. Collectives run at start-up alone; afterwards everything is point to point.
+// MPI session and transport. Everything is point to point, the start included.
 // common/net is the only folder that knows MPI.
 #include <chrono>
 #include <functional>
@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/net/start_exchange.h"
 #include "common/net/transport.h"
 
 namespace outerloop::net {
@@ -73,6 +74,7 @@ class MpiSession {
   bool spawned_ = false;
   std::chrono::microseconds longest_sleep_{1000};
   std::function<void()> while_waiting_;
+  std::unique_ptr<StartExchange> exchange_;
 };
 
 /// Frames over MPI_COMM_WORLD, and to processes that were spawned. In such a process number 0 is the one that
