@@ -32,7 +32,7 @@ bool is_set(const Environment& environment, const char* name) {
   return text && *text != '\0';
 }
 
-/// Names of the processes that start ranks: mpirun and its daemons, Slurm's step.
+/// Whether a process of this name starts ranks: mpirun and its daemons, Slurm's step.
 bool is_launcher(const std::string& name) {
   for (const char* launcher :
        {"mpirun", "mpiexec", "orterun", "orted", "prterun", "prted", "prte", "slurmstepd"})
@@ -40,13 +40,13 @@ bool is_launcher(const std::string& name) {
   return false;
 }
 
-/// Whether mpirun, its daemon or srun's started this very process, with no shell in between.
+/// Whether mpirun, its daemon or Slurm's started this process directly, with no shell in between.
 bool started_by_launcher() {
   const std::string parent = "/proc/" + std::to_string(getppid());
   std::error_code error;
   const auto program = std::filesystem::read_symlink(parent + "/exe", error);
   if (!error) return is_launcher(program.filename().string());
-  std::string name;  // of another user's process, such as Slurm's, the name alone can be read
+  std::string name;  // another user's process, such as Slurm's, shows only its name
   std::ifstream(parent + "/comm") >> name;
   return is_launcher(name);
 }
@@ -55,14 +55,14 @@ std::optional<Task> slurm_task(const Environment& environment) {
   const auto number = number_in(environment, "SLURM_PROCID");
   if (!number) return std::nullopt;
   auto of = number_in(environment, "SLURM_STEP_NUM_TASKS");
-  // A batch script's own shell is task 0 of a step without number.
+  // The shell of a batch script is task 0 of a step without a number.
   const bool in_step = number_in(environment, "SLURM_STEP_ID") || number_in(environment, "SLURM_STEPID");
   if (!of && (in_step || *number > 0)) of = number_in(environment, "SLURM_NTASKS");
   if (!of) return std::nullopt;
   return Task{*number, *of, "srun"};
 }
 
-/// Of "4211.0;tcp4://127.0.0.1:36033", where PMIx's server listens; none where it is no such address.
+/// The address of PMIx's server in a text such as "4211.0;tcp4://127.0.0.1:36033"; none if there is none.
 std::optional<sockaddr_in> address_in(const std::string& uri) {
   constexpr const char* kScheme = "tcp4://";
   const std::size_t begin = uri.find(kScheme);
@@ -78,7 +78,7 @@ std::optional<sockaddr_in> address_in(const std::string& uri) {
   return address;
 }
 
-/// The server is on this host: a refusal comes at once.
+/// Does not block for long: the server is on this host, and a refusal comes at once.
 bool refuses(const sockaddr_in& address) {
   const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return false;
@@ -88,11 +88,11 @@ bool refuses(const sockaddr_in& address) {
   return refused;
 }
 
-/// Whether this program's MPI speaks PMI, Slurm's older language: Open MPI 4 may have a plugin for it.
+/// Whether this program's MPI supports PMI, Slurm's older protocol: Open MPI 4 may have a plugin for it.
 bool has_pmi_plugin() {
   Dl_info info = {};
   void* mpi = dlsym(RTLD_DEFAULT, "MPI_Init");
-  if (!mpi || dladdr(mpi, &info) == 0 || !info.dli_fname) return true;  // not known
+  if (!mpi || dladdr(mpi, &info) == 0 || !info.dli_fname) return true;  // unknown
   std::error_code error;
   const auto library = std::filesystem::canonical(info.dli_fname, error).parent_path();
   bool seen = false;
@@ -146,7 +146,7 @@ std::optional<std::string> alone_among_tasks(int world, const Environment& envir
 
 std::optional<std::string> unreachable_launcher(const Environment& environment) {
   if (!is_set(environment, "PMIX_NAMESPACE") && !is_set(environment, "PMIX_RANK")) {
-    // Hydra's and Slurm's PMI, or Open MPI's variables without those that lead to its mpirun.
+    // PMI of Hydra or Slurm, or Open MPI's variables without the address of its mpirun.
     const auto task = task_of(environment);
     if (task && task->of > 1 && !(is_set(environment, "PMI_RANK") && has_pmi_plugin()))
       return said(*task, why_alone(*task));
@@ -176,7 +176,7 @@ bool speaks_for_its_program(const Environment& environment) {
 
 namespace {
 
-/// Appends a line to the file that scripts/mpirun has made; false where it is not there.
+/// Appends a line to the status file of scripts/mpirun; false if there is no such file.
 bool append(const Environment& environment, const std::string& line) {
   if (!is_set(environment, "OUTERLOOP_STATUS_FILE")) return false;
   const int file = open(environment("OUTERLOOP_STATUS_FILE"), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
