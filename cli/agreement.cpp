@@ -12,7 +12,7 @@ constexpr std::size_t kShownRanks = 6;
 constexpr std::size_t kShownDigits = 12;  // of a SHA-256
 const std::string kUnknown = "unknown";
 
-/// Those that have the same, by the lowest rank of each group.
+/// Ranks with the same value, sorted by rank.
 using Group = std::vector<const RankReport*>;
 
 template <class Key>

@@ -28,7 +28,7 @@ namespace outerloop::cli {
 namespace {
 
 struct ApplyOptions {
-  std::string rule, model;  ///< one of them
+  std::string rule, model;  ///< exactly one is set
   std::string input, output, save_model;
   BaseModelOptions base_model;
   std::uint64_t seed = 0;
@@ -67,7 +67,7 @@ std::string scaling_in_words(const evaluation::ScalingChoice& choice, bool image
   return std::string("scaled by ") + data::scaling_name(choice.kind);
 }
 
-/// One line where the rule has seen no data of the input's kind.
+/// Prints one line if the rule was never trained on data of the input's kind.
 void warn_of_other_kind(const ApplyOptions& options, const config::Settings& settings, bool images) {
   const auto kind = images ? data::Domain::images : data::Domain::tables;
   std::set<std::string> seen;
@@ -92,14 +92,14 @@ void print_unknown(const ApplyOptions& options, const data::RowReader& rows) {
                options.input, column, count);
 }
 
-/// The rows of the input, and what is to be said of it.
+/// Opens the input, and prints remarks about it.
 std::unique_ptr<data::RowReader> open_input(const ApplyOptions& options, const data::TableColumns* kept) {
   auto rows = data::open_rows(options.input, options.table, kept);
   for (const std::string& remark : rows->remarks()) fmt::print(stderr, "outerloop: {}\n", remark);
   return rows;
 }
 
-/// Features of all rows of `rows` into the output. Returns how many.
+/// Writes the features of all `rows` to the output. Returns the number of rows.
 std::int64_t write_rows(const ApplyOptions& options, const rule::KeptModel& model, data::RowReader& rows) {
   const auto writer = write_features(options.output, model.architecture.outputs());
   const auto count =
@@ -110,11 +110,11 @@ std::int64_t write_rows(const ApplyOptions& options, const rule::KeptModel& mode
 }
 
 int apply_rule(const ApplyOptions& options) {
-  // 1. The rule and the file.
+  // 1. Read the rule and open the input.
   const auto rule = read_evaluated_rule(options.rule, options.theta == "average");
   const auto rows = open_input(options, nullptr);
 
-  // 2. A base model trained on it.
+  // 2. Train a base model on the input.
   const auto base_model = completed(options.base_model, rule.settings);
   const evaluation::ApplyOptions how{base_model.layers, base_model.inner_steps, base_model.minibatch,
                                      options.seed};
@@ -125,7 +125,7 @@ int apply_rule(const ApplyOptions& options) {
   auto model = evaluation::train_on_rows(*engine, rule.under_test.theta, *rows, scaling, how,
                                          threads_of(options), options.input);
 
-  // 3. Its features, and the model, written.
+  // 3. Write its features, and the model.
   const auto examples = write_rows(options, model, *rows);
   warn_of_other_kind(options, rule.settings, rows->images());
   fmt::print("{}: {} examples of {} inputs, {}\n", options.input, examples, rows->inputs(),
@@ -156,7 +156,7 @@ int apply_rule(const ApplyOptions& options) {
 }
 
 int apply_model(const ApplyOptions& options) {
-  // 1. The model and the file.
+  // 1. Read the model and open the input.
   const auto file = store::read_model(options.model);
   evaluation::check_input_scaling(file.model.scaling, options.model);
   data::TableColumns columns;
@@ -168,7 +168,7 @@ int apply_model(const ApplyOptions& options) {
   }
   const auto rows = open_input(options, kept);
 
-  // 2. Features of its rows.
+  // 2. Write the features of its rows.
   const auto examples = write_rows(options, file.model, *rows);
   print_unknown(options, *rows);
   fmt::print("{}: {} examples of {} inputs, scaled as those that the model was trained on\n", options.input,

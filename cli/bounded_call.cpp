@@ -12,7 +12,7 @@
 namespace outerloop::cli {
 namespace {
 
-/// Seconds that a call may take. It takes tenths of one where cores are free.
+/// Time limit of a call in seconds. With free cores it takes tenths of a second.
 double most_seconds() {
   constexpr double kSeconds = 15.0, kRanksOnACore = 4.0;
   const char* ranks = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");

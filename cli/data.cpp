@@ -38,7 +38,7 @@ void write_json(const std::string& path, const json& datasets) {
     store::write_file_atomically(path, result.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
-/// Where a dataset is, or why it is not here.
+/// The location of a dataset, or why it is not available.
 json describe(const DatasetKind& kind) {
   json entry = {{"name", kind.name}, {"content", kind.content}, {"layout", kind.layout},
                 {"path", ""},        {"found", false},          {"message", kind.remedy}};
@@ -144,7 +144,7 @@ void print_check(const json& entry) {
 std::vector<DatasetRequest> requests(const DataOptions& options) {
   std::vector<DatasetRequest> result;
   for (const std::string& text : options.datasets) result.push_back(data::parse_request(text));
-  for (const DatasetRequest& request : result) data::dataset_kind(request.name);  // refuses unknown ones
+  for (const DatasetRequest& request : result) data::dataset_kind(request.name);  // throws for unknown names
   if (result.empty())
     for (const DatasetKind& kind : data::dataset_kinds())
       if (!kind.needs_path()) result.push_back({kind.name, "", options.size, {}, {}});
@@ -155,7 +155,7 @@ std::vector<DatasetRequest> requests(const DataOptions& options) {
   return result;
 }
 
-/// Every dataset by name: what it is, and where it is found or how to bring it. Returns 0.
+/// Prints every dataset: a description, and its location or how to get it. Returns 0.
 int data_list(const DataOptions& options) {
   json datasets = json::array();
   for (const DatasetKind& kind : data::dataset_kinds()) {

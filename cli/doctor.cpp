@@ -19,15 +19,15 @@ namespace outerloop::cli {
 namespace {
 
 struct DoctorOptions {
-  std::string folder = ".";  ///< where run directories would be
-  std::string json;          ///< also write what is printed; empty: no
+  std::string folder = ".";  ///< folder for run directories
+  std::string json;          ///< also write the findings here; empty: no
 };
 
 constexpr std::int64_t kMiB = 1 << 20;
 constexpr std::int64_t kGiB = kMiB << 10;
 constexpr std::int64_t kDiskNeeded = kGiB;
 constexpr std::int64_t kMemoryPerRank = 512 * kMiB;
-// Open MPI's shared memory takes 4 MiB a rank and as much again for each pair that talks a lot.
+// Open MPI's shared memory takes 4 MiB per rank, and as much again for each pair with much traffic.
 constexpr std::int64_t kSharedMemoryPerRank = 16 * kMiB;
 constexpr std::int64_t kOpenFiles = 1024;
 
@@ -84,7 +84,7 @@ Finding ranks_finding(const Machine& machine) {
   return {"ranks", true, fmt::format("{}; {} of memory is free", what, size_text(machine.memory)), ""};
 }
 
-/// What plain mpirun would refuse, and how it takes it.
+/// How plain mpirun starts as many ranks.
 Finding slots_finding(const Machine& machine) {
   return {"slots", true,
           fmt::format(

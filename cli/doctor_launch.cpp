@@ -8,8 +8,8 @@
 namespace outerloop::cli {
 namespace {
 
-// Open MPI 4.1's mpirun writes "pmix" and the name up to its first dot into 64 bytes: from 57 letters on it
-// aborts. scripts/launch.sh has the same number.
+// Open MPI 4.1's mpirun writes "pmix" and the name up to its first dot into 64 bytes, and aborts from 57
+// letters on. scripts/launch.sh has the same number.
 constexpr std::size_t kLongestHostName = 56;
 
 bool takes_no_letter(char letter) {
@@ -17,7 +17,7 @@ bool takes_no_letter(char letter) {
            (letter >= '0' && letter <= '9') || letter == '-' || letter == '.');
 }
 
-/// Why Open MPI 4's mpirun aborts; empty where it does not.
+/// Why Open MPI 4's mpirun aborts; empty if it does not.
 std::string problem_of_host_name(const Machine& machine) {
   const std::string& host = machine.launch.host;
   if (major_version(machine.mpi) != 4) return "";
@@ -31,10 +31,10 @@ std::string problem_of_host_name(const Machine& machine) {
   return "";
 }
 
-/// A job whose ranks mpirun would start by an srun that is not here.
+/// A job in which mpirun needs srun, but srun is not installed here.
 bool lacks_srun(const SlurmJob& job) { return !job.id.empty() && !job.here && !job.srun; }
 
-/// A temporary folder that mpirun cannot use, and none in its place.
+/// mpirun can use neither the temporary folder nor its substitute.
 bool lacks_folder(const LaunchState& launch) {
   return !launch.temporary_problem.empty() && !launch.shared_memory_problem.empty();
 }

@@ -41,16 +41,16 @@ json on_labels(const EvaluatedRule& rule, const StudyOptions& study) {
 
 int evaluate(const EvaluateOptions& options) {
   const auto& study = options.study;
-  // 1. The rule and the configuration that made it.
+  // 1. Read the rule and its configuration.
   const auto rule = read_evaluated_rule(study.rule, study.theta == "average", true);
   fmt::print("{}: {} after {} updates, {} θ\n", study.rule, rule.file.rule, rule.file.update,
              rule.averaged ? "running average of" : "last");
   json result = {{"rule", study.rule}, {"rule_name", rule.file.rule}, {"update", rule.file.update}};
 
-  // 2. A table for every dataset and size.
+  // 2. Compute and print a table for every dataset and size.
   result.update(rule.supervised ? on_labels(rule, study) : without_labels(rule, study));
 
-  // 3. The same for machines.
+  // 3. Write the tables as JSON.
   if (!options.json.empty()) store::write_file_atomically(options.json, result.dump(2) + "\n");
   return 0;
 }

@@ -25,9 +25,9 @@ struct ExportOptions {
   std::string theta = "average";  ///< average | last
 };
 
-/// What the safetensors' metadata say, too.
+/// Metadata of a rule, for both formats.
 std::string metadata_of(const store::RuleFile& rule, const char* which) {
-  // A configuration may hold bytes of a path that are no UTF-8.
+  // A path in the configuration may contain bytes that are not UTF-8.
   return nlohmann::ordered_json{{"format", "outerloop"},   {"rule", rule.rule},
                                 {"update", rule.update},   {"theta", which},
                                 {"created", rule.created}, {"git_revision", rule.git_revision},
@@ -56,7 +56,7 @@ int export_rule(const ExportOptions& options) {
     throw InputError("export: nothing to write is named; give --safetensors FILE or --torchscript FILE");
   if (store::read_kind(options.rule) == store::Kind::model) return export_model(options);
   const auto rule = store::read_rule(options.rule);
-  // Where no average was kept there is but one θ.
+  // Without an average there is only one θ.
   const bool average = options.theta == "average" && !rule.theta_average.empty();
   const char* which = average ? "average" : "last";
   const auto& theta = average ? rule.theta_average : rule.theta;

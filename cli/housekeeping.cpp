@@ -8,7 +8,7 @@
 namespace outerloop::cli {
 namespace {
 
-// From the first round on: rank 0 was busy in the start, and whoever connected then is let in now.
+// Counted from the first round: rank 0 was busy during start-up and accepts waiting connections only now.
 constexpr double kSecondsToConnect = 10.0;
 
 }  // namespace

@@ -30,7 +30,7 @@ std::string briefing_of(const Plan& plan) {
 }
 
 std::string join_path(const std::string& directory) { return directory + "/join.json"; }
-/// Exists from a request to join until the worker has joined; whoever creates it is the next.
+/// Exists from a request to join until the worker has joined; its creator is the next to join.
 std::string request_path(const std::string& directory) { return directory + "/join.tmp"; }
 
 }  // namespace
@@ -43,8 +43,8 @@ Replacements::Replacements(net::MpiTransport& transport, const BoundedCall& boun
       listener_(listener),
       briefing_(briefing_of(plan)) {}
 
-/// Its arguments are for whoever lists processes: what it does it is told. How it connects is in its
-/// environment.
+/// The arguments only make the process recognisable in `ps`; its task arrives in the briefing. Connection
+/// data is in its environment.
 int Replacements::start() {
   const net::CallerNumber caller = net::draw_caller_number();
   std::string environment;
@@ -65,7 +65,7 @@ void Replacements::replace(coordinator::Coordinator& coordinator, double now) {
     try {
       program_.check_unchanged();
       int number = 0;
-      if (!bounded_("to start a worker", [&] { number = start(); })) return;  // the disk may take one later
+      if (!bounded_("to start a worker", [&] { number = start(); })) return;  // the disk may accept one later
       coordinator.expect(number, now);
       observer_.on_warning(fmt::format("worker {} is started in the place of worker {}", number, lost));
     } catch (const Error& error) {
@@ -109,8 +109,8 @@ JoinListener::~JoinListener() {
   unlink(request_path(directory_).c_str());
 }
 
-/// The new worker connects right after its request, so that MPI, which cannot be told to give up, waits for
-/// milliseconds.
+/// The new worker connects right after its request. MPI cannot abandon an accept, but it waits only for
+/// milliseconds here.
 void JoinListener::look(double now) {
   std::ifstream request(request_path(directory_));
   if (!request) {
@@ -144,7 +144,7 @@ void JoinListener::accept(net::CallerNumber caller) {
   forget_request();
 }
 
-/// From now on the next may ask: MPI takes one at a time.
+/// Lets the next worker ask: MPI accepts one at a time.
 void JoinListener::forget_request() {
   asked_at_.reset();
   unlink(request_path(directory_).c_str());

@@ -30,7 +30,7 @@ namespace {
 
 using nlohmann::json;
 
-/// Thrown where another has printed the line already.
+/// An error that has already been printed.
 class SaidAlready : public Error {
  public:
   explicit SaidAlready(int exit_code) : Error(""), exit_code_(exit_code) {}
@@ -54,7 +54,7 @@ void open_datasets(const Plan& plan, RankSetup& setup) {
   setup.evaluator = open_evaluator(plan.settings, *setup.tasks, *setup.engine, setup.remarks);
 }
 
-/// Of the datasets for training, by dataset_key().
+/// Hashes and sizes of the training datasets, by dataset_key().
 json dataset_reports(const Plan& plan, const RankSetup& setup) {
   json reports = json::object();
   for (std::size_t i = 0; i < plan.settings.training.size(); ++i) {
@@ -65,7 +65,7 @@ json dataset_reports(const Plan& plan, const RankSetup& setup) {
   return reports;
 }
 
-/// What a rank has put into its report; texts of other ranks are printed.
+/// Parses a rank's report; texts of other ranks are made printable.
 RankReport report_of(int rank, const json& opened) {
   RankReport report{rank,
                     base::printable(opened.at("host").get<std::string>()),
@@ -78,7 +78,7 @@ RankReport report_of(int rank, const json& opened) {
   return report;
 }
 
-/// By place in an evaluation's list of datasets.
+/// Domains by index in the evaluator's list of datasets.
 std::vector<std::size_t> opened_domains(const RankSetup& setup) {
   std::vector<std::size_t> domains;
   for (std::size_t i = 0; setup.evaluator != nullptr && i < setup.evaluator->datasets(); ++i)
@@ -92,7 +92,7 @@ std::vector<std::string> training_names(const data::TaskDistribution& tasks) {
   return names;
 }
 
-/// Numbers of φ of the largest base model that a task may have.
+/// Size of φ of the largest base model that a task may have.
 std::int64_t most_phi(const rule::Engine& engine, const data::TaskDistribution& tasks) {
   const auto& options = tasks.options();
   std::int64_t inputs = 0;
@@ -110,7 +110,7 @@ std::int64_t most_phi(const rule::Engine& engine, const data::TaskDistribution& 
   return most;
 }
 
-/// φ, and with persistent evolution strategies two more and the noise, for each pair.
+/// φ, and with persistent evolution strategies two more φ and the noise per pair.
 std::int64_t most_stream_bytes(const rule::Engine& engine, const data::TaskDistribution& tasks,
                                const rule::EstimatorOptions& estimator) {
   constexpr std::int64_t kRest = 1 << 16;  // names and numbers
@@ -143,7 +143,7 @@ void check_same_datasets(const Plan& plan, const std::map<std::string, std::stri
 
 namespace {
 
-/// A path may change over a resume, what it leads to may not.
+/// A dataset's path may change when a run is resumed, its contents may not.
 void check_moved(const Plan& plan, const RankSetup& setup) {
   for (const auto& name : changed_datasets(plan, setup.dataset_sha256))
     if (plan.moved.count(name) > 0)
@@ -153,7 +153,7 @@ void check_moved(const Plan& plan, const RankSetup& setup) {
                       plan.run_directory, name));
 }
 
-/// Deterministic mode: all ranks compute the same bits, and those that the run began with.
+/// Deterministic mode: all ranks must compute the same bits, and those of the run so far.
 void check_same_bits(const Plan& plan, const RankSetup& setup, const std::set<std::string>& engines) {
   if (engines.size() > 1)
     throw InputError(fmt::format(
@@ -217,12 +217,13 @@ Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options) {
 
 namespace {
 
-/// Ranks of this host before its first worker: 1 on the host of a rank 0 that does not compute, else 0.
+/// The number of ranks on this host before its first worker: 1 on the host of a rank 0 that does not compute,
+/// else 0.
 int coordinators_here(const net::MpiSession& mpi) {
   return mpi.size() > 1 && mpi.local_rank() == mpi.rank() ? 1 : 0;
 }
 
-/// Opens datasets and engine on this rank, measures it, and returns what the others are to know.
+/// Opens datasets and engine on this rank, measures its speed, and returns the report for the other ranks.
 std::string open_rank(const net::MpiSession& mpi, const Plan& plan, const worker::Pulse::Hooks& hooks,
                       RankSetup& setup) {
   const net::SteadyClock clock;
@@ -250,7 +251,7 @@ std::string open_rank(const net::MpiSession& mpi, const Plan& plan, const worker
   return opened.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-/// What all ranks that compute have said of themselves.
+/// Reports of all computing ranks.
 struct Reports {
   std::vector<RankReport> ranks;
   std::set<std::string> engines;
