@@ -43,7 +43,7 @@ bool Coordinator::read(int from, const std::string& bytes, net::FrameView& frame
   try {
     frame = net::view(bytes);
     if (message.ParseFromArray(frame.header.data(), static_cast<int>(frame.header.size()))) return true;
-    throw InputError("it is no worker's message");
+    throw InputError("it is not a worker's message");
   } catch (const InputError& error) {
     ignore(from, error.what());
     return false;
@@ -228,8 +228,8 @@ void Coordinator::on_leaving(Member& member) {
 void Coordinator::let_go(int worker, Member& member) {
   member.farewell = true;
   turnover_.add(Departure{worker, member.host, member.pid, update(), training_.seconds()});
-  observer_.on_warning(fmt::format("worker {} on {} (process {}) leaves, as a signal told it to", worker,
-                                   member.host, member.pid));
+  observer_.on_warning(
+      fmt::format("worker {} on {} (process {}) leaves after a signal", worker, member.host, member.pid));
   training_.leave(worker);
   training_.finish_collection();
 }
@@ -266,7 +266,7 @@ void Coordinator::tick(double now) {
 void Coordinator::lose_overdue(double now) {
   for (const int worker : membership_.overdue(now, options_.deadline)) {
     const bool silent = now - membership_.find(worker)->last_heard > options_.deadline;
-    lose(worker, fmt::format("{} for {:.0f} s", silent ? "silent" : "it does not get on,", options_.deadline),
+    lose(worker, fmt::format("{} for {:.0f} s", silent ? "silent" : "no progress", options_.deadline),
          NoticedBy::deadline);
   }
 }
@@ -309,7 +309,7 @@ std::string Coordinator::reason_of(NoticedBy by) const {
 
 void Coordinator::give_up(int expected, const std::string& why) {
   turnover_.arrive(expected);
-  observer_.on_warning(fmt::format("worker {}, started in a lost one's place, {}", expected, why));
+  observer_.on_warning(fmt::format("worker {}, started as a replacement, {}", expected, why));
   stop_without_workers();
 }
 

@@ -196,7 +196,7 @@ void MetaTraining::roll_back() {
   start_seconds_ = mark_.state.seconds;
   start_gradients_ = gradients();
   collected_at_ = update();
-  observer_.on_warning(fmt::format("back to the checkpoint of update {}, to go on with {} workers", update(),
+  observer_.on_warning(fmt::format("back to the checkpoint of update {}; {} workers continue", update(),
                                    membership_.active()));
   observer_.on_rollback(update());
   // The run will reach a limit of updates again; other reasons still hold, and the run can stop here.

@@ -78,7 +78,7 @@ void RunDirectory::refuse_used(const std::string& path) {
   std::error_code error;
   const auto status = fs::status(path, error);
   if (!fs::exists(status)) return;
-  if (!fs::is_directory(status)) throw InputError(path + ": is no folder; choose another --run-dir");
+  if (!fs::is_directory(status)) throw InputError(path + ": is not a folder; choose another --run-dir");
   fs::directory_iterator entry(path, error);
   for (const fs::directory_iterator end; !error && entry != end; entry.increment(error))
     if (!may_be_found(entry->path().filename().string()))
@@ -176,7 +176,7 @@ void RunDirectory::write_start(const nlohmann::json& environment, const nlohmann
     store::write_file_atomically(path_ + "/environment.json", environment.dump(2) + "\n");
     store::write_file_atomically(path_ + "/result.json", result.dump(2) + "\n");
   } catch (const Error& error) {
-    on_warning(fmt::format("training begins all the same: {}", error.what()));
+    on_warning(fmt::format("training begins anyway: {}", error.what()));
   }
 }
 
@@ -191,11 +191,11 @@ void RunDirectory::check_lock() {
   LockOwner owner;
   const auto state = lock_->state(owner);
   if (state == RunLock::State::taken)
-    throw Error(
-        fmt::format("{}: {} has taken this run over, as its lock says; this process ends without writing",
-                    path_, owner.name()));
+    throw Error(fmt::format(
+        "{}: {} has taken over this run, according to its lock; this process ends without writing", path_,
+        owner.name()));
   if (state == RunLock::State::missing && written_by_others())
-    throw Error(path_ + ": another process has gone on with this run; this process ends without writing");
+    throw Error(path_ + ": another process has continued this run; this process ends without writing");
 }
 
 bool RunDirectory::written_by_others() const {
@@ -222,8 +222,7 @@ void RunDirectory::restore() {
   std::error_code error;
   fs::create_directories(path_ + "/checkpoints", error);
   if (!deletion_said_)
-    on_warning(path_ +
-               ": has been deleted while the run goes on; it is written anew, without what was in it");
+    on_warning(path_ + ": was deleted during the run; it is recreated without its old contents");
   deletion_said_ = true;
   try {
     write_config(path_, config_text_);
@@ -312,7 +311,7 @@ void RunDirectory::retry(double now) {
   const char* what = unwritten_ ? "checkpoint" : "rule.h5";
   const std::int64_t update = unwritten_ ? unwritten_->rule.update : unwritten_rule_->update;
   if (write_unwritten().empty())
-    on_warning(fmt::format("{} of update {} is written now: the disk takes it again", what, update));
+    on_warning(fmt::format("{} of update {} is now written: the disk works again", what, update));
 }
 
 /// Writes rule.h5 even if the checkpoint fails.
@@ -344,7 +343,7 @@ void RunDirectory::write_checkpoint() {
   last_written_ = checkpoint.rule.update;
   const std::string& refusal = checkpoints_.link_refusal();
   if (!refusal.empty() && !link_failed_)
-    on_warning(fmt::format("{}; checkpoints are written all the same, and found without it", refusal));
+    on_warning(fmt::format("{}; checkpoints are still written, and found without it", refusal));
   link_failed_ = link_failed_ || !refusal.empty();
   write_histograms(checkpoint);
   write_metrics({{"event", "checkpoint"},
@@ -367,7 +366,7 @@ void RunDirectory::write_histograms(const store::Checkpoint& checkpoint) {
       }
   } catch (const Error& error) {
     if (!metrics_failed_)
-      on_warning(fmt::format("what TensorBoard shows is not written, training goes on: {}", error.what()));
+      on_warning(fmt::format("the data for TensorBoard is not written, training goes on: {}", error.what()));
     metrics_failed_ = true;
   }
 }

@@ -158,7 +158,7 @@ RunLock::RunLock(const std::string& directory, LockSurroundings surroundings)
   while (try_to_create() == Step::again && try_to_take() == Step::again) {
     file_.close();
     if (surroundings_.now() - start > kGiveUpSeconds)
-      throw Error(path_ + ": others take the lock again and again; try again later");
+      throw Error(path_ + ": other processes keep taking the lock; try again later");
     surroundings_.pause(kShortPause);
   }
   held_ = true;
@@ -171,10 +171,9 @@ RunLock::Step RunLock::try_to_create() {
   file_ = Descriptor(open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (!file_.open()) {
     if (errno == EEXIST) return Step::again;
-    throw InputError(
-        fmt::format("{}: the lock cannot be made: {}; the run directory must be one that this "
-                    "process may write to",
-                    path_, reason(errno)));
+    throw InputError(fmt::format(
+        "{}: the lock cannot be created: {}; this process needs write access to the run directory", path_,
+        reason(errno)));
   }
   const int code = surroundings_.flock(file_.get());
   if (code == EWOULDBLOCK) return Step::again;
@@ -244,8 +243,7 @@ bool RunLock::wait_for_record(bool held, std::string& record) {
 void RunLock::wait_for_life(const std::string& record, const std::optional<LockOwner>& owner) {
   const std::string who = owner ? owner->name() : "an unknown process";
   surroundings_.say(
-      fmt::format("{}: {} has this run, and cannot be seen from here; waiting {:.0f} s for a "
-                  "sign of life",
+      fmt::format("{}: {} has this run, and is not visible from here; waiting {:.0f} s for a sign of life",
                   directory_, who, kStandstillSeconds));
   for (const double start = surroundings_.now(); surroundings_.now() - start < kStandstillSeconds;) {
     surroundings_.pause(kLookSeconds);
@@ -256,8 +254,9 @@ void RunLock::wait_for_life(const std::string& record, const std::optional<LockO
       refuse(living ? living : owner);
     }
   }
-  surroundings_.say(fmt::format("{}: {} has not moved for {:.0f} s; its run is taken over", directory_, who,
-                                kStandstillSeconds));
+  surroundings_.say(
+      fmt::format("{}: {} has shown no sign of life for {:.0f} s; this process takes over its run",
+                  directory_, who, kStandstillSeconds));
 }
 
 /// `seen`: the contents on which the decision is based. With flock the file is rewritten in place, otherwise

@@ -13,7 +13,7 @@ namespace outerloop::worker {
 /// A signal requested the end, and the current computation would take too long; it is discarded.
 class Interrupted : public Error {
  public:
-  Interrupted() : Error("a signal has interrupted the computing") {}
+  Interrupted() : Error("a signal has interrupted the computation") {}
 };
 
 /// The function for Engine::set_after_step. The engine has no clock of its own.

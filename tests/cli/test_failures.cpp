@@ -218,7 +218,7 @@ TEST_CASE(
     INFO(read_text(folder / "err") << read_text(folder / "err2"));
     REQUIRE(left);
     CHECK(joiners.exit_code() == 0);
-    CHECK(comes_true(10.0, [&] { return said(folder, "leaves, as a signal told it to", 2); }));
+    CHECK(comes_true(10.0, [&] { return said(folder, "leaves after a signal", 2); }));
     const auto lines = lines_of_metrics(run);
     CHECK(comes_true(60.0, [&] { return lines_of_metrics(run) > lines + 5; }));
     process.send(SIGTERM);

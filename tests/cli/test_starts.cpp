@@ -201,7 +201,7 @@ TEST_CASE("a run directory that is deleted in mid-run is there again, and the ru
   const std::string err = read_text(folder / "err");
   INFO(err);
   CHECK(first->exit_code() == 0);
-  CHECK(occurrences(err, "has been deleted while the run goes on") == 1);
+  CHECK(occurrences(err, "was deleted during the run") == 1);
   CHECK(stop_reason(run) == "signal");
   const auto updates = read_json(run + "/result.json").at("updates").get<std::int64_t>() + 5;
   const auto resumed =
