@@ -93,7 +93,7 @@ Disagreements disagreements(const std::vector<RankReport>& reports) {
                     joined(groups, revision)));
   if (!unknown.empty() && !known.empty())
     result.unknown.push_back(
-        fmt::format("the program's revision is not known everywhere, and may differ between hosts: {}",
+        fmt::format("the revision of the program is unknown on some ranks, and may differ between hosts: {}",
                     joined(groups_by(unknown, revision), revision)));
   return result;
 }

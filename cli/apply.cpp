@@ -62,7 +62,7 @@ evaluation::ScalingChoice scaling_choice(const std::string& scale, data::Scaling
 }
 
 std::string scaling_in_words(const evaluation::ScalingChoice& choice, bool images) {
-  if (choice.as_they_are) return "as they are";
+  if (choice.as_they_are) return "not scaled";
   if (images && choice.images_together) return "scaled together";
   return std::string("scaled by ") + data::scaling_name(choice.kind);
 }
@@ -77,11 +77,10 @@ void warn_of_other_kind(const ApplyOptions& options, const config::Settings& set
     seen.insert(data::domain_name(*domain));
   }
   if (seen.empty()) return;
-  fmt::print(
-      stderr,
-      "outerloop: {} was trained on {} only, and {} holds {}: outerloop evaluate --dataset, on labelled "
-      "data like it, measures whether the features help\n",
-      options.rule, fmt::join(seen, " and "), options.input, images ? "images" : "vectors");
+  fmt::print(stderr,
+             "outerloop: {} was trained on {} only, and {} holds {}; outerloop evaluate --dataset on similar "
+             "labelled data measures whether the features help\n",
+             options.rule, fmt::join(seen, " and "), options.input, images ? "images" : "vectors");
 }
 
 void print_unknown(const ApplyOptions& options, const data::RowReader& rows) {
@@ -171,8 +170,8 @@ int apply_model(const ApplyOptions& options) {
   // 2. Write the features of its rows.
   const auto examples = write_rows(options, file.model, *rows);
   print_unknown(options, *rows);
-  fmt::print("{}: {} examples of {} inputs, scaled as those that the model was trained on\n", options.input,
-             examples, rows->inputs());
+  fmt::print("{}: {} examples of {} inputs, scaled like the model's training data\n", options.input, examples,
+             rows->inputs());
   fmt::print("{}: {} features of each, by {} (update {} of {})\n", options.output,
              file.model.architecture.outputs(), options.model, file.update, file.model.rule.name);
   std::fflush(stdout);
@@ -181,7 +180,7 @@ int apply_model(const ApplyOptions& options) {
 
 int apply(ApplyOptions options) {
   if (options.rule.empty() == options.model.empty())
-    throw InputError("apply: give RULE, which trains a base model, or --model, which has one");
+    throw InputError("apply: give RULE to train a base model, or --model to use a saved one");
   options.table.replace_missing = options.missing == "mean";
   return options.model.empty() ? apply_rule(options) : apply_model(options);
 }
@@ -189,8 +188,8 @@ int apply(ApplyOptions options) {
 void add_files(CLI::App& command, ApplyOptions& options) {
   command
       .add_option("--input", options.input,
-                  "rows to compute features of: CSV (.csv, .tsv, .txt, .data, also with .gz), NPY (.npy) or "
-                  "HDF5 (FILE.h5:/dataset) [examples, inputs]; more axes count as inputs")
+                  "the input rows: CSV (.csv, .tsv, .txt, .data, also with .gz), NPY (.npy) or HDF5 "
+                  "(FILE.h5:/dataset) [examples, inputs]; further axes count as inputs")
       ->required();
   command
       .add_option("--output", options.output,
@@ -214,23 +213,22 @@ Command add_apply(CLI::App& app, const std::string& git_revision) {
   auto* command = app.add_subcommand(
       "apply", "Trains a base model by a rule on your own rows, without labels, and writes their features.");
   auto* rule = command->add_option("RULE", options->rule, "rule.h5, or a checkpoint; not with --model");
-  auto* model = command->add_option(
-      "--model", options->model, "a model that --save-model kept: features of new rows, nothing is trained");
+  auto* model = command->add_option("--model", options->model,
+                                    "compute features by this model of --save-model, without training");
   add_files(*command, *options);
   std::vector<CLI::Option*> of_training{rule};
   of_training.push_back(command->add_option("--save-model", options->save_model,
-                                            "keep the base model in this file, for --model and export"));
+                                            "save the base model to this file, for --model and export"));
   add_base_model(*command, options->base_model);
   for (const char* name : {"--layers", "--inner-steps", "--minibatch"})
     of_training.push_back(command->get_option(name));
-  of_training.push_back(command->add_option("--seed", options->seed, "of initialisation and minibatches")
+  of_training.push_back(command->add_option("--seed", options->seed, "for initialisation and minibatches")
                             ->capture_default_str());
   of_training.push_back(command
                             ->add_option("--scale", options->scale,
-                                         "how inputs come to lie in 0..1: quantiles, ranks or columns (each "
-                                         "column by itself), array (all "
-                                         "together), none; auto: as the rule was trained (inputs.scaling), "
-                                         "array where there are more axes")
+                                         "scaling of inputs to 0..1: quantiles, ranks or columns (each "
+                                         "column by itself), array (all together), none; auto: as in the "
+                                         "rule's training (inputs.scaling), array for inputs with more axes")
                             ->check(CLI::IsMember({"auto", "quantiles", "ranks", "columns", "array", "none"}))
                             ->capture_default_str());
   of_training.push_back(
@@ -239,7 +237,7 @@ Command add_apply(CLI::App& app, const std::string& git_revision) {
                        "a column of a CSV file to leave out, by name or number; may be repeated")
           ->allow_extra_args(false));
   of_training.push_back(command->add_option("--labels", options->table.labels,
-                                            "the column of a CSV file that holds labels, which is left out"));
+                                            "the column of a CSV file with labels, which is left out"));
   add_theta(*command, options->theta);
   of_training.push_back(command->get_option("--theta"));
   for (auto* option : of_training) option->excludes(model);

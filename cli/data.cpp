@@ -194,19 +194,19 @@ int data_check(const DataOptions& options) {
 
 Command add_data(CLI::App& app) {
   const auto options = std::make_shared<DataOptions>();
-  auto* command = app.add_subcommand("data", "Which datasets are here, and what is in them.");
+  auto* command = app.add_subcommand("data", "Lists the datasets on this machine, and shows their contents.");
   command->require_subcommand(1);
   auto* list = command->add_subcommand(
-      "list", "Every dataset by name: where it is found, or how to bring it. Opens nothing.");
+      "list", "Lists every dataset with its location, or how to get it. Opens nothing.");
   auto* check = command->add_subcommand(
-      "check", "Opens datasets: examples, classes, and which the class split trains on or holds out.");
+      "check", "Opens datasets: examples, classes, and the class split (trained on or held out).");
   check->add_option("DATASET", options->datasets, "NAME[:PATH][:train|:held_out]")
       ->default_str("all that need no path");
   check->add_option("--size", options->size, "images are resized to this side, in pixels")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1024}))
       ->capture_default_str();
   for (auto* each : {list, check})
-    each->add_option("--json", options->json, "write what is printed to this file as JSON");
+    each->add_option("--json", options->json, "also write the output to this file as JSON");
   const std::vector<Command> commands = {{list, [options] { return data_list(*options); }},
                                          {check, [options] { return data_check(*options); }}};
   return {command, [commands] { return run_given(commands); }};

@@ -88,15 +88,15 @@ Finding temporary_folder_finding(const Machine& machine) {
       fmt::format("mpirun cannot use {}: {}", launch.temporary_folder, launch.temporary_problem);
   if (lacks_folder(launch))
     return {"temporary", false, fmt::format("{}; nor /dev/shm: {}", what, launch.shared_memory_problem),
-            "free some space, or name a folder of this host that can be written: export TMPDIR=FOLDER"};
+            "free some space, or use a writable folder of this host: export TMPDIR=FOLDER"};
   return {"temporary", false, what,
-          fmt::format("TMPDIR=/dev/shm {} -n {} ... (the script itself takes /dev/shm then)", launch.script,
+          fmt::format("TMPDIR=/dev/shm {} -n {} ... (the script does so by itself)", launch.script,
                       ranks_here(machine))};
 }
 
 Finding launcher_finding(const Machine& machine) {
   const std::string& alone = machine.launch.alone;
-  if (alone.empty()) return {"launch", true, "no other launcher's variables are in the way", ""};
+  if (alone.empty()) return {"launch", true, "no variables of another launcher interfere", ""};
   const std::size_t end = alone.find("; ");
   return {"launch", false, alone.substr(0, end), end == std::string::npos ? alone : alone.substr(end + 2)};
 }
@@ -113,7 +113,7 @@ Finding slurm_finding(const Machine& machine) {
                 machine.launch.script, machine.cores + 1)};
   if (!job.id.empty() && job.here)
     return {"Slurm", true,
-            fmt::format("inside job {}: any number of ranks shares its cores on this node", job.id), ""};
+            fmt::format("inside job {}: any number of ranks can share its cores on this node", job.id), ""};
   if (!job.id.empty())
     return {"Slurm", true,
             fmt::format("inside job {}: {} -n {} fills its {} node{}", job.id, machine.launch.script,

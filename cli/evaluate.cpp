@@ -60,19 +60,17 @@ int evaluate(const EvaluateOptions& options) {
 Command add_evaluate(CLI::App& app) {
   const auto options = std::make_shared<EvaluateOptions>();
   auto& study = options->study;
-  auto* command =
-      app.add_subcommand("evaluate",
-                         "Few-shot accuracy of base models that a rule has trained without labels, beside "
-                         "its baselines; of a rule "
-                         "that trains on labels, loss and accuracy on new tasks beside SGD and Adam.");
+  auto* command = app.add_subcommand(
+      "evaluate",
+      "Few-shot accuracy of base models that a rule has trained without labels, next to baselines; for a "
+      "rule that trains on labels, loss and accuracy on new tasks, next to SGD and Adam.");
   add_rule(*command, study.rule);
   add_study_data(*command, study, "sides of the images, e.g. 14,28", "draws in the table");
   add_study_run(*command, study);
   command
-      ->add_option(
-          "--baselines", study.baselines,
-          "all, none, or some of untrained,pixels,pca,kmeans,vae,masked_contrastive,supervised; the rule "
-          "and random initialisation are always there")
+      ->add_option("--baselines", study.baselines,
+                   "all, none, or some of untrained,pixels,pca,kmeans,vae,masked_contrastive,supervised; the "
+                   "rule and random initialisation are always included")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->capture_default_str();

@@ -37,8 +37,9 @@ std::string metadata_of(const store::RuleFile& rule, const char* which) {
 
 int export_model(const ExportOptions& options) {
   if (!options.safetensors.empty())
-    throw InputError(options.rule +
-                     ": a model is written with --torchscript alone; docs/numpy.md reads the file itself");
+    throw InputError(
+        options.rule +
+        ": a model can only be exported with --torchscript; docs/numpy.md reads the file directly");
   const auto file = store::read_model(options.rule);
   const auto metadata = nlohmann::ordered_json{
       {"format", "outerloop"},        {"kind", "model"},
@@ -53,7 +54,7 @@ int export_model(const ExportOptions& options) {
 
 int export_rule(const ExportOptions& options) {
   if (options.safetensors.empty() && options.torchscript.empty())
-    throw InputError("export: nothing to write is named; give --safetensors FILE or --torchscript FILE");
+    throw InputError("export: no output file; give --safetensors FILE or --torchscript FILE");
   if (store::read_kind(options.rule) == store::Kind::model) return export_model(options);
   const auto rule = store::read_rule(options.rule);
   // Without an average there is only one θ.
@@ -77,16 +78,15 @@ int export_rule(const ExportOptions& options) {
 
 Command add_export(CLI::App& app) {
   const auto options = std::make_shared<ExportOptions>();
-  auto* command = app.add_subcommand(
-      "export", "Writes a rule, or a model that apply kept, for programs that do not read these files.");
+  auto* command =
+      app.add_subcommand("export", "Exports a rule, or a model saved by apply, for other programs.");
   command->add_option("FILE", options->rule, "rule.h5, a checkpoint, or a model of apply --save-model")
       ->required();
   command->add_option("--safetensors", options->safetensors,
                       "θ as plain tensors, for the package safetensors");
-  command->add_option(
-      "--torchscript", options->torchscript,
-      "a module for torch.jit.load with init, step, calibrate and features, of a model with features alone; "
-      "needs LibTorch to be written");
+  command->add_option("--torchscript", options->torchscript,
+                      "a module for torch.jit.load with init, step, calibrate and features, for a model with "
+                      "features only; requires LibTorch");
   add_theta(*command, options->theta);
   return {command, [options] { return export_rule(*options); }};
 }

@@ -297,12 +297,12 @@ Command add_inspect(CLI::App& app) {
     std::string json;
   };
   const auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand("inspect", "Says what a file is, verifies it, compares two.");
+  auto* command = app.add_subcommand("inspect", "Shows a file and verifies its checksums, or compares two.");
   command->add_option("FILE", options->files, "one or two HDF5 files")->required()->expected(1, 2);
-  auto* json = command->add_option("--json", options->json, "write what is printed to this file as JSON");
+  auto* json = command->add_option("--json", options->json, "also write the output to this file as JSON");
   command
       ->add_flag("--config", options->config,
-                 "print the configuration that made the file, for train to read, and nothing else")
+                 "print only the configuration that made the file, for use by train")
       ->excludes(json);
   return {command, [options] {
             return options->config ? inspect_config(options->files) : inspect(options->files, options->json);

@@ -45,20 +45,20 @@ std::string first_difference(const rule::Layout& file, const rule::Layout& wante
   }
   for (const auto& tensor : file.tensors())
     if (!wanted.contains(tensor.name))
-      return fmt::format("it has {}, the configuration has not", tensor.name);
-  return "its parameters come in another order";
+      return fmt::format("it has {}, which the configuration lacks", tensor.name);
+  return "its parameters are in a different order";
 }
 
 /// θ of another run's rule. Throws InputError if it does not fit this configuration.
 std::vector<double> initial_theta_from(const std::string& path, const store::RuleFile& wanted) {
   const auto other = store::read_rule(path);
   if (other.rule != wanted.rule)
-    throw InputError(fmt::format("{}: holds a rule {}, the configuration names {}; set rule.name={}", path,
-                                 other.rule, wanted.rule, other.rule));
+    throw InputError(fmt::format("{}: holds a rule {}, but the configuration names {}; set rule.name={}",
+                                 path, other.rule, wanted.rule, other.rule));
   if (other.layout.signature() != wanted.layout.signature())
     throw InputError(
-        fmt::format("{}: its θ is laid out for another rule than the configuration's: {}; make rule {{ }} in "
-                    "CONFIG the same (outerloop inspect shows it)",
+        fmt::format("{}: its θ does not fit the configuration's rule: {}; use the same rule {{ }} in CONFIG "
+                    "(outerloop inspect shows it)",
                     path, first_difference(other.layout, wanted.layout)));
   if (!rule::all_finite(other.theta))
     throw InputError(path + ": its θ holds numbers that are not finite; start from another rule");
@@ -175,7 +175,7 @@ Plan make_plan(const TrainOptions& options, int workers) {
       options.run_directory.empty() ? default_run_directory(options.config) : options.run_directory;
   plan.resumed = options.resume;
   if (options.resume && !options.init_theta.empty())
-    throw InputError("--init-theta starts a new run, --resume goes on with one; give one of them");
+    throw InputError("--init-theta starts a new run, --resume continues one; give only one of them");
   if (std::string why; options.joinable && !net::MpiSession::can_connect(why))
     throw InputError("--joinable: " + why);
   if (options.resume)

@@ -175,7 +175,7 @@ std::string Presence::coordinator_gone() {
 }
 
 void Presence::tell(std::int64_t step) {
-  watchdog_.watch("its own measuring");
+  watchdog_.watch("its own speed measurement");
   if (transport_ && mpi_.rank() != 0) transport_->send(0, progress_frame(step));
 }
 

@@ -136,8 +136,8 @@ void check_same_datasets(const Plan& plan, const std::map<std::string, std::stri
   const auto changed = changed_datasets(plan, here);
   if (!changed.empty())
     throw InputError(
-        fmt::format("{}: mode = deterministic, and dataset {} differs from the one that the "
-                    "run began with; bring that one back",
+        fmt::format("{}: mode = deterministic, and dataset {} differs from the one that the run began with; "
+                    "restore that one",
                     plan.run_directory, changed.front()));
 }
 
@@ -164,7 +164,7 @@ void check_same_bits(const Plan& plan, const RankSetup& setup, const std::set<st
   if (!before.empty() && before != setup.instruction_set)
     throw InputError(
         fmt::format("{}: mode = deterministic, and the run began with the instruction set {}, but here it is "
-                    "{}; go on where that one exists",
+                    "{}; resume on a machine that has that one",
                     plan.run_directory, before, setup.instruction_set));
   check_same_datasets(plan, setup.dataset_sha256);
 }

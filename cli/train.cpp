@@ -48,7 +48,7 @@ std::int64_t number_of_workers(const net::MpiSession& mpi) { return std::max(1, 
 void check_datasets(const Plan& plan, const std::map<std::string, std::string>& now, RunDirectory& run) {
   for (const auto& name : changed_datasets(plan, now))
     run.on_warning("dataset " + name +
-                   " differs from the one this run began with; it goes on with the new one");
+                   " differs from the one this run began with; the run continues with the new one");
 }
 
 /// Writes the last checkpoint and result.json, and prints the table. Returns the exit code.
@@ -212,7 +212,7 @@ void end_job(const std::string& line) {
 
 /// The watchdog's action on a worker; the others take over its streams.
 void end_worker(const std::string& line) {
-  std::fprintf(stderr, "outerloop: %s; this worker ends, the others go on\n", line.c_str());
+  std::fprintf(stderr, "outerloop: %s; this worker ends, the others continue\n", line.c_str());
   std::_Exit(1);
 }
 
@@ -248,25 +248,25 @@ int work_late(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOptions&
   watchdog.watch("rank 0 to answer");
   const auto invitation = mpi.spawned() ? Invitation::from_environment() : read_invitation(options.join);
   Presence presence(mpi, watchdog, invitation.value_or(Invitation()));
-  watchdog.watch("the run to let it in");
+  watchdog.watch("the run to accept it");
   const auto transport = mpi.spawned()
                              ? std::make_unique<net::MpiTransport>(mpi)
                              : request_to_join(mpi, options.join, invitation.value_or(Invitation()).caller);
-  watchdog.watch("rank 0 to say what is to be done");
+  watchdog.watch("rank 0 to send the settings of the run");
   const Briefing briefing = receive_briefing(*transport);
   watchdog.set_deadline(briefing.plan.settings.config.watchdog_seconds());
   presence.set_silence(briefing.plan.settings.config.silence_seconds());
   watchdog.watch("datasets and engine to open");
   const auto tell = [&](std::int64_t step) {
     transport->send(0, progress_frame(step));
-    watchdog.watch("its own measuring");
+    watchdog.watch("its own speed measurement");
   };
   const RankSetup setup = set_up_rank(mpi, briefing.plan, true, {tell, signal_received});
   check_same_datasets(briefing.plan, setup.dataset_sha256);
   if (!mpi.spawned() && mpi.rank() == 0) {
-    fmt::print("joined the run in {}: {} of this job computes for it until it ends\n",
-               briefing.plan.run_directory,
-               mpi.size() == 1 ? "1 worker" : fmt::format("{} workers", mpi.size()));
+    fmt::print("joined the run in {}: {} for it until it ends\n", briefing.plan.run_directory,
+               mpi.size() == 1 ? "1 worker of this job computes"
+                               : fmt::format("{} workers of this job compute", mpi.size()));
     std::fflush(stdout);
   }
   return compute(mpi, watchdog, briefing.plan.settings, setup, net::PeerProcess(briefing.coordinator),
@@ -278,8 +278,7 @@ void check_flags(const TrainOptions& options, const net::MpiSession& mpi) {
   const bool more =
       !options.config.empty() || !options.overrides.empty() || !options.data.empty() || options.resume;
   if (!options.join.empty() && more)
-    throw InputError(
-        "--join takes everything from the run that is joined; leave CONFIG, --set, --data and --resume out");
+    throw InputError("--join takes all settings from the run; leave out CONFIG, --set, --data and --resume");
   for (const auto& [given, flag] :
        {std::pair(options.respawn, "--respawn"), std::pair(options.joinable, "--joinable")})
     if (given && mpi.size() == 1)
@@ -394,17 +393,17 @@ int train(int argc, char** argv, const TrainOptions& given) {
 
 Command add_train(CLI::App& app, int argc, char** argv) {
   const auto options = std::make_shared<TrainOptions>();
-  auto* command = app.add_subcommand(
-      "train",
-      "Meta-trains an update rule. Under mpirun rank 0 coordinates and the others work; alone it does both.");
+  auto* command = app.add_subcommand("train",
+                                     "Meta-trains an update rule. Under mpirun rank 0 coordinates and the "
+                                     "others work; a single process does both.");
   command->add_option("CONFIG", options->config, "a preset (see configs/) or a file in protobuf text format")
       ->default_str("laptop");
-  command->add_option("--run-dir", options->run_directory, "where everything is written")
+  command->add_option("--run-dir", options->run_directory, "folder for all files of the run")
       ->default_str("runs/<config>");
-  command->add_flag("--resume", options->resume, "go on from the last complete checkpoint of --run-dir");
-  command->add_flag("--respawn", options->respawn, "start a new worker in the place of each that is lost");
-  command->add_flag("--joinable", options->joinable, "let workers of another mpirun join (Open MPI 4)");
-  command->add_option("--join", options->join, "RUN_DIR: work for the run in there, which is --joinable");
+  command->add_flag("--resume", options->resume, "continue from the last complete checkpoint of --run-dir");
+  command->add_flag("--respawn", options->respawn, "replace each lost worker by a new one");
+  command->add_flag("--joinable", options->joinable, "accept workers of another mpirun (Open MPI 4)");
+  command->add_option("--join", options->join, "RUN_DIR: work for the --joinable run in this directory");
   command->add_option("--init-theta", options->init_theta, "start from this rule instead of a random one");
   command
       ->add_option("--set", options->overrides,
@@ -413,11 +412,11 @@ Command add_train(CLI::App& app, int argc, char** argv) {
   command
       ->add_option(
           "--data", options->data,
-          "NAME=PATH: where that dataset is read from; on a resume, the same data elsewhere; may be repeated")
+          "NAME=PATH: path of a dataset; when resuming, the new path of the same data; may be repeated")
       ->allow_extra_args(false);
   command->add_option("--json", options->json, "also write result.json to this file");
   command->add_flag("--keys", options->keys,
-                    "print every key of CONFIG with its range, default and meaning, and do nothing else");
+                    "print only the keys of CONFIG, each with range, default and meaning");
   return {command, [argc, argv, options] { return train(argc, argv, *options); }};
 }
 

@@ -134,9 +134,8 @@ std::vector<std::string> from_child(
       base::run_isolated([&] { return message_of(path, put_content); }, most + kMostRemarks);
   if (result.outcome != base::IsolatedResult::Outcome::finished || result.bytes.empty())
     throw InputError(name + ": damaged: the HDF5 library " +
-                     (result.outcome == base::IsolatedResult::Outcome::endless
-                          ? "did not come to an end with it"
-                          : "crashed on it") +
+                     (result.outcome == base::IsolatedResult::Outcome::endless ? "did not finish reading it"
+                                                                               : "crashed on it") +
                      ": write the file again");
   if (result.bytes[0] == kRefused)
     throw InputError(std::string(result.bytes.begin() + 1, result.bytes.end()));
@@ -146,7 +145,8 @@ std::vector<std::string> from_child(
     take_content(result.bytes, at);
     return remarks;
   } catch (const std::out_of_range&) {
-    throw InputError(name + ": damaged: the HDF5 library made no array of it: write the file again");
+    throw InputError(name +
+                     ": damaged: the HDF5 library could not read an array from it: write the file again");
   }
 }
 

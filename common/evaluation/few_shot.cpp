@@ -152,11 +152,12 @@ std::vector<FewShotRow> tabulate(const std::vector<DrawResult>& draws, const Cho
 void check(const FewShotData& data, const FewShotOptions& options) {
   const auto& methods = options.methods;
   if (std::find(methods.begin(), methods.end(), "random") == methods.end())
-    throw InputError("evaluate: `random` must be among the methods, since differences are to it");
+    throw InputError("evaluate: `random` must be among the methods, because differences are relative to it");
   if (options.readouts.empty() || options.selection_draws < 1 || options.draws < 1)
-    throw InputError("evaluate: one read-out, one draw and one draw of selection are needed at least");
+    throw InputError("evaluate: at least one read-out, one draw and one selection draw are needed");
   if (options.inner_steps < 1)
-    throw InputError("evaluate: " + std::to_string(options.inner_steps) + " inner steps: take 1 at least");
+    throw InputError("evaluate: " + std::to_string(options.inner_steps) +
+                     " inner steps: at least 1 is needed");
   for (std::size_t i = 0; i < options.steps.size(); ++i)
     if (options.steps[i] <= (i > 0 ? options.steps[i - 1] : 0))
       throw InputError("evaluate: numbers of steps must rise, from 1 on; " +

@@ -110,15 +110,14 @@ std::string said(const Task& task, const std::string& why) {
        << " started, but MPI sees one rank: " << why << "; start all ranks as one job by scripts/mpirun -n "
        << task.of;
   if (task.launcher == "srun")
-    line << ", or by srun --mpi=pmix where srun --mpi=list has that (for a run of its own in each task: env "
-            "-u "
+    line << ", or by srun --mpi=pmix if srun --mpi=list has that (for a separate run in each task: env -u "
             "SLURM_PROCID outerloop train ...)";
   return line.str();
 }
 
 std::string why_alone(const Task& task) {
-  if (task.launcher == "srun") return "srun was not told of a PMIx that this program's MPI understands";
-  return task.launcher + " is not the one of this program's MPI";
+  if (task.launcher == "srun") return "srun did not offer a PMIx that this program's MPI supports";
+  return task.launcher + " belongs to another MPI than this program's";
 }
 
 }  // namespace
@@ -130,7 +129,7 @@ std::optional<Task> task_of(const Environment& environment) {
     const char *number, *of, *launcher;
   };
   for (const Names& names : {Names{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "an mpirun of Open MPI"},
-                             Names{"PMI_RANK", "PMI_SIZE", "an mpirun (or srun) that speaks PMI"},
+                             Names{"PMI_RANK", "PMI_SIZE", "an mpirun (or srun) with PMI"},
                              Names{"MPIRUN_RANK", "MPIRUN_NPROCS", "mpirun_rsh"}}) {
     const auto number = number_in(environment, names.number), of = number_in(environment, names.of);
     if (number && of) return Task{*number, *of, names.launcher};
@@ -159,7 +158,7 @@ std::optional<std::string> unreachable_launcher(const Environment& environment) 
     if (address && refuses(*address))
       return std::string("the environment is that of an MPI job which has ended (") + name + "=" +
              environment(name) +
-             ", where nobody listens); unset its variables: unset ${!PMIX_@} ${!OMPI_@}, in bash";
+             ", where nothing listens); unset its variables: unset ${!PMIX_@} ${!OMPI_@}, in bash";
     return std::nullopt;
   }
   return std::nullopt;

@@ -167,7 +167,7 @@ bool MpiSession::can_connect(std::string& why) {
   if (version.rfind("Open MPI v4.", 0) != 0)
     why = version + " does not connect processes of different launches; Open MPI 4 does";
   else if (std::getenv("OMPI_MCA_pmix_server_uri") == nullptr)
-    why = "there is no ompi-server; start it with scripts/mpirun";
+    why = "there is no ompi-server; start the run with scripts/mpirun";
   return why.empty();
 }
 

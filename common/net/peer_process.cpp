@@ -44,9 +44,9 @@ ProgramFile::ProgramFile() {
 
 void ProgramFile::check_unchanged() const {
   const auto now = identity_of(path_);
-  if (!now) throw Error(path_ + ": the program's file is not there any more");
+  if (!now) throw Error(path_ + ": the program's file no longer exists");
   if (!(*now == identity_))
-    throw Error(path_ + ": the program's file is not the one that the run was started with");
+    throw Error(path_ + ": the program's file has changed since the start of the run");
 }
 
 std::string PeerProcess::here() { return process_space() + " " + std::to_string(getpid()); }

@@ -56,7 +56,7 @@ SilentListener::SilentListener(const std::vector<std::string>& addresses) {
     listening_.push_back(std::move(socket));
     meeting_point_.endpoints.push_back(here.text());
   }
-  if (listening_.empty()) throw Error("no TCP socket can be listened at on this host");
+  if (listening_.empty()) throw Error("no TCP address of this host can be used for listening");
 }
 
 void SilentListener::set_silence(double seconds) {

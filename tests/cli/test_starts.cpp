@@ -185,7 +185,7 @@ TEST_CASE(
   const auto refused = run_alone("train --resume --run-dir " + run + " --set updates=6");
   INFO(refused.err);
   CHECK(refused.exit_code == 2);
-  CHECK(occurrences(refused.err, "optimizer.learning_rate is 0.3, and the run has had 0.003 so far") == 1);
+  CHECK(occurrences(refused.err, "optimizer.learning_rate is 0.3, but the run used 0.003 so far") == 1);
   CHECK_FALSE(fs::exists(run + "/lock"));
 }
 

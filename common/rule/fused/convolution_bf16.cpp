@@ -302,7 +302,7 @@ namespace {
 /// The reason why bfloat16 products are unavailable; empty if they are available.
 std::string missing_for_mixed([[maybe_unused]] InstructionSet set) {
 #if OUTERLOOP_FUSED_BF16 && (HWY_TARGETS & HWY_AVX3)
-  if (!__builtin_cpu_supports("avx512bf16")) return "a processor with avx512_bf16, which this one has not";
+  if (!__builtin_cpu_supports("avx512bf16")) return "a processor with avx512_bf16, which this one lacks";
   if (set != HWY_AVX3) return "engine.instruction_set: avx512 (or auto) and not " + instruction_set_name(set);
   return "";
 #else
