@@ -346,7 +346,7 @@ Settings settings_of_rule(const std::string& text, const std::string& rule_path)
   const std::string origin = rule_path + ": /config";
   proto::Config config = parse_text(text, origin);
   use_paths_of_run(config, rule_path);
-  // Files hold every key that there was when they were written; before these two there was one base model.
+  // Files hold all keys of their time; before these two keys existed, there was one base model.
   constexpr int kLayers = 2, kUnits = 64;
   auto& evaluation = *config.mutable_evaluation();
   if (!evaluation.has_hidden_layers()) evaluation.set_hidden_layers(kLayers);

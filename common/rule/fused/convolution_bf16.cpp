@@ -49,7 +49,7 @@ constexpr std::int64_t kPart = 32;  ///< rows of dz at a time; even
 /// Two neighbours in bfloat16, the first in the lower half.
 using Pair = std::uint32_t;
 
-/// What Tile::Multiply sums: products of pairs.
+/// Terms of the sums in Tile::Multiply: products of pairs.
 struct PairTerms {
   using Number = Pair;
   static HWY_INLINE __m512i Load(const Pair* b) { return _mm512_loadu_si512(b); }

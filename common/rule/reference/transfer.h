@@ -23,9 +23,9 @@ Tensor load(const std::vector<double>& values, std::int64_t rows, std::int64_t c
 /// One flat tensor, rounded on the host, in one copy.
 Tensor load(const std::vector<double>& values, const at::TensorOptions& options);
 
-/// The numbers of a flat tensor, in one copy; zeros for one of the meta device, which has none. What that
-/// copy is called where operations are counted.
+/// Name of the copy in store(), where operations are counted.
 constexpr const char* kFetchName = "fetch";
+/// The numbers of a flat tensor, in one copy; zeros on the meta device, whose tensors have none.
 std::vector<double> store(const Tensor& flat);
 
 /// One flat vector. Undefined tensors give zeros.
