@@ -14,7 +14,7 @@ constexpr std::size_t kShownRanks = 6;
 constexpr std::size_t kShownDigits = 12;  // of a SHA-256
 const std::string kUnknown = "unknown";
 
-/// Those that have the same, by the lowest rank of each group.
+/// Ranks with the same value, sorted by rank.
 using Group = std::vector<const RankReport*>;
 
 template <class Key>
@@ -95,7 +95,7 @@ Disagreements disagreements(const std::vector<RankReport>& reports) {
                     joined(groups, revision)));
   if (!unknown.empty() && !known.empty())
     result.unknown.push_back(
-        fmt::format("the program's revision is not known everywhere, and may differ between hosts: {}",
+        fmt::format("the revision of the program is unknown on some ranks, and may differ between hosts: {}",
                     joined(groups_by(unknown, revision), revision)));
   return result;
 }

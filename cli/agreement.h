@@ -1,5 +1,5 @@
 #pragma once
-// Whether all ranks have the same datasets and the same program, by what each of them reports at the start.
+// Compares the datasets and programs of all ranks, as reported at start-up.
 #include <cstdint>
 #include <map>
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace outerloop::cli {
 
-/// What one rank has opened. Of ranks that compute.
+/// Report of one computing rank.
 struct RankReport {
   struct Dataset {
     std::string sha256;
@@ -20,15 +20,15 @@ struct RankReport {
   std::map<std::string, Dataset> datasets;  ///< by place and name, e.g. "0.glyphs"
 };
 
-/// Lines that say how ranks differ.
+/// Messages about differences between ranks.
 struct Disagreements {
-  std::vector<std::string> datasets;  ///< e.g. "dataset glyphs differs between hosts: ..."; one for each
+  std::vector<std::string> datasets;  ///< e.g. "dataset glyphs differs between hosts: ..."; one per dataset
   std::vector<std::string> program;   ///< at most one
-  std::vector<std::string> unknown;   ///< at most one: a revision that is not known may differ
+  std::vector<std::string> unknown;   ///< at most one: an unknown revision may differ
 };
 Disagreements disagreements(const std::vector<RankReport>& reports);
 
-/// Of each dataset the SHA-256 that most ranks have; of two that as many have, the one of the lower rank.
+/// The most frequent SHA-256 of each dataset; in a tie, that of the lower rank.
 std::map<std::string, std::string> majority(const std::vector<RankReport>& reports);
 
 }  // namespace outerloop::cli

@@ -28,7 +28,7 @@ namespace outerloop::cli {
 namespace {
 
 struct ApplyOptions {
-  std::string rule, model;  ///< one of them
+  std::string rule, model;  ///< exactly one is set
   std::string input, output, save_model;
   BaseModelOptions base_model;
   std::uint64_t seed = 0;
@@ -62,12 +62,12 @@ evaluation::ScalingChoice scaling_choice(const std::string& scale, data::Scaling
 }
 
 std::string scaling_in_words(const evaluation::ScalingChoice& choice, bool images) {
-  if (choice.as_they_are) return "as they are";
+  if (choice.as_they_are) return "not scaled";
   if (images && choice.images_together) return "scaled together";
   return std::string("scaled by ") + data::scaling_name(choice.kind);
 }
 
-/// One line where the rule has seen no data of the input's kind.
+/// Prints one line if the rule was never trained on data of the input's kind.
 void warn_of_other_kind(const ApplyOptions& options, const config::Settings& settings, bool images) {
   const auto kind = images ? data::Domain::images : data::Domain::tables;
   std::set<std::string> seen;
@@ -77,11 +77,10 @@ void warn_of_other_kind(const ApplyOptions& options, const config::Settings& set
     seen.insert(data::domain_name(*domain));
   }
   if (seen.empty()) return;
-  fmt::print(
-      stderr,
-      "outerloop: {} was trained on {} only, and {} holds {}: outerloop evaluate --dataset, on labelled "
-      "data like it, measures whether the features help\n",
-      options.rule, fmt::join(seen, " and "), options.input, images ? "images" : "vectors");
+  fmt::print(stderr,
+             "outerloop: {} was trained on {} only, and {} holds {}; outerloop evaluate --dataset on similar "
+             "labelled data measures whether the features help\n",
+             options.rule, fmt::join(seen, " and "), options.input, images ? "images" : "vectors");
 }
 
 void print_unknown(const ApplyOptions& options, const data::RowReader& rows) {
@@ -92,14 +91,14 @@ void print_unknown(const ApplyOptions& options, const data::RowReader& rows) {
                options.input, column, count);
 }
 
-/// The rows of the input, and what is to be said of it.
+/// Opens the input, and prints remarks about it.
 std::unique_ptr<data::RowReader> open_input(const ApplyOptions& options, const data::TableColumns* kept) {
   auto rows = data::open_rows(options.input, options.table, kept);
   for (const std::string& remark : rows->remarks()) fmt::print(stderr, "outerloop: {}\n", remark);
   return rows;
 }
 
-/// Features of all rows of `rows` into the output. Returns how many.
+/// Writes the features of all `rows` to the output. Returns the number of rows.
 std::int64_t write_rows(const ApplyOptions& options, const rule::KeptModel& model, data::RowReader& rows) {
   const auto writer = write_features(options.output, model.architecture.outputs());
   const auto count =
@@ -110,11 +109,11 @@ std::int64_t write_rows(const ApplyOptions& options, const rule::KeptModel& mode
 }
 
 int apply_rule(const ApplyOptions& options) {
-  // 1. The rule and the file.
+  // 1. Read the rule and open the input.
   const auto rule = read_evaluated_rule(options.rule, options.theta == "average");
   const auto rows = open_input(options, nullptr);
 
-  // 2. A base model trained on it.
+  // 2. Train a base model on the input.
   const auto base_model = completed(options.base_model, rule.settings);
   const evaluation::ApplyOptions how{base_model.layers, base_model.inner_steps, base_model.minibatch,
                                      options.seed};
@@ -125,7 +124,7 @@ int apply_rule(const ApplyOptions& options) {
   auto model = evaluation::train_on_rows(*engine, rule.under_test.theta, *rows, scaling, how,
                                          threads_of(options), options.input);
 
-  // 3. Its features, and the model, written.
+  // 3. Write its features, and the model.
   const auto examples = write_rows(options, model, *rows);
   warn_of_other_kind(options, rule.settings, rows->images());
   fmt::print("{}: {} examples of {} inputs, {}\n", options.input, examples, rows->inputs(),
@@ -156,7 +155,7 @@ int apply_rule(const ApplyOptions& options) {
 }
 
 int apply_model(const ApplyOptions& options) {
-  // 1. The model and the file.
+  // 1. Read the model and open the input.
   const auto file = store::read_model(options.model);
   evaluation::check_input_scaling(file.model.scaling, options.model);
   data::TableColumns columns;
@@ -168,11 +167,11 @@ int apply_model(const ApplyOptions& options) {
   }
   const auto rows = open_input(options, kept);
 
-  // 2. Features of its rows.
+  // 2. Write the features of its rows.
   const auto examples = write_rows(options, file.model, *rows);
   print_unknown(options, *rows);
-  fmt::print("{}: {} examples of {} inputs, scaled as those that the model was trained on\n", options.input,
-             examples, rows->inputs());
+  fmt::print("{}: {} examples of {} inputs, scaled like the model's training data\n", options.input, examples,
+             rows->inputs());
   fmt::print("{}: {} features of each, by {} (update {} of {})\n", options.output,
              file.model.architecture.outputs(), options.model, file.update, file.model.rule.name);
   std::fflush(stdout);
@@ -181,7 +180,7 @@ int apply_model(const ApplyOptions& options) {
 
 int apply(ApplyOptions options) {
   if (options.rule.empty() == options.model.empty())
-    throw InputError("apply: give RULE, which trains a base model, or --model, which has one");
+    throw InputError("apply: give RULE to train a base model, or --model to use a saved one");
   options.table.replace_missing = options.missing == "mean";
   return options.model.empty() ? apply_rule(options) : apply_model(options);
 }
@@ -189,8 +188,8 @@ int apply(ApplyOptions options) {
 void add_files(CLI::App& command, ApplyOptions& options) {
   command
       .add_option("--input", options.input,
-                  "rows to compute features of: CSV (.csv, .tsv, .txt, .data, also with .gz), NPY (.npy) or "
-                  "HDF5 (FILE.h5:/dataset) [examples, inputs]; more axes count as inputs")
+                  "the input rows: CSV (.csv, .tsv, .txt, .data, also with .gz), NPY (.npy) or HDF5 "
+                  "(FILE.h5:/dataset) [examples, inputs]; further axes count as inputs")
       ->required();
   command
       .add_option("--output", options.output,
@@ -214,23 +213,22 @@ Command add_apply(CLI::App& app, const std::string& git_revision) {
   auto* command = app.add_subcommand(
       "apply", "Trains a base model by a rule on your own rows, without labels, and writes their features.");
   auto* rule = command->add_option("RULE", options->rule, "rule.h5, or a checkpoint; not with --model");
-  auto* model = command->add_option(
-      "--model", options->model, "a model that --save-model kept: features of new rows, nothing is trained");
+  auto* model = command->add_option("--model", options->model,
+                                    "compute features by this model of --save-model, without training");
   add_files(*command, *options);
   std::vector<CLI::Option*> of_training{rule};
   of_training.push_back(command->add_option("--save-model", options->save_model,
-                                            "keep the base model in this file, for --model and export"));
+                                            "save the base model to this file, for --model and export"));
   add_base_model(*command, options->base_model);
   for (const char* name : {"--layers", "--inner-steps", "--minibatch"})
     of_training.push_back(command->get_option(name));
-  of_training.push_back(command->add_option("--seed", options->seed, "of initialisation and minibatches")
+  of_training.push_back(command->add_option("--seed", options->seed, "for initialisation and minibatches")
                             ->capture_default_str());
   of_training.push_back(command
                             ->add_option("--scale", options->scale,
-                                         "how inputs come to lie in 0..1: quantiles, ranks or columns (each "
-                                         "column by itself), array (all "
-                                         "together), none; auto: as the rule was trained (inputs.scaling), "
-                                         "array where there are more axes")
+                                         "scaling of inputs to 0..1: quantiles, ranks or columns (each "
+                                         "column by itself), array (all together), none; auto: as in the "
+                                         "rule's training (inputs.scaling), array for inputs with more axes")
                             ->check(CLI::IsMember({"auto", "quantiles", "ranks", "columns", "array", "none"}))
                             ->capture_default_str());
   of_training.push_back(
@@ -239,7 +237,7 @@ Command add_apply(CLI::App& app, const std::string& git_revision) {
                        "a column of a CSV file to leave out, by name or number; may be repeated")
           ->allow_extra_args(false));
   of_training.push_back(command->add_option("--labels", options->table.labels,
-                                            "the column of a CSV file that holds labels, which is left out"));
+                                            "the column of a CSV file with labels, which is left out"));
   add_theta(*command, options->theta);
   of_training.push_back(command->get_option("--theta"));
   for (auto* option : of_training) option->excludes(model);

@@ -12,7 +12,7 @@
 namespace outerloop::cli {
 namespace {
 
-/// Seconds that a call may take. It takes tenths of one where cores are free.
+/// Time limit of a call in seconds. With free cores it takes tenths of a second.
 double most_seconds() {
   constexpr double kSeconds = 15.0, kRanksOnACore = 4.0;
   const char* ranks = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
@@ -26,17 +26,16 @@ bool BoundedCall::operator()(const std::string& what, const std::function<void()
   if (!hooks_.checkpoint()) return false;
   const double seconds = most_seconds();
   const auto expire = [this, what, seconds](const std::string&) {
-    std::fprintf(
-        stderr,
-        "outerloop: MPI has been asked %s and has not come back for %.0f s; the job ends, and can be "
-        "resumed from its last checkpoint\n",
-        what.c_str(), seconds);
+    std::fprintf(stderr,
+                 "outerloop: MPI was asked %s and has not returned for %.0f s; the job ends, and can be "
+                 "resumed from its last checkpoint\n",
+                 what.c_str(), seconds);
     hooks_.end_job();
     net::leave_status(kMpiStatus);
     std::_Exit(kMpiStatus);
   };
   watchdog_.watch("MPI " + what);
-  const auto before = watchdog_.exchange({seconds, "the longest that MPI may take", expire});
+  const auto before = watchdog_.exchange({seconds, "the time limit of MPI", expire});
   struct Restore {
     ~Restore() { watchdog.exchange(terms); }
     net::Watchdog& watchdog;

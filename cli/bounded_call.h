@@ -1,6 +1,7 @@
 #pragma once
-// MPI calls that wait for another process (spawn, accept), on rank 0: they may not cost the run. A checkpoint
-// is in place before, and a call that does not come back ends the job, which scripts/mpirun starts again.
+// Limits MPI calls of rank 0 that wait for another process (spawn, accept), so that a hang cannot cost the
+// run. A checkpoint is written before the call. A call that hangs ends the job, and scripts/mpirun restarts
+// it.
 #include <functional>
 #include <string>
 
@@ -8,20 +9,20 @@
 
 namespace outerloop::cli {
 
-/// Exit status of a job that has ended itself because MPI did not come back.
+/// Exit status of a job that ended itself because an MPI call hung.
 inline constexpr int kMpiStatus = 75;
 
-/// References outlive it.
+/// References must outlive it.
 class BoundedCall {
  public:
   struct Hooks {
-    std::function<bool()> checkpoint;  ///< whether one is on the disk from which the run can go on
-    std::function<void()> end_job;     ///< called by another thread while the main one stands in MPI
+    std::function<bool()> checkpoint;  ///< returns whether a checkpoint to resume from is on the disk
+    std::function<void()> end_job;     ///< called by another thread while the main thread hangs in MPI
   };
   BoundedCall(net::Watchdog& watchdog, Hooks hooks) : watchdog_(watchdog), hooks_(std::move(hooks)) {}
 
-  /// Makes the call. `what` it is, e.g. "to start a worker". Returns false where it was not made, as the disk
-  /// refuses checkpoints. Passes on what the call throws.
+  /// Makes the call. `what`: its purpose, e.g. "to start a worker". Returns false without a call if the disk
+  /// refuses checkpoints. Passes on exceptions of the call.
   bool operator()(const std::string& what, const std::function<void()>& call) const;
 
  private:

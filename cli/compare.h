@@ -13,23 +13,23 @@ struct TensorSummary {
   double norm = 0.0;  ///< Euclidean
   bool finite = true;
 };
-/// Of the elements first .. first + count - 1.
+/// The norm of elements first .. first + count - 1.
 TensorSummary summarize(const std::vector<double>& values, std::int64_t first, std::int64_t count);
 
 /// e.g. "[3, 16, 16]"
 std::string shape_text(const std::vector<std::int64_t>& shape);
 
-/// One parameter of two files; no numbers where only one has it, or in another shape.
+/// One parameter of two files; no numbers if only one file has it, or if the shapes differ.
 struct Difference {
   std::string name;
-  std::string where;  ///< "both", or what else is wrong
+  std::string where;  ///< "both", or the difference
   bool equal = false;
   double relative = std::numeric_limits<double>::quiet_NaN();  ///< ‖a - b‖ / max(‖a‖, ‖b‖)
   double largest = std::numeric_limits<double>::quiet_NaN();   ///< max |a - b|
 };
 
-/// By name: first those of `a` in its order, then those that only `b` has. Equal means equal in every bit
-/// (any NaN equals any NaN), so 0 and -0 differ.
+/// Parameters by name: first those of `a` in order, then those that only `b` has. Equal means equal in every
+/// bit (any NaN equals any NaN), so 0 and -0 differ.
 std::vector<Difference> compare(const store::RuleFile& a, const store::RuleFile& b);
 
 bool all_equal(const std::vector<Difference>& differences);

@@ -38,7 +38,7 @@ void write_json(const std::string& path, const json& datasets) {
     store::write_file_atomically(path, result.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
-/// Where a dataset is, or why it is not here.
+/// The location of a dataset, or why it is not available.
 json describe(const DatasetKind& kind) {
   json entry = {{"name", kind.name}, {"content", kind.content}, {"layout", kind.layout},
                 {"path", ""},        {"found", false},          {"message", kind.remedy}};
@@ -144,7 +144,7 @@ void print_check(const json& entry) {
 std::vector<DatasetRequest> requests(const DataOptions& options) {
   std::vector<DatasetRequest> result;
   for (const std::string& text : options.datasets) result.push_back(data::parse_request(text));
-  for (const DatasetRequest& request : result) data::dataset_kind(request.name);  // refuses unknown ones
+  for (const DatasetRequest& request : result) data::dataset_kind(request.name);  // throws for unknown names
   if (result.empty())
     for (const DatasetKind& kind : data::dataset_kinds())
       if (!kind.needs_path()) result.push_back({kind.name, "", options.size, {}, {}});
@@ -155,7 +155,7 @@ std::vector<DatasetRequest> requests(const DataOptions& options) {
   return result;
 }
 
-/// Every dataset by name: what it is, and where it is found or how to bring it. Returns 0.
+/// Prints every dataset: a description, and its location or how to get it. Returns 0.
 int data_list(const DataOptions& options) {
   json datasets = json::array();
   for (const DatasetKind& kind : data::dataset_kinds()) {
@@ -194,19 +194,19 @@ int data_check(const DataOptions& options) {
 
 Command add_data(CLI::App& app) {
   const auto options = std::make_shared<DataOptions>();
-  auto* command = app.add_subcommand("data", "Which datasets are here, and what is in them.");
+  auto* command = app.add_subcommand("data", "Lists the datasets on this machine, and shows their contents.");
   command->require_subcommand(1);
   auto* list = command->add_subcommand(
-      "list", "Every dataset by name: where it is found, or how to bring it. Opens nothing.");
+      "list", "Lists every dataset with its location, or how to get it. Opens nothing.");
   auto* check = command->add_subcommand(
-      "check", "Opens datasets: examples, classes, and which the class split trains on or holds out.");
+      "check", "Opens datasets: examples, classes, and the class split (trained on or held out).");
   check->add_option("DATASET", options->datasets, "NAME[:PATH][:train|:held_out]")
       ->default_str("all that need no path");
   check->add_option("--size", options->size, "images are resized to this side, in pixels")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1024}))
       ->capture_default_str();
   for (auto* each : {list, check})
-    each->add_option("--json", options->json, "write what is printed to this file as JSON");
+    each->add_option("--json", options->json, "also write the output to this file as JSON");
   const std::vector<Command> commands = {{list, [options] { return data_list(*options); }},
                                          {check, [options] { return data_check(*options); }}};
   return {command, [commands] { return run_given(commands); }};

@@ -19,15 +19,15 @@ namespace outerloop::cli {
 namespace {
 
 struct DoctorOptions {
-  std::string folder = ".";  ///< where run directories would be
-  std::string json;          ///< also write what is printed; empty: no
+  std::string folder = ".";  ///< folder for run directories
+  std::string json;          ///< also write the findings here; empty: no
 };
 
 constexpr std::int64_t kMiB = 1 << 20;
 constexpr std::int64_t kGiB = kMiB << 10;
 constexpr std::int64_t kDiskNeeded = kGiB;
 constexpr std::int64_t kMemoryPerRank = 512 * kMiB;
-// Open MPI's shared memory takes 4 MiB a rank and as much again for each pair that talks a lot.
+// Open MPI's shared memory takes 4 MiB per rank, and as much again for each pair with much traffic.
 constexpr std::int64_t kSharedMemoryPerRank = 16 * kMiB;
 constexpr std::int64_t kOpenFiles = 1024;
 
@@ -39,7 +39,7 @@ std::string size_text(std::int64_t bytes) {
 Finding mpi_finding(const Machine& machine) {
   Finding finding{"MPI", true, machine.mpi, ""};
   if (!machine.launch.other_mpirun.empty() && !machine.launcher.empty())
-    finding.what += fmt::format("; {} is another MPI's, so {} is taken", machine.launch.other_mpirun,
+    finding.what += fmt::format("; {} is another MPI's, so {} is used", machine.launch.other_mpirun,
                                 machine.launch.mpirun);
   const bool open_mpi = machine.mpi.rfind("Open MPI", 0) == 0;
   if (machine.launcher.empty()) {
@@ -47,11 +47,11 @@ Finding mpi_finding(const Machine& machine) {
                machine.mpi + (machine.launch.other_mpirun.empty()
                                   ? ", but there is no mpirun"
                                   : ", but " + machine.launch.other_mpirun + " is not its mpirun"),
-               "apt-get install openmpi-bin, or put Open MPI's bin folder into PATH; one process alone runs "
-               "without"};
+               "apt-get install openmpi-bin, or put Open MPI's bin folder into PATH; a single process runs "
+               "without it"};
   } else if (!open_mpi) {
     finding = {"MPI", false, machine.mpi + " is not Open MPI",
-               "build with Open MPI: with others recovery was never tried"};
+               "build with Open MPI: recovery is untested with other MPIs"};
   } else if (major_version(machine.mpi) != major_version(machine.launcher)) {
     finding = {"MPI", false, fmt::format("{}, but mpirun is {}", machine.mpi, machine.launcher),
                "put the bin folder of the Open MPI that this program was built with first in PATH"};
@@ -79,17 +79,16 @@ Finding ranks_finding(const Machine& machine) {
                         machine.launch.script, ranks, ranks - 1, ranks == 2 ? "s" : "");
   if (machine.memory < ranks * kMemoryPerRank)
     return {"ranks", false, fmt::format("{}; but {} of memory is free", what, size_text(machine.memory)),
-            fmt::format("count on 512 MiB a rank: -n {}",
+            fmt::format("allow 512 MiB per rank: -n {}",
                         std::max<std::int64_t>(1, machine.memory / kMemoryPerRank))};
   return {"ranks", true, fmt::format("{}; {} of memory is free", what, size_text(machine.memory)), ""};
 }
 
-/// What plain mpirun would refuse, and how it takes it.
+/// How plain mpirun starts as many ranks.
 Finding slots_finding(const Machine& machine) {
   return {"slots", true,
-          fmt::format(
-              "mpirun by itself wants {1} --oversubscribe -n {0}, or --hostfile with `localhost slots={0}`",
-              ranks_here(machine), machine.launch.mpirun),
+          fmt::format("plain mpirun: {1} --oversubscribe -n {0}, or --hostfile with `localhost slots={0}`",
+                      ranks_here(machine), machine.launch.mpirun),
           ""};
 }
 
@@ -104,10 +103,9 @@ Finding instruction_set_finding(const Machine& machine) {
 
 Finding libtorch_finding(const Machine& machine) {
   if (machine.reference.empty())
-    return {
-        "LibTorch", false,
-        "none here: " + machine.reference_problem.substr(0, machine.reference_problem.find(';')),
-        "not needed, unless engine.kind = reference, device = cuda or a baseline that trains a network is"};
+    return {"LibTorch", false,
+            "none here: " + machine.reference_problem.substr(0, machine.reference_problem.find(';')),
+            "needed only for engine.kind = reference, device = cuda, and baselines that train a network"};
   return {"LibTorch", true, machine.reference, ""};
 }
 
@@ -147,7 +145,7 @@ Finding disk_finding(const Machine& machine) {
   const std::string what = fmt::format("{} free in {}", size_text(machine.disk_free), machine.folder);
   if (machine.disk_free < kDiskNeeded)
     return {"disk", false, what,
-            "a run of days keeps some hundred MiB of checkpoints: free some, or another --run-dir"};
+            "a run of days keeps some hundred MiB of checkpoints: free some space, or use another --run-dir"};
   return {"disk", true, what, ""};
 }
 
@@ -163,14 +161,14 @@ Finding shared_memory_finding(const Machine& machine) {
   if (machine.shared_memory_free < ranks_here(machine) * kSharedMemoryPerRank)
     return {
         "shm", false, what,
-        "Open MPI needs some 16 MiB a rank: mount -o remount,size=1G /dev/shm (docker run --shm-size=1g)"};
+        "Open MPI needs some 16 MiB per rank: mount -o remount,size=1G /dev/shm (docker run --shm-size=1g)"};
   return {"shm", true, what, ""};
 }
 
 Finding open_files_finding(const Machine& machine) {
   const std::string what = fmt::format("{} open files", machine.open_files);
   if (machine.open_files < kOpenFiles)
-    return {"limits", false, what, "ulimit -n 4096: every rank that talks over TCP is one"};
+    return {"limits", false, what, "ulimit -n 4096: each TCP connection to a rank takes one"};
   return {"limits", true, what, ""};
 }
 
@@ -191,8 +189,7 @@ void print(const std::vector<Finding>& findings) {
 
 int doctor(const DoctorOptions& options) {
   if (!std::filesystem::is_directory(options.folder))
-    throw InputError(options.folder +
-                     ": no such folder; --dir names the one that run directories would be in");
+    throw InputError(options.folder + ": no such folder; --dir is the folder for run directories");
   const auto findings = diagnose(read_machine(options.folder));
   print(findings);
   if (options.json.empty()) return 0;
@@ -229,9 +226,9 @@ std::vector<Finding> diagnose(const Machine& machine) {
 
 Command add_doctor(CLI::App& app) {
   const auto options = std::make_shared<DoctorOptions>();
-  auto* command = app.add_subcommand("doctor", "Says what is right and wrong for a run on this machine.");
-  command->add_option("--dir", options->folder, "where run directories would be")->capture_default_str();
-  command->add_option("--json", options->json, "write what is printed to this file as JSON");
+  auto* command = app.add_subcommand("doctor", "Checks whether this machine is ready for a run.");
+  command->add_option("--dir", options->folder, "folder for run directories")->capture_default_str();
+  command->add_option("--json", options->json, "also write the output to this file as JSON");
   return {command, [options] { return doctor(*options); }};
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// outerloop doctor: what is right and wrong for a run on this machine. The machine is read first
-// (doctor_machine.h), then judged here, so that tests can judge machines that are not here.
+// outerloop doctor: checks whether this machine is ready for a run. doctor_machine.h reads the machine; this
+// file judges it, so that tests can judge other machines.
 #include <string>
 #include <vector>
 
@@ -9,15 +9,15 @@
 
 namespace outerloop::cli {
 
-/// Adds the command to `app`. It prints the findings, and returns 0, warnings or not. Throws InputError where
-/// the folder that run directories would be in does not exist.
+/// Adds the command to `app`. It prints the findings, and returns 0 even with warnings. Throws InputError if
+/// the folder for run directories does not exist.
 Command add_doctor(CLI::App& app);
 
 struct Finding {
   std::string name;
   bool ok = true;
   std::string what;
-  std::string remedy;  ///< of a warning: what to do
+  std::string remedy;  ///< of a warning
 };
 
 /// One finding per line of the screen, always in the same order.

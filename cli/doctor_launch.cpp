@@ -8,8 +8,8 @@
 namespace outerloop::cli {
 namespace {
 
-// Open MPI 4.1's mpirun writes "pmix" and the name up to its first dot into 64 bytes: from 57 letters on it
-// aborts. scripts/launch.sh has the same number.
+// Open MPI 4.1's mpirun writes "pmix" and the name up to its first dot into 64 bytes, and aborts from 57
+// letters on. scripts/launch.sh has the same number.
 constexpr std::size_t kLongestHostName = 56;
 
 bool takes_no_letter(char letter) {
@@ -17,7 +17,7 @@ bool takes_no_letter(char letter) {
            (letter >= '0' && letter <= '9') || letter == '-' || letter == '.');
 }
 
-/// Why Open MPI 4's mpirun aborts; empty where it does not.
+/// Why Open MPI 4's mpirun aborts; empty if it does not.
 std::string problem_of_host_name(const Machine& machine) {
   const std::string& host = machine.launch.host;
   if (major_version(machine.mpi) != 4) return "";
@@ -31,10 +31,10 @@ std::string problem_of_host_name(const Machine& machine) {
   return "";
 }
 
-/// A job whose ranks mpirun would start by an srun that is not here.
+/// A job in which mpirun needs srun, but srun is not installed here.
 bool lacks_srun(const SlurmJob& job) { return !job.id.empty() && !job.here && !job.srun; }
 
-/// A temporary folder that mpirun cannot use, and none in its place.
+/// mpirun can use neither the temporary folder nor its substitute.
 bool lacks_folder(const LaunchState& launch) {
   return !launch.temporary_problem.empty() && !launch.shared_memory_problem.empty();
 }
@@ -88,15 +88,15 @@ Finding temporary_folder_finding(const Machine& machine) {
       fmt::format("mpirun cannot use {}: {}", launch.temporary_folder, launch.temporary_problem);
   if (lacks_folder(launch))
     return {"temporary", false, fmt::format("{}; nor /dev/shm: {}", what, launch.shared_memory_problem),
-            "free some space, or name a folder of this host that can be written: export TMPDIR=FOLDER"};
+            "free some space, or use a writable folder of this host: export TMPDIR=FOLDER"};
   return {"temporary", false, what,
-          fmt::format("TMPDIR=/dev/shm {} -n {} ... (the script itself takes /dev/shm then)", launch.script,
+          fmt::format("TMPDIR=/dev/shm {} -n {} ... (the script does so by itself)", launch.script,
                       ranks_here(machine))};
 }
 
 Finding launcher_finding(const Machine& machine) {
   const std::string& alone = machine.launch.alone;
-  if (alone.empty()) return {"launch", true, "no other launcher's variables are in the way", ""};
+  if (alone.empty()) return {"launch", true, "no variables of another launcher interfere", ""};
   const std::size_t end = alone.find("; ");
   return {"launch", false, alone.substr(0, end), end == std::string::npos ? alone : alone.substr(end + 2)};
 }
@@ -113,7 +113,7 @@ Finding slurm_finding(const Machine& machine) {
                 machine.launch.script, machine.cores + 1)};
   if (!job.id.empty() && job.here)
     return {"Slurm", true,
-            fmt::format("inside job {}: any number of ranks shares its cores on this node", job.id), ""};
+            fmt::format("inside job {}: any number of ranks can share its cores on this node", job.id), ""};
   if (!job.id.empty())
     return {"Slurm", true,
             fmt::format("inside job {}: {} -n {} fills its {} node{}", job.id, machine.launch.script,

@@ -41,7 +41,7 @@ std::string host_name() {
   return name;
 }
 
-/// As scripts/launch.sh reads it.
+/// The same as in scripts/launch.sh.
 SlurmJob slurm_job(const std::string& host) {
   SlurmJob job;
   job.id = variable("SLURM_JOB_ID");
@@ -58,7 +58,7 @@ SlurmJob slurm_job(const std::string& host) {
   return job;
 }
 
-/// Installed, the script is in PATH under another name.
+/// The installed script is in PATH under another name.
 std::string script_name() {
   const std::string beside =
       fs::path(net::ProgramFile().path()).parent_path().string() + "/../../scripts/mpirun";
@@ -112,7 +112,7 @@ std::string network_file_system(const std::string& folder) {
   }
 }
 
-/// The reference engine's own words, or why there is none, in `problem`.
+/// The reference engine's description of itself; if there is none, the reason in `problem`.
 std::string reference_on(const std::string& device, std::string& problem) {
   try {
     rule::EngineOptions options = config::default_engine();

@@ -41,16 +41,16 @@ json on_labels(const EvaluatedRule& rule, const StudyOptions& study) {
 
 int evaluate(const EvaluateOptions& options) {
   const auto& study = options.study;
-  // 1. The rule and the configuration that made it.
+  // 1. Read the rule and its configuration.
   const auto rule = read_evaluated_rule(study.rule, study.theta == "average", true);
   fmt::print("{}: {} after {} updates, {} θ\n", study.rule, rule.file.rule, rule.file.update,
              rule.averaged ? "running average of" : "last");
   json result = {{"rule", study.rule}, {"rule_name", rule.file.rule}, {"update", rule.file.update}};
 
-  // 2. A table for every dataset and size.
+  // 2. Compute and print a table for every dataset and size.
   result.update(rule.supervised ? on_labels(rule, study) : without_labels(rule, study));
 
-  // 3. The same for machines.
+  // 3. Write the tables as JSON.
   if (!options.json.empty()) store::write_file_atomically(options.json, result.dump(2) + "\n");
   return 0;
 }
@@ -60,19 +60,17 @@ int evaluate(const EvaluateOptions& options) {
 Command add_evaluate(CLI::App& app) {
   const auto options = std::make_shared<EvaluateOptions>();
   auto& study = options->study;
-  auto* command =
-      app.add_subcommand("evaluate",
-                         "Few-shot accuracy of base models that a rule has trained without labels, beside "
-                         "its baselines; of a rule "
-                         "that trains on labels, loss and accuracy on new tasks beside SGD and Adam.");
+  auto* command = app.add_subcommand(
+      "evaluate",
+      "Few-shot accuracy of base models that a rule has trained without labels, next to baselines; for a "
+      "rule that trains on labels, loss and accuracy on new tasks, next to SGD and Adam.");
   add_rule(*command, study.rule);
   add_study_data(*command, study, "sides of the images, e.g. 14,28", "draws in the table");
   add_study_run(*command, study);
   command
-      ->add_option(
-          "--baselines", study.baselines,
-          "all, none, or some of untrained,pixels,pca,kmeans,vae,masked_contrastive,supervised; the rule "
-          "and random initialisation are always there")
+      ->add_option("--baselines", study.baselines,
+                   "all, none, or some of untrained,pixels,pca,kmeans,vae,masked_contrastive,supervised; the "
+                   "rule and random initialisation are always included")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->capture_default_str();

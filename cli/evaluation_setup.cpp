@@ -44,7 +44,7 @@ std::unique_ptr<evaluation::Evaluator> open_evaluator(const config::Settings& se
   for (const auto& weighted : training.datasets()) datasets.push_back(weighted.dataset);
   for (const auto& named : settings.evaluation) {
     auto request = named.request;
-    // What a choice is made on must not be what is reported in the end, where a dataset tells them apart.
+    // If a dataset has parts, model selection must not use the part that is reported at the end.
     if (data::has_parts(request.name))
       request.part = role_of(named) == EvaluationRole::test ? data::Part::test : data::Part::train;
     datasets.push_back(data::open_dataset(request, settings.cache_directory(), &remarks));

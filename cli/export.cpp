@@ -25,9 +25,9 @@ struct ExportOptions {
   std::string theta = "average";  ///< average | last
 };
 
-/// What the safetensors' metadata say, too.
+/// Metadata of a rule, for both formats.
 std::string metadata_of(const store::RuleFile& rule, const char* which) {
-  // A configuration may hold bytes of a path that are no UTF-8.
+  // A path in the configuration may contain bytes that are not UTF-8.
   return nlohmann::ordered_json{{"format", "outerloop"},   {"rule", rule.rule},
                                 {"update", rule.update},   {"theta", which},
                                 {"created", rule.created}, {"git_revision", rule.git_revision},
@@ -37,8 +37,9 @@ std::string metadata_of(const store::RuleFile& rule, const char* which) {
 
 int export_model(const ExportOptions& options) {
   if (!options.safetensors.empty())
-    throw InputError(options.rule +
-                     ": a model is written with --torchscript alone; docs/numpy.md reads the file itself");
+    throw InputError(
+        options.rule +
+        ": a model can only be exported with --torchscript; docs/numpy.md reads the file directly");
   const auto file = store::read_model(options.rule);
   const auto metadata = nlohmann::ordered_json{
       {"format", "outerloop"},        {"kind", "model"},
@@ -53,10 +54,10 @@ int export_model(const ExportOptions& options) {
 
 int export_rule(const ExportOptions& options) {
   if (options.safetensors.empty() && options.torchscript.empty())
-    throw InputError("export: nothing to write is named; give --safetensors FILE or --torchscript FILE");
+    throw InputError("export: no output file; give --safetensors FILE or --torchscript FILE");
   if (store::read_kind(options.rule) == store::Kind::model) return export_model(options);
   const auto rule = store::read_rule(options.rule);
-  // Where no average was kept there is but one θ.
+  // Without an average there is only one θ.
   const bool average = options.theta == "average" && !rule.theta_average.empty();
   const char* which = average ? "average" : "last";
   const auto& theta = average ? rule.theta_average : rule.theta;
@@ -77,16 +78,15 @@ int export_rule(const ExportOptions& options) {
 
 Command add_export(CLI::App& app) {
   const auto options = std::make_shared<ExportOptions>();
-  auto* command = app.add_subcommand(
-      "export", "Writes a rule, or a model that apply kept, for programs that do not read these files.");
+  auto* command =
+      app.add_subcommand("export", "Exports a rule, or a model saved by apply, for other programs.");
   command->add_option("FILE", options->rule, "rule.h5, a checkpoint, or a model of apply --save-model")
       ->required();
   command->add_option("--safetensors", options->safetensors,
                       "θ as plain tensors, for the package safetensors");
-  command->add_option(
-      "--torchscript", options->torchscript,
-      "a module for torch.jit.load with init, step, calibrate and features, of a model with features alone; "
-      "needs LibTorch to be written");
+  command->add_option("--torchscript", options->torchscript,
+                      "a module for torch.jit.load with init, step, calibrate and features, for a model with "
+                      "features only; requires LibTorch");
   add_theta(*command, options->theta);
   return {command, [options] { return export_rule(*options); }};
 }

@@ -4,9 +4,9 @@
 
 namespace outerloop::cli {
 
-/// Adds the command to `app`. It prints what was written, and returns 0. Throws InputError where the rule
-/// cannot be read or no file to write is named, and, for TorchScript, where the rule is another than
-/// neuron_local or LibTorch is not there.
+/// Adds the command to `app`. It prints the written files, and returns 0. Throws InputError if the rule
+/// cannot be read or no output file is named, and, for TorchScript, if the rule is not neuron_local or
+/// LibTorch is not available.
 Command add_export(CLI::App& app);
 
 }  // namespace outerloop::cli

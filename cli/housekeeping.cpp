@@ -8,7 +8,7 @@
 namespace outerloop::cli {
 namespace {
 
-// From the first round on: rank 0 was busy in the start, and whoever connected then is let in now.
+// Counted from the first round: rank 0 was busy during start-up and accepts waiting connections only now.
 constexpr double kSecondsToConnect = 10.0;
 
 }  // namespace
@@ -54,8 +54,9 @@ void Housekeeping::look_after_connections() {
       missing += fmt::format("{}{} on {}", missing.empty() ? "" : ", ", number, member.host);
   if (missing.empty()) return;
   run_.on_warning(
-      fmt::format("rank 0's addresses ({}) do not answer these workers: {}; their end is noticed only after "
-                  "deadline_seconds = {:g}; let TCP through, or name the network: --mca btl_tcp_if_include",
+      fmt::format("rank 0's addresses ({}) do not answer these workers: {}; the end of these workers is "
+                  "noticed only after deadline_seconds = {:g}; allow TCP between the hosts, or name the "
+                  "network: --mca btl_tcp_if_include",
                   fmt::join(listener_->meeting_point().endpoints, ", "), missing,
                   plan_.settings.config.deadline_seconds()));
 }

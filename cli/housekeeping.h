@@ -13,24 +13,24 @@
 
 namespace outerloop::cli {
 
-/// References and `listener` outlive it.
+/// References and `listener` must outlive it.
 class Housekeeping {
  public:
   Housekeeping(coordinator::Coordinator& coordinator, coordinator::RunDirectory& run, const Plan& plan,
                const Ranks& ranks, net::Watchdog& watchdog, const net::Clock& clock,
                net::SilentListener* listener, const BoundedCall& bounded);
 
-  /// From now on a worker is started in the place of each that is lost. `transport` is used by each_round().
+  /// From now on, each lost worker is replaced. each_round() uses `transport`.
   void start_replacements(net::MpiTransport& transport);
 
-  /// From now on workers of another mpirun may join. `transport` is used by each_round(). Throws InputError
-  /// where MPI cannot connect.
+  /// From now on, workers of another mpirun may join. each_round() uses `transport`. Throws InputError if MPI
+  /// cannot connect.
   void let_others_join(net::MpiTransport& transport);
 
-  /// To be called several times a second while the run goes on.
+  /// Call it several times a second during the run.
   void each_round();
 
-  /// Ends the progress line: what is printed from now on begins on a line of its own.
+  /// Ends the progress line: later output begins on a new line.
   void end_progress() { progress_.reset(); }
 
  private:
@@ -44,9 +44,9 @@ class Housekeeping {
   const net::Clock& clock_;
   net::PeerProcesses processes_;
   const BoundedCall& bounded_;
-  net::SilentListener* listener_;  ///< null: a process alone, or one that no socket could be had for
+  net::SilentListener* listener_;  ///< null for a single process, or without a socket
   double started_;
-  std::set<int> missed_;  ///< workers whose missing connection has been warned of
+  std::set<int> missed_;  ///< workers without a connection, already warned about
   std::optional<Progress> progress_;
   std::optional<Replacements> replacements_;
   std::optional<JoinListener> join_listener_;

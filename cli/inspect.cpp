@@ -28,19 +28,19 @@ using store::Contents;
 
 constexpr std::size_t kMostStreams = 24;  // rows of the streams table
 constexpr std::size_t kSparkWidth = 60;
-constexpr std::int64_t kMostValues = 8;  // of a tensor that is printed number by number
+constexpr std::int64_t kMostValues = 8;  // of a tensor printed in full
 
 double norm(const std::vector<double>& values) {
   return summarize(values, 0, static_cast<std::int64_t>(values.size())).norm;
 }
 
-/// Columns on a terminal: UTF-8 bytes that begin a character.
+/// Columns on a terminal: the number of bytes that begin a UTF-8 character.
 std::size_t columns(const std::string& text) {
   return static_cast<std::size_t>(std::count_if(
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
-/// A text out of a file, as it may be printed.
+/// A text from a file, made printable.
 std::string padded(const std::string& from_file, std::size_t width) {
   const std::string text = base::printable(from_file);
   return text + std::string(width > columns(text) ? width - columns(text) : 0, ' ');
@@ -194,7 +194,7 @@ void write_json(const std::string& path, const json& result) {
     store::write_file_atomically(path, result.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
-/// Of what `look` throws the JSON file says so, too.
+/// Also writes an exception of `look` to the JSON file.
 template <class Look>
 auto looked_at(const std::string& file, const std::string& json_path, const Look& look) {
   try {
@@ -297,12 +297,12 @@ Command add_inspect(CLI::App& app) {
     std::string json;
   };
   const auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand("inspect", "Says what a file is, verifies it, compares two.");
+  auto* command = app.add_subcommand("inspect", "Shows a file and verifies its checksums, or compares two.");
   command->add_option("FILE", options->files, "one or two HDF5 files")->required()->expected(1, 2);
-  auto* json = command->add_option("--json", options->json, "write what is printed to this file as JSON");
+  auto* json = command->add_option("--json", options->json, "also write the output to this file as JSON");
   command
       ->add_flag("--config", options->config,
-                 "print the configuration that made the file, for train to read, and nothing else")
+                 "print only the configuration that made the file, for use by train")
       ->excludes(json);
   return {command, [options] {
             return options->config ? inspect_config(options->files) : inspect(options->files, options->json);

@@ -1,5 +1,4 @@
-// The one executable. Exit codes: 0 success, 1 failure while running, or output that could not be written, 2
-// bad usage or input.
+// The executable. Exit codes: 0 success, 1 failure while running or incomplete output, 2 bad usage or input.
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
@@ -30,14 +29,14 @@ using namespace outerloop::cli;
 constexpr int kFailure = 1;
 constexpr int kUsage = 2;
 
-/// --version for `app` and all of its subcommands, behind their other flags.
+/// Adds --version to `app` and to all of its subcommands, after their other flags.
 void add_version(CLI::App& app) {
   app.set_version_flag("--version", version() + " (" + git_revision() + ")");
   for (auto* command : app.get_subcommands({})) add_version(*command);
 }
 
-/// What is wrong with the arguments: the first command that does not exist, with the nearest one that does;
-/// or `error`, what the parser says.
+/// The message for wrong arguments: the first unknown command and the nearest known one, or `error`, the
+/// parser's message.
 std::string usage_error(const CLI::App& app, int argc, char** argv, const std::string& error) {
   const CLI::App* at = &app;
   std::string named = "outerloop";
@@ -60,9 +59,9 @@ std::string usage_error(const CLI::App& app, int argc, char** argv, const std::s
   return error + "; see " + named + " --help";
 }
 
-/// What the arguments ask for. Returns the exit code.
+/// Parses the arguments and runs the command. Returns the exit code.
 int run(int argc, char** argv) {
-  // 1. Describe the commands, in the order of --help.
+  // 1. Define the commands, in the order of --help.
   CLI::App app("Outerloop: distributed meta-training of unsupervised update rules", "outerloop");
   describe_defaults(app);
   app.require_subcommand(1);
@@ -78,7 +77,7 @@ int run(int argc, char** argv) {
                                          add_doctor(app)};
   add_version(app);
 
-  // 2. Read the arguments.
+  // 2. Parse the arguments.
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -89,7 +88,7 @@ int run(int argc, char** argv) {
     return kUsage;
   }
 
-  // 3. Run the one that was given.
+  // 3. Run the command.
   try {
     return run_given(commands);
   } catch (const outerloop::Error& error) {
@@ -97,13 +96,13 @@ int run(int argc, char** argv) {
     return error.exit_code();
   } catch (const std::exception& error) {
     if (!outerloop::base::standard_output_is_complete())
-      return 0;  // that is the failure, and said by finish()
+      return 0;  // the incomplete output is the failure, and finish() reports it
     std::fprintf(stderr, "outerloop: unexpected failure: %s\n", error.what());
     return kFailure;
   }
 }
 
-/// What was printed is part of what was asked for. Returns the status to end with.
+/// Checks that all output was written. Returns the final exit status.
 int finish(int exit_code) {
   try {
     outerloop::base::flush_standard_output();
@@ -118,6 +117,6 @@ int finish(int exit_code) {
 
 int main(int argc, char** argv) {
   outerloop::base::open_standard_streams();
-  std::signal(SIGXFSZ, SIG_IGN);  // at a limit on the size of files a write fails, as on a full disk
+  std::signal(SIGXFSZ, SIG_IGN);  // at a limit on file size a write fails, as on a full disk
   return finish(run(argc, argv));
 }

@@ -55,20 +55,20 @@ std::string first_difference(const rule::Layout& file, const rule::Layout& wante
   }
   for (const auto& tensor : file.tensors())
     if (!wanted.contains(tensor.name))
-      return fmt::format("it has {}, the configuration has not", tensor.name);
-  return "its parameters come in another order";
+      return fmt::format("it has {}, which the configuration lacks", tensor.name);
+  return "its parameters are in a different order";
 }
 
-/// θ of another run's rule, where it fits this configuration.
+/// θ of another run's rule. Throws InputError if it does not fit this configuration.
 std::vector<double> initial_theta_from(const std::string& path, const store::RuleFile& wanted) {
   const auto other = store::read_rule(path);
   if (other.rule != wanted.rule)
-    throw InputError(fmt::format("{}: holds a rule {}, the configuration names {}; set rule.name={}", path,
-                                 other.rule, wanted.rule, other.rule));
+    throw InputError(fmt::format("{}: holds a rule {}, but the configuration names {}; set rule.name={}",
+                                 path, other.rule, wanted.rule, other.rule));
   if (other.layout.signature() != wanted.layout.signature())
     throw InputError(
-        fmt::format("{}: its θ is laid out for another rule than the configuration's: {}; make rule {{ }} in "
-                    "CONFIG the same (outerloop inspect shows it)",
+        fmt::format("{}: its θ does not fit the configuration's rule: {}; use the same rule {{ }} in CONFIG "
+                    "(outerloop inspect shows it)",
                     path, first_difference(other.layout, wanted.layout)));
   if (!rule::all_finite(other.theta))
     throw InputError(path + ": its θ holds numbers that are not finite; start from another rule");
@@ -87,7 +87,7 @@ store::RuleFile first_rule(const config::Settings& settings, const std::string& 
   return rule;
 }
 
-/// `text` is the run's saved configuration, `settings` what it has become by --set.
+/// `text`: the run's saved configuration; `settings`: the same with --set.
 void check_same_device(const std::string& text, const std::string& origin, const config::Settings& settings) {
   const std::string before = config::settings_from_text(text, origin, {}).config.device();
   if (settings.config.mode() == proto::Config::deterministic && settings.config.device() != before)
@@ -97,8 +97,8 @@ void check_same_device(const std::string& text, const std::string& origin, const
                     settings.config.device(), before));
 }
 
-/// Datasets that are read from elsewhere than by `before`: of this start, or as it was written at the
-/// beginning.
+/// Adds datasets to plan.moved whose path differs from that in `before`, which holds the paths of this start
+/// or (`as_written`) those written in the configuration.
 void note_moved(const config::Settings& before, bool as_written, Plan& plan) {
   const auto& now = plan.settings;
   const auto note = [&](const auto& is, const auto& was, const auto& is_written, const auto& was_written,
@@ -116,7 +116,7 @@ void note_moved(const config::Settings& before, bool as_written, Plan& plan) {
        before.config.evaluation().dataset(), evaluation_key);
 }
 
-/// Those of --set that name a path.
+/// The assignments of --set that set a path.
 std::vector<std::string> path_overrides(const std::vector<std::string>& overrides) {
   std::vector<std::string> paths;
   for (const auto& assignment : overrides)
@@ -124,13 +124,13 @@ std::vector<std::string> path_overrides(const std::vector<std::string>& override
   return paths;
 }
 
-/// The lock first: what is read afterwards no other process changes.
+/// Called before any other file is read, so that no other process changes them afterwards.
 void lock_run(Plan& plan) { plan.lock = std::make_shared<coordinator::HeldLock>(plan.run_directory); }
 
-/// Configuration and checkpoint of the run that goes on.
+/// Reads configuration and checkpoint of a run to resume.
 void read_run(const TrainOptions& options, Plan& plan) {
   config::check_resume_overrides(options.overrides);
-  coordinator::RunDirectory::read_config(plan.run_directory);  // or there is no run to be locked
+  coordinator::RunDirectory::read_config(plan.run_directory);  // throws if there is no run
   lock_run(plan);
   const std::string text = coordinator::RunDirectory::read_config(plan.run_directory);
   const std::string origin = plan.run_directory + "/config.textproto";
@@ -154,8 +154,8 @@ void read_run(const TrainOptions& options, Plan& plan) {
   for (const auto& line : lines) std::fprintf(stderr, "outerloop: %s\n", line.c_str());
 }
 
-/// A directory that a living process is at work in is refused by that process's name, any other that is not
-/// empty as such.
+/// Creates the run directory. Throws InputError if it is not empty; the message names the process if a live
+/// one uses the directory.
 void make_run_directory(Plan& plan) {
   namespace fs = std::filesystem;
   const auto& path = plan.run_directory;
@@ -169,7 +169,7 @@ void make_run_directory(Plan& plan) {
     coordinator::RunDirectory::create(path, plan.settings.text());
   } catch (const Error&) {
     plan.lock.reset();
-    fs::remove(path, error);  // if nothing else is in it
+    fs::remove(path, error);  // only if it is empty
     throw;
   }
 }
@@ -191,7 +191,7 @@ Plan make_plan(const TrainOptions& options, int workers) {
       options.run_directory.empty() ? default_run_directory(options.config) : options.run_directory;
   plan.resumed = options.resume;
   if (options.resume && !options.init_theta.empty())
-    throw InputError("--init-theta starts a new run, --resume goes on with one; give one of them");
+    throw InputError("--init-theta starts a new run, --resume continues one; give only one of them");
   if (std::string why; options.joinable && !net::MpiSession::can_connect(why))
     throw InputError("--joinable: " + why);
   if (options.resume)

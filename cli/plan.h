@@ -1,6 +1,5 @@
 #pragma once
-// Plan of a run: what rank 0 reads and checks before anything else happens (configuration, checkpoint, run
-// directory).
+// Plan of a run: configuration, checkpoint and run directory, which rank 0 reads and checks first.
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -15,26 +14,26 @@
 
 namespace outerloop::cli {
 
-/// What rank 0 has read and checked before anything else happens.
+/// The plan of a run. Most of it exists only on rank 0.
 struct Plan {
   std::string run_directory;
   std::shared_ptr<coordinator::HeldLock>
       lock;  ///< rank 0 alone: of the run directory, until the run has ended
   config::Settings settings;
-  store::Checkpoint start;                    ///< rank 0 alone: θ, Adam, streams, ... to go on from
-  std::optional<coordinator::BestRule> best;  ///< rank 0 alone: of what the run has evaluated before
+  store::Checkpoint start;                    ///< rank 0 only: θ, Adam, streams, ... to start from
+  std::optional<coordinator::BestRule> best;  ///< rank 0 only: from earlier evaluations of the run
   bool resumed = false;                       ///< rank 0 alone
-  std::set<std::string> moved;  ///< rank 0 alone: datasets with a path other than at the beginning
-  std::string config_text;      ///< rank 0 alone: what config.textproto is to say; empty: as it does
+  std::set<std::string> moved;  ///< rank 0 only: datasets whose path has changed since the beginning
+  std::string config_text;      ///< rank 0 only: new contents of config.textproto; empty: unchanged
 
   coordinator::RunLock* run_lock() const { return lock ? &lock->lock() : nullptr; }
 };
 
-/// Reads configuration and checkpoint, or makes the run directory. Rank 0 alone. Throws InputError for
-/// options that exclude each other, and what reading throws.
+/// Reads configuration and checkpoint, or creates the run directory. Rank 0 only. Throws InputError for
+/// contradictory options, and whatever reading throws.
 Plan make_plan(const TrainOptions& options, int workers);
 
-/// Undoes what the start of a new run has written, while there is no checkpoint. Rank 0 alone.
+/// Removes the files of a new run, unless there is a checkpoint. Rank 0 only.
 void remove_unstarted(const Plan& plan);
 
 /// Keys of datasets in reports of ranks and in checkpoints, by place and name: "0.glyphs" for training,

@@ -15,15 +15,15 @@ namespace outerloop::cli {
 namespace {
 
 constexpr int kStartTag = 3;
-constexpr std::int64_t kMostStartBytes = 1 << 16;  // rank 0's addresses are a few lines
-constexpr double kInvitationSeconds = 30.0;        // rank 0 sends it as the first thing
-// Between the end of a rank and the end of the start: one that ends because of an error says it first.
+constexpr std::int64_t kMostStartBytes = 1 << 16;  // enough for rank 0's addresses, a few lines
+constexpr double kInvitationSeconds = 30.0;        // rank 0 sends it first of all
+// From the end of a rank to the end of start-up: a rank that ends with an error reports it first.
 constexpr double kGraceSeconds = 2.0;
 constexpr double kTellSeconds = 1.0;
-constexpr double kLookSeconds = 0.01;  // hundreds of connections are not free to look at
+constexpr double kLookSeconds = 0.01;  // checking hundreds of connections takes time
 constexpr std::uint64_t kDescriptorsOfRank = 4, kDescriptorsBeside = 1024;
 
-/// Where this rank 0 can be reached: the addresses that it can listen at.
+/// A listener at the addresses at which rank 0 can be reached.
 std::unique_ptr<net::SilentListener> listen(bool one_host) {
   const auto addresses =
       net::offered_addresses(net::interface_addresses(), net::interface_choice(), one_host);
@@ -87,7 +87,7 @@ Presence::Presence(net::MpiSession& mpi, net::Watchdog& watchdog, const Invitati
 
 Presence::~Presence() { end_start(); }
 
-/// Point to point, since a collective would go by way of ranks that may be dead.
+/// Point to point, because a collective would pass through ranks that may be dead.
 void Presence::invite_workers(bool joinable) {
   const auto ranks = static_cast<std::uint64_t>(mpi_.size());
   net::raise_descriptor_limit(kDescriptorsOfRank * ranks + kDescriptorsBeside);
@@ -106,7 +106,7 @@ void Presence::invite_workers(bool joinable) {
   const double end = clock_.now() + net::SilentConnection::kConnectSeconds;
   for (; listener_ && !all_are_there() && clock_.now() < end; std::this_thread::sleep_for(kPause)) {
     watch_workers();
-    transport_->flush(0.0);  // sends on
+    transport_->flush(0.0);  // makes progress
   }
 }
 
@@ -138,7 +138,7 @@ bool Presence::watched_for_long(bool gone) {
   return clock_.now() - *gone_since_ > kGraceSeconds;
 }
 
-/// While rank 0 waits in the start. That one of the workers gets on is for all to know.
+/// Called while rank 0 waits during start-up. Forwards a worker's progress to all ranks.
 void Presence::watch_workers() {
   if (!listener_ || !time_to_look()) return;
   for (const auto& end : listener_->look(clock_.now()))
@@ -151,7 +151,7 @@ void Presence::watch_workers() {
     throw RankEnded(fmt::format("rank {} has ended during the start; the job ends", *ended_));
 }
 
-/// While a worker does.
+/// Called while a worker waits during start-up.
 void Presence::watch_coordinator() {
   if (!time_to_look()) return;
   const std::string gone = coordinator_gone();
@@ -159,7 +159,7 @@ void Presence::watch_coordinator() {
   take_messages("the others to get ready");
 }
 
-/// They say that some rank gets on. Returns whether there were any.
+/// Receives progress messages. Returns whether there were any.
 bool Presence::take_messages(const char* awaited) {
   bool any = false;
   for (; transport_->receive(0.0); any = true) watchdog_.watch(awaited);
@@ -175,7 +175,7 @@ std::string Presence::coordinator_gone() {
 }
 
 void Presence::tell(std::int64_t step) {
-  watchdog_.watch("its own measuring");
+  watchdog_.watch("its own speed measurement");
   if (transport_ && mpi_.rank() != 0) transport_->send(0, progress_frame(step));
 }
 

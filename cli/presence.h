@@ -1,6 +1,6 @@
 #pragma once
-// Presence of the ranks to each other, from the first moment after MPI_Init on: the silent connections of
-// workers to rank 0, and what is said during the start about how far it has come.
+// Mutual detection of the ranks from MPI_Init on: the silent connections of workers to rank 0, and progress
+// messages during start-up.
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -13,57 +13,54 @@
 
 namespace outerloop::cli {
 
-/// A rank has ended during the start: nobody may wait for it, and MPI cannot be finalised.
+/// A rank has ended during start-up. No rank may wait for it, and MPI cannot be finalised.
 class RankEnded : public Error {
  public:
   using Error::Error;
 };
 
-/// In the environment of a worker that rank 0 has started: its number as a caller, and rank 0's meeting
-/// point.
+/// Environment variable of a worker that rank 0 has started: its caller number, and rank 0's meeting point.
 inline constexpr const char* kCallerVariable = "OUTERLOOP_CALLER";
 
-/// Its value.
+/// The value of that variable.
 struct Invitation {
   net::CallerNumber caller = 0;
   net::MeetingPoint meeting_point;
 
-  /// "CALLER TOKEN ENDPOINT ...", of at most `most` characters: the last endpoints are left out.
+  /// "CALLER TOKEN ENDPOINT ...", without the last endpoints if it would exceed `most` characters.
   std::string text(std::size_t most) const;
-  /// Nothing where the variable is missing or holds something else.
+  /// Nothing if the variable is missing or malformed.
   static std::optional<Invitation> from_environment();
 };
 
-/// What a worker says before it has said hello: how far it is with what it measures.
+/// A worker's progress message before its hello: the inner step of its speed measurement.
 net::Frame progress_frame(std::int64_t step);
 
-/// One of a run's ranks. References outlive it.
+/// The presence of this rank. References must outlive it.
 class Presence {
  public:
-  /// Of a rank of the start; to be made by all. Rank 0 tells every worker where it is, one by one, and gives
-  /// them SilentConnection::kConnectSeconds; who is not there then is accepted later. From here on the
-  /// waiting of `mpi` throws RankEnded, where a rank has ended. `joinable`: others may come, from other hosts
-  /// too.
+  /// For the initial ranks; construct it on all of them. Rank 0 sends each worker its address and waits up to
+  /// SilentConnection::kConnectSeconds for the connections; later ones are accepted, too. From here on, waits
+  /// of `mpi` throw RankEnded if a rank has ended. `joinable`: other workers may join, also from other hosts.
   Presence(net::MpiSession& mpi, net::Watchdog& watchdog, bool joinable);
-  /// Of a worker that comes later.
+  /// For workers that are added later.
   Presence(net::MpiSession& mpi, net::Watchdog& watchdog, const Invitation& invitation);
   ~Presence();
   Presence(const Presence&) = delete;
   Presence& operator=(const Presence&) = delete;
 
-  /// Keep-alive, now that silence_seconds is known.
+  /// Sets keep-alive, once silence_seconds is known.
   void set_silence(double seconds);
-  /// From here on the run itself looks at the connections: waiting does not any more.
+  /// Ends the checks while waiting: from here on, the run itself checks the connections.
   void end_start() { mpi_.set_while_waiting({}); }
 
-  /// Rank 0's side; null on others, and where no socket could be had.
+  /// Rank 0's side; null on other ranks, and if no socket was available.
   net::SilentListener* listener() { return listener_.get(); }
 
-  /// A worker's: why rank 0's process, its host or the network to it is known to be gone; empty where it is
-  /// not.
+  /// On a worker: why rank 0's process, its host or the network to it is gone; empty if it is not.
   std::string coordinator_gone();
 
-  /// A worker is at this inner step of what it measures in the start.
+  /// Reports that a worker's speed measurement has reached this inner step.
   void tell(std::int64_t step);
 
  private:
@@ -78,7 +75,7 @@ class Presence {
   net::MpiSession& mpi_;
   net::Watchdog& watchdog_;
   const net::SteadyClock clock_;
-  std::unique_ptr<net::MpiTransport> transport_;  ///< of the start alone; it has a tag of its own
+  std::unique_ptr<net::MpiTransport> transport_;  ///< only for start-up, with a tag of its own
   std::unique_ptr<net::SilentListener> listener_;
   std::optional<net::SilentConnection> connection_;
   double silence_ = 0.0;

@@ -30,7 +30,7 @@ std::string briefing_of(const Plan& plan) {
 }
 
 std::string join_path(const std::string& directory) { return directory + "/join.json"; }
-/// Exists from a request to join until the worker has joined; whoever creates it is the next.
+/// Exists from a request to join until the worker has joined; its creator is the next to join.
 std::string request_path(const std::string& directory) { return directory + "/join.tmp"; }
 
 }  // namespace
@@ -43,8 +43,8 @@ Replacements::Replacements(net::MpiTransport& transport, const BoundedCall& boun
       listener_(listener),
       briefing_(briefing_of(plan)) {}
 
-/// Its arguments are for whoever lists processes: what it does it is told. How it connects is in its
-/// environment.
+/// The arguments only make the process recognisable in `ps`; its task arrives in the briefing. Connection
+/// data is in its environment.
 int Replacements::start() {
   const net::CallerNumber caller = net::draw_caller_number();
   std::string environment;
@@ -65,14 +65,13 @@ void Replacements::replace(coordinator::Coordinator& coordinator, double now) {
     try {
       program_.check_unchanged();
       int number = 0;
-      if (!bounded_("to start a worker", [&] { number = start(); })) return;  // the disk may take one later
+      if (!bounded_("to start a worker", [&] { number = start(); })) return;  // the disk may accept one later
       coordinator.expect(number, now);
       observer_.on_warning(fmt::format("worker {} is started in the place of worker {}", number, lost));
     } catch (const Error& error) {
       possible_ = false;
-      observer_.on_warning(
-          fmt::format("nobody takes the place of worker {}: {}; the run goes on with the workers it has",
-                      lost, error.what()));
+      observer_.on_warning(fmt::format(
+          "worker {} is not replaced: {}; the run continues with its present workers", lost, error.what()));
       coordinator.no_replacement();
     }
   }
@@ -109,8 +108,8 @@ JoinListener::~JoinListener() {
   unlink(request_path(directory_).c_str());
 }
 
-/// The new worker connects right after its request, so that MPI, which cannot be told to give up, waits for
-/// milliseconds.
+/// The new worker connects right after its request. MPI cannot abandon an accept, but it waits only for
+/// milliseconds here.
 void JoinListener::look(double now) {
   std::ifstream request(request_path(directory_));
   if (!request) {
@@ -123,9 +122,8 @@ void JoinListener::look(double now) {
   if (called && (listener_ == nullptr || listener_->stands(caller))) return accept(caller);
   if (now - *asked_at_ < kRequestSeconds) return;
   observer_.on_warning(
-      fmt::format("a request to join ({}) is forgotten: no worker has reached rank 0 for it within {:g} s; "
-                  "where one runs, let "
-                  "TCP through to this host",
+      fmt::format("a request to join ({}) is dropped: no worker has reached rank 0 within {:g} s; if one is "
+                  "running, allow TCP to this host",
                   request_path(directory_), kRequestSeconds));
   forget_request();
 }
@@ -144,7 +142,7 @@ void JoinListener::accept(net::CallerNumber caller) {
   forget_request();
 }
 
-/// From now on the next may ask: MPI takes one at a time.
+/// Lets the next worker ask: MPI accepts one at a time.
 void JoinListener::forget_request() {
   asked_at_.reset();
   unlink(request_path(directory_).c_str());
@@ -157,7 +155,7 @@ json read_join_file(const std::string& directory) {
   json join = json::parse(stream, nullptr, false);
   if (join.is_discarded() || !join.contains("port"))
     throw InputError(join_path(directory) +
-                     ": cannot be read; no run goes on there, or it was not started with --joinable");
+                     ": cannot be read; no run is active there, or it was not started with --joinable");
   return join;
 }
 
@@ -186,14 +184,14 @@ std::unique_ptr<net::MpiTransport> request_to_join(const net::MpiSession& mpi, c
       return std::make_unique<net::MpiTransport>(mpi, join.at("port").get<std::string>());
     }
     if (clock.now() - start > kSeconds)
-      throw Error(fmt::format("{}: the run lets nobody in; is it still there?", directory));
+      throw Error(fmt::format("{}: the run accepts no workers; is it still active?", directory));
     usleep(20000);
   }
 }
 
 Briefing receive_briefing(net::Transport& transport) {
   const auto received = transport.receive(kBriefingSeconds);
-  if (!received) throw Error("rank 0 does not say what is to be done");
+  if (!received) throw Error("rank 0 has not sent the settings of the run");
   const json told = json::parse(net::decode(received->bytes).header);
   Briefing briefing;
   briefing.plan.resumed = true;

@@ -1,6 +1,6 @@
 #pragma once
-// Workers that are added to a running job: --respawn starts one in the place of each that is lost, --joinable
-// lets in those of another mpirun (--join).
+// Workers added to a running job: --respawn starts one in place of each lost worker, --joinable accepts
+// workers of another mpirun (--join).
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -17,15 +17,15 @@
 
 namespace outerloop::cli {
 
-/// Rank 0's part. References outlive it.
+/// Rank 0's part of --respawn. References must outlive it.
 class Replacements {
  public:
-  /// `listener`, which may be null: what the new workers connect to.
+  /// `listener`: for the connections of new workers; may be null.
   Replacements(net::MpiTransport& transport, const BoundedCall& bounded, coordinator::Observer& observer,
                const Plan& plan, net::SilentListener* listener);
 
-  /// To be called now and then: starts a process for each loss that has none yet. Where MPI cannot start one,
-  /// says so, and the run goes on with the workers that it has.
+  /// Starts a process for each loss that has no replacement yet; call it regularly. If MPI cannot start one,
+  /// prints a warning, and the run continues with its present workers.
   void replace(coordinator::Coordinator& coordinator, double now);
 
  private:
@@ -41,19 +41,19 @@ class Replacements {
   bool possible_ = true;
 };
 
-/// Rank 0's part of --joinable. References outlive it.
+/// Rank 0's part of --joinable. References must outlive it.
 class JoinListener {
  public:
-  /// Writes join.json, which only this user may read: the token is in it. Throws InputError where MPI cannot
-  /// connect.
+  /// Writes join.json with the token, readable by this user only. Throws InputError if MPI cannot connect.
   JoinListener(net::MpiTransport& transport, const BoundedCall& bounded, coordinator::Observer& observer,
                const Plan& plan, net::SilentListener* listener);
   ~JoinListener();
   JoinListener(const JoinListener&) = delete;
   JoinListener& operator=(const JoinListener&) = delete;
 
-  /// To be called regularly: accepts a worker that asks to join once its silent connection stands: it lives,
-  /// has the token and reaches this host. A request without one is forgotten after kRequestSeconds.
+  /// Accepts a worker that asks to join; call it regularly. Waits for the worker's silent connection first,
+  /// which proves that it is alive, has the token and can reach this host. A request without one is dropped
+  /// after kRequestSeconds.
   void look(double now);
   static constexpr double kRequestSeconds = 10.0;
 
@@ -67,26 +67,26 @@ class JoinListener {
   net::SilentListener* listener_;
   std::string directory_;
   std::string port_;
-  std::optional<double> asked_at_;  ///< when the present request was first seen
+  std::optional<double> asked_at_;  ///< time when the present request was first seen
   std::string briefing_;
 };
 
-/// Read by a new worker: how it connects to rank 0 of the run in `directory`, by a number drawn for it.
-/// Nothing where that run offers no connection. Throws InputError where there is no run to join.
+/// Read by a new worker: the meeting point of rank 0 of the run in `directory`, with a new caller number.
+/// Nothing if that run offers no connection. Throws InputError if there is no run to join.
 std::optional<Invitation> read_invitation(const std::string& directory);
 
-/// Called by the new worker: asks to join the run in `directory`, as that caller. Throws InputError where
-/// there is none to join.
+/// Called by the new worker: asks to join the run in `directory`, with that caller number. Throws InputError
+/// if there is no run to join.
 std::unique_ptr<net::MpiTransport> request_to_join(const net::MpiSession& mpi, const std::string& directory,
                                                    net::CallerNumber caller);
 
-/// What a newcomer is told before it can say hello.
+/// The information that a new worker needs before its hello.
 struct Briefing {
   Plan plan;                ///< settings, run directory, dataset hashes
   std::string coordinator;  ///< rank 0's PeerProcess::here()
 };
 
-/// Throws Error where nothing comes.
+/// Throws Error if none arrives.
 Briefing receive_briefing(net::Transport& transport);
 
 }  // namespace outerloop::cli

@@ -9,14 +9,14 @@
 
 namespace outerloop::cli {
 
-/// `workers`: how many the run begins with.
+/// `workers`: their number at the start of the run.
 coordinator::CoordinatorOptions coordinator_options(const Plan& plan, const RankSetup& setup,
                                                     std::int64_t workers);
 
-/// Most bytes of a worker's message: a gradient or a stream's state, and what goes with it.
+/// Largest message of a worker in bytes: a gradient or a stream's state, and its metadata.
 std::int64_t most_message_bytes(const Plan& plan, const RankSetup& setup);
 
-/// The setup outlives the result.
+/// The setup must outlive the result.
 worker::StreamContext stream_context(const RankSetup& setup, const config::Settings& settings);
 
 /// `joined`: the worker comes from another mpirun (--join).

@@ -13,7 +13,7 @@
 namespace outerloop::cli {
 namespace {
 
-/// What the time of a truncation goes by, apart from its length.
+/// Measure of a truncation's cost, apart from its length.
 double work_of(const data::Task& task) {
   const auto& units = task.architecture.units;
   return static_cast<double>(task.minibatch * std::accumulate(units.begin(), units.end(), std::int64_t{0}));
@@ -26,7 +26,7 @@ struct TypicalTask {
   double work = 0.0;              ///< of a mean inner step
 };
 
-/// The one among many tasks, as they will come, whose work is nearest to their mean.
+/// The task whose work is closest to the mean over many future tasks.
 TypicalTask typical_task(const data::TaskDistribution& tasks, const proto::Config& config,
                          std::uint32_t stream) {
   constexpr std::uint32_t kTasks = 256;
@@ -75,19 +75,19 @@ double measure_pace(rule::Engine& engine, const data::TaskDistribution& tasks,
   double one = 0.0, three = 0.0;
   int pairs = 0;
   try {
-    truncation(3);  // the engine makes room
+    truncation(3);  // lets the engine allocate its memory
     for (; one + three < (pairs < kFewest ? kLongest : kLong); ++pairs) {
       one += truncation(1);
       three += truncation(3);
     }
-  } catch (const worker::Interrupted&) {  // the run is about to end: nobody needs to know well
+  } catch (const worker::Interrupted&) {  // the run is about to end: a rough estimate suffices
     return 1.0 / (clock.now() - beginning);
   }
   one /= pairs;
   three /= pairs;
   const double step = std::max(three - one, 0.0) / 2.0;
   const double seconds = one + (typical.truncation_steps - 1.0) * step;
-  const double share = typical.truncation_steps / typical.inner_steps;  // of a task's beginning
+  const double share = typical.truncation_steps / typical.inner_steps;  // of the cost of beginning a task
   return 1.0 / (seconds * typical.work / work_of(task) + once * share);
 }
 

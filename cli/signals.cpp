@@ -10,8 +10,8 @@ namespace {
 
 volatile std::sig_atomic_t received = 0;
 
-/// Started by nohup: the run is to outlive its terminal. mpirun gives its ranks the default action again, so
-/// that scripts/mpirun hands on by the environment that it was.
+/// Whether nohup started the run, which must then outlive its terminal. mpirun resets the action for its
+/// ranks, so scripts/mpirun passes this on in the environment.
 bool hangup_is_ignored() {
   const char* handed_on = std::getenv("OUTERLOOP_NOHUP");
   if (handed_on != nullptr && std::string(handed_on) == "1") std::signal(SIGHUP, SIG_IGN);
@@ -28,7 +28,7 @@ void catch_signals() {
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) sigaction(signal, &action, nullptr);
   if (!hangup_is_ignored()) sigaction(SIGHUP, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);  // a file may grow no more: the write fails, and is told of
+  std::signal(SIGXFSZ, SIG_IGN);  // at a limit on file size the write fails, and is reported
 }
 
 bool signal_received() { return received != 0; }

@@ -31,7 +31,7 @@ namespace {
 
 using nlohmann::json;
 
-/// Thrown where another has printed the line already.
+/// An error that has already been printed.
 class SaidAlready : public Error {
  public:
   explicit SaidAlready(int exit_code) : Error(""), exit_code_(exit_code) {}
@@ -52,7 +52,8 @@ void open_datasets(const Plan& plan, RankSetup& setup) {
   setup.evaluator = open_evaluator(plan.settings, *setup.tasks, *setup.engine, setup.remarks);
 }
 
-/// Of the datasets for training, by dataset_key(), and of those for evaluation, by evaluation_key().
+/// Hashes and sizes of the training datasets, by dataset_key(), and of those for evaluation, by
+/// evaluation_key().
 json dataset_reports(const Plan& plan, const RankSetup& setup) {
   json reports = json::object();
   const auto report = [&](const std::string& key, const data::Dataset& dataset) {
@@ -68,7 +69,7 @@ json dataset_reports(const Plan& plan, const RankSetup& setup) {
   return reports;
 }
 
-/// What a rank has put into its report; texts of other ranks are printed.
+/// Parses a rank's report; texts of other ranks are made printable.
 RankReport report_of(int rank, const json& opened) {
   RankReport report{rank,
                     base::printable(opened.at("host").get<std::string>()),
@@ -81,7 +82,7 @@ RankReport report_of(int rank, const json& opened) {
   return report;
 }
 
-/// By place in an evaluation's list of datasets.
+/// Domains by index in the evaluator's list of datasets.
 std::vector<std::size_t> opened_domains(const RankSetup& setup) {
   std::vector<std::size_t> domains;
   for (std::size_t i = 0; setup.evaluator != nullptr && i < setup.evaluator->datasets(); ++i)
@@ -95,7 +96,7 @@ std::vector<std::string> training_names(const data::TaskDistribution& tasks) {
   return names;
 }
 
-/// Numbers of φ of the largest base model that a task may have.
+/// Size of φ of the largest base model that a task may have.
 std::int64_t most_phi(const rule::Engine& engine, const data::TaskDistribution& tasks) {
   const auto& options = tasks.options();
   std::int64_t inputs = 0;
@@ -113,7 +114,7 @@ std::int64_t most_phi(const rule::Engine& engine, const data::TaskDistribution& 
   return most;
 }
 
-/// φ, and with persistent evolution strategies two more and the noise, for each pair.
+/// φ, and with persistent evolution strategies two more φ and the noise per pair.
 std::int64_t most_stream_bytes(const rule::Engine& engine, const data::TaskDistribution& tasks,
                                const rule::EstimatorOptions& estimator) {
   constexpr std::int64_t kRest = 1 << 16;  // names and numbers
@@ -141,14 +142,14 @@ void check_same_datasets(const Plan& plan, const std::map<std::string, std::stri
   const auto changed = changed_datasets(plan, here);
   if (!changed.empty())
     throw InputError(
-        fmt::format("{}: mode = deterministic, and dataset {} differs from the one that the "
-                    "run began with; bring that one back",
+        fmt::format("{}: mode = deterministic, and dataset {} differs from the one that the run began with; "
+                    "restore that one",
                     plan.run_directory, coordinator::dataset_name(changed.front())));
 }
 
 namespace {
 
-/// A path may change over a resume, what it leads to may not.
+/// A dataset's path may change when a run is resumed, its contents may not.
 void check_moved(const Plan& plan, const RankSetup& setup) {
   for (const auto& name : changed_datasets(plan, setup.dataset_sha256))
     if (plan.moved.count(name) > 0)
@@ -158,7 +159,7 @@ void check_moved(const Plan& plan, const RankSetup& setup) {
                       plan.run_directory, coordinator::dataset_name(name)));
 }
 
-/// Deterministic mode: all ranks compute the same bits, and those that the run began with.
+/// Deterministic mode: all ranks must compute the same bits, and those of the run so far.
 void check_same_bits(const Plan& plan, const RankSetup& setup, const std::set<std::string>& engines) {
   if (engines.size() > 1)
     throw InputError(fmt::format(
@@ -169,7 +170,7 @@ void check_same_bits(const Plan& plan, const RankSetup& setup, const std::set<st
   if (!before.empty() && before != setup.instruction_set)
     throw InputError(
         fmt::format("{}: mode = deterministic, and the run began with the instruction set {}, but here it is "
-                    "{}; go on where that one exists",
+                    "{}; resume on a machine that has that one",
                     plan.run_directory, before, setup.instruction_set));
   check_same_datasets(plan, setup.dataset_sha256);
 }
@@ -222,7 +223,7 @@ Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options) {
 
 namespace {
 
-/// Opens datasets and engine on this rank, measures it, and returns what the others are to know.
+/// Opens datasets and engine on this rank, measures its speed, and returns the report for the other ranks.
 std::string open_rank(const net::MpiSession& mpi, const Plan& plan, const WorkerPlace& place,
                       const worker::Pulse::Hooks& hooks, RankSetup& setup) {
   const net::SteadyClock clock;
@@ -250,7 +251,7 @@ std::string open_rank(const net::MpiSession& mpi, const Plan& plan, const Worker
   return opened.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-/// What all ranks that compute have said of themselves.
+/// Reports of all computing ranks.
 struct Reports {
   std::vector<RankReport> ranks;
   std::set<std::string> engines;

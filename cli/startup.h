@@ -1,6 +1,6 @@
 #pragma once
 // Start-up of a run: all ranks agree on configuration, checkpoint, datasets and engine, or all end with one
-// error line.
+// error message.
 #include <functional>
 #include <map>
 #include <memory>
@@ -23,67 +23,67 @@
 
 namespace outerloop::cli {
 
-/// Runs `step` on this rank and waits for the others. Where it failed on any, rank 0 prints the first failure
-/// and every rank throws an Error without text and with that failure's exit code. Returns what every rank's
-/// step returned, by rank.
+/// Runs `step` on this rank and waits for the others. If it failed on any rank, rank 0 prints the first
+/// failure, and every rank throws an Error without text that carries the exit code of that failure. Returns
+/// the results of all ranks, by rank.
 std::vector<std::string> on_all_ranks(const net::MpiSession& mpi, const std::function<std::string()>& step);
 
-/// 1. Rank 0 reads configuration and checkpoint, or makes the run directory; all ranks get the settings.
+/// 1. Rank 0 reads configuration and checkpoint, or creates the run directory; all ranks get the settings.
 Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options);
 
-/// Who the ranks are, by rank.
+/// Hosts and processes of the ranks, by rank.
 struct Ranks {
   std::vector<std::string> hosts;
   std::vector<std::string> process_ids;  ///< PeerProcess::here()
 };
 
-/// To be called by all of them.
+/// Call it on all ranks.
 Ranks gather_ranks(const net::MpiSession& mpi);
 
-/// This rank among the ranks of its host that compute.
+/// The place of a rank among the ranks of its host that compute.
 struct WorkerPlace {
   bool computes = true;  ///< false for a rank 0 that coordinates others
   int index = 0;
   int count = 1;
 };
 
-/// Of rank number `rank` in a run that begins, which is number `local_rank` of `local_size` on its host.
-/// `hosts`: of all ranks, in any order over the hosts.
+/// The place of rank number `rank`, which is number `local_rank` of `local_size` on its host, in a run that
+/// begins. `hosts`: of all ranks, in any order.
 WorkerPlace worker_place(int rank, int local_rank, int local_size, const std::vector<std::string>& hosts);
 
-/// What ranks compute with.
+/// A rank's engine, tasks and datasets.
 struct RankSetup {
   std::unique_ptr<rule::Engine> engine;
   std::unique_ptr<data::TaskDistribution> tasks;
-  std::unique_ptr<evaluation::Evaluator> evaluator;   ///< none where the run never evaluates
-  std::map<std::string, std::string> dataset_sha256;  ///< by place and name; what most ranks have
-  std::vector<data::Domain> domains;     ///< of the datasets of an evaluation; empty where there are none
-  std::set<std::string> training_names;  ///< of the datasets, as gradients and streams name them
-  std::int64_t stream_bytes = 0;         ///< most that one stream's state takes in a message
+  std::unique_ptr<evaluation::Evaluator> evaluator;   ///< null if the run never evaluates
+  std::map<std::string, std::string> dataset_sha256;  ///< by place and name; the majority of the ranks
+  std::vector<data::Domain> domains;                  ///< of the evaluation datasets; empty if none
+  std::set<std::string> training_names;               ///< names of datasets in gradients and streams
+  std::int64_t stream_bytes = 0;                      ///< largest message with one stream's state
   std::string engine_description;
   std::string instruction_set;
-  std::vector<std::string> remarks;   ///< for the user: what any rank has to say of the data, each line once
-  std::string warning;                ///< for the user: of the first rank that has too few cores; or empty
-  double gradients_per_second = 0.0;  ///< of all ranks together, estimated from a few truncations of each
+  std::vector<std::string> remarks;   ///< for the user: remarks of all ranks on the data, without repetitions
+  std::string warning;                ///< for the user: of the first rank with too few cores; or empty
+  double gradients_per_second = 0.0;  ///< of all ranks together, an estimate
 };
 
-/// 2. Every computing rank opens datasets and engine, and measures itself, by `hooks` between two inner
-/// steps. The setup of a rank that does not compute has what is known of the others, but no engine and no
-/// tasks.
+/// 2. Every computing rank opens datasets and engine, and measures its speed; `hooks` run between two inner
+/// steps. On other ranks the setup has the data of the computing ranks, but no engine and no tasks.
 RankSetup set_up_rank(const net::MpiSession& mpi, const Plan& plan, const WorkerPlace& place,
                       const worker::Pulse::Hooks& hooks);
 
-/// Version and revision of this program, as ranks compare them.
+/// Version and revision of this program, which ranks compare.
 std::string program_revision();
 
-/// Names of the datasets that the run began with and that are missing `here`, or differ.
+/// Names of the run's initial datasets that are missing in `here`, or differ.
 std::vector<std::string> changed_datasets(const Plan& plan, const std::map<std::string, std::string>& here);
 
-/// Deterministic mode: throws InputError where a dataset differs from the one that the run began with.
+/// Deterministic mode: throws InputError if a dataset differs from the run's initial one.
 void check_same_datasets(const Plan& plan, const std::map<std::string, std::string>& here);
 
-/// Pins this process to engine.threads cores of its own where the workers of this host fill all that it may
-/// use. Before the engine is made, whose threads inherit it. OUTERLOOP_PIN=0 switches it off.
+/// Pins this process to engine.threads cores of its own, if the workers of this host fill exactly the usable
+/// cores. Call it before the engine is made, because its threads inherit the cores. OUTERLOOP_PIN=0 disables
+/// it.
 void pin_worker(const config::Settings& settings, const WorkerPlace& place);
 
 }  // namespace outerloop::cli

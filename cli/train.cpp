@@ -36,28 +36,28 @@
 namespace outerloop::cli {
 namespace {
 
-// Until the configuration says watchdog_seconds.
+// Deadline until the configuration provides watchdog_seconds.
 constexpr double kStartSeconds = 900.0;
 
 using coordinator::Coordinator;
 using coordinator::RunDirectory;
 using coordinator::StopReason;
 
-/// How many the run begins with.
+/// The number of workers at the start of the run.
 std::int64_t number_of_workers(const net::MpiSession& mpi) { return std::max(1, mpi.size() - 1); }
 
 void check_datasets(const Plan& plan, const std::map<std::string, std::string>& now, RunDirectory& run) {
   for (const auto& name : changed_datasets(plan, now))
     run.on_warning("dataset " + coordinator::dataset_name(name) +
-                   " differs from the one this run began with; it goes on with the new one");
+                   " differs from the one this run began with; the run continues with the new one");
 }
 
-/// The last checkpoint, result.json and the table. Returns the exit code.
+/// Writes the last checkpoint and result.json, and prints the table. Returns the exit code.
 int finish(const net::MpiSession& mpi, const Coordinator& coordinator, RunDirectory& run,
            const TrainOptions& options) {
   StopReason reason = coordinator.stop_reason();
   const auto last = coordinator.snapshot();
-  // A θ that has diverged must not replace the last good one.
+  // A diverged θ must not replace the last good one.
   if (reason != StopReason::diverged) run.on_checkpoint(last);
   if (!run.last_checkpoint_written() && reason != StopReason::diverged) reason = StopReason::disk;
   auto result = result_of(mpi, coordinator, last, reason, run.theta_sha256());
@@ -68,19 +68,19 @@ int finish(const net::MpiSession& mpi, const Coordinator& coordinator, RunDirect
     try {
       run.write_result(result);
       if (!options.json.empty()) store::write_file_atomically(options.json, result.dump(2) + "\n");
-    } catch (const Error& error) {  // the other ranks still have to be let go
+    } catch (const Error& error) {  // the other ranks must still be released
       run.on_warning(error.what());
       failed = true;
     }
   };
   write();
   print_result(result, run.path(), reason);
-  if (!failed && !base::standard_output_is_complete()) {  // main says why
+  if (!failed && !base::standard_output_is_complete()) {  // main prints the reason
     failed = true;
     write();
   }
   const int exit_code = failed ? 1 : 0;
-  net::leave_status(exit_code);  // whatever becomes of MPI's own end
+  net::leave_status(exit_code);  // even if MPI_Finalize fails
   return exit_code;
 }
 
@@ -126,14 +126,14 @@ void begin_run(const net::MpiSession& mpi, Plan& plan, const RankSetup& setup, c
   print_start(plan, setup, pace, number_of_workers(mpi));
 }
 
-/// Before and after calls of MPI that may not come back. In deterministic mode the last checkpoint will do:
-/// what follows is repeated with the same bits.
+/// Actions around MPI calls that may hang. In deterministic mode the last checkpoint suffices: later updates
+/// are repeated with the same bits.
 BoundedCall::Hooks around_mpi(const net::MpiSession& mpi, const Coordinator& coordinator, RunDirectory& run,
                               bool deterministic, const TrainOptions& options) {
   BoundedCall::Hooks hooks;
   hooks.checkpoint = [&run, &coordinator, deterministic] {
     if (!deterministic && run.last_checkpoint_written()) run.on_checkpoint(coordinator.snapshot());
-    return run.last_checkpoint_written();  // one that the disk has refused is tried again by and by
+    return run.last_checkpoint_written();  // retry() writes a refused one later
   };
   hooks.end_job = [&mpi, &run, &coordinator, json = options.json] {
     try {
@@ -141,7 +141,7 @@ BoundedCall::Hooks around_mpi(const net::MpiSession& mpi, const Coordinator& coo
       result["exit_status"] = kMpiStatus;
       run.write_result(result);
       if (!json.empty()) store::write_file_atomically(json, result.dump(2) + "\n");
-    } catch (const std::exception& error) {  // the job ends all the same
+    } catch (const std::exception& error) {  // the job ends anyway
       std::fprintf(stderr, "outerloop: %s\n", error.what());
     }
   };
@@ -151,14 +151,14 @@ BoundedCall::Hooks around_mpi(const net::MpiSession& mpi, const Coordinator& coo
 /// Rank 0: everything but computing. Returns the exit code.
 int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const TrainOptions& options,
                const RankSetup& setup, const Ranks& ranks, Presence& presence) {
-  // 1. The run directory, and what the user reads first.
+  // 1. Open the run directory and print the start table.
   const auto& config = plan.settings.config;
   RunDirectory run(plan.run_directory, config.checkpoint().keep(), config.log().every_updates(),
                    plan.start.rule.update, plan.run_lock());
   begin_run(mpi, plan, setup, ranks, run);
   net::leave_mark("training");
 
-  // 2. The coordinator, and what rank 0 does between its messages.
+  // 2. Set up the coordinator, and rank 0's work between messages.
   const net::SteadyClock clock;
   std::vector<int> workers(static_cast<std::size_t>(number_of_workers(mpi)));
   std::iota(workers.begin(), workers.end(), mpi.size() == 1 ? 0 : 1);
@@ -169,7 +169,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   Housekeeping housekeeping(coordinator, run, plan, ranks, watchdog, clock, presence.listener(), bounded);
   const coordinator::LoopHooks hooks{signal_received, [&] { housekeeping.each_round(); }};
 
-  // 3. The outer loop: alone, in turns with a worker of its own ...
+  // 3. Run the outer loop: in one process, coordinator and worker in turns ...
   if (mpi.size() == 1) {
     worker::Worker worker(stream_context(setup, plan.settings), worker_options(mpi, setup, config),
                           setup.evaluator.get());
@@ -178,7 +178,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
     return finish(mpi, coordinator, run, options);
   }
 
-  // ... or for the workers of the other ranks, until all have left or are lost.
+  // ... or with the workers of the other ranks, until all have left or are lost.
   net::MpiTransport mpi_transport(mpi);
   mpi_transport.set_most_bytes(most_message_bytes(plan, setup));
   net::WatchedTransport transport(mpi_transport, watchdog, "the workers");
@@ -192,7 +192,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   return exit_code;
 }
 
-/// Prints why nobody can go on, and returns the exit code. To be called from a catch block.
+/// Prints why the job cannot continue, and returns the exit code. Call it from a catch block.
 int say_why() {
   try {
     throw;
@@ -205,15 +205,15 @@ int say_why() {
   return 1;
 }
 
-/// What the watchdog does while all ranks need each other.
+/// The watchdog's action while all ranks need each other.
 void end_job(const std::string& line) {
   std::fprintf(stderr, "outerloop: %s; the job ends\n", line.c_str());
   net::MpiSession::abort(1);
 }
 
-/// What it does on a worker, whose streams the others take over.
+/// The watchdog's action on a worker; the others take over its streams.
 void end_worker(const std::string& line) {
-  std::fprintf(stderr, "outerloop: %s; this worker ends, the others go on\n", line.c_str());
+  std::fprintf(stderr, "outerloop: %s; this worker ends, the others continue\n", line.c_str());
   std::_Exit(1);
 }
 
@@ -232,8 +232,8 @@ int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Setting
   try {
     if (!worker::run_worker(transport, worker, hooks)) mpi.abandon();
   } catch (const worker::CoordinatorGone&) {
-    // Without rank 0 there is no job. On another host it may live on behind a network that is cut: MPI_Abort,
-    // which gets there once that has healed, would leave mpirun waiting for ever.
+    // Without rank 0 there is no job. On another host rank 0 may still run behind a broken network. MPI_Abort
+    // would reach it once the network is back, and mpirun would then wait for ever.
     const int exit_code = say_why();
     coordinator.end_if_stopped();  // mpirun would wait for it
     if (coordinator.watched()) net::MpiSession::abort(exit_code);
@@ -242,46 +242,45 @@ int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Setting
   return 0;
 }
 
-/// A worker that comes while the run goes on: rank 0 has started it (--respawn), or it joins (--join).
+/// A worker that is added to a running job: rank 0 has started it (--respawn), or it joins (--join).
 int work_late(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOptions& options) {
   watchdog.set_deadline(kStartSeconds);
-  mpi.abandon();  // finalising would wait for those that are lost
+  mpi.abandon();  // MPI_Finalize would wait for lost ranks
   watchdog.watch("rank 0 to answer");
   const auto invitation = mpi.spawned() ? Invitation::from_environment() : read_invitation(options.join);
   Presence presence(mpi, watchdog, invitation.value_or(Invitation()));
-  watchdog.watch("the run to let it in");
+  watchdog.watch("the run to accept it");
   const auto transport = mpi.spawned()
                              ? std::make_unique<net::MpiTransport>(mpi)
                              : request_to_join(mpi, options.join, invitation.value_or(Invitation()).caller);
-  watchdog.watch("rank 0 to say what is to be done");
+  watchdog.watch("rank 0 to send the settings of the run");
   const Briefing briefing = receive_briefing(*transport);
   watchdog.set_deadline(briefing.plan.settings.config.watchdog_seconds());
   presence.set_silence(briefing.plan.settings.config.silence_seconds());
   watchdog.watch("datasets and engine to open");
   const auto tell = [&](std::int64_t step) {
     transport->send(0, progress_frame(step));
-    watchdog.watch("its own measuring");
+    watchdog.watch("its own speed measurement");
   };
   const RankSetup setup =
       set_up_rank(mpi, briefing.plan, {true, mpi.local_rank(), mpi.local_size()}, {tell, signal_received});
   check_same_datasets(briefing.plan, setup.dataset_sha256);
   if (!mpi.spawned() && mpi.rank() == 0) {
-    fmt::print("joined the run in {}: {} of this job computes for it until it ends\n",
-               briefing.plan.run_directory,
-               mpi.size() == 1 ? "1 worker" : fmt::format("{} workers", mpi.size()));
+    fmt::print("joined the run in {}: {} for it until it ends\n", briefing.plan.run_directory,
+               mpi.size() == 1 ? "1 worker of this job computes"
+                               : fmt::format("{} workers of this job compute", mpi.size()));
     std::fflush(stdout);
   }
   return compute(mpi, watchdog, briefing.plan.settings, setup, net::PeerProcess(briefing.coordinator),
                  presence, *transport, !mpi.spawned());
 }
 
-/// What does not go together is said before anything else happens.
+/// Rejects combinations of flags, before anything else happens.
 void check_flags(const TrainOptions& options, const net::MpiSession& mpi) {
   const bool more =
       !options.config.empty() || !options.overrides.empty() || !options.data.empty() || options.resume;
   if (!options.join.empty() && more)
-    throw InputError(
-        "--join takes everything from the run that is joined; leave CONFIG, --set, --data and --resume out");
+    throw InputError("--join takes all settings from the run; leave out CONFIG, --set, --data and --resume");
   for (const auto& [given, flag] :
        {std::pair(options.respawn, "--respawn"), std::pair(options.joinable, "--joinable")})
     if (given && mpi.size() == 1)
@@ -291,9 +290,9 @@ void check_flags(const TrainOptions& options, const net::MpiSession& mpi) {
                       flag));
 }
 
-/// The ranks that a run begins with. Returns the exit code.
+/// The initial ranks of a run. Returns the exit code.
 int train_together(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOptions& options) {
-  // 1. The ranks see each other: from here on nobody waits for one that has ended.
+  // 1. Connect the ranks; from now on, none waits for one that has ended.
   Presence presence(mpi, watchdog, options.joinable);
   const Ranks ranks = gather_ranks(mpi);
   const WorkerPlace place = worker_place(mpi.rank(), mpi.local_rank(), mpi.local_size(), ranks.hosts);
@@ -309,19 +308,19 @@ int train_together(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOpt
   presence.set_silence(plan.settings.config.silence_seconds());
   pin_worker(plan.settings, place);
 
-  // 3. Datasets and engine open on every rank, or none goes on.
+  // 3. Open datasets and engine on every rank; if one fails, all end.
   watchdog.watch("all ranks to open datasets and engine");
   const auto tell = [&](std::int64_t step) { presence.tell(step); };
   const RankSetup setup = set_up_rank(mpi, plan, place, {tell, signal_received});
   presence.end_start();
 
-  // 4. Rank 0 batches gradients and updates θ; the others unroll and send, until they are told to stop.
+  // 4. Rank 0 batches gradients and updates θ; the others unroll and send, until the run stops.
   try {
     if (mpi.rank() == 0) return coordinate(mpi, watchdog, plan, options, setup, ranks, presence);
     net::MpiTransport transport(mpi);
     return compute(mpi, watchdog, plan.settings, setup, coordinator, presence, transport);
   } catch (...) {
-    mpi.abandon();  // the others are not at their end: finalising would wait for them
+    mpi.abandon();  // MPI_Finalize would wait for the others, which still run
     if (mpi.rank() == 0) remove_unstarted(plan);
     plan.lock.reset();
     if (mpi.rank() == 0 && mpi.size() > 1) net::MpiSession::abort(say_why());
@@ -329,7 +328,7 @@ int train_together(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOpt
   }
 }
 
-/// Every key, what it takes and its default, and under it what it means.
+/// Prints every key with its range and default, followed by its meaning.
 int print_keys() {
   if (!net::speaks_for_its_program()) return 0;
   for (const auto& key : config::describe_keys()) {
@@ -341,9 +340,9 @@ int print_keys() {
   return 0;
 }
 
-/// Until the ranks have found each other: MPI_Init waits for one that has died as if it were still to come.
+/// Limits the time for the ranks to find each other: MPI_Init waits for ever for a dead rank.
 void set_start_timer(net::Watchdog& watchdog) {
-  constexpr double kReminder = 0.1;  // of the time
+  constexpr double kReminder = 0.1;  // of the time limit
   const double seconds = net::start_seconds();
   watchdog.set_deadline(seconds, "OUTERLOOP_START_SECONDS");
   if (net::leads_several_hosts())
@@ -352,8 +351,8 @@ void set_start_timer(net::Watchdog& watchdog) {
         fmt::format("still waiting for ranks on other hosts; after {:g} s the job ends", seconds));
 }
 
-/// scripts/mpirun starts the same line again where a job has ended because of MPI: that run goes on, with the
-/// configuration that is saved there.
+/// scripts/mpirun repeats the same command line after MPI has ended a job. That run is resumed with its saved
+/// configuration.
 TrainOptions as_restarted(TrainOptions options) {
   const char* run = std::getenv("OUTERLOOP_RESTART");
   if (run == nullptr || *run == '\0' || !options.join.empty()) return options;
@@ -369,7 +368,7 @@ TrainOptions as_restarted(TrainOptions options) {
 int train(int argc, char** argv, const TrainOptions& given) {
   if (given.keys) return print_keys();
   const TrainOptions options = as_restarted(given);
-  // From here on no wait is without end.
+  // From here on, every wait has a limit.
   catch_signals();
   if (const auto why = net::unreachable_launcher()) throw InputError(*why);
   net::Watchdog watchdog(net::this_rank(), kStartSeconds, end_job);
@@ -385,7 +384,7 @@ int train(int argc, char** argv, const TrainOptions& given) {
   if (!options.join.empty()) return work_late(mpi, watchdog, options);
   try {
     return train_together(mpi, watchdog, options);
-  } catch (const RankEnded&) {  // the others cannot be waited for
+  } catch (const RankEnded&) {  // the other ranks cannot be awaited
     mpi.abandon();
     if (mpi.rank() == 0) net::MpiSession::abort(say_why());
     throw;
@@ -396,17 +395,17 @@ int train(int argc, char** argv, const TrainOptions& given) {
 
 Command add_train(CLI::App& app, int argc, char** argv) {
   const auto options = std::make_shared<TrainOptions>();
-  auto* command = app.add_subcommand(
-      "train",
-      "Meta-trains an update rule. Under mpirun rank 0 coordinates and the others work; alone it does both.");
+  auto* command = app.add_subcommand("train",
+                                     "Meta-trains an update rule. Under mpirun rank 0 coordinates and the "
+                                     "others work; a single process does both.");
   command->add_option("CONFIG", options->config, "a preset (see configs/) or a file in protobuf text format")
       ->default_str("laptop");
-  command->add_option("--run-dir", options->run_directory, "where everything is written")
+  command->add_option("--run-dir", options->run_directory, "folder for all files of the run")
       ->default_str("runs/<config>");
-  command->add_flag("--resume", options->resume, "go on from the last complete checkpoint of --run-dir");
-  command->add_flag("--respawn", options->respawn, "start a new worker in the place of each that is lost");
-  command->add_flag("--joinable", options->joinable, "let workers of another mpirun join (Open MPI 4)");
-  command->add_option("--join", options->join, "RUN_DIR: work for the run in there, which is --joinable");
+  command->add_flag("--resume", options->resume, "continue from the last complete checkpoint of --run-dir");
+  command->add_flag("--respawn", options->respawn, "replace each lost worker by a new one");
+  command->add_flag("--joinable", options->joinable, "accept workers of another mpirun (Open MPI 4)");
+  command->add_option("--join", options->join, "RUN_DIR: work for the --joinable run in this directory");
   command->add_option("--init-theta", options->init_theta, "start from this rule instead of a random one");
   command
       ->add_option("--set", options->overrides,
@@ -415,11 +414,11 @@ Command add_train(CLI::App& app, int argc, char** argv) {
   command
       ->add_option(
           "--data", options->data,
-          "NAME=PATH: where that dataset is read from; on a resume, the same data elsewhere; may be repeated")
+          "NAME=PATH: path of a dataset; when resuming, the new path of the same data; may be repeated")
       ->allow_extra_args(false);
   command->add_option("--json", options->json, "also write result.json to this file");
   command->add_flag("--keys", options->keys,
-                    "print every key of CONFIG with its range, default and meaning, and do nothing else");
+                    "print only the keys of CONFIG, each with range, default and meaning");
   return {command, [argc, argv, options] { return train(argc, argv, *options); }};
 }
 

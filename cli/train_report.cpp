@@ -21,14 +21,15 @@ using coordinator::RunDirectory;
 using coordinator::StopReason;
 using nlohmann::json;
 
-/// To standard output. A run outlives a terminal or a disk that takes no more: main says so at the end.
+/// Prints to standard output. Ignores failures, because a run outlives a closed terminal or a full disk; main
+/// reports them at the end.
 template <class... Arguments>
 void put(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
   const std::string text = fmt::format(format, std::forward<Arguments>(arguments)...);
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-/// e.g. "3:00, about 350 updates"; the shorter of both limits decides.
+/// e.g. "3:00, about 350 updates"; the limit that is reached first decides.
 std::string how_long(const proto::Config& config, const store::Checkpoint& start,
                      double gradients_per_second) {
   const double rate = gradients_per_second / static_cast<double>(config.batch());  // updates per second
@@ -52,7 +53,7 @@ double tenth_of(const store::Checkpoint& checkpoint, bool first) {
   return std::accumulate(begin, begin + count, 0.0) / static_cast<double>(count);
 }
 
-/// Each worker's part since this start: gradients, its share of all, refused ones by cause.
+/// Each worker's part since this start: gradients, their share of all, rejected ones by cause.
 json workers_of(const Coordinator& coordinator) {
   std::int64_t all = 0;
   for (const auto& [worker, tally] : coordinator.tallies()) all += tally.gradients;
@@ -65,7 +66,7 @@ json workers_of(const Coordinator& coordinator) {
   return workers;
 }
 
-/// Whom a loss or a departure is about, and when it was.
+/// The worker, and the time, of a loss or a departure.
 template <class Record>
 json gone(const Record& record) {
   return {{"worker", record.worker},
@@ -81,7 +82,7 @@ std::string in_words(const json& gone) {
                      gone.at("update").get<std::int64_t>());
 }
 
-/// What died where, since this start.
+/// The lost workers since this start.
 json lost_of(const Coordinator& coordinator) {
   json lost = json::array();
   for (const auto& loss : coordinator.losses()) {
@@ -93,7 +94,7 @@ json lost_of(const Coordinator& coordinator) {
   return lost;
 }
 
-/// Who has left before the end, since this start.
+/// The workers that left early since this start.
 json left_of(const Coordinator& coordinator) {
   json left = json::array();
   for (const auto& departure : coordinator.departures()) left.push_back(gone(departure));
@@ -107,7 +108,7 @@ std::string by_cause(const json& refused) {
   return text.empty() ? "none" : text;
 }
 
-/// Of the domains; empty where none has one.
+/// Shares of the domains; empty if none is set.
 std::string shares_of(const config::Settings& settings) {
   std::string shares;
   for (const data::Domain domain : data::kDomains)

@@ -1,6 +1,6 @@
 #pragma once
-// What a run prints and what it says of itself in files: start table, progress line, environment.json,
-// result.json and the final table.
+// Reports of a run, on the terminal and in files: start table, progress line, environment.json, result.json
+// and the final table.
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -13,30 +13,30 @@
 
 namespace outerloop::cli {
 
-/// The content of environment.json. `rate`: gradients per second, estimated.
+/// The content of environment.json. `rate`: estimated gradients per second.
 nlohmann::json environment_of(const net::MpiSession& mpi, const std::vector<std::string>& hosts,
                               const RankSetup& setup, double rate, const config::Settings& settings);
 
-/// The table at the beginning, to standard output.
+/// Prints the start table to standard output.
 void print_start(const Plan& plan, const RankSetup& setup, double rate, std::int64_t workers);
 
-/// The line that is refreshed while the run goes on; `now` in seconds, of the coordinator's clock.
+/// The progress line; `now` in seconds, of the coordinator's clock.
 std::string progress_line(const coordinator::Coordinator& coordinator, const coordinator::RunDirectory& run,
                           const proto::Config& config, double now);
 
-/// The content of result.json while the run goes on, which began at `update`.
+/// The preliminary content of result.json, for a run that starts at `update`.
 nlohmann::json started_result(const net::MpiSession& mpi, std::int64_t update);
 
-/// Its end, where workers have not been heard of for longer than 30 s and ten times their usual: which, and
-/// for how long.
+/// The end of the progress line: workers silent for longer than 30 s and ten times their usual pause, and for
+/// how long. Empty if there are none.
 std::string silent_workers(const coordinator::Membership& membership, double now);
 
-/// The content of result.json. `last`: the last checkpoint; `theta_sha256`: of its θ.
+/// The content of result.json. `last`: the last checkpoint; `theta_sha256`: the hash of its θ.
 nlohmann::json result_of(const net::MpiSession& mpi, const coordinator::Coordinator& coordinator,
                          const store::Checkpoint& last, coordinator::StopReason reason,
                          const std::string& theta_sha256);
 
-/// The same as a table, to standard output, with the command that goes on where the run can.
+/// Prints the same as a table to standard output, with the command to resume the run if that is possible.
 void print_result(const nlohmann::json& result, const std::string& run_directory,
                   coordinator::StopReason reason);
 

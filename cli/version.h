@@ -7,8 +7,7 @@ namespace outerloop::cli {
 /// e.g. "0.1.0"
 std::string version();
 
-/// The git revision that was built, with "-dirty" behind it where the tree had changes; "unknown" outside
-/// git.
+/// The git revision of the build, with "-dirty" appended if the tree had changes; "unknown" outside git.
 std::string git_revision();
 
 }  // namespace outerloop::cli

@@ -27,7 +27,7 @@ bool is_finite(const proto::StreamState& state) {
 
 std::string objection_to(const proto::Hello& hello, const store::RuleFile& rule, bool deterministic) {
   if (hello.protocol() != store::kProtocol)
-    return "it is of another version of the program; start all ranks with the same one";
+    return "it runs another version of the program; start all ranks with the same version";
   const bool same = rule.engine == hello.engine() && rule.instruction_set == hello.instruction_set();
   if (deterministic && !same)
     return fmt::format(
@@ -50,8 +50,8 @@ std::vector<std::string> differences_of(const proto::Hello& hello, const Coordin
     const auto found = hello.datasets().find(key);
     if (found == hello.datasets().end() || found->second != sha256)
       lines.push_back(
-          fmt::format("dataset {} differs between hosts: on {}, where a worker has just come from, it "
-                      "is not what the run has; give all hosts the same data",
+          fmt::format("dataset {} differs between hosts: a worker on {} joined with other data than the "
+                      "run's; give all hosts the same data",
                       dataset_name(key), host));
   }
   const auto known = [](const std::string& revision) {

@@ -1,6 +1,6 @@
 #pragma once
-// Admission of a worker by its hello: whether it runs the same program with the same bits as the others. And
-// of the streams that it sends.
+// Admission checks: whether a worker runs the same program as the others, with bitwise equal results, and
+// whether its streams are valid.
 #include <cstdint>
 #include <set>
 #include <string>
@@ -12,18 +12,18 @@
 
 namespace outerloop::coordinator {
 
-/// Why the worker cannot take part, and what to do about it; empty where it can. `rule` has the engine and
-/// the instruction set of the run, which deterministic mode needs to be the same everywhere.
+/// Why the worker cannot take part, and the remedy; empty if it can. `rule` holds the engine and the
+/// instruction set of the run; deterministic mode requires them to be the same everywhere.
 std::string objection_to(const proto::Hello& hello, const store::RuleFile& rule, bool deterministic);
 
 /// The dataset's name in a key of dataset_sha256: "0.glyphs" for training, "evaluation.0.glyphs".
 std::string dataset_name(const std::string& key);
 
-/// How a newcomer's datasets and program differ from the run's; nothing where they do not.
+/// How the datasets and the program of a late joiner differ from the run's; empty if they do not.
 std::vector<std::string> differences_of(const proto::Hello& hello, const CoordinatorOptions& options);
 
-/// Why a stream's state from a worker that has the streams `owned` cannot be taken; empty where it can.
-/// `update`: the coordinator's. `datasets`: names that it may be of; empty: any.
+/// Why a stream's state is rejected; empty if it is valid. `owned`: the streams of the worker that sent it.
+/// `update`: the coordinator's. `datasets`: the permitted dataset names; empty: any.
 std::string objection_to(const proto::StreamState& state, const std::vector<std::uint32_t>& owned,
                          std::int64_t update, const std::set<std::string>& datasets);
 

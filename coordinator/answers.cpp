@@ -22,7 +22,7 @@ bool goes_on(Command command) {
          command == proto::CoordinatorMessage::work;
 }
 
-/// Which streams it gets, gives up, and is to begin the next task of.
+/// Moves the member's pending stream changes into `message`.
 void add_streams(Member& member, proto::CoordinatorMessage& message) {
   for (const auto& state : member.to_assign) *message.add_assign() = store::to_message(state);
   message.mutable_restart()->Add(member.to_restart.begin(), member.to_restart.end());
@@ -33,7 +33,7 @@ void add_streams(Member& member, proto::CoordinatorMessage& message) {
   member.to_give_up.clear();
 }
 
-/// The piece, and θ behind it where the member does not have it.
+/// Adds the piece. Returns its θ if the member does not have it yet.
 std::vector<float> add_piece(const EvaluationPiece& piece, Member& member, const Evaluations& evaluations,
                              proto::CoordinatorMessage& message) {
   message.mutable_piece()->set_update(piece.update);

@@ -1,5 +1,5 @@
 #pragma once
-// The coordinator's answers to workers: what to do next, with which streams and which θ.
+// The coordinator's answers to workers: the next command, with streams and θ.
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -18,22 +18,23 @@ struct Answer {
   net::Frame frame;
 };
 
-/// Where the run stands, as far as all workers are concerned. References outlive the call.
+/// State of the run that all answers depend on. References must outlive the call.
 struct RunState {
   const Learner& learner;
   const Evaluations& evaluations;
   std::uint32_t segment = 0;
-  StopReason wanted_stop = StopReason::none;  ///< streams or evaluations are still waited for
+  StopReason wanted_stop = StopReason::none;  ///< waits for streams or evaluations
   StopReason stop_reason = StopReason::none;
 };
 
-/// Answers `member`, number `to`. What was to be said to it counts as said, and the θ that goes with the
-/// answer as known to it. `piece`: of an evaluation, dealt out to it; `send_streams`: it is to send its own.
+/// The answer to `member`, number `to`. Marks the member's pending assignments as sent, and the θ of this
+/// answer as known to it. `piece`: the evaluation piece dealt out to the member; `send_streams`: the member
+/// must send its streams.
 Answer make_answer(int to, Member& member, const RunState& run, const std::optional<EvaluationPiece>& piece,
                    bool send_streams);
 
-/// Lets those go that have said farewell at the end of the run. `finalize`: MPI_Finalize will end on all
-/// ranks.
+/// Releases the workers that have said farewell at the end of the run. `finalize`: MPI_Finalize will return
+/// on all ranks.
 std::vector<Answer> release_all(const Membership& membership, const Turnover& turnover, bool finalize);
 
 }  // namespace outerloop::coordinator

@@ -1,5 +1,5 @@
 #pragma once
-// Messages that are ignored: one line a second at most, and how many each rank has sent in a row.
+// Warnings about ignored messages: at most one line a second, and a count of consecutive ones per rank.
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -9,14 +9,14 @@ namespace outerloop::coordinator {
 
 class Complaints {
  public:
-  /// Messages in a row that cannot be used after which a worker is given up.
+  /// Consecutive unusable messages after which a worker counts as lost.
   static constexpr std::int64_t kMostInARow = 1000;
 
-  /// A message from rank `from` is ignored because of `what`. Returns the line to be printed now, if any.
+  /// Counts an ignored message from rank `from`; `what` is the reason. Returns the line to print now, if any.
   std::optional<std::string> add(int from, const std::string& what, double now);
-  /// The line about those that none has been printed of, a second after the last one.
+  /// The line about messages not reported yet, one second after the last line.
   std::optional<std::string> overdue(double now);
-  /// Rank `from` has sent one that could be used.
+  /// Resets the count: rank `from` has sent a usable message.
   void forgive(int from) { in_a_row_.erase(from); }
   bool too_many(int from) const;
 

@@ -12,11 +12,11 @@
 namespace outerloop::coordinator {
 namespace {
 
-constexpr std::size_t kMostHost = 256;  // bytes of what a worker says of itself
-constexpr double kGraceSeconds = 0.5;   // for messages of a process whose connection has ended
-constexpr double kLongestTick = 0.3;    // of a pause between two ticks, what counts as waiting for messages
+constexpr std::size_t kMostHost = 256;  // bytes of each text in a hello
+constexpr double kGraceSeconds = 0.5;   // for the last messages of a process whose connection has ended
+constexpr double kLongestTick = 0.3;    // longest time between two ticks that counts towards it
 
-/// A message that carries a stream ahead of the one that is answered.
+/// A message that carries only a stream, sent ahead of the one that gets an answer.
 bool is_ahead(const proto::WorkerMessage& message) {
   return message.kind_case() == proto::WorkerMessage::KIND_NOT_SET &&
          message.streams_size() + message.given_up_size() > 0;
@@ -43,14 +43,14 @@ bool Coordinator::read(int from, const std::string& bytes, net::FrameView& frame
   try {
     frame = net::view(bytes);
     if (message.ParseFromArray(frame.header.data(), static_cast<int>(frame.header.size()))) return true;
-    throw InputError("it is no worker's message");
+    throw InputError("it is not a worker's message");
   } catch (const InputError& error) {
     ignore(from, error.what());
     return false;
   }
 }
 
-/// A rank that sends nothing else is given up.
+/// A rank that sends only unusable messages is lost.
 void Coordinator::ignore(int from, const std::string& what) {
   if (const auto line = complaints_.add(from, what, now_)) observer_.on_warning(*line);
   const Member* member = membership_.find(from);
@@ -101,7 +101,7 @@ std::vector<Answer> Coordinator::handle(int from, const std::string& bytes, doub
   return {training_.answer(from, *member)};
 }
 
-/// It owes what it was asked for; a higher step than before is as good as that, for the deadline.
+/// A higher step than before postpones the worker's deadline.
 void Coordinator::take_progress(int from, const proto::WorkerMessage& message, double now) {
   turnover_.hear_of(from, now);
   Member* member = membership_.find(from);
@@ -113,7 +113,7 @@ void Coordinator::take_progress(int from, const proto::WorkerMessage& message, d
   member->got_on = now;
 }
 
-/// Returns whether the message is answered.
+/// Returns whether the message gets an answer.
 bool Coordinator::act(int from, Member& member, const proto::WorkerMessage& message, net::FloatView floats) {
   if (!message.has_evaluated()) training_.take_back_piece(from);
   if (message.signalled()) request_stop(StopReason::signal);
@@ -159,12 +159,13 @@ void Coordinator::on_hello(int from, Member& member, const proto::Hello& hello) 
   if (!objection.empty()) return lose(from, objection, NoticedBy::itself);
   if (!compare_newcomer(from, hello)) return;
   if (membership_.busy().empty() && !stopping())
-    membership_.deal(training_.streams());  // all others are lost
+    membership_.deal(training_.streams());  // all other workers are lost
   else if (!options_.deterministic)
     membership_.even_out();
 }
 
-/// Ranks of the start have been compared with each other there. Returns whether it may take part.
+/// Compares a late joiner with the run; the initial ranks were compared at start-up. Returns whether the
+/// worker may take part.
 bool Coordinator::compare_newcomer(int worker, const proto::Hello& hello) {
   if (first_.count(worker) > 0) return true;
   for (const auto& line : differences_of(hello, options_)) {
@@ -177,7 +178,8 @@ bool Coordinator::compare_newcomer(int worker, const proto::Hello& hello) {
   return true;
 }
 
-/// Why the streams in a message cannot be taken; empty where they can. What was not asked back is ignored.
+/// Why the streams in a message are rejected; empty if they are valid. Given-up streams that were not
+/// requested are ignored.
 std::string Coordinator::objection_to_streams(const Member& member,
                                               const proto::WorkerMessage& message) const {
   if (message.segment() != segment()) return {};
@@ -192,14 +194,14 @@ std::string Coordinator::objection_to_streams(const Member& member,
   return {};
 }
 
-/// Where they cannot be taken the worker is lost: nobody knows where its streams stand. Returns whether they
-/// were.
+/// Returns whether the streams are valid. Otherwise the worker is lost, because the state of its streams is
+/// unknown.
 bool Coordinator::take_streams(int from, const Member& member, const proto::WorkerMessage& message) {
   if (const std::string objection = objection_to_streams(member, message); !objection.empty()) {
     lose(from, objection, NoticedBy::itself);
     return false;
   }
-  take_given_up(from, message);  // before what may complete a checkpoint
+  take_given_up(from, message);  // first, because the next call may complete a checkpoint
   if (is_ahead(message))
     training_.keep_streams_ahead(from, message);
   else if (message.has_streams())
@@ -207,7 +209,7 @@ bool Coordinator::take_streams(int from, const Member& member, const proto::Work
   return true;
 }
 
-/// What a worker was asked to give up goes on elsewhere, from where it stands.
+/// A stream that the worker was asked to give up continues on another worker, from its present state.
 void Coordinator::take_given_up(int from, const proto::WorkerMessage& message) {
   for (const auto& stream : message.given_up()) {
     const auto state = store::from_message(stream);
@@ -215,8 +217,8 @@ void Coordinator::take_given_up(int from, const proto::WorkerMessage& message) {
   }
 }
 
-/// Asynchronous: its streams come with its next message. Deterministic: with the next update, where all
-/// streams are known, they are dealt out without it.
+/// Asynchronous: the worker's next message brings its streams. Deterministic: after the next update, when all
+/// streams are known, they are dealt out to the others.
 void Coordinator::on_leaving(Member& member) {
   member.leaving = true;
   stop_without_workers();
@@ -226,8 +228,8 @@ void Coordinator::on_leaving(Member& member) {
 void Coordinator::let_go(int worker, Member& member) {
   member.farewell = true;
   turnover_.add(Departure{worker, member.host, member.pid, update(), training_.seconds()});
-  observer_.on_warning(fmt::format("worker {} on {} (process {}) leaves, as a signal told it to", worker,
-                                   member.host, member.pid));
+  observer_.on_warning(
+      fmt::format("worker {} on {} (process {}) leaves after a signal", worker, member.host, member.pid));
   training_.leave(worker);
   training_.finish_collection();
 }
@@ -264,7 +266,7 @@ void Coordinator::tick(double now) {
 void Coordinator::lose_overdue(double now) {
   for (const int worker : membership_.overdue(now, options_.deadline)) {
     const bool silent = now - membership_.find(worker)->last_heard > options_.deadline;
-    lose(worker, fmt::format("{} for {:.0f} s", silent ? "silent" : "it does not get on,", options_.deadline),
+    lose(worker, fmt::format("{} for {:.0f} s", silent ? "silent" : "no progress", options_.deadline),
          NoticedBy::deadline);
   }
 }
@@ -274,7 +276,7 @@ void Coordinator::connection_ended(int worker, bool timed_out, double now) {
   disconnected_.emplace(worker, Disconnected{timed_out ? NoticedBy::keep_alive : NoticedBy::connection, 0.0});
 }
 
-/// A pause of this process, e.g. while it wrote a checkpoint, is no time for messages.
+/// Pauses of this process, e.g. to write a checkpoint, do not count towards the grace period.
 void Coordinator::lose_disconnected(double now) {
   const double passed = std::min(now - ticked_, kLongestTick);
   ticked_ = now;
@@ -307,7 +309,7 @@ std::string Coordinator::reason_of(NoticedBy by) const {
 
 void Coordinator::give_up(int expected, const std::string& why) {
   turnover_.arrive(expected);
-  observer_.on_warning(fmt::format("worker {}, started in a lost one's place, {}", expected, why));
+  observer_.on_warning(fmt::format("worker {}, started as a replacement, {}", expected, why));
   stop_without_workers();
 }
 

@@ -1,7 +1,7 @@
 #pragma once
-// The coordinator as a state machine: frames in, answers out. It knows no MPI, no files and no clock; those
-// are its caller's (see event_loop.h). This class is about workers: who takes part, who is lost, which stream
-// is whose (membership.h). What they work for, θ and its updates, is in meta_training.h.
+// The coordinator as a state machine: frames in, answers out. It uses neither MPI nor files nor a clock;
+// those belong to the caller (event_loop.h). This class manages the workers: membership, losses, and the
+// streams of each (membership.h). θ and its updates are in meta_training.h.
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -26,51 +26,52 @@ namespace outerloop::coordinator {
 
 class Coordinator {
  public:
-  /// Goes on from `start` (θ, Adam, history, counters, streams); `workers` are the ranks that will say hello.
-  /// Throws InputError where a deterministic run is to go on from a checkpoint that lacks streams.
+  /// Continues from `start` (θ, Adam, history, counters, streams); `workers` are the ranks that will say
+  /// hello. Throws InputError where a deterministic run would continue from a checkpoint that lacks streams.
   Coordinator(CoordinatorOptions options, const store::Checkpoint& start, const std::vector<int>& workers,
               Observer& observer, double now);
   Coordinator(const Coordinator&) = delete;
   Coordinator& operator=(const Coordinator&) = delete;
 
-  /// Acts on the bytes of one frame and answers it. Bytes that are no message are warned of and not answered.
-  /// A stranger's hello makes it a member.
+  /// Acts on the bytes of one frame and answers it. Malformed frames cause a warning and get no answer. A
+  /// hello from an unknown rank makes it a member.
   std::vector<Answer> handle(int from, const std::string& bytes, double now);
 
-  /// A message of `bytes` bytes, more than any of this run can have, was left behind: its sender is lost, and
-  /// is told so.
+  /// A message of `bytes` bytes, larger than any valid one in this run, was discarded. Its sender is lost and
+  /// gets an answer that says so.
   std::vector<Answer> handle_oversize(int from, std::int64_t bytes, double now);
 
-  /// To be called at least once a second: deadlines, the time limit.
+  /// Checks deadlines and the time limit. Call it at least once a second.
   void tick(double now);
 
-  /// The process of `worker` has ended, and what it sent before has been handled: unless it has said
-  /// farewell, it is lost, without waiting for its deadline.
+  /// The process of `worker` has ended, and all its messages have been handled. Unless it has said farewell,
+  /// it is lost immediately, before its deadline.
   void process_ended(int worker, double now);
 
-  /// The silent connection of `worker` has ended; `timed_out`: by keep-alive, its process may live on. Unless
-  /// it has said farewell, it is lost once what it sent before has had time to be handled: half a second in
-  /// which tick() is called, whatever else the clock says.
+  /// The silent connection of `worker` has ended; `timed_out`: by keep-alive, so its process may still run.
+  /// Unless the worker has said farewell, it is lost after a grace period of half a second for its last
+  /// messages. Only time in which tick() is called counts.
   void connection_ended(int worker, bool timed_out, double now);
 
-  /// A worker of this number has been started in a lost one's place, and will say hello before its deadline.
+  /// A replacement with this number has been started, and must say hello before its deadline.
   void expect(int worker, double now) { turnover_.expect(worker, now); }
-  /// None could be started.
+  /// No replacement could be started.
   void no_replacement();
 
-  /// Every worker gets `stop` with its next answer; in deterministic mode only after each has said where its
-  /// streams stood at the present θ, and at a limit of updates or seconds only after the last θ has been
-  /// evaluated. Any other reason abandons what is being evaluated.
+  /// Sends `stop` to every worker with its next answer. In deterministic mode, waits first for the states of
+  /// all streams at the present θ. At a limit of updates or seconds, waits first for the evaluation of the
+  /// last θ. Any other reason abandons running evaluations.
   void request_stop(StopReason reason) { training_.request_stop(reason); }
 
   /// All workers have said farewell or are lost.
   bool finished() const { return stop_reason() != StopReason::none && membership_.active() == 0; }
 
-  /// To be sent after the final checkpoint was written: lets the workers that said farewell go.
+  /// Answers that release the workers that have said farewell. Send them after the final checkpoint is
+  /// written.
   std::vector<Answer> release() const { return release_all(membership_, turnover_, may_finalize()); }
 
   StopReason stop_reason() const { return training_.stop_reason(); }
-  /// θ is final: gradients that still come are not applied.
+  /// θ is final: later gradients are not applied.
   bool stopping() const { return training_.stopping(); }
   std::int64_t update() const { return training_.update(); }
   double seconds(double now) const { return training_.seconds(now); }
@@ -82,18 +83,18 @@ class Coordinator {
   std::map<std::string, std::int64_t> refused() const { return training_.learner().refused(); }
   const std::map<int, Tally>& tallies() const { return training_.learner().tallies(); }
   const Membership& membership() const { return membership_; }
-  /// Whether MPI_Finalize would come to an end on all ranks: nobody was lost, and nobody has joined.
+  /// Whether MPI_Finalize would return on all ranks: no worker was lost, left early or joined late.
   bool may_finalize() const {
     return membership_.lost() == 0 && departures().empty() && membership_.members().size() == first_.size();
   }
   const Evaluations& evaluations() const { return training_.evaluations(); }
   const std::optional<BestRule>& best() const { return training_.evaluations().best(); }
   std::uint32_t segment() const { return training_.segment(); }
-  /// Passes it on to the profiler, where there is one.
+  /// Forwards to the profiler, if there is one.
   void enter(Part part) const { coordinator::enter(options_.profiler, part); }
 
-  /// Everything a resumed run needs. In deterministic mode it is exact only when a checkpoint is complete, or
-  /// once the run has stopped.
+  /// Everything that a resumed run needs. In deterministic mode the result is exact only when a checkpoint is
+  /// complete or the run has stopped.
   store::Checkpoint snapshot() const { return training_.snapshot(); }
 
  private:
@@ -117,8 +118,8 @@ class Coordinator {
 
   CoordinatorOptions options_;
   Observer& observer_;
-  std::set<int> first_;         ///< workers of the start
-  std::set<std::string> said_;  ///< about datasets and programs of newcomers
+  std::set<int> first_;         ///< workers at the start
+  std::set<std::string> said_;  ///< warnings about late joiners, already printed
   Membership membership_;
   Turnover turnover_;
   Complaints complaints_;

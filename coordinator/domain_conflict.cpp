@@ -14,7 +14,7 @@ constexpr double kLeastChange = 0.01;  // relative
 
 using Means = std::array<double, kTenths>;
 
-/// NaN where a row has none.
+/// Means over each tenth; NaN where a row is NaN.
 Means means_of(const std::vector<double>& column) {
   constexpr auto kRows = static_cast<std::size_t>(kConflictUpdates) / kTenths;
   Means means{};
@@ -26,7 +26,7 @@ Means means_of(const std::vector<double>& column) {
   return means;
 }
 
-/// The change along the straight line through the means, in its direction; 0 where it may be chance.
+/// The change along the fitted line, with its sign; 0 if it is not significant.
 double clear_change(const Means& y) {
   constexpr double kMiddle = (kTenths - 1) / 2.0;
   const double mean = std::accumulate(y.begin(), y.end(), 0.0) / kTenths;
@@ -43,7 +43,7 @@ double clear_change(const Means& y) {
   const double change = slope * (kTenths - 1);
   const bool clear =
       std::abs(slope) > kStandardErrors * error && std::abs(change) > kLeastChange * std::abs(mean);
-  return clear ? change : 0.0;  // a NaN is not clear
+  return clear ? change : 0.0;  // NaN counts as not significant
 }
 
 }  // namespace

@@ -8,11 +8,10 @@
 
 namespace outerloop::coordinator {
 
-/// Running means of the meta-objective by domain are columns of the history under this name, a dot and the
-/// domain.
+/// History columns with running means of the meta-objective by domain: this name, a dot and the domain.
 inline constexpr const char* kDomainColumn = "meta_objective_smooth_of_domain";
 
-/// Updates that a conflict is looked for in.
+/// Updates over which a conflict is sought.
 constexpr std::int64_t kConflictUpdates = 1000;
 
 /// One domain's meta-objective at both ends of those updates.
@@ -27,9 +26,10 @@ struct DomainConflict {
   DomainTrend falling;  ///< the one that falls most
 };
 
-/// Looks at the newest kConflictUpdates rows of a history (columns of equal length). A domain rises or falls
-/// where the straight line through its ten means over a tenth each is steeper than three standard errors, and
-/// changes by more than 1 %. Nothing where no two domains part, or one was not there from the first row on.
+/// A conflict in the newest kConflictUpdates rows of a history (columns of equal length). The window is
+/// divided into tenths, and a straight line is fitted to their ten means. A domain rises or falls if the
+/// slope exceeds three standard errors and the change exceeds 1 %. Nothing if no two domains diverge, or one
+/// lacks values in the window.
 std::optional<DomainConflict> domain_conflict(const std::map<std::string, std::vector<double>>& history);
 
 }  // namespace outerloop::coordinator

@@ -24,8 +24,8 @@ void DomainCosines::add(data::Domain domain, net::FloatView gradient, double squ
   if (squares > 0.0) ++sum.directed;
 }
 
-/// Of the pairs of one domain: |Σg|² = Σ|g|² + Σ |a| |b| cos(a, b) and (Σ|g|)² = Σ|g|² + Σ |a| |b|, each pair
-/// twice. Of those of two: Σa · Σb = Σ |a| |b| cos(a, b).
+/// Within a domain: |Σg|² = Σ|g|² + Σ |a| |b| cos(a, b) and (Σ|g|)² = Σ|g|² + Σ |a| |b|, each pair twice.
+/// Between two domains: Σa · Σb = Σ |a| |b| cos(a, b).
 std::map<std::string, double> DomainCosines::take() {
   std::map<std::string, double> cosines;
   for (const data::Domain domain : data::kDomains) {

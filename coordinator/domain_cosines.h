@@ -11,24 +11,24 @@
 
 namespace outerloop::coordinator {
 
-/// Do the tasks of a domain agree on where θ should go, and do domains? Keeps one sum of gradients per domain
-/// that was seen, so that it takes the space of θ for each, and a pass over each gradient while it is
-/// watched: only the last kUpdates of every kEvery updates are.
+/// Measures how far the gradients of tasks agree, within a domain and between domains. Keeps one sum of
+/// gradients, the size of θ, per domain seen, and makes one pass over each gradient in a window. Windows are
+/// the last kUpdates of every kEvery updates.
 class DomainCosines {
  public:
   static constexpr std::int64_t kEvery = 100, kUpdates = 10;
 
-  /// Whether the gradients of the update after `update` are part of a window.
+  /// Whether the gradients of the update after `update` belong to a window.
   static bool watches(std::int64_t update) { return update % kEvery >= kEvery - kUpdates; }
   /// Whether a window ends with `update`.
   static bool ends(std::int64_t update) { return update % kEvery == 0; }
 
-  /// Counts a gradient as it came; `squares` is the sum of its squares.
+  /// Adds a gradient as received; `squares` is the sum of its squares.
   void add(data::Domain domain, net::FloatView gradient, double squares);
 
   /// Mean cosine between two gradients, pairs weighted by the product of their norms, by "images" (both of
-  /// that domain) and "images-texts" (one of each); those that no two gradients tell of are left out. The
-  /// next window begins empty.
+  /// that domain) and "images-texts" (one of each). Keys without two non-zero gradients are absent. The next
+  /// window begins empty.
   std::map<std::string, double> take();
   void clear() { sums_ = {}; }
 

@@ -16,7 +16,7 @@ constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 EvaluationScore score_of(const EvaluationDataset& dataset,
                          const std::vector<std::optional<EvaluationResult>>& results) {
   EvaluationScore score{dataset, 0.0, 0.0, 0, 0};
-  // In the order of the tasks, whoever did them when: floating-point sums depend on it.
+  // In task order, not order of arrival: floating-point sums depend on it.
   for (const auto& result : results) {
     ++score.tasks;
     if (!result->finished) {
@@ -130,7 +130,7 @@ std::optional<EvaluationRecord> Evaluations::take_finished() {
   EvaluationRecord record = record_of(done->second);
   open_.erase(done);
   newest_ = std::max(newest_.value_or(0), record.update);
-  // NaN, where there is no validation, is below nothing.
+  // NaN (no validation datasets) is never the best.
   record.best = std::isfinite(record.validation) && (!best_ || record.validation < best_->validation);
   if (record.best) best_ = BestRule{record.update, record.validation};
   return record;

@@ -1,6 +1,6 @@
 #pragma once
-// Evaluations of θ while a run goes on: which θ are being evaluated, which tasks are left, which worker does
-// which, the scores, and the best θ. A piece is one task of one dataset. Knows no messages, files or clock.
+// Evaluations of θ during meta-training: which θ are being evaluated, the pieces left, the worker of each
+// piece, the scores, and the best θ. A piece is one task of one dataset. No messages, files or clock.
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -13,10 +13,10 @@
 
 namespace outerloop::coordinator {
 
-/// What a dataset is to the run.
+/// Role of a dataset in a run.
 enum class EvaluationRole {
-  train,       ///< trained on: the other end of the train-against-held-out curve
-  validation,  ///< classes held out of training: the best θ is chosen on it
+  train,       ///< used for training; its curve is compared with the held-out one
+  validation,  ///< classes held out of training, for the selection of the best θ
   test,        ///< reported only
 };
 const char* evaluation_role_name(EvaluationRole role);
@@ -38,7 +38,7 @@ struct EvaluationOptions {
 /// One task of one dataset, for the θ of one update.
 struct EvaluationPiece {
   std::int64_t update = 0;
-  std::uint32_t dataset = 0;  ///< place in EvaluationOptions::datasets
+  std::uint32_t dataset = 0;  ///< index into EvaluationOptions::datasets
   std::uint32_t task = 0;
 
   bool operator==(const EvaluationPiece& other) const {
@@ -62,8 +62,8 @@ struct EvaluationScore {
   std::int64_t failed = 0;  ///< of them
 };
 
-/// What an evaluation says of the datasets of one domain and role, each counted alike; NaN where all tasks of
-/// one have failed.
+/// Mean scores of the datasets of one domain and role, each weighted equally; NaN if all tasks of one have
+/// failed.
 struct DomainScore {
   data::Domain domain = data::Domain::images;
   EvaluationRole role = EvaluationRole::test;
@@ -71,7 +71,7 @@ struct DomainScore {
   double accuracy = 0.0;
 };
 
-/// In the order of domains and roles.
+/// Ordered by domain, then by role.
 std::vector<DomainScore> scores_by_domain(const std::vector<EvaluationScore>& scores);
 
 struct EvaluationRecord {
@@ -79,15 +79,15 @@ struct EvaluationRecord {
   double seconds = 0.0;  ///< of meta-training at that update, over resumes
   bool average = false;  ///< the running average of θ was evaluated
   std::vector<EvaluationScore> scores;
-  /// Mean of the validation datasets' meta-objectives, each counted alike; NaN where there is none, or where
-  /// one of their tasks failed.
+  /// Mean of the validation datasets' meta-objectives, each weighted equally; NaN if there is none, or if one
+  /// of their tasks failed.
   double validation = 0.0;
-  bool best = false;            ///< no update before validated as well
-  double worker_seconds = 0.0;  ///< that all its pieces took together
-  store::RuleFile rule;         ///< θ and its average as they were
+  bool best = false;            ///< lowest validation so far
+  double worker_seconds = 0.0;  ///< total over all pieces
+  store::RuleFile rule;         ///< θ and its average at that update
 };
 
-/// The θ that validated best so far.
+/// The θ with the lowest validation meta-objective so far.
 struct BestRule {
   std::int64_t update = 0;
   double validation = 0.0;
@@ -95,7 +95,7 @@ struct BestRule {
 
 class Evaluations {
  public:
-  /// `best`: the θ that has validated best before; `newest`: the newest update whose evaluation is complete.
+  /// `best`: the best θ so far; `newest`: the newest update whose evaluation is complete.
   explicit Evaluations(EvaluationOptions options, std::optional<BestRule> best = {},
                        std::optional<std::int64_t> newest = {})
       : options_(std::move(options)), best_(best), newest_(newest) {}
@@ -105,36 +105,36 @@ class Evaluations {
   /// θ of this update has not been evaluated, and is not being evaluated.
   bool lacks(std::int64_t update) const { return options_.enabled() && newest_ != update && !knows(update); }
 
-  /// Begins to evaluate `rule`, of an update that is not being evaluated: its average where it has one, else
-  /// θ.
+  /// Begins to evaluate `rule`, whose update must not be under evaluation: its average if it has one, else θ.
   void begin(store::RuleFile rule, double seconds);
   bool knows(std::int64_t update) const { return open_.count(update) > 0; }
 
-  /// The next piece, oldest update first, for a worker that has none; nothing where all are dealt out.
+  /// The next piece, oldest update first, for a worker without one; nothing if all are dealt out.
   std::optional<EvaluationPiece> deal(int worker);
-  /// The piece that a worker is at.
+  /// The piece assigned to a worker.
   std::optional<EvaluationPiece> piece_of(int worker) const;
-  /// The worker does not do its piece, if it has one: the piece is the next to be dealt out again.
+  /// Takes the worker's piece back, if it has one; it becomes the next to be dealt out.
   void take_back(int worker);
-  /// A worker's result of the piece it was given. Returns false, and counts nothing, for any other piece.
+  /// Records a worker's result for its assigned piece. Returns false and ignores the result for any other
+  /// piece.
   bool accept(int worker, const EvaluationPiece& piece, const EvaluationResult& result);
 
-  /// The evaluation whose last piece has come in, taken out; to be asked for after each accept().
+  /// Removes and returns the evaluation that has just become complete. Call it after each accept().
   std::optional<EvaluationRecord> take_finished();
   /// The newest update whose evaluation is complete; nothing before the first.
   std::optional<std::int64_t> newest() const { return newest_; }
   const std::optional<BestRule>& best() const { return best_; }
 
-  /// θ has gone back to that of `update`: forgets evaluations of later ones, complete or not, and who was at
-  /// their pieces. What validated best stays.
+  /// θ has returned to that of `update`: forgets evaluations of later updates, complete or not, and their
+  /// assignments. The best θ stays.
   void go_back_to(std::int64_t update);
-  /// Abandons what is being evaluated.
+  /// Abandons all running evaluations.
   void cancel_all() { cancel_after(-1); }
 
-  /// Nothing is being evaluated.
+  /// No evaluation is running.
   bool idle() const { return open_.empty(); }
   std::size_t under_way() const { return open_.size(); }
-  /// What travels to workers: of an update that is being evaluated.
+  /// θ as sent to workers, of an update under evaluation.
   const std::vector<float>& theta(std::int64_t update) const { return open_.at(update).theta; }
 
  private:
@@ -142,7 +142,7 @@ class Evaluations {
     store::RuleFile rule;
     double seconds = 0.0;
     std::vector<float> theta;
-    /// [datasets][tasks]; nothing where it is not there yet.
+    /// [datasets][tasks]; empty until received.
     std::vector<std::vector<std::optional<EvaluationResult>>> results;
     std::int64_t missing = 0;
   };
@@ -151,7 +151,7 @@ class Evaluations {
 
   EvaluationOptions options_;
   std::optional<BestRule> best_;
-  std::optional<std::int64_t> newest_;  ///< complete
+  std::optional<std::int64_t> newest_;  ///< newest complete evaluation
   std::map<std::int64_t, Open> open_;   ///< by update
   std::deque<EvaluationPiece> to_deal_;
   std::map<int, EvaluationPiece> dealt_;  ///< by worker

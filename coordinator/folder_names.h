@@ -1,15 +1,15 @@
 #pragma once
-// Names in a run directory: what a new run may find there, and what a start writes before it has a
+// File names in a run directory: those permitted in a new run's folder, and those written before the first
 // checkpoint.
 #include <string>
 
 namespace outerloop::coordinator {
 
-/// What may be in a folder that no run is in: a lock, how others joined, and what file systems and desktops
-/// put there by themselves.
+/// Whether a folder without a run may hold this file: a lock, join.json, and files that file systems and
+/// desktops create by themselves.
 bool may_be_found(const std::string& name);
 
-/// What a start writes before its first checkpoint, the lock apart.
+/// Whether a start writes this file before its first checkpoint; the lock does not count.
 bool is_of_a_start(const std::string& name);
 
 }  // namespace outerloop::coordinator

@@ -41,11 +41,10 @@ BatchSummary summarise(const std::vector<GradientNote>& notes) {
   return summary;
 }
 
-// Sums of squares in as many lanes: a sum in one would keep the processor waiting for each addition.
+// Independent partial sums: a single sum would stall on the latency of each addition.
 constexpr std::size_t kLanes = 16;
 
-/// The sum of the squares of a gradient's numbers; `each(i, number)` is called for every one of them on the
-/// way.
+/// The sum of squares of a gradient; also calls `each(i, number)` for every element.
 template <class Each>
 double sum_of_squares(net::FloatView gradient, const Each& each) {
   const std::size_t size = gradient.size(), whole = size - size % kLanes;
@@ -66,15 +65,14 @@ double sum_of_squares(net::FloatView gradient, const Each& each) {
 
 }  // namespace
 
-/// What is not finite shows in the sum of squares: those of float32 cannot overflow float64.
+/// A sum of squares is finite exactly if all elements are: squares of float32 cannot overflow float64.
 Refusal GradientBatch::judge(double squares) const {
-  constexpr double kRounding =
-      1.0 + 1e-5;  // between a norm as a worker reports it and that of its float32 numbers
+  constexpr double kRounding = 1.0 + 1e-5;  // a worker's float64 norm against that of its float32 numbers
   if (!std::isfinite(squares)) return Refusal::not_finite;
   return std::sqrt(squares) > most_norm_ * kRounding ? Refusal::norm : Refusal::none;
 }
 
-/// The new sum goes to a place of its own, so that a refused gradient changes no bit.
+/// The new sum goes to a second buffer, so a rejected gradient changes no bit.
 Refusal GradientBatch::add(net::FloatView gradient, GradientNote note) {
   OUTERLOOP_CHECK_EQ(gradient.size(), sum_.size());
   const double* __restrict sum = sum_.data();
@@ -148,7 +146,7 @@ void StreamOrder::keep(std::uint32_t stream, std::optional<Early> early, Gradien
   add_waiting(batch);
 }
 
-/// Those whose turn has come.
+/// Adds the buffered gradients that are next in order.
 void StreamOrder::add_waiting(GradientBatch& batch) {
   for (auto first = early_.begin(); first != early_.end() && first->first == next_; ++next_) {
     if (first->second) batch.add(first->second->gradient, std::move(first->second->note));

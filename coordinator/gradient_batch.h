@@ -1,5 +1,5 @@
 #pragma once
-// Sum and summary of the gradients of one update: as they come, or in the order of their streams.
+// Sum and statistics of the gradients of one update, in order of arrival or of streams.
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -14,16 +14,16 @@
 
 namespace outerloop::coordinator {
 
-/// What is said of one update, beside θ itself. Means are over its gradients; NaN where it has none.
+/// Statistics of one update. Means are over its gradients; NaN if it has none.
 struct BatchSummary {
   std::int64_t gradients = 0;
   double meta_objective = 0.0;
   double worker_gradient_norm = 0.0;  ///< of the norms before any clipping
   double gradient_norm = 0.0;         ///< of the mean gradient, before clip.batch_norm
-  /// Mean cosine between two of its gradients as they came, weighted by the product of their norms: do tasks
-  /// agree on where θ should go? NaN for fewer than two that are not zero.
+  /// Mean cosine between two of its gradients as received, weighted by the product of their norms: how far
+  /// tasks agree on the direction of θ. NaN for fewer than two non-zero gradients.
   double gradient_cosine = 0.0;
-  double staleness_mean = 0.0;  ///< updates by which θ had moved on
+  double staleness_mean = 0.0;  ///< updates since the θ of the gradient
   std::int64_t staleness_max = 0;
   std::map<std::int64_t, std::int64_t> gradients_by_staleness{};
   std::int64_t unique_workers = 0;
@@ -33,7 +33,7 @@ struct BatchSummary {
   std::map<int, std::int64_t> gradients_of;        ///< by worker
 };
 
-/// What is known of one accepted gradient.
+/// Metadata of one accepted gradient.
 struct GradientNote {
   int worker = 0;
   double meta_objective = 0.0;
@@ -45,22 +45,23 @@ struct GradientNote {
 
 class GradientBatch {
  public:
-  /// `parameters`: those of θ. A gradient whose norm as it came exceeds `most_norm` is refused.
+  /// `parameters`: the number in θ. A gradient whose norm, as received, exceeds `most_norm` is rejected.
   explicit GradientBatch(std::size_t parameters, double most_norm = std::numeric_limits<double>::infinity())
       : most_norm_(most_norm), sum_(parameters), next_sum_(parameters) {}
 
   std::int64_t size() const { return static_cast<std::int64_t>(notes_.size()); }
   const std::vector<GradientNote>& notes() const { return notes_; }
 
-  /// Adds a gradient of as many numbers as θ has parameters, in one pass over its bytes. Refused as
-  /// not_finite or norm, it leaves no trace.
+  /// Adds a gradient [parameters] in one pass over its bytes, or returns why it was rejected (not_finite or
+  /// norm). A rejected gradient changes nothing.
   Refusal add(net::FloatView gradient, GradientNote note);
-  /// From here on what is added is added to `cosines` too, which outlives the batch; nullptr: to none.
+  /// Also adds later gradients to `cosines`, which must outlive the batch; nullptr: stops.
   void watch(DomainCosines* cosines) { cosines_ = cosines; }
   /// What add() would return.
   Refusal refusal(net::FloatView gradient) const;
 
-  /// The sum over `divisor`, scaled down to the norm `clip` (0: not), and its summary; empties the batch.
+  /// The sum divided by `divisor`, scaled down to the norm `clip` (0: no clipping), and its statistics.
+  /// Empties the batch.
   std::vector<double> take(std::int64_t divisor, double clip, BatchSummary& summary);
   void clear();
 
@@ -70,28 +71,28 @@ class GradientBatch {
 
   double most_norm_;
   std::vector<double> sum_;
-  std::vector<double> next_sum_;  ///< where the sum with the next gradient comes to stand
-  double norms_ = 0.0;            ///< sum of the gradients' norms as they came
+  std::vector<double> next_sum_;  ///< buffer for the sum with the next gradient
+  double norms_ = 0.0;            ///< sum of the gradients' norms as received
   double squares_ = 0.0;          ///< sum of their squares
   std::int64_t directed_ = 0;     ///< gradients that are not zero
   std::vector<GradientNote> notes_;
   DomainCosines* cosines_ = nullptr;
 };
 
-/// One gradient of every stream, whatever the order of arrival, into a batch in stream order: floating-point
-/// sums depend on their order. Those that come early are kept until it is their turn.
+/// Adds one gradient of every stream to a batch in stream order, whatever the order of arrival:
+/// floating-point sums depend on their order. Early gradients are buffered.
 class StreamOrder {
  public:
   explicit StreamOrder(std::int64_t streams) : streams_(streams) {}
 
   bool has(std::uint32_t stream) const { return stream < next_ || early_.count(stream) > 0; }
-  /// Gradients here and in the batch since the last clear(); refused ones count too.
+  /// Gradients buffered or in the batch since the last clear(), including rejected ones.
   std::int64_t size() const { return next_ + static_cast<std::int64_t>(early_.size()); }
   bool complete() const { return next_ == streams_; }
 
-  /// Puts nothing where the batch would refuse the gradient; returns the cause.
+  /// Adds or buffers the gradient, or returns why the batch rejects it.
   Refusal put(std::uint32_t stream, net::FloatView gradient, GradientNote note, GradientBatch& batch);
-  /// A refused gradient: counts as zero.
+  /// Counts a rejected gradient as zero.
   void skip(std::uint32_t stream, GradientBatch& batch);
   void clear();
 

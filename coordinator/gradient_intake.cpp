@@ -19,7 +19,7 @@ data::Domain domain_of(const proto::Gradient& gradient) {
   }
 }
 
-/// Of the numbers of a gradient as they come: its worker has clipped them.
+/// Bound on the norm of a gradient as received, after the worker's clipping.
 double most_norm(const CoordinatorOptions& options) {
   const double clip = options.gradient_norm_clip;
   return clip > 0.0 ? std::min(clip, options.reject_norm) : options.reject_norm;
@@ -41,7 +41,7 @@ GradientIntake::GradientIntake(const CoordinatorOptions& options, std::size_t pa
   if (deterministic_) OUTERLOOP_CHECK_EQ(size_, streams_);
 }
 
-/// What can be said without a look at the numbers.
+/// Checks that do not need the gradient's numbers.
 Refusal GradientIntake::refusal(const proto::Gradient& gradient, std::size_t floats,
                                 std::int64_t update) const {
   const std::int64_t version = gradient.theta_version();

@@ -1,5 +1,5 @@
 #pragma once
-// The gradients of the next update: which are taken, which are refused and why, and when a batch is full.
+// The gradients of the next update: which are accepted, which are rejected and why, and when a batch is full.
 #include <cstdint>
 #include <map>
 #include <set>
@@ -15,41 +15,41 @@
 
 namespace outerloop::coordinator {
 
-/// What has become of one gradient.
+/// The outcome for one gradient.
 struct Verdict {
   Refusal refusal = Refusal::none;
-  /// Deterministic mode: it was refused and fills its stream's place with zero. It is counted with its
-  /// update, by FullBatch::zeros.
+  /// Deterministic mode: rejected, and counted as zero in its stream's place. Its count is in
+  /// FullBatch::zeros.
   bool counts_as_zero = false;
 };
 
-/// What one update is made of.
+/// The input of one update.
 struct FullBatch {
   std::vector<double> mean;  ///< [parameters], clipped
   BatchSummary summary;
   std::vector<GradientNote> notes;               ///< of the gradients in the mean
-  std::vector<std::pair<int, Refusal>> zeros;    ///< by worker: those that count as zero
-  std::map<std::string, double> domain_cosines;  ///< of the window that ends with this update, if one does
+  std::vector<std::pair<int, Refusal>> zeros;    ///< (worker, cause) of those counted as zero
+  std::map<std::string, double> domain_cosines;  ///< of the window that ends with this update, if any
 };
 
 class GradientIntake {
  public:
-  /// `parameters`: those of θ.
+  /// `parameters`: the number in θ.
   GradientIntake(const CoordinatorOptions& options, std::size_t parameters);
   GradientIntake(const GradientIntake&) = delete;
   GradientIntake& operator=(const GradientIntake&) = delete;
 
-  /// Takes a gradient of this segment from worker `from` while θ is that of `update`, or refuses it whole.
+  /// Accepts or rejects a gradient of this segment from worker `from`, while θ is that of `update`.
   Verdict take(int from, const proto::Gradient& gradient, net::FloatView floats, std::int64_t update);
 
-  /// Asynchronous: `batch` gradients are there. Deterministic: every stream's place is filled.
+  /// Asynchronous: `batch` gradients have arrived. Deterministic: every stream's place is filled.
   bool full() const { return deterministic_ ? order_.complete() : batch_.size() == size_; }
-  /// Gradients that are there; in deterministic mode with those that count as zero.
+  /// Gradients so far; in deterministic mode including those that count as zero.
   std::int64_t size() const { return deterministic_ ? order_.size() : batch_.size(); }
 
-  /// The full batch, which makes `update`; the next begins empty.
+  /// The full batch for `update`; the next one begins empty.
   FullBatch take_batch(std::int64_t update);
-  /// Drops what is there.
+  /// Discards all gradients.
   void clear();
 
  private:
@@ -65,7 +65,7 @@ class GradientIntake {
   std::size_t parameters_;
   DomainCosines cosines_;
   GradientBatch batch_;
-  StreamOrder order_;  ///< deterministic mode alone
+  StreamOrder order_;  ///< deterministic mode only
   std::vector<std::pair<int, Refusal>> zeros_;
 };
 

@@ -20,7 +20,7 @@ bool is_snapshot(std::int64_t update, std::int64_t per_decade) {
   if (update < 1 || per_decade < 1) return false;
   const auto density = static_cast<double>(per_decade);
   const double nearest = std::round(density * std::log10(static_cast<double>(update)));
-  // Beside it, since rounding to whole updates moves small ones.
+  // Its neighbours too: small powers move when rounded to whole updates.
   for (const double j : {nearest - 1.0, nearest, nearest + 1.0})
     if (j >= 0.0 && std::llround(std::pow(10.0, j / density)) == update) return true;
   return false;
@@ -111,9 +111,9 @@ void Learner::apply(const std::vector<double>& mean, const std::vector<GradientN
   history["staleness_mean"].push_back(record.batch.staleness_mean);
 }
 
-/// Before the running means go into the history: a resumed run takes them from there.
+/// Runs before the running means enter the history, from which a resumed run restores them.
 void Learner::watch(UpdateRecord& record) {
-  if (!smooth_.known()) return;  // updates without one good gradient say nothing of θ
+  if (!smooth_.known()) return;  // without an accepted gradient there is no running mean
   const double smooth = smooth_.mean();
   const auto& theta = state_.rule.theta;
   const bool finite = rule::all_finite(theta);
@@ -125,7 +125,7 @@ void Learner::watch(UpdateRecord& record) {
   }
 }
 
-/// The schedule goes on: Adam's count of steps, which also corrects moments that no longer need it, stays.
+/// Adam's step count stays: the schedule continues, and old moments need no bias correction.
 void Learner::restore(const store::SafePoint& point) {
   state_.rule.theta = point.theta;
   state_.rule.theta_average = point.theta_average;

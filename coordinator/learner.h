@@ -26,12 +26,12 @@ struct Tally {
 struct UpdateRecord {
   std::int64_t update = 0;
   double seconds = 0.0;                ///< of meta-training, over resumes
-  double meta_objective_smooth = 0.0;  ///< running mean, each dataset counted alike
+  double meta_objective_smooth = 0.0;  ///< running mean, each dataset weighted equally
   std::map<std::string, double> meta_objective_smooth_of_domain;  ///< running mean
-  /// Of the window that ends with this update, if one does (DomainCosines).
+  /// Of the window that ends with this update, if any (DomainCosines).
   std::map<std::string, double> domain_cosines;
   double learning_rate = 0.0;
-  std::optional<std::int64_t> stepped_back_to;  ///< θ is now what it was after that update
+  std::optional<std::int64_t> stepped_back_to;  ///< θ is again that of this update
   double gradients_per_second = 0.0;
   std::int64_t gradients = 0;                                       ///< applied so far, over resumes
   std::map<std::string, std::int64_t> refused;                      ///< by cause, over resumes
@@ -42,29 +42,29 @@ struct UpdateRecord {
 /// Counter of a checkpoint: the newest update whose evaluation is complete; absent before the first.
 inline constexpr const char* kEvaluatedUpdate = "evaluated_update";
 
-/// Whether `update` is one of those whose θ is kept: the rounded powers 10^(j / per_decade), j = 0, 1, ...
+/// Whether the run keeps the θ of `update`: the rounded powers 10^(j / per_decade), j = 0, 1, ...
 bool is_snapshot(std::int64_t update, std::int64_t per_decade);
 
 class Learner {
  public:
-  /// Goes on from `start`: θ, Adam, average, history, counters. `average_decay` 0: no average is kept.
+  /// Continues from `start`: θ, Adam, average, history, counters. `average_decay` 0: no average.
   Learner(const AdamOptions& adam, double average_decay, const StepBackOptions& step_back,
           store::Checkpoint start);
 
   std::int64_t update() const { return state_.rule.update; }
   std::size_t parameters() const { return state_.rule.theta.size(); }
-  /// θ as it travels.
+  /// θ as sent to workers.
   const std::vector<float>& theta() const { return floats_; }
   bool finite() const;
 
-  /// One step of Adam along `mean` [parameters]; `record` (its batch and seconds are set) is completed, and
-  /// goes into the history. `notes` are those of the gradients in `mean`.
+  /// One step of Adam along `mean` [parameters]. Completes `record`, whose batch and seconds are set, and
+  /// appends it to the history. `notes` belong to the gradients in `mean`.
   void apply(const std::vector<double>& mean, const std::vector<GradientNote>& notes, UpdateRecord& record);
 
-  /// Counts a gradient of `worker` as refused.
+  /// Counts a gradient of `worker` as rejected.
   void refuse(int worker, Refusal cause);
   void count_lost_worker() { ++state_.counters["workers_lost"]; }
-  /// The evaluation of this update is complete: a run that goes on from here need not repeat it.
+  /// The evaluation of this update is complete; a resumed run need not repeat it.
   void note_evaluated(std::int64_t update) { state_.counters[kEvaluatedUpdate] = update; }
   std::int64_t count(const std::string& counter) const;
   std::map<std::string, std::int64_t> refused() const;
@@ -73,20 +73,20 @@ class Learner {
   /// By column; one row per update.
   const SmoothedObjective::History& history() const { return state_.history; }
 
-  /// The rule's file as it would be written now. Its engine may be filled in by the first worker.
+  /// The contents of rule.h5 at this moment. The first worker's hello may fill in its engine.
   store::RuleFile& rule() { return state_.rule; }
 
-  /// All but the streams and the seconds.
+  /// A checkpoint without streams and seconds.
   store::Checkpoint snapshot() const;
 
-  /// A moment to come back to.
+  /// A state to return to.
   struct Mark {
     store::Checkpoint state;  ///< without history
     std::size_t history_length = 0;
     std::map<int, Tally> tallies;
   };
   Mark mark() const;
-  /// Undoes all updates since then. Lost workers stay counted.
+  /// Undoes all updates since `mark`. Lost workers stay counted.
   void rewind(const Mark& mark);
 
  private:

@@ -65,8 +65,8 @@ void Membership::deal(const std::vector<store::StreamState>& states) {
   }
 }
 
-/// Who may be given streams: where nobody stays, the run is about to end, and whoever is there keeps them
-/// till then.
+/// The members that may receive streams: the staying ones. If there are none, the run is about to end, and
+/// all active members keep their streams until then.
 std::vector<Member*> Membership::heirs() {
   const bool somebody_stays = staying() > 0;
   std::vector<Member*> result;
@@ -75,7 +75,7 @@ std::vector<Member*> Membership::heirs() {
   return result;
 }
 
-/// The heir that keeps the fewest streams.
+/// The member among them with the fewest streams.
 Member* Membership::poorest() {
   const auto all = heirs();
   const auto least = std::min_element(all.begin(), all.end(),
@@ -132,7 +132,7 @@ void Membership::even_out() {
   }
   if (will_have.empty()) return;
   const auto fewer = [](const auto& a, const auto& b) { return a.second < b.second; };
-  // What is on its way already goes to those with the fewest.
+  // Streams in transit go to the members with the fewest.
   for (; moving > 0; --moving) ++std::min_element(will_have.begin(), will_have.end(), fewer)->second;
   for (;;) {
     const auto poor = std::min_element(will_have.begin(), will_have.end(), fewer);

@@ -11,7 +11,7 @@
 namespace outerloop::coordinator {
 namespace {
 
-/// Of a checkpoint: the newest update whose evaluation is complete.
+/// The newest update whose evaluation the checkpoint records as complete.
 std::optional<std::int64_t> newest_evaluated(const store::Checkpoint& start) {
   const auto found = start.counters.find(kEvaluatedUpdate);
   if (found == start.counters.end()) return std::nullopt;
@@ -62,10 +62,10 @@ void MetaTraining::take_gradient(int from, Member& member, const proto::WorkerMe
   if (stopping()) return;
   enter(options_.profiler, Part::sum);
   Verdict verdict{of_this_segment ? Refusal::layout : Refusal::stale, false};
-  // Deterministic: nobody fills the place of a stream that is another's.
+  // Deterministic: only a stream's own worker can fill its place.
   if (of_this_segment && (own || !options_.deterministic))
     verdict = intake_.take(from, gradient, floats, update());
-  // After an outcome that is no gradient the stream has gone on by itself.
+  // After an outcome other than `finished` the stream has already moved on by itself.
   if (verdict.counts_as_zero && gradient.outcome() == proto::Gradient::finished)
     member.to_restart.push_back(gradient.stream());
   if (verdict.refusal != Refusal::none && !verdict.counts_as_zero) learner_.refuse(from, verdict.refusal);
@@ -98,7 +98,7 @@ void MetaTraining::apply_batch() {
   if (evaluations_.due(update()) && !stopping()) begin_evaluation();
   if (options_.updates > 0 && update() >= options_.updates) request_stop(StopReason::updates);
   const bool due = options_.checkpoint_every > 0 && update() - collected_at_ >= options_.checkpoint_every;
-  // Streams can change hands only where all of them are known.
+  // Streams can move only when all of them are known.
   const bool uneven = options_.deterministic && membership_.uneven();
   if ((due || uneven) && stop_reason_ == StopReason::none && !collection_.under_way()) begin_collection();
 }
@@ -123,8 +123,8 @@ void MetaTraining::begin_collection() {
   collection_.begin(membership_.busy());
 }
 
-/// Deterministic: what a farewell brings is of the moment that was collected before, or of a segment that was
-/// rolled back.
+/// In deterministic mode only requested streams count: those of a farewell may date from an earlier
+/// collection or from a segment that was rolled back.
 bool MetaTraining::may_keep_streams(int from, const proto::WorkerMessage& message) const {
   return message.segment() == segment_ && (collection_.awaits(from) || !options_.deterministic);
 }
@@ -142,8 +142,8 @@ void MetaTraining::keep_streams(int from, const proto::WorkerMessage& message) {
   finish_collection();
 }
 
-/// In deterministic mode this comes before the next gradient of the last worker asked, so θ is still the one
-/// that the streams were asked for at.
+/// In deterministic mode this precedes the next gradient of the last worker, so θ is still the one at which
+/// the streams were requested.
 void MetaTraining::finish_collection() {
   if (!collection_.complete()) return;
   collection_.end();
@@ -178,7 +178,7 @@ void MetaTraining::lose(int worker) {
   evaluations_.take_back(worker);
   const auto orphans = membership_.lose(worker);
   learner_.count_lost_worker();
-  // Where only an evaluation is still waited for, all streams are known at the last θ already.
+  // If only an evaluation is awaited, all streams are already known at the last θ.
   const bool final_streams = wanted_stop_ != StopReason::none && !collection_.under_way();
   if (options_.deterministic && !orphans.empty() && stop_reason_ == StopReason::none && !final_streams)
     roll_back();
@@ -187,7 +187,7 @@ void MetaTraining::lose(int worker) {
   collection_.forget(worker);
 }
 
-/// φ of the lost worker's streams is gone: all streams go back to where they are known to have been.
+/// φ of the lost worker's streams is gone: all streams return to their last known states.
 void MetaTraining::roll_back() {
   learner_.rewind(mark_);
   evaluations_.go_back_to(update());
@@ -196,16 +196,16 @@ void MetaTraining::roll_back() {
   start_seconds_ = mark_.state.seconds;
   start_gradients_ = gradients();
   collected_at_ = update();
-  observer_.on_warning(fmt::format("back to the checkpoint of update {}, to go on with {} workers", update(),
+  observer_.on_warning(fmt::format("back to the checkpoint of update {}; {} workers continue", update(),
                                    membership_.active()));
   observer_.on_rollback(update());
-  // A limit that was reached is reached again; other reasons to stop still hold, and here the run can.
+  // The run will reach a limit of updates again; other reasons still hold, and the run can stop here.
   if (wanted_stop_ != StopReason::none && wanted_stop_ != StopReason::updates) stop(wanted_stop_);
   wanted_stop_ = StopReason::none;
 }
 
-/// Every stream to a worker anew, as it stood when the present θ was new. What has been computed with this θ
-/// so far is dropped, and what is on its way refused: all of it comes again.
+/// Deals all streams out anew, with their states at the present θ. Gradients of this θ so far are dropped,
+/// and those in transit will be rejected: all are computed again.
 void MetaTraining::deal_anew(const std::vector<store::StreamState>& states) {
   intake_.clear();
   collection_.cancel();
@@ -216,13 +216,13 @@ void MetaTraining::deal_anew(const std::vector<store::StreamState>& states) {
 
 void MetaTraining::request_stop(StopReason reason) {
   if (stop_reason_ != StopReason::none) return;
-  if (reason == StopReason::diverged) return stop(reason);  // what has diverged is neither kept nor evaluated
+  if (reason == StopReason::diverged) return stop(reason);  // a diverged θ is neither saved nor evaluated
   if (!is_limit(reason))
     evaluations_.cancel_all();
   else if (wanted_stop_ == StopReason::none && evaluations_.lacks(update()))
     begin_evaluation();
   if (wanted_stop_ == StopReason::none) wanted_stop_ = reason;
-  // What was just collected need not be asked for.
+  // Streams that were just collected need not be requested again.
   const bool known = collected_at_ == update() && !collection_.under_way();
   if (options_.deterministic && !known && !collection_.under_way()) begin_collection();
   finish_collection();
@@ -234,7 +234,7 @@ void MetaTraining::stop(StopReason reason) {
   evaluations_.cancel_all();
 }
 
-/// Stops where nothing is waited for any more.
+/// Stops once nothing is awaited any more.
 void MetaTraining::settle_stop() {
   const bool collecting = options_.deterministic && collection_.under_way();
   if (wanted_stop_ == StopReason::none || stop_reason_ != StopReason::none || collecting) return;
@@ -242,7 +242,7 @@ void MetaTraining::settle_stop() {
 }
 
 Answer MetaTraining::answer(int to, Member& member) {
-  // A worker that is leaving gets no pieces: nothing is to wait for it.
+  // A leaving worker gets no pieces: nothing should wait for it.
   const bool may_evaluate = stop_reason_ == StopReason::none && member.staying();
   const auto piece = may_evaluate ? evaluations_.deal(to) : std::nullopt;
   return make_answer(to, member, {learner_, evaluations_, segment_, wanted_stop_, stop_reason_}, piece,

@@ -1,6 +1,6 @@
 #pragma once
-// The state of meta-training: gradients become updates of θ, with checkpoints, evaluations, rollbacks and the
-// end of the run. The workers that it needs for that, and whether they are there, is the coordinator's side.
+// The state of meta-training: turns gradients into updates of θ, with checkpoints, evaluations, rollbacks and
+// the end of the run. Coordinator manages the workers.
 #include <cstdint>
 #include <map>
 #include <string>
@@ -23,45 +23,46 @@ namespace outerloop::coordinator {
 
 class MetaTraining {
  public:
-  /// Goes on from `start` and deals its streams out to `membership`, which outlives this object. Throws
-  /// InputError where a deterministic run is to go on from a checkpoint that lacks streams.
+  /// Continues from `start` and deals its streams out to `membership`, which must outlive this object. Throws
+  /// InputError where a deterministic run would continue from a checkpoint that lacks streams.
   MetaTraining(const CoordinatorOptions& options, const store::Checkpoint& start, Membership& membership,
                Observer& observer, double now);
 
-  /// The time of all that follows.
+  /// Sets the time for all following calls.
   void set_now(double now) { now_ = now; }
 
-  // What an active worker has sent.
+  // Messages of active workers.
 
-  /// Takes or refuses the gradient in `message`; the last of a batch makes an update.
+  /// Accepts or rejects the gradient in `message`; the last one of a batch makes an update.
   void take_gradient(int from, Member& member, const proto::WorkerMessage& message, net::FloatView floats);
-  /// Notes where all streams of the worker stand, if it was asked; the last worker asked completes a
+  /// Stores the states of all streams of the worker, if they were requested; the last worker completes a
   /// checkpoint.
   void keep_streams(int from, const proto::WorkerMessage& message);
-  /// Likewise for streams that travel ahead of the message that answers.
+  /// The same for streams sent ahead of that message.
   void keep_streams_ahead(int from, const proto::WorkerMessage& message);
-  /// Notes where a stream stands that changes hands.
+  /// Stores the state of a stream that moves to another worker.
   void keep_stream(const store::StreamState& state) { collection_.keep(-1, {state}); }
-  /// Counts the result of a piece, if the worker was given that one.
+  /// Records the result of a piece, if it was assigned to the worker.
   void take_result(int from, const proto::Evaluated& evaluated);
-  /// The worker has sent something else than the result of its piece: another worker gets the piece.
+  /// The worker has sent something other than its result: another worker gets its piece.
   void take_back_piece(int from) { evaluations_.take_back(from); }
-  /// What the worker is to do next; `member` is updated with what it knows then.
+  /// The worker's next command; updates `member` accordingly.
   Answer answer(int to, Member& member);
 
-  // What becomes of workers. finish_collection() follows.
+  // Departures of workers. Call finish_collection() afterwards.
 
-  /// Its streams begin their next task elsewhere; in deterministic mode all go back to the last checkpoint.
+  /// The worker's streams begin their next task elsewhere; in deterministic mode, all streams return to the
+  /// last checkpoint.
   void lose(int worker);
-  /// It has left without streams.
+  /// The worker has left and has no streams.
   void leave(int worker) { collection_.forget(worker); }
-  /// Completes the checkpoint that is being collected, where no worker is waited for any more.
+  /// Completes the checkpoint being collected, if no worker is awaited any more.
   void finish_collection();
 
   /// See Coordinator::request_stop.
   void request_stop(StopReason reason);
   StopReason stop_reason() const { return stop_reason_; }
-  /// θ is final: gradients that still come are not applied.
+  /// θ is final: later gradients are not applied.
   bool stopping() const { return stop_reason_ != StopReason::none || wanted_stop_ != StopReason::none; }
 
   double seconds() const { return seconds(now_); }
@@ -70,11 +71,11 @@ class MetaTraining {
   std::uint32_t segment() const { return segment_; }
   std::int64_t gradients() const { return learner_.count("gradients"); }  ///< applied, over resumes
   std::int64_t pending() const { return intake_.size(); }                 ///< gradients of the next update
-  /// The rule's file as it would be written now. Its engine is filled in by the first hello.
+  /// The contents of rule.h5 at this moment. The first hello fills in its engine.
   store::RuleFile& rule() { return learner_.rule(); }
   const Learner& learner() const { return learner_; }
   const Evaluations& evaluations() const { return evaluations_; }
-  /// Where every stream stands, as far as is known here.
+  /// The last known state of every stream.
   std::vector<store::StreamState> streams() const { return collection_.states(); }
   store::Checkpoint snapshot() const;
 
@@ -97,11 +98,11 @@ class MetaTraining {
   GradientIntake intake_;
   StreamCollection collection_;
   Evaluations evaluations_;
-  double start_ = 0.0;  ///< from here the clock counts; a rollback moves it
+  double start_ = 0.0;  ///< start of the clock; a rollback moves it
   double start_seconds_ = 0.0;
   double now_ = 0.0;
   std::int64_t start_gradients_ = 0;
-  std::int64_t collected_at_ = 0;  ///< update that the newest collection began at
+  std::int64_t collected_at_ = 0;  ///< update of the newest collection
   std::uint32_t segment_ = 0;
   Learner::Mark mark_;                         ///< the last checkpoint, for a rollback
   StopReason wanted_stop_ = StopReason::none;  ///< waits for streams or evaluations

@@ -1,5 +1,5 @@
 #pragma once
-// The observer of a run: what the coordinator reports to whoever writes files and prints.
+// The observer interface of a run: events for files and the terminal.
 #include <cstdint>
 #include <string>
 
@@ -13,13 +13,13 @@ class Observer {
  public:
   virtual ~Observer() = default;
   virtual void on_update(const UpdateRecord& record) = 0;
-  /// A checkpoint is complete in memory and is to be written.
+  /// A checkpoint is complete in memory and must be written.
   virtual void on_checkpoint(const store::Checkpoint& checkpoint) = 0;
-  /// θ after this update is one that the run keeps (is_snapshot()).
+  /// The run keeps the θ after this update (is_snapshot()).
   virtual void on_snapshot(const store::RuleFile& /*rule*/) {}
-  /// A lost worker has led back to the checkpoint of `update`: what was reported of later updates is void.
+  /// The run has returned to the checkpoint of `update` after a loss; reports of later updates are void.
   virtual void on_rollback(std::int64_t /*update*/) {}
-  /// All tasks of an evaluation have come in, perhaps some updates after the one that it is of.
+  /// An evaluation is complete, possibly some updates after its own.
   virtual void on_evaluation(const EvaluationRecord& /*record*/) {}
   virtual void on_warning(const std::string& line) = 0;
 };

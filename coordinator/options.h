@@ -13,39 +13,40 @@
 
 namespace outerloop::coordinator {
 
-/// Without defaults: config.proto states them. Batch, streams and deadline must be above 0.
+/// No defaults here; they are in config.proto. Batch, streams and deadline must be above 0.
 struct CoordinatorOptions {
-  /// An update takes exactly one gradient of every stream, computed at its θ and summed in stream order; a
-  /// lost worker leads back to the last checkpoint. `batch` must equal `streams`.
+  /// An update takes exactly one gradient of every stream, computed at its θ and summed in stream order; the
+  /// loss of a worker returns the run to the last checkpoint. `batch` must equal `streams`.
   bool deterministic = false;
   std::int64_t updates = 0;  ///< 0: no limit
   double seconds = 0.0;      ///< 0: no limit
   std::int64_t batch = 0;    ///< gradients per update
   std::int64_t streams = 0;
-  std::int64_t staleness_bound = 0;  ///< updates; deterministic: 0 whatever stands here
-  double reject_norm = 0.0;          ///< a gradient of a larger norm is dropped
-  double gradient_norm_clip = 0.0;   ///< workers scale what is longer down to it; 0: not
-  /// Names of the datasets that workers train on; others are refused. Empty: any name is taken.
+  std::int64_t staleness_bound = 0;  ///< updates; ignored (0) in deterministic mode
+  double reject_norm = 0.0;          ///< gradients of a larger norm are rejected
+  double gradient_norm_clip = 0.0;   ///< workers scale gradients down to this norm; 0: no clipping
+  /// Names of the training datasets; others are rejected. Empty: any name is accepted.
   std::set<std::string> datasets;
-  double batch_norm_clip = 0.0;  ///< 0: not
-  std::string revision;          ///< of the program; a newcomer of another one is warned of
-  std::map<std::string, std::string> dataset_sha256;  ///< by place and name; likewise
+  double batch_norm_clip = 0.0;                       ///< 0: no clipping
+  std::string revision;                               ///< of the program; others cause a warning
+  std::map<std::string, std::string> dataset_sha256;  ///< by place and name; others cause a warning
   AdamOptions adam;
   double average_decay = 0.0;  ///< 0: no average of θ is kept
   StepBackOptions step_back;
   std::int64_t checkpoint_every = 0;  ///< updates; 0: only at the end
-  std::int64_t theta_snapshots = 0;   ///< of every tenfold of updates (is_snapshot()); 0: none
+  std::int64_t theta_snapshots = 0;   ///< per tenfold of updates (is_snapshot()); 0: none
   std::int64_t max_failures = 0;      ///< per hour
-  double deadline = 0.0;              ///< seconds without getting on after which a worker counts as lost
-  double silence = 0.0;  ///< seconds that keep-alive waits for a sign of life; for the line that says so
-  /// The caller replaces lost workers, by expect(): without any the run goes on as long as one is expected.
+  double deadline = 0.0;              ///< seconds without progress after which a worker counts as lost
+  double silence = 0.0;               ///< keep-alive time-out in seconds, for the log line
+  /// The caller replaces lost workers and announces them with expect(). A run without workers continues as
+  /// long as one is expected.
   bool replaces = false;
   EvaluationOptions evaluation;
-  std::optional<BestRule> best;  ///< of what this run has evaluated before
+  std::optional<BestRule> best;  ///< from earlier evaluations of this run
   Profiler* profiler = nullptr;  ///< outlives the coordinator
 };
 
-/// 2·⌈workers / batch⌉: where gradients come in turn, one is ⌈workers / batch⌉ updates behind.
+/// 2·⌈workers / batch⌉: if workers take turns, a gradient is ⌈workers / batch⌉ updates behind.
 inline std::int64_t default_staleness_bound(std::int64_t workers, std::int64_t batch) {
   return 2 * ((workers + batch - 1) / batch);
 }

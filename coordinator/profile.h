@@ -1,21 +1,21 @@
 #pragma once
-// A profile of the coordinator's time by part of its work. The clock is the profiler's.
+// Profile of the coordinator's time by kind of work. The profiler supplies the clock.
 
 namespace outerloop::coordinator {
 
-/// receive: waiting for the next frame included. sum: check, norm and sum of a gradient. adam: everything
-/// that makes an update of a batch. rest: messages read and written, and what no other part names.
+/// receive: including the wait for the next frame. sum: check, norm and sum of a gradient. adam: everything
+/// that turns a batch into an update. rest: parsing and writing messages, and everything else.
 enum class Part { receive, sum, adam, send, rest };
 inline constexpr int kParts = 5;
 
 class Profiler {
  public:
   virtual ~Profiler() = default;
-  /// Work on `part` begins, and that on the part before ends.
+  /// Work on `part` begins; work on the previous part ends.
   virtual void enter(Part part) = 0;
 };
 
-/// Tells `profiler`, where there is one.
+/// Notifies `profiler`, if there is one.
 inline void enter(Profiler* profiler, Part part) {
   if (profiler != nullptr) profiler->enter(part);
 }

@@ -29,7 +29,7 @@ std::string best_path(const std::string& directory) { return directory + "/rule-
 
 std::string snapshots_path(const std::string& directory) { return directory + "/snapshots"; }
 
-/// Of updates that this start has not reached: an earlier one wrote them after its last checkpoint.
+/// Removes snapshots of later updates, which an earlier start wrote after its last checkpoint.
 void remove_snapshots_beyond(const std::string& directory, std::int64_t update) {
   std::error_code error;
   std::vector<fs::path> beyond;
@@ -45,7 +45,7 @@ void remove_snapshots_beyond(const std::string& directory, std::int64_t update) 
 
 std::string config_path(const std::string& directory) { return directory + "/config.textproto"; }
 
-/// An object by worker: JSON's keys are texts.
+/// A JSON object with the workers' numbers as keys.
 template <class Value>
 nlohmann::json by_worker(const std::map<int, Value>& values) {
   nlohmann::json object = nlohmann::json::object();
@@ -78,7 +78,7 @@ void RunDirectory::refuse_used(const std::string& path) {
   std::error_code error;
   const auto status = fs::status(path, error);
   if (!fs::exists(status)) return;
-  if (!fs::is_directory(status)) throw InputError(path + ": is no folder; choose another --run-dir");
+  if (!fs::is_directory(status)) throw InputError(path + ": is not a folder; choose another --run-dir");
   fs::directory_iterator entry(path, error);
   for (const fs::directory_iterator end; !error && entry != end; entry.increment(error))
     if (!may_be_found(entry->path().filename().string()))
@@ -107,7 +107,7 @@ void RunDirectory::remove_unstarted(const std::string& path, RunLock* lock) {
   std::error_code ignored;
   LockOwner owner;
   if (lock != nullptr && lock->state(owner) != RunLock::State::mine) return;
-  // Only an empty folder goes: where there is a checkpoint, there is a run.
+  // Removes only an empty folder: a checkpoint means that there is a run.
   if (fs::remove(path + "/checkpoints", ignored)) {
     std::vector<fs::path> files;
     for (fs::directory_iterator entry(path, ignored), end; !ignored && entry != end; entry.increment(ignored))
@@ -176,7 +176,7 @@ void RunDirectory::write_start(const nlohmann::json& environment, const nlohmann
     store::write_file_atomically(path_ + "/environment.json", environment.dump(2) + "\n");
     store::write_file_atomically(path_ + "/result.json", result.dump(2) + "\n");
   } catch (const Error& error) {
-    on_warning(fmt::format("training begins all the same: {}", error.what()));
+    on_warning(fmt::format("training begins anyway: {}", error.what()));
   }
 }
 
@@ -185,17 +185,17 @@ void RunDirectory::write_result(const nlohmann::json& result) {
   store::write_file_atomically(path_ + "/result.json", result.dump(2) + "\n");
 }
 
-/// The file is read before each write of what a resume would read.
+/// Reads the lock file before each write of a file that a resume would read.
 void RunDirectory::check_lock() {
   if (lock_ == nullptr) return;
   LockOwner owner;
   const auto state = lock_->state(owner);
   if (state == RunLock::State::taken)
-    throw Error(
-        fmt::format("{}: {} has taken this run over, as its lock says; this process ends without writing",
-                    path_, owner.name()));
+    throw Error(fmt::format(
+        "{}: {} has taken over this run, according to its lock; this process ends without writing", path_,
+        owner.name()));
   if (state == RunLock::State::missing && written_by_others())
-    throw Error(path_ + ": another process has gone on with this run; this process ends without writing");
+    throw Error(path_ + ": another process has continued this run; this process ends without writing");
 }
 
 bool RunDirectory::written_by_others() const {
@@ -213,7 +213,7 @@ void RunDirectory::prepare_to_write() {
   try {
     if (lock_->renew()) return;
   } catch (const Error&) {
-    return;  // the disk refuses: what is to be written says so
+    return;  // the disk refuses; the write that follows reports it
   }
   check_lock();
 }
@@ -222,12 +222,11 @@ void RunDirectory::restore() {
   std::error_code error;
   fs::create_directories(path_ + "/checkpoints", error);
   if (!deletion_said_)
-    on_warning(path_ +
-               ": has been deleted while the run goes on; it is written anew, without what was in it");
+    on_warning(path_ + ": was deleted during the run; it is recreated without its old contents");
   deletion_said_ = true;
   try {
     write_config(path_, config_text_);
-    deletion_said_ = false;  // the next one is another
+    deletion_said_ = false;  // a further deletion is reported again
     if (!environment_.is_null())
       store::write_file_atomically(path_ + "/environment.json", environment_.dump(2) + "\n");
     if (!result_.is_null()) store::write_file_atomically(path_ + "/result.json", result_.dump(2) + "\n");
@@ -235,7 +234,7 @@ void RunDirectory::restore() {
     events_ = store::EventLog(path_, newest_.update);
     events_.text(newest_.update, "config", config_text_);
   } catch (const Error&) {
-    // The checkpoint, which is next, says what the disk refuses.
+    // The disk refuses; the checkpoint is written next and reports it.
   }
   if (best_rule_) unwritten_best_ = best_rule_;
 }
@@ -312,10 +311,10 @@ void RunDirectory::retry(double now) {
   const char* what = unwritten_ ? "checkpoint" : "rule.h5";
   const std::int64_t update = unwritten_ ? unwritten_->rule.update : unwritten_rule_->update;
   if (write_unwritten().empty())
-    on_warning(fmt::format("{} of update {} is written now: the disk takes it again", what, update));
+    on_warning(fmt::format("{} of update {} is now written: the disk works again", what, update));
 }
 
-/// rule.h5 is written whatever becomes of the checkpoint.
+/// Writes rule.h5 even if the checkpoint fails.
 std::string RunDirectory::write_unwritten() {
   std::string refusal;
   try {
@@ -344,7 +343,7 @@ void RunDirectory::write_checkpoint() {
   last_written_ = checkpoint.rule.update;
   const std::string& refusal = checkpoints_.link_refusal();
   if (!refusal.empty() && !link_failed_)
-    on_warning(fmt::format("{}; checkpoints are written all the same, and found without it", refusal));
+    on_warning(fmt::format("{}; checkpoints are still written, and found without it", refusal));
   link_failed_ = link_failed_ || !refusal.empty();
   write_histograms(checkpoint);
   write_metrics({{"event", "checkpoint"},
@@ -363,11 +362,11 @@ void RunDirectory::write_histograms(const store::Checkpoint& checkpoint) {
     for (const auto& stream : checkpoint.streams)
       if (const auto picture = filters_of(stream, *settings_)) {
         events_.picture(rule.update, "filters", picture->height, picture->width, picture->pixels);
-        break;  // one base model tells enough
+        break;  // one base model suffices
       }
   } catch (const Error& error) {
     if (!metrics_failed_)
-      on_warning(fmt::format("what TensorBoard shows is not written, training goes on: {}", error.what()));
+      on_warning(fmt::format("the data for TensorBoard is not written, training goes on: {}", error.what()));
     metrics_failed_ = true;
   }
 }

@@ -33,11 +33,11 @@ using store::Descriptor;
 
 constexpr double kStandstillSeconds = 20.0;  // four beats
 constexpr double kLookSeconds = 0.5;
-// Within this an owner has written who it is, and of two that take a lock without flock one has lost it.
+// Within this time an owner has written its record, and a race for a lock without flock is decided.
 constexpr double kSettleSeconds = 1.0;
 constexpr double kShortPause = 0.02;
 constexpr double kGiveUpSeconds = 120.0;
-constexpr std::size_t kRecordBytes = 512;  // rewritten in place, always as long
+constexpr std::size_t kRecordBytes = 512;  // fixed, because the record is rewritten in place
 
 std::string reason(int code) { return std::generic_category().message(code); }
 
@@ -52,7 +52,7 @@ std::string text_of(const LockOwner& owner) {
   return text + "\n";
 }
 
-/// Nothing where the file is empty or half-written.
+/// Nothing if the file is empty or half-written.
 std::optional<LockOwner> owner_of(const std::string& text) {
   const json record = json::parse(text, nullptr, false);
   if (!record.is_object()) return std::nullopt;
@@ -67,12 +67,12 @@ std::optional<LockOwner> owner_of(const std::string& text) {
     owner.locked = record.value("locked", false);
     owner.counter = record.value("counter", std::int64_t{0});
     return owner;
-  } catch (const json::exception&) {  // a value of another type
+  } catch (const json::exception&) {  // a value of the wrong type
     return std::nullopt;
   }
 }
 
-/// Opened anew each time: network file systems then ask the server. Nothing where there is no file.
+/// Opens the file anew each time, so that network file systems ask the server. Nothing if there is no file.
 std::optional<std::string> read_record(const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.open()) return std::nullopt;
@@ -82,12 +82,12 @@ std::optional<std::string> read_record(const std::string& path) {
   return text;
 }
 
-/// Field 22 of /proc/PID/stat; 0 where it cannot be read. `state` gets field 3.
+/// Start time of a process, field 22 of /proc/PID/stat; 0 if it cannot be read. `state` gets field 3.
 std::int64_t start_of(std::int64_t process, char& state) {
   std::ifstream stream(fmt::format("/proc/{}/stat", process));
   std::string line;
   std::getline(stream, line);
-  const std::size_t name_end = line.rfind(')');  // the name before it may hold anything
+  const std::size_t name_end = line.rfind(')');  // the name before it may contain anything
   if (name_end == std::string::npos) return 0;
   std::istringstream fields(line.substr(name_end + 1));
   fields >> state;
@@ -101,7 +101,7 @@ bool really_lives(const LockOwner& owner) {
   if (number <= 0 || (kill(number, 0) != 0 && errno == ESRCH)) return false;
   char state = '?';
   const std::int64_t start = start_of(owner.process, state);
-  if (start == 0) return true;  // /proc is hidden from us
+  if (start == 0) return true;  // /proc is hidden from this process
   return state != 'Z' && state != 'X' && (owner.started == 0 || owner.started == start);
 }
 
@@ -158,7 +158,7 @@ RunLock::RunLock(const std::string& directory, LockSurroundings surroundings)
   while (try_to_create() == Step::again && try_to_take() == Step::again) {
     file_.close();
     if (surroundings_.now() - start > kGiveUpSeconds)
-      throw Error(path_ + ": others take the lock again and again; try again later");
+      throw Error(path_ + ": other processes keep taking the lock; try again later");
     surroundings_.pause(kShortPause);
   }
   held_ = true;
@@ -166,16 +166,14 @@ RunLock::RunLock(const std::string& directory, LockSurroundings surroundings)
 
 RunLock::~RunLock() { release(); }
 
-/// Of several processes O_EXCL lets one through. Another may have flock before this one: it has the lock
-/// then.
+/// O_EXCL lets only one process through. If another takes flock before this one, the lock is the other's.
 RunLock::Step RunLock::try_to_create() {
   file_ = Descriptor(open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (!file_.open()) {
     if (errno == EEXIST) return Step::again;
-    throw InputError(
-        fmt::format("{}: the lock cannot be made: {}; the run directory must be one that this "
-                    "process may write to",
-                    path_, reason(errno)));
+    throw InputError(fmt::format(
+        "{}: the lock cannot be created: {}; this process needs write access to the run directory", path_,
+        reason(errno)));
   }
   const int code = surroundings_.flock(file_.get());
   if (code == EWOULDBLOCK) return Step::again;
@@ -211,7 +209,7 @@ RunLock::Step RunLock::try_to_take() {
   else if (!wait_for_record(held, record))
     return Step::again;
   const auto owner = owner_of(record);
-  if (got && !owner) return take_over(record, true);  // its maker died before it wrote who it was
+  if (got && !owner) return take_over(record, true);  // its creator died before it wrote its record
   if (owner && sees(surroundings_.self, *owner)) {
     if (surroundings_.process_lives(*owner)) refuse(owner);
     return take_over(record, got);
@@ -224,8 +222,8 @@ RunLock::Step RunLock::try_to_take() {
   return take_over(record, got);
 }
 
-/// Who holds flock writes at once who it is; until then the file is empty, or says who had it before. False
-/// where flock is free, or the file another.
+/// The holder of flock writes its record at once; until then the file is empty or holds the previous owner's.
+/// Returns false if flock is free or the file has been replaced.
 bool RunLock::wait_for_record(bool held, std::string& record) {
   const double start = surroundings_.now();
   for (;;) {
@@ -245,23 +243,23 @@ bool RunLock::wait_for_record(bool held, std::string& record) {
 void RunLock::wait_for_life(const std::string& record, const std::optional<LockOwner>& owner) {
   const std::string who = owner ? owner->name() : "an unknown process";
   surroundings_.say(
-      fmt::format("{}: {} has this run, and cannot be seen from here; waiting {:.0f} s for a "
-                  "sign of life",
+      fmt::format("{}: {} has this run, and is not visible from here; waiting {:.0f} s for a sign of life",
                   directory_, who, kStandstillSeconds));
   for (const double start = surroundings_.now(); surroundings_.now() - start < kStandstillSeconds;) {
     surroundings_.pause(kLookSeconds);
     const auto now = read_record(path_);
-    if (!now) return;  // it has given the lock back
+    if (!now) return;  // the owner has released the lock
     if (*now != record) {
       const auto living = owner_of(*now);
       refuse(living ? living : owner);
     }
   }
-  surroundings_.say(fmt::format("{}: {} has not moved for {:.0f} s; its run is taken over", directory_, who,
-                                kStandstillSeconds));
+  surroundings_.say(
+      fmt::format("{}: {} has shown no sign of life for {:.0f} s; this process takes over its run",
+                  directory_, who, kStandstillSeconds));
 }
 
-/// `seen`: what the file said when it was decided. With flock on it the file is written in place, else
+/// `seen`: the contents on which the decision is based. With flock the file is rewritten in place, otherwise
 /// replaced.
 RunLock::Step RunLock::take_over(const std::string& seen, bool with_flock) {
   if (read_record(path_).value_or("") != seen || !is_file_of(file_)) return Step::again;
@@ -279,14 +277,14 @@ RunLock::Step RunLock::take_over(const std::string& seen, bool with_flock) {
   if (code == 0) code = store::move_over(fresh, path_);
   if (code != 0) {
     unlink(fresh.c_str());
-    if (code == ENOENT) return Step::again;  // an owner that has come in between cleans up
+    if (code == ENOENT) return Step::again;  // another new owner has cleaned up
     throw Error(path_ + ": the lock cannot be replaced: " + reason(code));
   }
   surroundings_.pause(kSettleSeconds);
   return says_mine() ? Step::taken : Step::again;
 }
 
-/// Whether the name still leads to it: who gives a lock back removes the file.
+/// Whether the path still refers to this file: the release of a lock removes it.
 bool RunLock::is_file_of(const Descriptor& file) const {
   struct stat by_name {
   }, by_number{};
@@ -304,7 +302,7 @@ int RunLock::write_record() {
     done += static_cast<std::size_t>(count);
   }
   if (ftruncate(file_.get(), static_cast<off_t>(text.size())) != 0) return errno;
-  // Other hosts see what has been flushed.
+  // Other hosts see only flushed data.
   return fsync(file_.get()) != 0 && !store::not_supported(errno) ? errno : 0;
 }
 
@@ -324,13 +322,13 @@ std::optional<LockOwner> RunLock::known_owner(const std::string& directory,
   return held && same_machine(surroundings.self, *owner) ? owner : std::nullopt;
 }
 
-/// The file is read before it is written: this process may have been stopped, and the lock be another's
-/// since.
+/// Reads the file before it writes: this process may have been suspended, and another may have taken the
+/// lock.
 void RunLock::beat() {
   const std::lock_guard<std::mutex> guard(mutex_);
   if (!held_ || !says_mine()) return;
   ++surroundings_.self.counter;
-  write_record();  // the next one may be luckier
+  write_record();  // the next beat tries again
 }
 
 bool RunLock::says_mine() const {
@@ -342,7 +340,7 @@ RunLock::State RunLock::state(LockOwner& owner) const {
   const auto record = read_record(path_);
   if (!record) return State::missing;
   const auto found = owner_of(*record);
-  if (!found) return State::mine;  // not readable just now: the next look decides
+  if (!found) return State::mine;  // unreadable at the moment; the next check decides
   owner = *found;
   return found->token == surroundings_.self.token ? State::mine : State::taken;
 }
@@ -364,7 +362,7 @@ void RunLock::release() {
 HeldLock::HeldLock(const std::string& directory) : lock_(directory, real_surroundings()) {
   sigset_t all, before;
   sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);  // a thread inherits what its maker blocks
+  pthread_sigmask(SIG_SETMASK, &all, &before);  // the thread inherits this signal mask
   thread_ = std::thread([this] {
     std::unique_lock<std::mutex> guard(mutex_);
     const auto period = std::chrono::duration<double>(RunLock::kBeatSeconds);

@@ -1,11 +1,11 @@
 #pragma once
-// The lock of a run directory, RUN/lock: one process at a time writes a run, whatever host it is on.
+// The lock of a run directory, RUN/lock: one process at a time writes a run, on whatever host.
 //
-// The file holds host, process, boot id and a counter that the owner rewrites every 5 s; the owner holds
-// flock on it where the file system has that. Who is there already is decided so:
-// - same boot id and process namespace: the process lives, or does not;
-// - same boot id, another namespace (a container): flock says it, where the owner has it;
-// - another host, or no flock: the owner lives if the counter moves within 20 s. Clocks are not compared.
+// The file holds host, process, boot id and a counter that the owner rewrites every 5 s. The owner holds
+// flock on it if the file system supports that. Whether a present owner is alive:
+// - same boot id and process namespace: the kernel knows the process;
+// - same boot id, another namespace (a container): flock decides, if the owner has it;
+// - another host, or no flock: alive if the counter changes within 20 s. Clocks are not compared.
 // On network file systems flock may outlive a crashed host, so it never decides about another host's process.
 #include <condition_variable>
 #include <cstdint>
@@ -19,15 +19,15 @@
 
 namespace outerloop::coordinator {
 
-/// What the file says of who has the lock.
+/// Contents of the lock file: the owner.
 struct LockOwner {
   std::string host;
   std::int64_t process = 0;
-  std::string boot;          ///< boot id of the host; empty: not known
+  std::string boot;          ///< boot id of the host; empty: unknown
   std::string space;         ///< process namespace
-  std::int64_t started = 0;  ///< clock ticks from boot to the process's start; 0: not known
-  std::string token;         ///< tells two owners apart in whom all else is equal
-  bool locked = false;       ///< holds flock on the file
+  std::int64_t started = 0;  ///< clock ticks from boot to the process's start; 0: unknown
+  std::string token;         ///< distinguishes owners that are otherwise equal
+  bool locked = false;       ///< the owner holds flock on the file
   std::int64_t counter = 0;  ///< grows while the owner lives
 
   /// "process 4711 on node1".
@@ -37,13 +37,13 @@ struct LockOwner {
 /// This process, with a new token.
 LockOwner this_owner();
 
-/// What a lock needs of the world.
+/// The system calls of a lock, replaceable in tests.
 struct LockSurroundings {
   LockOwner self;
   std::function<double()> now;                          ///< seconds
-  std::function<void(double)> pause;                    ///< waits so many seconds
-  std::function<int(int descriptor)> flock;             ///< takes it without waiting; 0 or an errno
-  std::function<bool(const LockOwner&)> process_lives;  ///< of this boot and process namespace
+  std::function<void(double)> pause;                    ///< waits for this many seconds
+  std::function<int(int descriptor)> flock;             ///< non-blocking; returns 0 or an errno
+  std::function<bool(const LockOwner&)> process_lives;  ///< of the same boot and process namespace
   std::function<void(const std::string&)> say;          ///< one line for the user
 };
 
@@ -52,29 +52,29 @@ LockSurroundings real_surroundings();
 
 class RunLock {
  public:
-  /// Takes the lock of the run in `directory`, which exists. Throws InputError that names the process that
-  /// has it; Error where the file cannot be written. Waits up to half a minute for a sign of life of a
-  /// process that cannot be seen from here.
+  /// Takes the lock of the run in `directory`, which must exist. Throws InputError that names the owner if
+  /// there is one; Error if the file cannot be written. Waits up to half a minute for a sign of life of an
+  /// owner that is not visible from here.
   RunLock(const std::string& directory, LockSurroundings surroundings);
-  /// Removes the file, if it is still this one's.
+  /// Removes the file, if this process still owns it.
   ~RunLock();
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
 
-  /// The process that holds the lock of `directory` for sure, as far as can be said without waiting.
+  /// The process that certainly holds the lock of `directory`; does not wait, so it may miss an owner.
   static std::optional<LockOwner> known_owner(const std::string& directory,
                                               const LockSurroundings& surroundings);
 
-  /// Rewrites the counter, if the file is still this one's. Every kBeatSeconds; from any thread.
+  /// Rewrites the counter, if this process still owns the file. Call it every kBeatSeconds, from any thread.
   void beat();
   static constexpr double kBeatSeconds = 5.0;
 
   enum class State { mine, missing, taken };
-  /// What the file says now; `owner` gets who has it where it was taken.
+  /// The present state of the file; `owner` gets the owner if it was taken.
   State state(LockOwner& owner) const;
-  /// After the file has gone: makes it anew. Returns whether nobody else was quicker.
+  /// Recreates a missing file. Returns false if another process was quicker.
   bool renew();
-  /// Gives the lock back now.
+  /// Releases the lock.
   void release();
 
  private:
@@ -97,7 +97,7 @@ class RunLock {
   bool held_ = false;
 };
 
-/// A lock with a thread that rewrites its counter. The thread takes no signals.
+/// A lock with a thread that rewrites its counter. The thread blocks all signals.
 class HeldLock {
  public:
   explicit HeldLock(const std::string& directory);

@@ -1,6 +1,6 @@
 #pragma once
-// Running mean of the meta-objective, one for each dataset or domain: tasks of one are harder than tasks of
-// another, and the chance mixture of an update's tasks would hide what is learned.
+// Running mean of the meta-objective, one per dataset or domain. Tasks differ in difficulty between datasets,
+// so the random mixture of tasks in an update would hide progress.
 #include <cstdint>
 #include <map>
 #include <string>
@@ -14,18 +14,17 @@ class SmoothedObjective {
   using History = std::map<std::string, std::vector<double>>;  ///< columns of equal length
 
   SmoothedObjective() : SmoothedObjective("meta_objective_smooth", "smoothed") {}
-  /// Columns and counters begin with these names.
+  /// Prefixes of the names of columns and counters.
   SmoothedObjective(std::string column, std::string counter)
       : column_(std::move(column)), counter_(std::move(counter)) {}
 
-  /// Goes on from the last entries of a checkpoint's columns, and from what count_into() left in its
-  /// counters.
+  /// Continues from the last entries of a checkpoint's columns, and from the counters that count_into() set.
   void go_on_from(const History& history, const std::map<std::string, std::int64_t>& counters);
 
-  /// Counts one gradient's meta-objective into its dataset's running mean over about the last fifty.
+  /// Adds one gradient's meta-objective to its dataset's running mean over about the last fifty.
   void add(const std::string& dataset, double meta_objective);
 
-  /// Mean over the datasets seen so far, each counted alike; 0 before the first.
+  /// Mean over the datasets seen so far, each weighted equally; 0 before the first.
   double mean() const;
 
   /// By dataset.
@@ -34,17 +33,17 @@ class SmoothedObjective {
   /// Whether a dataset has been seen.
   bool known() const { return !of_dataset_.empty(); }
 
-  /// The first row of these columns at which a dataset had been seen; their length where there is none.
+  /// The first row of these columns at which a dataset had been seen; the number of rows if there is none.
   static std::size_t first_known(const History& history);
 
-  /// The means are again what they were after `update`, one of the column "update"; their weights stay.
+  /// Restores the means after `update`, a value in the column "update"; their weights stay.
   void return_to(const History& history, std::int64_t update);
 
-  /// Sets the counters "smoothed.DATASET": gradients in each mean, at most the window.
+  /// Sets the counters "smoothed.DATASET": the number of gradients in each mean, at most the window.
   void count_into(std::map<std::string, std::int64_t>& counters) const;
 
-  /// Appends to the columns "meta_objective_smooth" and "meta_objective_smooth.DATASET" (NaN while it was not
-  /// seen), as long as the column "update" then, where there is one.
+  /// Appends to the columns "meta_objective_smooth" and "meta_objective_smooth.DATASET" (NaN before the
+  /// dataset was seen). They become as long as the column "update", if there is one.
   void append_to(History& history) const;
 
  private:

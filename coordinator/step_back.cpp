@@ -19,7 +19,7 @@ StepBack::StepBack(const StepBackOptions& options, const store::Checkpoint& star
 
 bool StepBack::diverged(bool finite, std::int64_t update, double smooth, std::int64_t steps_back) const {
   if (options_.tolerance <= 0.0 || !safe_ || steps_back >= options_.most) return false;
-  // What has just been returned to has not yet had its say in the running mean.
+  // Right after a step back, the running mean does not reflect it yet.
   return !finite || (update > safe_->update && smooth > (1.0 + options_.tolerance) * lowest_);
 }
 

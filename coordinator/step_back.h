@@ -1,7 +1,7 @@
 #pragma once
-// Recovery from divergence: when the meta-objective has risen far above its lowest, θ and the optimizer
-// return to where it was low, and go on from there with a smaller learning rate. All of it follows from the
-// gradients alone, so runs that are bitwise equal step back alike.
+// Recovery from divergence: when the meta-objective has risen far above its minimum, θ and the optimizer
+// return to a safe point near the minimum and continue with a smaller learning rate. Decisions depend on the
+// gradients alone, so bitwise equal runs step back at the same updates.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -11,13 +11,12 @@
 
 namespace outerloop::coordinator {
 
-/// Without defaults: config.proto states them.
+/// No defaults here; they are in config.proto.
 struct StepBackOptions {
-  double tolerance =
-      0.0;  ///< step back where the running mean exceeds (1 + tolerance) · its lowest; 0: never
-  std::int64_t every_updates = 0;  ///< between two safe points; the first so many updates have none
+  double tolerance = 0.0;          ///< step back above (1 + tolerance) · the lowest running mean; 0: never
+  std::int64_t every_updates = 0;  ///< between two safe points, and before the first
   double learning_rate_factor = 0.0;
-  std::int64_t most = 0;  ///< steps back in a run; what diverges after the last is left to diverge
+  std::int64_t most = 0;  ///< steps back in a run; later divergence has no remedy
 };
 
 /// Counter of a checkpoint: steps back so far.
@@ -25,15 +24,16 @@ inline constexpr const char* kStepsBack = "steps_back";
 
 class StepBack {
  public:
-  /// Goes on from a checkpoint's safe point and history.
+  /// Continues from a checkpoint's safe point and history.
   StepBack(const StepBackOptions& options, const store::Checkpoint& start);
 
   const std::optional<store::SafePoint>& safe_point() const { return safe_; }
 
-  /// Looks at θ after `update`, whose running mean is `smooth`. True: the caller returns to safe_point() now.
+  /// Whether θ after `update`, with running mean `smooth`, has diverged. If so, the caller returns to
+  /// safe_point() at once.
   bool diverged(bool finite, std::int64_t update, double smooth, std::int64_t steps_back) const;
 
-  /// True where θ as it is after `update` is to become the safe point: the running mean is near its lowest.
+  /// Whether θ after `update` should become the safe point: the running mean is near its minimum.
   bool wants_safe_point(std::int64_t update, double smooth);
   void set_safe_point(store::SafePoint point) { safe_ = std::move(point); }
 

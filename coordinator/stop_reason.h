@@ -6,7 +6,7 @@ namespace outerloop::coordinator {
 enum class StopReason { none, updates, seconds, signal, failures, disk, diverged, mpi };
 const char* stop_reason_name(StopReason reason);
 
-/// Whether the run was to end there: the updates or the seconds that it was given are used up.
+/// Whether the run has reached its limit of updates or seconds.
 inline bool is_limit(StopReason reason) {
   return reason == StopReason::updates || reason == StopReason::seconds;
 }

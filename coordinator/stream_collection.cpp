@@ -21,7 +21,7 @@ void StreamCollection::cancel() {
 }
 
 void StreamCollection::keep(int worker, const std::vector<store::StreamState>& states) {
-  // A number from outside must not make the map grow.
+  // Unknown numbers from a message must not make the map grow.
   for (const auto& state : states)
     if (const auto found = states_.find(state.stream); found != states_.end()) found->second = state;
   forget(worker);

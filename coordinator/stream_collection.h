@@ -1,6 +1,6 @@
 #pragma once
-// Newest known state of every stream, and the collection of all of them for a checkpoint: workers send their
-// streams' φ only then.
+// The newest known state of every stream, and the collection of all states for a checkpoint. Workers send φ
+// of their streams only for that.
 #include <cstdint>
 #include <map>
 #include <set>
@@ -12,10 +12,10 @@ namespace outerloop::coordinator {
 
 class StreamCollection {
  public:
-  /// All of `streams` are known: those in `states` as they are, the others at the beginning of task 0.
+  /// Initial states of all `streams`: those in `states`, and the beginning of task 0 for the others.
   StreamCollection(std::int64_t streams, const std::vector<store::StreamState>& states);
 
-  /// Asks `workers` for their streams.
+  /// Begins to wait for the streams of `workers`.
   void begin(std::set<int> workers);
   void cancel();
   bool under_way() const { return under_way_; }
@@ -23,7 +23,7 @@ class StreamCollection {
   bool complete() const { return under_way_ && awaited_.empty(); }
   void end() { under_way_ = false; }
 
-  /// What `worker` answered, or lost it.
+  /// Stores the states that `worker` sent, or stops waiting for it.
   void keep(int worker, const std::vector<store::StreamState>& states);
   void forget(int worker) { awaited_.erase(worker); }
 

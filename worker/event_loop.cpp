@@ -12,12 +12,12 @@ namespace {
 constexpr int kCoordinator = 0;
 constexpr double kFlushSeconds = 10.0;
 constexpr double kTellsInDeadline = 4.0;
-constexpr double kLookSeconds = 0.5;  // between two looks at whether the coordinator's process is there
+constexpr double kLookSeconds = 0.5;  // between two checks that the coordinator's process exists
 
-/// Throws CoordinatorGone where nothing comes from a coordinator that has ended, or within the deadline.
+/// The next frame. Throws CoordinatorGone if none arrives within the deadline, or the coordinator has ended.
 net::Received next_answer(net::Transport& transport, double deadline, const LoopHooks& hooks) {
   for (double waited = 0.0; waited < deadline; waited += kLookSeconds) {
-    // Looked at first: what it sent before its end can still be received.
+    // Checked before receiving: frames sent before the coordinator's end are still delivered.
     const std::string gone = hooks.coordinator_gone();
     if (auto received = transport.receive(std::min(kLookSeconds, deadline - waited)))
       return *std::move(received);
@@ -27,13 +27,13 @@ net::Received next_answer(net::Transport& transport, double deadline, const Loop
                         " s; its host or the network to it is gone");
 }
 
-/// Tells rank 0 how far the worker is while it computes; ends the computing for nobody.
+/// Reports progress to rank 0 during computation, and stops the computation if the coordinator is gone.
 Pulse::Hooks pulse_hooks(net::Transport& transport, const Worker& worker, const LoopHooks& hooks) {
   const auto tell = [&](std::int64_t step) {
     if (const std::string gone = hooks.coordinator_gone(); !gone.empty()) throw CoordinatorGone(gone);
     transport.send(kCoordinator, worker.progress(step));
   };
-  // Others wait for the gradient of a worker that leaves alone.
+  // A worker that leaves alone finishes its gradient: the other workers wait for it.
   return {tell, worker.options().leaves ? std::function<bool()>() : hooks.stop_requested};
 }
 

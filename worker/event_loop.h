@@ -1,5 +1,5 @@
 #pragma once
-// The worker's event loop: a worker and its transport to the coordinator, until it is released.
+// The worker's event loop: passes frames between a worker and the coordinator until the worker is released.
 #include <functional>
 #include <string>
 
@@ -9,20 +9,20 @@
 
 namespace outerloop::worker {
 
-/// The coordinator is known to be no more, or has not answered within the deadline.
+/// The coordinator has ended, or has not answered within the deadline.
 class CoordinatorGone : public Error {
  public:
   using Error::Error;
 };
 
 struct LoopHooks {
-  std::function<bool()> stop_requested;  ///< a signal has come; looked at between inner steps too
-  /// Why the coordinator's process, its host or the network to it is known to be gone; empty where it is not.
-  /// Asked twice a second while an answer is waited for, once a second while the worker computes.
+  std::function<bool()> stop_requested;  ///< a signal has arrived; also checked between inner steps
+  /// Why the coordinator's process, its host or the network to it is gone; empty if it is not. Called twice a
+  /// second while waiting for an answer, and once a second while computing.
   std::function<std::string()> coordinator_gone;
 };
 
-/// Talks to rank 0 until released. A failure is sent to rank 0 before it is rethrown. Throws CoordinatorGone.
+/// Works for rank 0 until released. Sends a failure to rank 0 before rethrowing it. Throws CoordinatorGone.
 /// Returns whether MPI can be finalised.
 bool run_worker(net::Transport& transport, Worker& worker, const LoopHooks& hooks);
 

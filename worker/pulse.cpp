@@ -3,7 +3,7 @@
 namespace outerloop::worker {
 namespace {
 
-constexpr double kPatienceSeconds = 5.0;  // after a signal
+constexpr double kPatienceSeconds = 5.0;  // after a signal, for the current piece of work
 
 }  // namespace
 

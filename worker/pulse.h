@@ -1,5 +1,5 @@
 #pragma once
-// What happens between two inner steps: rank 0 is told how far this rank has come, and signals are obeyed.
+// Hook between two inner steps: reports progress to rank 0 and obeys signals.
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -10,29 +10,29 @@
 
 namespace outerloop::worker {
 
-/// A signal asks for the end, and what is being computed would take too long: it is dropped.
+/// A signal requested the end, and the current computation would take too long; it is discarded.
 class Interrupted : public Error {
  public:
-  Interrupted() : Error("a signal has interrupted the computing") {}
+  Interrupted() : Error("a signal has interrupted the computation") {}
 };
 
-/// Engine::set_after_step's function: the engine knows no clock, this knows nothing else.
+/// The function for Engine::set_after_step. The engine has no clock of its own.
 class Pulse {
  public:
   struct Hooks {
-    std::function<void(std::int64_t step)> tell;  ///< how far it is
-    std::function<bool()> stop_requested;         ///< by a signal; none: signals interrupt nothing
+    std::function<void(std::int64_t step)> tell;  ///< reports progress
+    std::function<bool()> stop_requested;         ///< by a signal; empty: signals interrupt nothing
   };
-  /// Seconds between two calls of `tell`, unless a deadline is shorter than a few of them.
+  /// Seconds between two calls of `tell`; run_worker() uses less where the deadline is short.
   static constexpr double kTellSeconds = 1.0;
 
   Pulse(const net::Clock& clock, Hooks hooks, double tell_seconds = kTellSeconds)
       : clock_(clock), hooks_(std::move(hooks)), tell_seconds_(tell_seconds) {}
 
-  /// A piece of work begins: a truncation, or the evaluation of a task.
+  /// Begins a piece of work: a truncation, or the evaluation of a task.
   void begin();
-  /// An inner step of it is done. Throws Interrupted where a signal has come a while ago: most pieces of work
-  /// end within that time, and are worth waiting for.
+  /// An inner step is done. Throws Interrupted some seconds after a signal; most pieces of work end sooner
+  /// and are worth completing.
   void step();
 
  private:
@@ -41,10 +41,10 @@ class Pulse {
   double tell_seconds_;
   std::int64_t steps_ = 0;
   double told_ = 0.0;
-  std::optional<double> signal_;  ///< when it was first seen
+  std::optional<double> signal_;  ///< time when it was first noticed
 };
 
-/// As long as this lives, the engine's inner steps are the pulse's. References outlive it.
+/// Connects the engine's inner steps to the pulse, for this object's lifetime. References must outlive it.
 class Beating {
  public:
   Beating(rule::Engine& engine, Pulse& pulse) : engine_(engine) {

@@ -11,8 +11,8 @@
 
 namespace outerloop::worker {
 
-/// Tasks get longer as meta-training goes on: one that begins at update u of θ has at most
-/// low · (high / low)^min(u / updates, 1) inner steps, so first rules need not hold for long.
+/// Longer tasks as meta-training proceeds: at most low · (high / low)^min(u / updates, 1) inner steps for a
+/// task that begins at update u of θ. Early rules do not stay stable for long.
 struct Curriculum {
   std::int64_t updates = 0;  ///< 0: no curriculum
   std::int64_t low = 0;      ///< inner steps
@@ -21,7 +21,7 @@ struct Curriculum {
   std::int64_t limit(std::int64_t update) const;
 };
 
-/// What all streams of a worker share. References outlive the streams.
+/// Shared by all streams of a worker. References must outlive the streams.
 struct StreamContext {
   rule::Engine& engine;
   const data::TaskDistribution& tasks;
@@ -30,13 +30,13 @@ struct StreamContext {
   std::int64_t max_length = 0;
   Curriculum curriculum{};
   rule::EstimatorOptions estimator{};
-  bool log_uniform_length = false;  ///< k is uniform in its logarithm
+  bool log_uniform_length = false;  ///< k is log-uniform instead of uniform
 };
 
 /// One truncation of a stream.
 struct StreamStep {
   std::uint32_t task = 0;
-  std::int64_t step = 0;    ///< inner steps of the task before it
+  std::int64_t step = 0;    ///< inner steps of the task before this truncation
   std::int64_t length = 0;  ///< k
   std::string dataset;
   data::Domain domain = data::Domain::images;
@@ -45,17 +45,17 @@ struct StreamStep {
 
 class Stream {
  public:
-  /// Goes on from `state`; an empty φ means that its task has not begun.
+  /// Continues from `state`; an empty φ means that its task has not begun.
   Stream(const StreamContext& context, store::StreamState state);
 
-  /// One truncation with θ, which is that of `update`. A task that has reached its number of steps, or whose
-  /// outcome is not `finished`, gives way to the next.
+  /// Computes one truncation with θ of `update`. Begins the next task after the last inner step, or if the
+  /// outcome is not `finished`.
   StreamStep advance(const std::vector<double>& theta, std::int64_t update);
 
-  /// Gives up the present task for the next.
+  /// Abandons the current task for the next one.
   void begin_next_task() { begin_task(state_.task + 1); }
 
-  /// Where it stands between two truncations.
+  /// The state between two truncations.
   const store::StreamState& state() const { return state_; }
 
  private:

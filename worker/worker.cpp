@@ -13,7 +13,7 @@ namespace outerloop::worker {
 namespace {
 
 constexpr double kShortestPause = 0.0005;  // seconds
-constexpr double kLongestPause = 0.02;     // while other workers are at the same update
+constexpr double kLongestPause = 0.02;     // while other workers finish the same update
 constexpr double kLongestPauseIdle = 0.2;  // without streams
 
 proto::Gradient::Outcome to_message(rule::Outcome outcome) {
@@ -94,7 +94,7 @@ std::optional<net::Frame> Worker::handle(const std::string& bytes, const net::Cl
   adopt(message, evaluates ? std::vector<float>() : answer.floats);
   try {
     return compute(message, answer.floats, clock);
-  } catch (const Interrupted&) {  // streams stand where they stood before
+  } catch (const Interrupted&) {  // streams are unchanged
     signal();
     return wait();
   }
@@ -125,7 +125,7 @@ void Worker::adopt(const proto::CoordinatorMessage& message, const std::vector<f
   }
   for (const std::uint32_t restarted : message.restart())
     for (auto& work : streams_)
-      // Where the refused gradient was its task's last, the next has begun already.
+      // If the rejected gradient was its task's last, the next task has already begun.
       if (work.stream.state().stream == restarted && work.stream.state().task == work.before.task)
         work.stream.begin_next_task();
   for (const std::uint32_t stream : message.give_up()) give_up(stream);
@@ -144,7 +144,7 @@ void Worker::give_up(std::uint32_t stream) {
   streams_.swap(others);
 }
 
-/// The stream whose turn it is; nullptr where this θ has nothing left to be computed with it.
+/// The next stream in turn; nullptr if none is left to compute with this θ.
 Worker::ActiveStream* Worker::next_stream() {
   if (streams_.empty() || theta_.empty()) return nullptr;
   if (!options_.deterministic) return &streams_[next_++ % streams_.size()];
@@ -193,7 +193,7 @@ net::Frame Worker::next_gradient(ActiveStream& work) {
   return frame(std::move(message), std::move(floats));
 }
 
-/// Changes nothing that a truncation sees: neither θ nor streams.
+/// Changes neither the training θ nor streams, so truncations are unaffected.
 net::Frame Worker::evaluate(const proto::Piece& piece, const std::vector<float>& theta,
                             const net::Clock& clock) {
   pause_ = 0.0;
@@ -239,9 +239,9 @@ net::Frame Worker::farewell() {
   return frame(std::move(message), {});
 }
 
-/// Those that it no longer has, and all that it has where they were asked for: in deterministic mode as they
-/// stood when the coordinator's θ was new, so that a truncation since then is repeated by whoever goes on.
-/// All but the last travel ahead, one to a frame: a worker may come to have all of them.
+/// Reports the streams given up and, if requested, all streams. In deterministic mode these are the states
+/// when the coordinator's θ was new, so whoever continues repeats truncations since then. Each stream but the
+/// last travels ahead in its own frame, because a worker may hold all of them.
 void Worker::report_streams(proto::WorkerMessage& message) {
   for (const auto& state : given_up_) {
     send_ahead(message);
@@ -258,7 +258,7 @@ void Worker::report_streams(proto::WorkerMessage& message) {
   message.set_has_streams(true);
 }
 
-/// What `message` has of streams so far, if anything, gets a frame of its own.
+/// Moves the streams in `message`, if any, to a frame of their own.
 void Worker::send_ahead(proto::WorkerMessage& message) {
   if (message.streams_size() + message.given_up_size() == 0) return;
   proto::WorkerMessage ahead;

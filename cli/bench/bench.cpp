@@ -28,7 +28,7 @@ void add_common(CLI::App& command, Options& options) {
 Command add_engine(CLI::App& bench) {
   const auto options = std::make_shared<BenchEngineOptions>();
   auto* command = bench.add_subcommand(
-      "engine", "Forward pass and whole truncation of every engine, beside the core's own peak.");
+      "engine", "Forward pass and whole truncation of every engine, next to the peak of the core.");
   command->add_option("--size,--sizes", options->sizes, "laptop,medium,paper; paper takes the reference 6 GB")
       ->delimiter(',')
       ->allow_extra_args(false)
@@ -36,7 +36,7 @@ Command add_engine(CLI::App& bench) {
       ->capture_default_str();
   command
       ->add_option("--engine,--engines", options->engines, "KIND[:PRECISION], e.g. fused:float32,reference")
-      ->default_str("all that are there")
+      ->default_str("all available")
       ->delimiter(',')
       ->allow_extra_args(false);
   command->add_option("--inner-steps", options->inner_steps, "k")
@@ -46,15 +46,13 @@ Command add_engine(CLI::App& bench) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_flag("--count", options->count,
-                    "count the operations that the reference engine asks of a device, and measure nothing");
+                    "only count the operations of the reference engine on a device");
   command->add_option("--lanes", options->lanes, "tasks side by side, for --count")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{4096}))
       ->capture_default_str();
-  command
-      ->add_option("--count-on", options->count_on,
-                   "meta: shapes without numbers, so that any size can be counted; or cpu")
+  command->add_option("--count-on", options->count_on, "meta: shapes without numbers, for any size; or cpu")
       ->check(CLI::IsMember(std::vector<std::string>{"meta", "cpu"}))
       ->capture_default_str();
   add_common(*command, *options);

@@ -189,7 +189,7 @@ void check(const BenchEstimatorsOptions& options) {
     if (options.horizons[i] % options.truncation != 0 ||
         (i > 0 && options.horizons[i] <= options.horizons[i - 1]))
       throw InputError(
-          fmt::format("--horizons: {} is not above the one before it, or no multiple of --truncation {}",
+          fmt::format("--horizons: {} is not above the previous one, or not a multiple of --truncation {}",
                       options.horizons[i], options.truncation));
 }
 

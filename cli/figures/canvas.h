@@ -83,9 +83,9 @@ class Canvas {
 };
 
 /// Runs `draw` three times on a white sheet of `width` × `height` points, and writes `stem`.png (two pixels a
-/// point), `stem`.svg and `stem`.pdf atomically. An SVG of Cairo holds its letters as outlines, which look
-/// the same everywhere; its texts stand in the <title> and <desc> besides, for search and for screen readers.
-/// Throws Error (cannot be drawn or written).
+/// point), `stem`.svg and `stem`.pdf atomically. Cairo's SVG holds letters as outlines, which look the same
+/// everywhere; their texts are also in <title> and <desc>, for search and for screen readers. Throws Error
+/// (cannot be drawn or written).
 void render(const std::string& stem, double width, double height, const std::string& title,
             const std::function<void(Canvas&)>& draw);
 

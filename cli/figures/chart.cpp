@@ -163,8 +163,8 @@ void draw_label(Canvas& canvas, Point baseline, const std::string& label, double
   canvas.text(baseline, label, fonts::tick, palette::muted);
 }
 
-/// Each label beside its line, on its left where the frame is near; in a row below those that it would meet.
-/// Of equal labels that meet, the first stands for all.
+/// Each label next to its line, on its left near the frame; in a lower row if it would overlap others. Of
+/// equal labels that overlap, the first stands for all.
 void draw_markers(Canvas& canvas, const Box& plot, const Scale& x, const LineChart& chart) {
   constexpr double kGap = 5.0, kRow = 18.0;
   struct Row {

@@ -19,8 +19,7 @@ std::vector<std::string> written(const std::string& stem);
 /// e.g. "learned rule" for rule. The baseline "pixels" is raw pixels of images, and raw inputs of vectors.
 std::string method_label(const std::string& method, bool images);
 
-/// What a table's numbers hold for: labels, base model, inner steps, draws; two of them only where they are
-/// asked for.
+/// Conditions of a table's numbers: labels, base model, inner steps, draws; two of them only on request.
 std::string conditions(const AccuracyTable& table, bool base_model, bool inner_steps);
 
 /// The learned rule stands out; its own starting points share a colour family, the other baselines are grey.

@@ -60,8 +60,8 @@ Paths plot_file(const std::string& input, const std::string& out_dir) {
                                                   : draw_accuracy(input, out_dir);
 }
 
-/// The names that runs have in a legend: their folders', or all of the paths where two folders are called the
-/// same.
+/// Names of the runs in a legend: those of their folders, or the full paths if two folders have the same
+/// name.
 std::vector<NamedMetrics> named_metrics(const Paths& inputs) {
   std::vector<NamedMetrics> runs;
   std::set<std::string> names;

@@ -17,14 +17,13 @@ struct NamedMetrics {
 };
 
 /// Several metrics.jsonl → learning_curves.png, .svg and .pdf: the smoothed meta-objective of each run over
-/// updates, and for each dataset that runs were evaluated on while they went on a line for each.
+/// updates, and a line for each dataset that was evaluated during the runs.
 std::vector<std::string> draw_learning_curves(const std::vector<NamedMetrics>& runs,
                                               const std::string& out_dir);
 
-/// metrics.jsonl → held_out_curve.png, .svg and .pdf: the meta-objective of every dataset that was evaluated
-/// while the run went on, and few-shot accuracy where there is one, over updates; those trained on beside
-/// those held out, and where validation was best (the paper's Figure 3). Nothing where the run was never
-/// evaluated.
+/// metrics.jsonl → held_out_curve.png, .svg and .pdf: over updates, the meta-objective of every dataset that
+/// was evaluated during the run, and few-shot accuracy if available; training datasets next to held-out ones,
+/// and the update with the best validation (the paper's Figure 3). Nothing if the run was never evaluated.
 std::vector<std::string> draw_held_out_curve(const std::string& metrics, const std::string& out_dir);
 
 /// evaluate's JSON → accuracy.png, .svg and .pdf: for each table a bar per method with its 95 % interval, of

@@ -34,8 +34,8 @@ EvaluatedRule read_evaluated_rule(const std::string& path, bool average, bool su
   }
   rule.supervised = rule::rule_kind(rule.settings.rule.name).supervised;
   if (rule.supervised && !supervised_too)
-    throw InputError(path + ": a rule without labels is needed here; this is " + rule.file.rule +
-                     ": outerloop evaluate and figure steps take it");
+    throw InputError(path + ": this command needs a rule without labels; this is " + rule.file.rule +
+                     ", which outerloop evaluate and figure steps accept");
   rule.averaged = average && !rule.file.theta_average.empty();
   auto engine = rule.settings.engine;
   engine.threads = 1;

@@ -7,8 +7,8 @@ class App;
 
 namespace outerloop::cli {
 
-/// To be called before commands are added to `app`: they inherit the form, and flags show the default that
-/// their variable holds.
+/// Call it before commands are added to `app`: they inherit the form, and flags show the default that their
+/// variable holds.
 void describe_defaults(CLI::App& app);
 
 }  // namespace outerloop::cli

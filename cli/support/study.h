@@ -47,7 +47,8 @@ std::vector<data::DatasetRequest> evaluated_datasets(const StudyOptions& options
 void say_trained_classes(const data::DatasetRequest& request, const std::vector<std::string>& split_names,
                          const config::Settings& settings);
 
-/// Opens one of them. Where the rule was trained on classes of it, one line on stderr says on how many.
+/// Opens one of them. If the rule was trained on some of its classes, prints their number in one line on
+/// stderr.
 evaluation::FewShotData open_study_data(const data::DatasetRequest& request,
                                         const config::Settings& settings);
 

@@ -22,9 +22,9 @@ constexpr std::uint32_t kSeedStream = 0xFFFFFFFDu;
 void check_flags(const StudyOptions& study) {
   const StudyOptions defaults;
   const auto refuse = [](const char* flag) {
-    throw InputError(std::string(flag) +
-                     ": is for rules without labels; this one is judged on tasks as its configuration has "
-                     "them: leave it out");
+    throw InputError(
+        std::string(flag) +
+        ": is for rules without labels; this one is evaluated on tasks of its configuration: leave it out");
   };
   if (!study.base_model.layers.empty()) refuse("--layers");
   if (study.base_model.minibatch != 0) refuse("--minibatch");

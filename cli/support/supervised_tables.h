@@ -1,6 +1,7 @@
 #pragma once
-// Tables of a rule that trains on labels: loss and accuracy on new tasks after the training horizon, four
-// times and ten times as many inner steps, beside SGD, SGD with momentum and Adam. For evaluate and figure.
+// Tables of a rule that trains on labels: loss and accuracy on new tasks after the training horizon, and
+// after four and ten times as many inner steps, next to SGD, SGD with momentum and Adam. For evaluate and
+// figure.
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -15,13 +16,13 @@ struct SupervisedTable {
   std::string dataset;        ///< or "training tasks"
   std::int64_t size = 0;      ///< side of the images; 0: vectors, or several kinds
   std::int64_t horizon = 0;   ///< inner steps
-  std::int64_t tasks = 0;     ///< judged on
+  std::int64_t tasks = 0;     ///< evaluation tasks
   std::int64_t tuned_on = 0;  ///< other tasks
   std::vector<evaluation::SupervisedCurve> curves;
 };
 
-/// One for each dataset of --dataset; without any, one of new tasks of the training distribution. Progress
-/// goes to the terminal. Throws InputError for flags that are for rules without labels alone.
+/// One table per dataset of --dataset; without any, one of new tasks of the training distribution. Progress
+/// goes to the terminal. Throws InputError for flags that are only for rules without labels.
 std::vector<SupervisedTable> supervised_tables(const EvaluatedRule& rule, const StudyOptions& study);
 
 void print(const SupervisedTable& table);

@@ -116,11 +116,11 @@ int wait_for(pid_t child) {
 IsolatedResult run_isolated(const std::function<std::vector<std::uint8_t>()>& make, std::size_t most) {
   const auto reason = [] { return std::generic_category().message(errno); };
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) throw Error("no pipe to a process of its own: " + reason());
+  if (pipe2(ends, O_CLOEXEC) != 0) throw Error("cannot create a pipe to a child process: " + reason());
   const End in(ends[0]);
   End out(ends[1]);
   const pid_t child = fork();
-  if (child < 0) throw Error("no process to read in: " + reason());
+  if (child < 0) throw Error("cannot start a child process: " + reason());
   if (child == 0) run_child(make, out.get());
   out.close();
   IsolatedResult result;

@@ -1,5 +1,5 @@
 #pragma once
-// Text from outside: byte order marks at the front of files, and what may not reach a terminal or a log raw.
+// Text from outside: removes byte order marks of files, and escapes what must not reach a terminal or a log.
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -13,11 +13,11 @@ std::string without_byte_order_mark(std::string text, const std::string& name);
 /// Whether `text` is longer than `end` and ends with it.
 bool ends_with(const std::string& text, const std::string& end);
 
-/// Most bytes of a text from elsewhere that are printed.
+/// Limit of printed bytes of a text from outside.
 inline constexpr std::size_t kMostPrinted = 1024;
 
-/// The text on one line: control characters and bytes that are no UTF-8 become \n, \t or \xNN, and what is
-/// beyond `most` bytes of the text is cut, which "..." shows.
+/// The text on one line: control characters and bytes that are not UTF-8 become \n, \t or \xNN, and a text of
+/// more than `most` bytes is cut, marked by "...".
 std::string printable(std::string_view text, std::size_t most = kMostPrinted);
 
 }  // namespace outerloop::base

@@ -18,7 +18,7 @@ namespace {
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 
-/// Comments by the full name of what they stand above or beside.
+/// Comments by the full name of their message, field or value.
 using Comments = std::map<std::string, std::string>;
 
 /// Reads config.proto's comments line by line. Its declarations are on one line each; comments stand above

@@ -9,7 +9,7 @@ struct KeyInfo {
   std::string key;            ///< dotted, e.g. "optimizer.learning_rate"
   std::string allowed;        ///< e.g. "0 to 10", "fused | reference", "true | false", "text"
   std::string default_value;  ///< as --set takes it; empty: the key has none
-  std::string comment;        ///< one paragraph; values of an enumeration with theirs behind it
+  std::string comment;        ///< one paragraph, followed by the comments of an enumeration's values
 };
 
 /// In the schema's order.

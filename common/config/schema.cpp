@@ -40,8 +40,8 @@ void for_each_field(const Descriptor* type, const std::string& prefix,
 
 std::string last_part(const std::string& key) { return key.substr(key.rfind('.') + 1); }
 
-/// How far `known` is from what was meant by `key`: whole keys are compared, and the parts behind the last
-/// dots, since it is the groups in front that are forgotten or mistaken.
+/// Distance of `known` from the intended `key`: compares whole keys, and the parts after the last dots,
+/// because users forget or confuse the groups in front.
 std::size_t distance(const std::string& key, const std::string& known) {
   const std::size_t whole = base::edit_distance(key, known);
   const std::size_t last = base::edit_distance(last_part(key), last_part(known));

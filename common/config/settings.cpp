@@ -182,7 +182,7 @@ void check_contradictions(const proto::Config& c, const std::string& origin) {
   if (tasks.augmentation().target_scale() > 0 && supervised(c))
     throw InputError(origin +
                      ": tasks.augmentation.target_scale is for rules without labels: the meta-objective of " +
-                     proto::Rule::Name_Name(c.rule().name()) + " knows classes alone; leave it out");
+                     proto::Rule::Name_Name(c.rule().name()) + " uses only classes; leave it out");
   check_pair(origin, "unroll.min_steps", c.unroll().min_steps(), "unroll.max_steps", c.unroll().max_steps());
   if (c.unroll().curriculum_updates() > 0)
     check_pair(origin, "unroll.curriculum_steps", c.unroll().curriculum_steps(), "tasks.max_inner_steps",
@@ -194,7 +194,7 @@ void check_contradictions(const proto::Config& c, const std::string& origin) {
                     "(optimizer.warmup_updates = {})",
                     origin, optimizer.decay_updates(), optimizer.warmup_updates()));
   if (c.device() != "cpu" && c.engine().kind() == proto::Engine::fused)
-    throw InputError(fmt::format("{}: device = {} needs engine.kind = reference; fused runs on the cpu alone",
+    throw InputError(fmt::format("{}: device = {} needs engine.kind = reference; fused runs only on the cpu",
                                  origin, c.device()));
   if (c.mode() == proto::Config::deterministic && c.streams() != c.batch())
     throw InputError(fmt::format("{}: mode = deterministic needs batch = streams, but they are {} and {}",
@@ -346,7 +346,7 @@ Settings settings_of_rule(const std::string& text, const std::string& rule_path)
   const std::string origin = rule_path + ": /config";
   proto::Config config = parse_text(text, origin);
   use_paths_of_run(config, rule_path);
-  // Files hold every key that there was when they were written; before these two there was one base model.
+  // Files hold all keys of their time; before these two keys existed, there was one base model.
   constexpr int kLayers = 2, kUnits = 64;
   auto& evaluation = *config.mutable_evaluation();
   if (!evaluation.has_hidden_layers()) evaluation.set_hidden_layers(kLayers);
@@ -372,8 +372,8 @@ void check_resume_overrides(const std::vector<std::string>& overrides) {
   for (const auto& assignment : overrides) {
     const std::string key = assignment.substr(0, assignment.find('='));
     if (!resumable(key, false))
-      throw InputError(fmt::format("--set {}: '{}' may not change over a resume; only {} may", assignment,
-                                   key, fmt::join(resumable_keys(), ", ")));
+      throw InputError(fmt::format("--set {}: '{}' may not change when a run is resumed; only {} may",
+                                   assignment, key, fmt::join(resumable_keys(), ", ")));
   }
 }
 
@@ -385,8 +385,8 @@ std::vector<std::string> check_edited(const Settings& now, const std::string& be
   for (const auto& changed : differences(begun.config, now.config)) {
     if (!resumable(changed.key, deterministic))
       throw InputError(
-          fmt::format("{}: {} is {}, and the run has had {} so far; it may not change over a "
-                      "resume: put the old value back",
+          fmt::format("{}: {} is {}, but the run used {} so far; it may not change when a run is resumed: "
+                      "restore the old value",
                       origin, changed.key, changed.after, changed.before));
     lines.push_back(fmt::format("{}: {} is {}; the run began with {}", origin, changed.key, changed.after,
                                 changed.before));

@@ -62,7 +62,7 @@ Settings settings_of_rule(const std::string& text, const std::string& rule_path)
 /// The engine of an empty configuration: for benchmarks and `doctor`, which have no configuration.
 rule::EngineOptions default_engine();
 
-/// Which keys a resume may change.
+/// The keys that may change when a run is resumed.
 const std::vector<std::string>& resumable_keys();
 
 /// Throws InputError naming the first override that a resume may not change.

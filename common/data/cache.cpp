@@ -123,10 +123,9 @@ WorkingSet parse_payload(const std::uint8_t* payload, const Extents& extents) {
 WorkingSet parse(const std::vector<std::uint8_t>& bytes, const base::Digest& key) {
   const std::uint8_t* header = bytes.data();
   if (bytes.size() < kHeaderBytes || std::memcmp(header, kMagic, sizeof kMagic) != 0)
-    throw InputError("it is no data cache");
+    throw InputError("it is not a data cache");
   if (get(header + 8, 4) != kVersion) throw InputError("it is of another version");
-  if (std::memcmp(header + kKeyAt, key.data(), key.size()) != 0)
-    throw InputError("what it was made from has changed");
+  if (std::memcmp(header + kKeyAt, key.data(), key.size()) != 0) throw InputError("its source has changed");
   const Extents extents{get(header + kSideAt, 4),       get(header + kInputsAt, 8),
                         get(header + kClassesAt, 8),    get(header + kNameBytesAt, 8),
                         get(header + kExamplesAt, 8),   get(header + kScoresAt, 8),
@@ -205,7 +204,7 @@ WorkingSet cached(const std::string& directory, const std::string& file_name, co
     try {
       if (std::optional<WorkingSet> set = read_from(folder, file, key)) return std::move(*set);
     } catch (const InputError& error) {
-      unusable.push_back(file.string() + ": " + error.what() + ": it is made anew");
+      unusable.push_back(file.string() + ": " + error.what() + ": it is rebuilt");
     }
   }
   remarks.insert(remarks.end(), unusable.begin(), unusable.end());
@@ -215,10 +214,8 @@ WorkingSet cached(const std::string& directory, const std::string& file_name, co
     const std::string remark = folder.write(file_name, serialize(key, set));
     if (!remark.empty()) remarks.push_back(remark);
   } catch (const Error& error) {
-    remarks.push_back(
-        std::string(error.what()) +
-        ": datasets are made anew by every run; set OUTERLOOP_CACHE_DIR to a folder that can be "
-        "written");
+    remarks.push_back(std::string(error.what()) +
+                      ": every run rebuilds its datasets; set OUTERLOOP_CACHE_DIR to a writable folder");
   }
   return set;
 }

@@ -83,8 +83,7 @@ std::string flush(const TemporaryFile& temporary, const fs::path& directory) {
   if (::fsync(temporary.descriptor) == 0) return "";
   if (!unsupported(errno)) fail(directory, errno);
   return directory.string() + ": its file system does not flush files (" +
-         std::generic_category().message(errno) +
-         "): a cache may be lost in a power cut, and is then made anew";
+         std::generic_category().message(errno) + "): a power cut may lose a cache, which is then rebuilt";
 }
 
 bool taken(const fs::path& path) {
@@ -146,8 +145,8 @@ std::string CacheFolder::write(const std::string& name, const std::vector<std::u
   const std::string remark = flush(temporary, directory_);
   if (!trusted(temporary.path))
     throw Error(directory_.string() +
-                ": everybody may write there, and what this user writes belongs to another, so that no cache "
-                "in it can be trusted");
+                ": everybody may write there, and what this user writes belongs to another user, so caches "
+                "in it cannot be trusted");
   const bool strangers = taken(plain) && !trusted(plain);
   temporary.renamed = !strangers && std::rename(temporary.path.c_str(), plain.c_str()) == 0;
   if (temporary.renamed) return remark;

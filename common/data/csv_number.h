@@ -5,7 +5,7 @@
 
 namespace outerloop::data {
 
-/// What separates a number's fraction. The other mark groups its thousands.
+/// The decimal mark. The other mark groups thousands.
 enum class DecimalMark { point, comma };
 
 /// The number that a field holds, or nothing: 7, -2e7, +3; with a decimal point 1.5 and 66,040,229; with a

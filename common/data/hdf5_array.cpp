@@ -50,7 +50,8 @@ void put_lines(const std::vector<std::string>& lines, std::vector<std::uint8_t>&
   }
 }
 
-/// What `put_content` puts, behind the remarks on the file; or why it was refused.
+/// The child's answer: the remarks on the file, then the output of `put_content`; or why the file was
+/// rejected.
 std::vector<std::uint8_t> message_of(
     const Hdf5Path& path, const std::function<void(Hdf5File&, std::vector<std::uint8_t>&)>& put_content) {
   std::vector<std::uint8_t> message;
@@ -121,8 +122,8 @@ Hdf5Path parse_hdf5_path(const std::string& path) {
 
 namespace {
 
-/// What a child process puts, at most `most` bytes of it, given to `take_content` from where that begins.
-/// Returns the remarks on the file.
+/// Runs `put_content` in a child process, with an answer of at most `most` bytes, and passes the content to
+/// `take_content`. Returns the remarks on the file.
 std::vector<std::string> from_child(
     const Hdf5Path& path, std::size_t most,
     const std::function<void(Hdf5File&, std::vector<std::uint8_t>&)>& put_content,
@@ -134,9 +135,8 @@ std::vector<std::string> from_child(
       base::run_isolated([&] { return message_of(path, put_content); }, most + kMostRemarks);
   if (result.outcome != base::IsolatedResult::Outcome::finished || result.bytes.empty())
     throw InputError(name + ": damaged: the HDF5 library " +
-                     (result.outcome == base::IsolatedResult::Outcome::endless
-                          ? "did not come to an end with it"
-                          : "crashed on it") +
+                     (result.outcome == base::IsolatedResult::Outcome::endless ? "did not finish reading it"
+                                                                               : "crashed on it") +
                      ": write the file again");
   if (result.bytes[0] == kRefused)
     throw InputError(std::string(result.bytes.begin() + 1, result.bytes.end()));
@@ -146,7 +146,8 @@ std::vector<std::string> from_child(
     take_content(result.bytes, at);
     return remarks;
   } catch (const std::out_of_range&) {
-    throw InputError(name + ": damaged: the HDF5 library made no array of it: write the file again");
+    throw InputError(name +
+                     ": damaged: the HDF5 library could not read an array from it: write the file again");
   }
 }
 

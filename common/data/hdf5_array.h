@@ -30,7 +30,7 @@ struct LabelledArray {
 /// Hdf5File rejects (hdf5_dataset.h), a file that crashes the library or blocks it for a minute.
 LabelledArray read_hdf5(const Hdf5Path& path);
 
-/// One dataset that is read a block of rows at a time, each in a process of its own.
+/// One dataset, read in blocks of rows, each block in a separate process.
 class Hdf5Rows {
  public:
   /// Throws what read_hdf5() throws.

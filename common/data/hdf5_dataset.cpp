@@ -72,11 +72,10 @@ std::string library_text() {
 [[noreturn]] void refuse_damaged(const std::string& name, const std::string& text) {
   if (text.find("consistency flags") != std::string::npos ||
       text.find("already open for") != std::string::npos)
-    throw InputError(
-        name +
-        ": another program has it open for writing, or ended without closing it: close it there, "
-        "or remove that mark by h5clear -s " +
-        name);
+    throw InputError(name +
+                     ": another program has it open for writing, or ended without closing it: close it "
+                     "there, or remove the mark with h5clear -s " +
+                     name);
   if (text.find("lock") != std::string::npos) refuse_locked(name);
   unsigned major = 0, minor = 0, release = 0;
   H5get_libversion(&major, &minor, &release);

@@ -229,7 +229,7 @@ std::vector<std::string> listing_remarks(const Listing& listing, const fs::path&
   lines.clear();
   for (const fs::path& link : listing.circles)
     lines.push_back(dataset + ": the link " + link.string() +
-                    " is not followed: it leads to a folder that is read already, or that holds it");
+                    " is not followed: it leads to a folder that was already read, or that contains it");
   append_first_lines(lines, dataset + ": not followed are ", "more links in " + root.string(), remarks);
   return remarks;
 }

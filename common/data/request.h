@@ -35,9 +35,9 @@ struct DatasetRequest {
   ScalingKind scaling = ScalingKind::quantiles;  ///< of vectors
 };
 
-/// "NAME" or "NAME:PATH", and behind the last colon "train" or "held_out" for the classes on one side of the
-/// class split; the size is left open. A path that ends so is written with "./" (folder:./train). Whether
-/// there is such a dataset is for dataset_kind() (sources.h) to say.
+/// "NAME" or "NAME:PATH", optionally followed by ":train" or ":held_out" for the classes on one side of the
+/// class split; leaves the size unset. A path that ends so is written with "./" (folder:./train).
+/// dataset_kind() (sources.h) checks the name.
 DatasetRequest parse_request(const std::string& text);
 
 /// "NAME", "NAME:train" or "NAME:held_out", for tables and figures.

@@ -73,7 +73,7 @@ void find_pictures(const DatasetRequest& request, const fs::path& folder, bool c
   if (listing.files.empty()) {
     const std::string others = other_formats(listing);
     const std::string unreadable =
-        listing.unreadable.empty() ? "" : "; not to be read: " + listing.unreadable.front();
+        listing.unreadable.empty() ? "" : "; unreadable: " + listing.unreadable.front();
     throw InputError(name + ": no .jpg, .png or .webp pictures in " + folder.string() +
                      (others.empty() ? "" : " (other files: " + others + ")") + unreadable + ": " +
                      kind.remedy);

@@ -61,7 +61,7 @@ DecimalMark mark_of(CsvFile& file, const std::vector<bool>& passed_over,
   return commas ? DecimalMark::comma : DecimalMark::point;
 }
 
-/// What one look at all rows finds out about a column.
+/// Findings about a column from one pass over all rows.
 struct Scan {
   std::vector<std::pair<std::string, std::int64_t>> values;  // distinct fields and the count of each
   bool too_many = false;                                     // more than kMostTexts of them

@@ -93,7 +93,7 @@ std::size_t place_of(double u, const Weights& weights) {
 std::uint32_t first_element(std::int64_t block, std::int64_t count) {
   if (block > (std::int64_t{UINT32_MAX} + 1) / count - 1)
     throw Error("inner step " + std::to_string(block) +
-                " is beyond what a task's random numbers are counted to: lower tasks.max_inner_steps");
+                " is beyond the range of a task's random numbers: lower tasks.max_inner_steps");
   return static_cast<std::uint32_t>(block * count);
 }
 

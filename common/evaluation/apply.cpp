@@ -9,7 +9,7 @@ namespace outerloop::evaluation {
 TrainedBaseModel train_base_model(rule::Engine& engine, const std::vector<double>& theta, rule::Matrix x,
                                   const ApplyOptions& options) {
   if (options.inner_steps < 1)
-    throw InputError(std::to_string(options.inner_steps) + " inner steps: take 1 at least");
+    throw InputError(std::to_string(options.inner_steps) + " inner steps: at least 1 is needed");
   // A draw of few-shot evaluation without labels and without a permutation.
   FewShotData data;
   data.train = std::move(x);

@@ -27,16 +27,15 @@ struct Evaluation {
                                 ///< and where features are not finite
 };
 
-/// The tasks of one dataset as evaluations have them: as the training tasks, but neither inverted nor made
-/// brighter nor augmented, of one size, all with permuted inputs. Throws InputError for a dataset with fewer
-/// than three classes of 2K examples, or two where it has scores.
+/// The evaluation tasks of one dataset: like the training tasks, but of one size, not inverted, brightened or
+/// augmented, and all with permuted inputs. Throws InputError for a dataset with fewer than three classes of
+/// 2K examples, or two if it has scores.
 data::TaskDistribution evaluation_tasks(data::TaskOptions options,
                                         std::shared_ptr<const data::Dataset> dataset, std::uint64_t seed);
 
-/// The same θ, dataset and task give the same bits in any process, and always the same task: classes,
-/// permutation, architecture and all minibatches follow from the run's seed by Purpose::evaluation. A task
-/// has the training tasks' number of classes where the dataset has as many, else as many as there are; images
-/// are neither inverted nor made brighter nor augmented.
+/// The same θ, dataset and task give the same bits in any process. Classes, permutation, architecture and all
+/// minibatches follow from the run's seed by Purpose::evaluation. A task has as many classes as a training
+/// task, or all classes of a smaller dataset.
 class Evaluator {
  public:
   /// `engine` must outlive it. `tasks` are the training tasks' options. Throws InputError for a dataset with

@@ -13,10 +13,10 @@
 namespace outerloop::evaluation {
 namespace {
 
-/// Where an accuracy belongs: a method's setting, a read-out, and its strength.
+/// Key of an accuracy: a method's setting, a read-out, and its strength.
 using ByStrength = std::vector<double>;
 using ByReadout = std::vector<ByStrength>;
-/// A setting that was not wanted has no read-outs.
+/// Settings that are not computed have no read-outs.
 struct SettingResult {
   ByReadout accuracy;
   double loss = std::numeric_limits<double>::quiet_NaN();
@@ -24,7 +24,7 @@ struct SettingResult {
 using BySetting = std::vector<SettingResult>;
 using DrawResult = std::vector<BySetting>;  ///< [methods]
 
-/// Places of the settings that are to be computed, for each method.
+/// Indices of the settings to compute, for each method.
 using Wanted = std::vector<std::vector<std::size_t>>;
 
 struct Choice {
@@ -81,10 +81,11 @@ Choice best_choice(const std::vector<DrawResult>& draws, std::size_t m, std::siz
   return choice;
 }
 
-/// What the table reports: [methods][readouts][rows].
+/// The reported accuracies: [methods][readouts][rows].
 using Choices = std::vector<std::vector<std::vector<Choice>>>;
 
-/// One row, the best; of methods that report every number of steps a row each, with the best strength.
+/// One row, the best setting; for methods that report every number of steps, a row each with the best
+/// strength.
 Choices choose(const std::vector<DrawResult>& draws, const std::vector<Method>& methods,
                std::size_t readouts) {
   Choices choices;
@@ -109,7 +110,7 @@ std::vector<double> accuracies_of(const std::vector<DrawResult>& draws, std::siz
   return values;
 }
 
-/// `random`, `rule`: accuracies of their rows by the same read-out; rule: empty where there is not one.
+/// `random`, `rule`: accuracies of their rows by the same read-out; `rule` may be empty.
 FewShotRow row_of(const std::vector<DrawResult>& draws, const Method& method, std::size_t m, std::size_t r,
                   const Choice& choice, const std::vector<double>& random, const std::vector<double>& rule) {
   FewShotRow row;
@@ -152,11 +153,12 @@ std::vector<FewShotRow> tabulate(const std::vector<DrawResult>& draws, const Cho
 void check(const FewShotData& data, const FewShotOptions& options) {
   const auto& methods = options.methods;
   if (std::find(methods.begin(), methods.end(), "random") == methods.end())
-    throw InputError("evaluate: `random` must be among the methods, since differences are to it");
+    throw InputError("evaluate: `random` must be among the methods, because differences are relative to it");
   if (options.readouts.empty() || options.selection_draws < 1 || options.draws < 1)
-    throw InputError("evaluate: one read-out, one draw and one draw of selection are needed at least");
+    throw InputError("evaluate: at least one read-out, one draw and one selection draw are needed");
   if (options.inner_steps < 1)
-    throw InputError("evaluate: " + std::to_string(options.inner_steps) + " inner steps: take 1 at least");
+    throw InputError("evaluate: " + std::to_string(options.inner_steps) +
+                     " inner steps: at least 1 is needed");
   for (std::size_t i = 0; i < options.steps.size(); ++i)
     if (options.steps[i] <= (i > 0 ? options.steps[i - 1] : 0))
       throw InputError("evaluate: numbers of steps must rise, from 1 on; " +
@@ -178,7 +180,7 @@ FewShotTable evaluate_one(const RuleUnderTest& rule, const FewShotData& data, co
   DrawPool pool(rule, data, options, options.selection_draws + options.draws, progress);
   const auto& methods = pool.methods().methods();
 
-  // 1. Every setting on the draws of selection.
+  // 1. Every setting on the selection draws.
   Wanted wanted;
   for (const auto& method : methods) {
     wanted.emplace_back(method.settings.size());
@@ -187,7 +189,7 @@ FewShotTable evaluate_one(const RuleUnderTest& rule, const FewShotData& data, co
   const auto choices = choose(compute(pool, data, options, 0, options.selection_draws, wanted), methods,
                               options.readouts.size());
 
-  // 2. What was chosen, on the draws that are reported.
+  // 2. The selected settings on the reported draws.
   for (std::size_t m = 0; m < wanted.size(); ++m) {
     std::set<std::size_t> settings;
     for (const auto& of_readout : choices[m])

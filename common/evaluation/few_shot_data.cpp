@@ -26,7 +26,7 @@ void append_all(const data::Dataset& from, Matrix& to, std::vector<std::int32_t>
     append(from, row, from.labels[static_cast<std::size_t>(row)], to, labels);
 }
 
-/// These classes of a dataset without parts, numbered from 0; every second example is for the test.
+/// These classes of a dataset without parts, numbered from 0; every second example is a test example.
 FewShotData split_in_turn(const data::Dataset& from, const std::vector<std::int32_t>& labels) {
   FewShotData result;
   result.size = from.size;

@@ -11,7 +11,7 @@ namespace outerloop::evaluation {
 
 /// Unlabelled and labelled examples come from `train`, accuracy is measured on `test`.
 struct FewShotData {
-  std::string name;       ///< with the side of the class split, where it is one: glyphs:held_out
+  std::string name;       ///< with the side of the class split, if any: glyphs:held_out
   std::int64_t size = 0;  ///< side of the images; 0: vectors
   rule::Matrix train;     ///< [examples, inputs], in [0, 1]
   std::vector<std::int32_t> train_labels;
@@ -21,16 +21,15 @@ struct FewShotData {
   /// Further groups of the same dataset (the worlds of tables), each with inputs and classes of its own.
   std::vector<FewShotData> others;
   std::vector<std::string> class_names;  ///< by label
-  /// Of the whole dataset, without twice the same: what the class split goes by (split_name in
-  /// class_split.h).
+  /// Class-split names of the whole dataset, without duplicates (split_name in class_split.h).
   std::vector<std::string> split_names;
 };
 
-/// What the class split goes by, of every class: sorted, without twice the same.
+/// The class-split names of all classes, sorted, without duplicates.
 std::vector<std::string> split_names(const data::Dataset& set);
 
-/// Opens a dataset in its two parts; one without parts (glyphs, crops) is split example by example, in turn.
-/// One with groups is read group by group.
+/// Opens both parts of a dataset. Without parts (glyphs, crops), examples are split alternately. A dataset
+/// with groups is read group by group.
 FewShotData open_few_shot_data(const data::DatasetRequest& request, const std::string& cache_directory);
 
 }  // namespace outerloop::evaluation

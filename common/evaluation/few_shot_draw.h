@@ -21,7 +21,7 @@ struct Draw {
 /// Draws by number, from the seed of the evaluation.
 class DrawSampler {
  public:
-  /// All outlive the sampler.
+  /// All references must outlive the sampler.
   DrawSampler(const rule::RuleOptions& rule, const FewShotData& data, const FewShotOptions& options);
 
   const rule::Architecture& architecture() const { return architecture_; }
@@ -31,7 +31,7 @@ class DrawSampler {
   /// The unlabelled minibatches of inner steps first .. first + count - 1, permuted.
   std::vector<rule::Batch> minibatches(const Draw& draw, std::int64_t first, std::int64_t count) const;
 
-  /// φ that does with pixels in their own order what `phi` does with permuted ones.
+  /// φ that computes on unpermuted pixels what `phi` computes on permuted ones.
   std::vector<double> without_permutation(const Draw& draw, const std::vector<double>& phi) const;
 
  private:

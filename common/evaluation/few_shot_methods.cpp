@@ -20,7 +20,7 @@ using rule::Matrix;
 
 constexpr std::int64_t kUnrollChunk = 32;  // inner steps whose minibatches are in memory at once
 constexpr std::uint32_t kTestStream = 0xFFFFFFFFu;
-// What each baseline draws for itself in a draw: `task` of its random numbers. 0 is the draw's own.
+// Random streams of the baselines within a draw: `task` of their random numbers. 0 is the draw's own.
 constexpr std::uint32_t kKMeansTask = 1, kVaeTask = 2, kContrastiveTask = 3, kSupervisedTask = 4;
 
 constexpr std::int64_t kPcaComponents = 32;

@@ -12,14 +12,14 @@
 
 namespace outerloop::evaluation {
 
-/// What does not depend on the draw, computed once for all threads.
+/// Results that do not depend on the draw, computed once for all threads.
 struct FewShotPreparation {
   std::vector<std::int32_t> test_rows;
   std::vector<std::int32_t> test_labels;
   rule::Matrix test;                       ///< [test examples, inputs]
   rule::Matrix pca_train, pca_test;        ///< in principal components of all training images
   rule::Matrix kmeans_train, kmeans_test;  ///< contrast-normalised and whitened
-  rule::Matrix statistics;                 ///< what batch norm's statistics are frozen over; empty: all
+  rule::Matrix statistics;                 ///< examples for batch norm's frozen statistics; empty: all
 };
 FewShotPreparation prepare_few_shot(const FewShotData& data, const FewShotOptions& options);
 
@@ -27,23 +27,24 @@ FewShotPreparation prepare_few_shot(const FewShotData& data, const FewShotOption
 struct DrawFeatures {
   rule::Matrix labelled;
   rule::Matrix test;
-  double loss = std::numeric_limits<double>::quiet_NaN();  ///< what a VAE minimises; NaN: of other methods
+  double loss = std::numeric_limits<double>::quiet_NaN();  ///< of a VAE; NaN for other methods
 };
 
 struct Method {
   std::string name;
-  /// What is to be chosen beside the read-out's strength; one empty string where there is nothing.
+  /// Names of the settings to select from, besides the read-out's strength; a single empty string if there
+  /// are none.
   std::vector<std::string> settings;
-  /// Features by each of the `wanted` settings (rising places in the list above).
+  /// Features for each of the `wanted` settings (ascending indices into the list above).
   std::function<std::vector<DrawFeatures>(const Draw&, const std::vector<std::size_t>& wanted)> features;
-  /// Not empty: the settings are these numbers of steps, and all are reported instead of the best.
+  /// If not empty: the settings are these numbers of steps, and all are reported, not only the best.
   std::vector<std::int64_t> steps{};
 };
 
 /// The methods of one thread: those that options.methods names.
 class MethodSet {
  public:
-  /// All outlive the set. `engine` is one that `rule` made, for this set alone.
+  /// All references must outlive the set. `engine`: made by `rule` for this set only.
   MethodSet(rule::Engine& engine, const RuleUnderTest& rule, const FewShotData& data,
             const FewShotOptions& options, const FewShotPreparation& prepared);
   MethodSet(const MethodSet&) = delete;

@@ -17,7 +17,7 @@ Interval paired(const std::vector<double>& a, const std::vector<double>& b) {
   return interval(differences);
 }
 
-/// by_draw of the only row of this method and read-out; empty where there is not one.
+/// by_draw of the only row of this method and read-out; empty if there is not exactly one.
 std::vector<double> draws_of(const std::vector<FewShotRow>& rows, const char* method,
                              const std::string& readout) {
   std::vector<double> draws;
@@ -29,7 +29,7 @@ std::vector<double> draws_of(const std::vector<FewShotRow>& rows, const char* me
   return draws;
 }
 
-/// Row `place` of all tables, but for what compare() sets.
+/// Row `place` of all tables, without the values that compare() sets.
 FewShotRow mean_row(const std::vector<FewShotTable>& tables, std::size_t place) {
   FewShotRow mean = tables.front().rows.at(place);
   const auto share = 1.0 / static_cast<double>(tables.size());

@@ -7,7 +7,7 @@
 namespace outerloop::evaluation {
 
 /// Sets accuracy, minus_random and rule_minus of a row, with their intervals, from its by_draw. `random`,
-/// `rule`: by_draw of their rows by the same read-out; rule: empty where there is not one.
+/// `rule`: by_draw of their rows by the same read-out; `rule` may be empty.
 void compare(const std::vector<double>& random, const std::vector<double>& rule, FewShotRow& row);
 
 /// The mean of tables that have the same rows: a draw's accuracy is the mean over the tables, so the

@@ -147,7 +147,7 @@ rule::FrozenStatistics statistics_of(const rule::KeptModel& model, data::RowRead
 void check_input_scaling(const InputScaling& scaling, const std::string& name) {
   if (scaling.kind != kLinear) return data::check_scaling(levels_of(scaling), name);
   if (scaling.numbers.size() != 2 || !std::isfinite(scaling.numbers[0]) || !std::isfinite(scaling.numbers[1]))
-    throw InputError(name + ": a linear scaling has a low and a high number: make the file again");
+    throw InputError(name + ": a linear scaling needs a low and a high number: make the file again");
 }
 
 rule::KeptModel train_on_rows(rule::Engine& engine, const std::vector<double>& theta, data::RowReader& rows,
@@ -155,7 +155,7 @@ rule::KeptModel train_on_rows(rule::Engine& engine, const std::vector<double>& t
                               const std::string& file) {
   if (rows.rows() < 2)
     throw InputError(file + ": " + std::to_string(rows.rows()) +
-                     " example; two examples at least are trained on");
+                     " example; training needs at least two examples");
   rule::KeptModel model;
   model.rule = engine.rule();
   auto sample = sampled(rows, options.seed);

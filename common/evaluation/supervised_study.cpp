@@ -18,14 +18,14 @@ namespace {
 using Vector = std::vector<double>;
 
 constexpr double kMomentum = 0.9, kNone = std::numeric_limits<double>::quiet_NaN();
-constexpr std::uint32_t kTuningStream = 1u << 30;  // tasks to judge on are of the streams from 0 on
+constexpr std::uint32_t kTuningStream = 1u << 30;  // evaluation tasks come from the streams from 0 on
 constexpr std::int64_t kUnrollChunk = 32;          // inner steps whose minibatches are in memory at once
 
 bool all_finite(const Vector& values) {
   return std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); });
 }
 
-/// θ of the same rule, by hand: SGD with this learning rate and momentum in all layers.
+/// θ of the same rule for plain SGD with this learning rate and momentum in all layers.
 Vector theta_of(const rule::Layout& layout, double learning_rate, double momentum) {
   constexpr double kNoMomentum = -40.0;  // a logit of 0 in every precision
   Vector theta(static_cast<std::size_t>(layout.size()));
@@ -38,7 +38,7 @@ Vector theta_of(const rule::Layout& layout, double learning_rate, double momentu
   return theta;
 }
 
-/// What trains a base model.
+/// Training method of a base model.
 class Method {
  public:
   virtual ~Method() = default;
@@ -116,7 +116,7 @@ struct Judgement {
   double loss = kNone, accuracy = kNone;
 };
 
-/// The share of the minibatch that the base model classifies right, by the minibatch's own statistics.
+/// Accuracy of the base model on the minibatch, with the minibatch's own statistics.
 double accuracy_of(const rule::RuleOptions& rule, const rule::Architecture& architecture, const Vector& phi,
                    const rule::Batch& batch, std::int64_t classes) {
   const auto x = matrix_of(batch);
@@ -145,7 +145,7 @@ double accuracy_of(const rule::RuleOptions& rule, const rule::Architecture& arch
   return static_cast<double>(right) / static_cast<double>(features.rows);
 }
 
-/// One task, trained by one method and judged after each of `steps`.
+/// Trains one task by one method and evaluates it after each of `steps`.
 class TaskWalk {
  public:
   TaskWalk(rule::Engine& engine, const data::TaskDistribution& tasks, std::uint32_t stream,
@@ -195,7 +195,7 @@ struct Candidate {
   MakeMethod make;
 };
 
-/// Judgements by candidate and task, each task from the stream `first_stream` on.
+/// Evaluations by candidate and task; each task from the stream `first_stream` on.
 std::vector<std::vector<std::vector<Judgement>>> walk_all(
     const RuleUnderTest& rule, const data::TaskDistribution& tasks, const SupervisedOptions& options,
     const std::vector<Candidate>& candidates, std::uint32_t first_stream, std::int64_t count,
@@ -231,7 +231,7 @@ std::vector<Candidate> tuning_candidates() {
   return candidates;
 }
 
-/// Of each method the candidate with the lowest mean loss.
+/// The candidate with the lowest mean loss, for each method.
 std::vector<Candidate> chosen(const std::vector<Candidate>& candidates,
                               const std::vector<std::vector<std::vector<Judgement>>>& judged) {
   std::vector<Candidate> best;

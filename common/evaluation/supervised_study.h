@@ -1,6 +1,6 @@
 #pragma once
-// A rule that trains on labels, judged on tasks that it was not trained on: loss and accuracy over inner
-// steps, beside SGD, SGD with momentum and Adam with tuned learning rates.
+// Evaluates a rule that trains on labels on new tasks: loss and accuracy over inner steps, next to SGD, SGD
+// with momentum and Adam with tuned learning rates.
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -15,10 +15,10 @@ namespace outerloop::evaluation {
 
 struct SupervisedOptions {
   std::int64_t horizon = 0;         ///< inner steps that learning rates are tuned for, at least 1
-  std::int64_t tasks = 0;           ///< to judge on, at least 1
+  std::int64_t tasks = 0;           ///< evaluation tasks, at least 1
   std::int64_t tuning_tasks = 8;    ///< others
-  std::int64_t labelled_draws = 4;  ///< labelled minibatches that a base model is judged by
-  int threads = 1;                  ///< tasks that are computed at once, each by an engine of its own
+  std::int64_t labelled_draws = 4;  ///< labelled minibatches per evaluation of a base model
+  int threads = 1;                  ///< tasks computed at once, each by its own engine
 };
 
 struct SupervisedPoint {
@@ -37,10 +37,10 @@ struct SupervisedCurve {
 /// Numbers of inner steps: 1, 2, 5, 10, 20, ... and once, four times and ten times the horizon; rising.
 std::vector<std::int64_t> supervised_steps(std::int64_t horizon);
 
-/// All methods on the same tasks from the same φ, batch norm by each minibatch's own statistics. The learning
-/// rate of sgd, momentum (0.9) and adam is the one of nine, half a decade apart, with the lowest mean loss at
-/// the horizon of the tuning tasks. `tasks` is of another seed than the training; it outlives the call.
-/// Throws what engines throw.
+/// All methods on the same tasks from the same φ, with batch norm by each minibatch's own statistics. The
+/// learning rates of sgd, momentum (0.9) and adam are selected from nine, half a decade apart, by the mean
+/// loss at the horizon of the tuning tasks. `tasks` must have another seed than the training, and outlive the
+/// call. Throws the engines' exceptions.
 std::vector<SupervisedCurve> evaluate_supervised(const RuleUnderTest& rule,
                                                  const data::TaskDistribution& tasks,
                                                  const SupervisedOptions& options,

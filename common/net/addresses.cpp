@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kMostAddresses = 16;
 
-/// An address as its bytes, 4 or 16.
+/// The bytes of an address, 4 or 16; empty if the text is not an address.
 std::vector<unsigned char> bytes_of(const std::string& address) {
   std::array<unsigned char, 16> bytes{};
   if (inet_pton(AF_INET, address.c_str(), bytes.data()) == 1) return {bytes.begin(), bytes.begin() + 4};
@@ -25,7 +25,7 @@ std::vector<unsigned char> bytes_of(const std::string& address) {
   return {};
 }
 
-/// Whether the first `bits` bits are the same.
+/// Whether the first `bits` bits are equal.
 bool same_network(const std::string& a, const std::string& b, std::size_t bits) {
   const auto x = bytes_of(a), y = bytes_of(b);
   if (x.empty() || x.size() != y.size() || bits > 8 * x.size()) return false;
@@ -34,7 +34,7 @@ bool same_network(const std::string& a, const std::string& b, std::size_t bits) 
   return true;
 }
 
-/// `word` is a name, or a subnet.
+/// `word`: a name, an address or a subnet.
 bool matches(const std::string& word, const InterfaceAddress& here) {
   const std::size_t slash = word.find('/');
   if (slash == std::string::npos) return word == here.interface || word == here.address;
@@ -90,7 +90,7 @@ std::vector<std::string> offered_addresses(const std::vector<InterfaceAddress>& 
     if (wanted) chosen.push_back(here.address);
   }
   auto& offered = chosen.empty() ? loopback : chosen;
-  // Workers try all of them at once: of a host with hundreds of addresses the first ones do.
+  // Workers try all addresses at once; the first ones suffice for a host with hundreds.
   if (offered.size() > kMostAddresses) offered.resize(kMostAddresses);
   return offered;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Addresses of this host that the other hosts of a job may connect to: those of the network interfaces that
-// Open MPI was given.
+// Addresses of this host that other hosts of a job may connect to: those of the network interfaces that Open
+// MPI may use.
 #include <string>
 #include <vector>
 
@@ -13,23 +13,23 @@ struct InterfaceAddress {
   bool loopback = false;
 };
 
-/// Which interfaces may be used, in Open MPI's own words: names and subnets (10.0.0.0/24), separated by
-/// commas.
+/// The permitted interfaces in Open MPI's notation: names and subnets (10.0.0.0/24), separated by commas.
 struct InterfaceChoice {
   std::string include;  ///< empty: all
-  std::string exclude;  ///< only where `include` is empty
+  std::string exclude;  ///< only used if `include` is empty
 };
 
-/// What mpirun or its caller said, by the environment: btl_tcp_if_include, else those of the daemons.
+/// The choice in the environment: btl_tcp_if_include, else the settings of Open MPI's daemons.
 InterfaceChoice interface_choice();
 
-/// Of `all`, those that may be offered. Loopback addresses only where they are named, on `one_host`, where
-/// nothing else is offered, or where there are no others: two hosts would both take one for themselves.
+/// The addresses of `all` to offer to other hosts. Loopback addresses are offered only if `choice` names
+/// them, on `one_host` (and then alone), or if there are no others: on another host they would lead back to
+/// that host.
 std::vector<std::string> offered_addresses(const std::vector<InterfaceAddress>& all,
                                            const InterfaceChoice& choice, bool one_host);
 
-/// Of this host, in the kernel's order; without IPv6 addresses that hold on one link alone. Empty where the
-/// kernel does not say.
+/// Addresses of this host, in the kernel's order, without link-local IPv6 ones. Empty if the kernel does not
+/// list them.
 std::vector<InterfaceAddress> interface_addresses();
 
 }  // namespace outerloop::net

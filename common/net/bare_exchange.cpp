@@ -10,7 +10,7 @@ namespace outerloop::net {
 namespace {
 
 constexpr int kTag = 2;
-constexpr std::size_t kSmallAnswer = 32;  // bytes, as a coordinator's answer without θ
+constexpr std::size_t kSmallAnswer = 32;  // bytes, the size of a coordinator's answer without θ
 constexpr char kGoOn = 0, kStop = 1;      // first byte of an answer
 
 void check(int code, const char* call) { OUTERLOOP_CHECK(code == MPI_SUCCESS, call); }
@@ -50,7 +50,7 @@ double BareExchange::receive(double seconds) {
   const SteadyClock clock;
   double begin = 0.0, end = 0.0;
   std::int64_t counted = 0;
-  // After the end each sender has one more message under way, and is told to stop.
+  // After the end, each sender's last message is answered with kStop.
   for (std::int64_t received = 0, left = sizes_.senders; left > 0; ++received) {
     MPI_Status status;
     check(MPI_Recv(buffer_.data(), as_count(buffer_.size()), MPI_BYTE, MPI_ANY_SOURCE, kTag, MPI_COMM_WORLD,
@@ -93,7 +93,7 @@ void BareExchange::send() {
           "MPI_Isend");
   };
   for (std::size_t i = 0; i < messages_.size(); ++i) begin(i);
-  std::size_t next = 0;  // answers come in the order of the messages
+  std::size_t next = 0;  // answers arrive in the order of the messages
   for (std::size_t left = messages_.size(); left > 0; next = (next + 1) % messages_.size()) {
     check(MPI_Recv(buffer_.data(), as_count(buffer_.size()), MPI_BYTE, 0, kTag, MPI_COMM_WORLD,
                    MPI_STATUS_IGNORE),

@@ -32,7 +32,7 @@ bool is_set(const Environment& environment, const char* name) {
   return text && *text != '\0';
 }
 
-/// Names of the processes that start ranks: mpirun and its daemons, Slurm's step.
+/// Whether a process of this name starts ranks: mpirun and its daemons, Slurm's step.
 bool is_launcher(const std::string& name) {
   for (const char* launcher :
        {"mpirun", "mpiexec", "orterun", "orted", "prterun", "prted", "prte", "slurmstepd"})
@@ -40,13 +40,13 @@ bool is_launcher(const std::string& name) {
   return false;
 }
 
-/// Whether mpirun, its daemon or srun's started this very process, with no shell in between.
+/// Whether mpirun, its daemon or Slurm's started this process directly, with no shell in between.
 bool started_by_launcher() {
   const std::string parent = "/proc/" + std::to_string(getppid());
   std::error_code error;
   const auto program = std::filesystem::read_symlink(parent + "/exe", error);
   if (!error) return is_launcher(program.filename().string());
-  std::string name;  // of another user's process, such as Slurm's, the name alone can be read
+  std::string name;  // another user's process, such as Slurm's, shows only its name
   std::ifstream(parent + "/comm") >> name;
   return is_launcher(name);
 }
@@ -55,14 +55,14 @@ std::optional<Task> slurm_task(const Environment& environment) {
   const auto number = number_in(environment, "SLURM_PROCID");
   if (!number) return std::nullopt;
   auto of = number_in(environment, "SLURM_STEP_NUM_TASKS");
-  // A batch script's own shell is task 0 of a step without number.
+  // The shell of a batch script is task 0 of a step without a number.
   const bool in_step = number_in(environment, "SLURM_STEP_ID") || number_in(environment, "SLURM_STEPID");
   if (!of && (in_step || *number > 0)) of = number_in(environment, "SLURM_NTASKS");
   if (!of) return std::nullopt;
   return Task{*number, *of, "srun"};
 }
 
-/// Of "4211.0;tcp4://127.0.0.1:36033", where PMIx's server listens; none where it is no such address.
+/// The address of PMIx's server in a text such as "4211.0;tcp4://127.0.0.1:36033"; none if there is none.
 std::optional<sockaddr_in> address_in(const std::string& uri) {
   constexpr const char* kScheme = "tcp4://";
   const std::size_t begin = uri.find(kScheme);
@@ -78,7 +78,7 @@ std::optional<sockaddr_in> address_in(const std::string& uri) {
   return address;
 }
 
-/// The server is on this host: a refusal comes at once.
+/// Does not block for long: the server is on this host, and a refusal comes at once.
 bool refuses(const sockaddr_in& address) {
   const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return false;
@@ -88,11 +88,11 @@ bool refuses(const sockaddr_in& address) {
   return refused;
 }
 
-/// Whether this program's MPI speaks PMI, Slurm's older language: Open MPI 4 may have a plugin for it.
+/// Whether this program's MPI supports PMI, Slurm's older protocol: Open MPI 4 may have a plugin for it.
 bool has_pmi_plugin() {
   Dl_info info = {};
   void* mpi = dlsym(RTLD_DEFAULT, "MPI_Init");
-  if (!mpi || dladdr(mpi, &info) == 0 || !info.dli_fname) return true;  // not known
+  if (!mpi || dladdr(mpi, &info) == 0 || !info.dli_fname) return true;  // unknown
   std::error_code error;
   const auto library = std::filesystem::canonical(info.dli_fname, error).parent_path();
   bool seen = false;
@@ -110,15 +110,14 @@ std::string said(const Task& task, const std::string& why) {
        << " started, but MPI sees one rank: " << why << "; start all ranks as one job by scripts/mpirun -n "
        << task.of;
   if (task.launcher == "srun")
-    line << ", or by srun --mpi=pmix where srun --mpi=list has that (for a run of its own in each task: env "
-            "-u "
+    line << ", or by srun --mpi=pmix if srun --mpi=list has that (for a separate run in each task: env -u "
             "SLURM_PROCID outerloop train ...)";
   return line.str();
 }
 
 std::string why_alone(const Task& task) {
-  if (task.launcher == "srun") return "srun was not told of a PMIx that this program's MPI understands";
-  return task.launcher + " is not the one of this program's MPI";
+  if (task.launcher == "srun") return "srun did not offer a PMIx that this program's MPI supports";
+  return task.launcher + " belongs to another MPI than this program's";
 }
 
 }  // namespace
@@ -130,7 +129,7 @@ std::optional<Task> task_of(const Environment& environment) {
     const char *number, *of, *launcher;
   };
   for (const Names& names : {Names{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "an mpirun of Open MPI"},
-                             Names{"PMI_RANK", "PMI_SIZE", "an mpirun (or srun) that speaks PMI"},
+                             Names{"PMI_RANK", "PMI_SIZE", "an mpirun (or srun) with PMI"},
                              Names{"MPIRUN_RANK", "MPIRUN_NPROCS", "mpirun_rsh"}}) {
     const auto number = number_in(environment, names.number), of = number_in(environment, names.of);
     if (number && of) return Task{*number, *of, names.launcher};
@@ -146,7 +145,7 @@ std::optional<std::string> alone_among_tasks(int world, const Environment& envir
 
 std::optional<std::string> unreachable_launcher(const Environment& environment) {
   if (!is_set(environment, "PMIX_NAMESPACE") && !is_set(environment, "PMIX_RANK")) {
-    // Hydra's and Slurm's PMI, or Open MPI's variables without those that lead to its mpirun.
+    // PMI of Hydra or Slurm, or Open MPI's variables without the address of its mpirun.
     const auto task = task_of(environment);
     if (task && task->of > 1 && !(is_set(environment, "PMI_RANK") && has_pmi_plugin()))
       return said(*task, why_alone(*task));
@@ -159,7 +158,7 @@ std::optional<std::string> unreachable_launcher(const Environment& environment) 
     if (address && refuses(*address))
       return std::string("the environment is that of an MPI job which has ended (") + name + "=" +
              environment(name) +
-             ", where nobody listens); unset its variables: unset ${!PMIX_@} ${!OMPI_@}, in bash";
+             ", where nothing listens); unset its variables: unset ${!PMIX_@} ${!OMPI_@}, in bash";
     return std::nullopt;
   }
   return std::nullopt;
@@ -176,7 +175,7 @@ bool speaks_for_its_program(const Environment& environment) {
 
 namespace {
 
-/// Appends a line to the file that scripts/mpirun has made; false where it is not there.
+/// Appends a line to the status file of scripts/mpirun; false if there is no such file.
 bool append(const Environment& environment, const std::string& line) {
   if (!is_set(environment, "OUTERLOOP_STATUS_FILE")) return false;
   const int file = open(environment("OUTERLOOP_STATUS_FILE"), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);

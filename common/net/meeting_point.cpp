@@ -26,8 +26,8 @@ MeetingPoint MeetingPoint::parse(const std::string& text) {
     good = Endpoint::parse(word).has_value() && result.endpoints.size() < kMostEndpoints;
   if (!good)
     throw InputError(
-        "where rank 0 is to be reached cannot be read: a token of 64 digits and addresses with "
-        "ports are wanted; start all ranks with one version of the program");
+        "the address of rank 0 is malformed: expected a token of 64 digits and addresses with ports; start "
+        "all ranks with the same version of the program");
   return result;
 }
 

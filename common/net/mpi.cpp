@@ -24,8 +24,7 @@ namespace {
 constexpr std::size_t kLargeFrame = 1 << 16;  // bytes
 constexpr unsigned kFinalizeSeconds = 30;
 constexpr unsigned kAbortSeconds = 10;
-// A waiting rank looks again after 20 µs, then ever later: it must not take the core from a rank that
-// computes.
+// A waiting rank polls after 20 µs, then at growing intervals, to leave the core to ranks that compute.
 constexpr std::chrono::microseconds kShortestSleep{20};
 constexpr std::chrono::microseconds kLongestSleep{1000};
 constexpr std::chrono::microseconds kLongestCrowdedSleep{100'000};  // times the ranks on each core
@@ -38,7 +37,7 @@ bool died(int peer, int code, const char* call) {
   return false;
 }
 
-/// How many ranks of this job share each core here; 1 where they are few enough not to matter.
+/// The number of ranks of this job per core here; 1 if they are too few to matter.
 long ranks_on_a_core() {
   const char* text = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
   if (text == nullptr) return 1;
@@ -46,15 +45,15 @@ long ranks_on_a_core() {
   return ranks > kMostUncrowded ? ranks : 1;
 }
 
-/// While MPI_Init waits for the others, Open MPI looks every 100 µs: 300 ranks on two cores then leave no
-/// time for the rest to be started. The system may wake them later by this.
+/// Open MPI polls every 100 µs while MPI_Init waits for the others: 300 ranks on two cores leave no time for
+/// the rest to start. A larger timer slack lets the system wake them less often.
 void start_slowly_in_a_crowd(long ranks) {
   if (ranks > 1) prctl(PR_SET_TIMERSLACK, ranks * 100'000L);  // nanoseconds
 }
 
-/// Open MPI 4 hands its warnings, such as that of a connection that broke, to mpirun and waits for its
-/// answer, in the middle of any call. After the loss of a host that never comes (seen with 4.1.4). Without
-/// this channel a warning goes to stderr straight away. Other versions do not have the function.
+/// Open MPI 4 sends its warnings, e.g. about a broken connection, to mpirun, and waits for an answer in the
+/// middle of any call. After the loss of a host the answer never comes (seen with 4.1.4). Without this
+/// channel, warnings go directly to stderr. Other versions do not have the function.
 void print_warnings_here() {
   if (void* found = dlsym(RTLD_DEFAULT, "orte_show_help_finalize")) reinterpret_cast<void (*)()>(found)();
 }
@@ -106,12 +105,12 @@ MpiSession::MpiSession(int* argc, char*** argv) : initialized_(launched()) {
   check_mpi(MPI_Comm_get_parent(&parent), "MPI_Comm_get_parent");
   spawned_ = parent != MPI_COMM_NULL;
   if (ranks > 1) prctl(PR_SET_TIMERSLACK, 0L);
-  if (rank_ == 0 && !spawned_) longest_sleep_ = kLongestSleep;  // all others wait for it
+  if (rank_ == 0 && !spawned_) longest_sleep_ = kLongestSleep;  // all other ranks wait for this one
   exchange_ = std::make_unique<StartExchange>(rank_, size_);
   if (!local_ranks_by_launcher()) find_local_ranks();
 }
 
-/// Without waiting for any other rank.
+/// Takes the numbers from the launcher's variables, without waiting for any other rank.
 bool MpiSession::local_ranks_by_launcher() {
   if (size_ == 1) return true;
   const char* rank = std::getenv("OMPI_COMM_WORLD_LOCAL_RANK");
@@ -132,7 +131,7 @@ void MpiSession::find_local_ranks() {
 
 MpiSession::~MpiSession() {
   if (abandoned_ || !initialized_) return;
-  // Finalising waits for all ranks: one that dies just now must not keep the others for ever.
+  // MPI_Finalize waits for all ranks; one that dies now must not block the others for ever.
   std::signal(SIGALRM, [](int) { std::_Exit(1); });
   alarm(kFinalizeSeconds);
   MPI_Finalize();
@@ -163,11 +162,11 @@ bool MpiSession::can_connect(std::string& why) {
   if (version.rfind("Open MPI v4.", 0) != 0)
     why = version + " does not connect processes of different launches; Open MPI 4 does";
   else if (std::getenv("OMPI_MCA_pmix_server_uri") == nullptr)
-    why = "there is no ompi-server; start it with scripts/mpirun";
+    why = "there is no ompi-server; start the run with scripts/mpirun";
   return why.empty();
 }
 
-/// Asleep: MPI's own waiting would take the core from ranks that still compute.
+/// Sleeps between polls: MPI's own waiting would take the core from ranks that still compute.
 void MpiSession::wait_until(const std::function<bool()>& done) const {
   while (!done()) {
     if (while_waiting_) while_waiting_();
@@ -187,7 +186,7 @@ std::vector<std::string> MpiSession::gather_all(const std::string& text) const {
 
 void MpiSession::abort(int exit_code) {
   leave_status(exit_code);
-  // MPI_Abort tells the launcher, which may be what is stuck.
+  // MPI_Abort contacts the launcher, which may be what hangs.
   std::signal(SIGALRM, SIG_DFL);
   alarm(kAbortSeconds);
   int initialized = 0;
@@ -196,7 +195,7 @@ void MpiSession::abort(int exit_code) {
   std::_Exit(exit_code);
 }
 
-/// One frame on its way. Nothing ever waits for it: the other side may die or stand still in the middle.
+/// One frame in transit. Nothing waits for it, because the other side may die or stop in the middle.
 struct MpiTransport::Transfer {
   int peer = 0;
   std::string bytes;
@@ -211,7 +210,7 @@ struct MpiTransport::Transfer {
   }
 };
 
-/// How a number is reached.
+/// The MPI address of a process number.
 struct MpiTransport::Peer {
   int number = 0;
   MPI_Comm communicator = MPI_COMM_WORLD;
@@ -265,7 +264,7 @@ int MpiTransport::spawn(const std::string& program, const std::vector<std::strin
   line.push_back(nullptr);
   auto peer = std::make_unique<Peer>();
   MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
-  // To Open MPI 5 the slot of a process that died stays taken; Open MPI 4 does not know the key.
+  // Open MPI 5 does not free the slot of a dead process; Open MPI 4 ignores the key.
   MPI_Info info = MPI_INFO_NULL;
   check_mpi(MPI_Info_create(&info), "MPI_Info_create");
   check_mpi(MPI_Info_set(info, "PMIX_MAPBY", "slot:oversubscribe"), "MPI_Info_set");
@@ -283,7 +282,7 @@ const MpiTransport::Peer& MpiTransport::peer(int number) const {
   throw Error("no process of number " + std::to_string(number));
 }
 
-// Requests to ranks that died never complete: MPI still owns their buffers, so they are left behind for good.
+// Requests to dead ranks never complete. MPI still owns their buffers, so they are leaked on purpose.
 MpiTransport::~MpiTransport() {
   while (!sending_.empty()) forget(sending_.begin()->first);
   for (auto& transfer : receiving_) static_cast<void>(transfer.release());
@@ -303,8 +302,7 @@ void MpiTransport::send(int to, const Frame& frame) {
   progress();
 }
 
-/// Frames to one rank leave in turn: where the oldest has not, the others need
-/// not be looked at.
+/// Frames to one rank leave in order: if the oldest has not left, the others need no check.
 void MpiTransport::progress() {
   for (auto it = sending_.begin(); it != sending_.end();) {
     auto& transfers = it->second;
@@ -326,7 +324,8 @@ void MpiTransport::recycle(std::string bytes) {
   if (bytes.capacity() >= kLargeFrame && spare_.size() < kMost) spare_.push_back(std::move(bytes));
 }
 
-/// Memory for a frame of about `size` bytes: for large ones the system would have to clear new pages.
+/// A buffer for a frame of about `size` bytes. Large ones are reused: the system would have to clear new
+/// pages.
 std::string MpiTransport::spare(std::size_t size) {
   if (size < kLargeFrame || spare_.empty() || spare_.back().capacity() > 2 * size) return {};
   std::string bytes = std::move(spare_.back());
@@ -334,7 +333,7 @@ std::string MpiTransport::spare(std::size_t size) {
   return bytes;
 }
 
-/// Begins to receive the next frames that have been announced.
+/// Begins to receive announced frames.
 void MpiTransport::accept() {
   if (in_world_) accept_from({-1, MPI_COMM_WORLD, MPI_ANY_SOURCE});
   for (const auto& peer : peers_) accept_from(*peer);
@@ -366,7 +365,7 @@ void MpiTransport::accept_from(const Peer& peer) {
 std::optional<Received> MpiTransport::poll() {
   progress();
   accept();
-  std::set<int> behind;  // their next frame has not come whole: what came after it has to wait
+  std::set<int> behind;  // peers whose next frame is incomplete; later frames must wait
   for (auto it = receiving_.begin(); it != receiving_.end();) {
     Transfer& transfer = **it;
     const auto state = behind.count(transfer.peer) > 0 ? Transfer::State::under_way : transfer.state();

@@ -1,6 +1,6 @@
 #pragma once
-// MPI session and transport. Everything is point to point, the start included.
-// common/net is the only folder that knows MPI.
+// MPI session and transport. All communication is point to point, the start included. common/net is the only
+// folder that uses MPI.
 #include <chrono>
 #include <functional>
 #include <list>
@@ -14,50 +14,50 @@
 
 namespace outerloop::net {
 
-/// MPI_Init and MPI_Finalize. One per process. A process that no launcher (mpirun, srun) started is alone: it
-/// is rank 0 of 1 without MPI, which would take a third of a second and a daemon to find that out.
+/// MPI_Init and MPI_Finalize. One per process. Without a launcher (mpirun, srun), the process is rank 0 of 1
+/// and MPI is not initialised, which would take a third of a second and a daemon.
 class MpiSession {
  public:
   /// Throws Error with MPI's own text.
   MpiSession(int* argc, char*** argv);
-  /// Finalises, unless abandon() was called.
+  /// Calls MPI_Finalize, unless abandon() was called.
   ~MpiSession();
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
 
   int rank() const { return rank_; }
   int size() const { return size_; }
-  /// Number of this rank among those on its host, and how many those are.
+  /// Number of this rank among those on its host, and their number.
   int local_rank() const { return local_rank_; }
   int local_size() const { return local_size_; }
   std::string host() const;
   static std::string library_version();
-  /// Whether processes of different launches can connect to each other, here and as this one was launched;
-  /// else `why` says what is missing.
+  /// Whether processes of different launches can connect to each other in this environment. If not, `why`
+  /// gets the reason.
   static bool can_connect(std::string& why);
-  /// Whether another process of the job started this one (MpiTransport::spawn); its ranks are its own then.
+  /// Whether another process of the job started this one (MpiTransport::spawn). Its ranks are then its own.
   bool spawned() const { return spawned_; }
 
-  /// A rank that waits looks again after this at the latest: later, where ranks share cores.
+  /// Longest sleep between two polls of a waiting rank; longer where ranks share cores.
   std::chrono::microseconds longest_sleep() const { return longest_sleep_; }
 
-  /// Start-up: every rank gets rank 0's text. Waits for all ranks.
+  /// Start-up: returns rank 0's text on every rank. Waits for all ranks.
   std::string broadcast(const std::string& text) const;
 
-  /// Start-up: every rank gets all ranks' texts, by rank. Waits for all ranks.
+  /// Start-up: returns all ranks' texts, by rank. Waits for all ranks.
   std::vector<std::string> gather_all(const std::string& text) const;
 
-  /// What these two do again and again while they wait, e.g. to see whether the others are still there. What
-  /// it throws ends the waiting.
+  /// A function that these two call repeatedly while they wait, e.g. to check that the others still exist. An
+  /// exception from it ends the wait.
   void set_while_waiting(std::function<void()> act) { while_waiting_ = std::move(act); }
 
-  /// Whether a launcher started this process, by the environment that Open MPI's, PMIx's and PMI's leave.
+  /// Whether a launcher started this process, judging by the environment variables of Open MPI, PMIx and PMI.
   static bool launched();
 
-  /// After a rank was lost: the destructor no longer finalises, since MPI_Finalize could wait for ever.
+  /// Call it after the loss of a rank: the destructor then omits MPI_Finalize, which could hang.
   void abandon() { abandoned_ = true; }
 
-  /// Ends the whole job at once; from any thread. This process is gone after ten seconds at the latest.
+  /// Ends the whole job at once; from any thread. This process ends after ten seconds at the latest.
   [[noreturn]] static void abort(int exit_code);
 
  private:
@@ -77,14 +77,14 @@ class MpiSession {
   std::unique_ptr<StartExchange> exchange_;
 };
 
-/// Frames over MPI_COMM_WORLD, and to processes that were spawned. In such a process number 0 is the one that
-/// started it. Needs a session that a launcher started.
+/// Frames over MPI_COMM_WORLD and to spawned processes. In a spawned process, number 0 is its parent.
+/// Requires a session that a launcher started.
 class MpiTransport : public Transport {
  public:
-  /// `tag`: transports of different ones do not see each other's frames.
+  /// `tag`: transports with different tags do not receive each other's frames.
   explicit MpiTransport(const MpiSession& session, int tag = 1);
-  /// To the process of another launch that `port` is of, as number 0, which must be in accept_one() or come
-  /// to it. Throws Error.
+  /// Connects to the process of another launch that opened `port`, as number 0. That process must call
+  /// accept_one(). Throws Error.
   MpiTransport(const MpiSession& session, const std::string& port);
   ~MpiTransport() override;
   int rank() const override { return session_.rank(); }
@@ -95,22 +95,22 @@ class MpiTransport : public Transport {
   void forget(int to) override;
   void recycle(std::string bytes) override;
 
-  /// From now on a message of more bytes is left where it is, and receive() reports its length alone. It can
-  /// be neither refused nor cancelled, so MPI_Finalize would wait for it.
+  /// From now on, receive() reports only the length of a message of more bytes and leaves it in MPI. Such a
+  /// message cannot be refused or cancelled, so MPI_Finalize would wait for it.
   void set_most_bytes(std::int64_t bytes) { most_bytes_ = bytes; }
 
-  /// Most characters of a process's `environment`.
+  /// Longest `environment` of spawn(), in characters.
   static constexpr std::size_t kMostEnvironment = 255;
 
   /// Starts `program` as one more process of this job and returns its number, from size() on. `environment`:
-  /// "NAME=VALUE" that it finds in its own, or nothing. Waits until it has begun MPI. Throws Error where MPI
-  /// cannot.
+  /// "NAME=VALUE" to add to its environment, or nothing. Waits until it has initialised MPI. Throws Error if
+  /// MPI cannot start it.
   int spawn(const std::string& program, const std::vector<std::string>& arguments,
             const std::string& environment = {});
 
-  /// Where processes of other launches can connect to. Throws Error where MPI cannot.
+  /// Opens a port for processes of other launches and returns its name. Throws Error if MPI cannot.
   static std::string open_port();
-  /// Waits until one does, and returns its number, from size() on.
+  /// Waits until one connects, and returns its number, from size() on.
   int accept_one(const std::string& port);
 
  private:
@@ -128,12 +128,12 @@ class MpiTransport : public Transport {
   const MpiSession& session_;
   int tag_ = 1;
   std::int64_t most_bytes_ = kMaximumFrameBytes;
-  bool in_world_ = true;                      ///< reaches the ranks of MPI_COMM_WORLD
-  std::vector<std::unique_ptr<Peer>> peers_;  ///< with a communicator of their own
-  std::map<int, Transfers> sending_;          ///< by receiver, in the order of their beginning
-  Transfers receiving_;                       ///< likewise
-  std::vector<Received> oversize_;            ///< to be reported
-  std::vector<std::string> spare_;            ///< memory for frames to come
+  bool in_world_ = true;                      ///< can reach the ranks of MPI_COMM_WORLD
+  std::vector<std::unique_ptr<Peer>> peers_;  ///< those with a communicator of their own
+  std::map<int, Transfers> sending_;          ///< by receiver, in order of their start
+  Transfers receiving_;                       ///< in order of their start
+  std::vector<Received> oversize_;            ///< not reported yet
+  std::vector<std::string> spare_;            ///< buffers for reuse
 };
 
 }  // namespace outerloop::net

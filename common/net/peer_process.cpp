@@ -15,7 +15,8 @@
 namespace outerloop::net {
 namespace {
 
-/// Processes with the same text can see each other by number; empty where that is not known.
+/// Boot id and process namespace. Processes with the same text see each other's process numbers. Empty if
+/// unknown.
 std::string process_space() {
   std::ifstream stream("/proc/sys/kernel/random/boot_id");
   std::string boot;
@@ -43,9 +44,9 @@ ProgramFile::ProgramFile() {
 
 void ProgramFile::check_unchanged() const {
   const auto now = identity_of(path_);
-  if (!now) throw Error(path_ + ": the program's file is not there any more");
+  if (!now) throw Error(path_ + ": the program's file no longer exists");
   if (!(*now == identity_))
-    throw Error(path_ + ": the program's file is not the one that the run was started with");
+    throw Error(path_ + ": the program's file has changed since the start of the run");
 }
 
 std::string PeerProcess::here() { return process_space() + " " + std::to_string(getpid()); }
@@ -68,7 +69,7 @@ void PeerProcess::end_if_stopped() const {
   std::ifstream stream("/proc/" + std::to_string(number_) + "/stat");
   std::string line;
   std::getline(stream, line);
-  // "4711 (the program's name) T ...": the name may hold anything.
+  // "4711 (the program's name) T ...": the name may contain anything.
   const std::size_t name_end = line.rfind(')');
   if (name_end == std::string::npos || name_end + 2 >= line.size() || line[name_end + 2] != 'T') return;
 #ifdef SYS_pidfd_send_signal

@@ -1,6 +1,6 @@
 #pragma once
-// Detects the end of another process of this host by a descriptor that the kernel gives of it (Linux's
-// pidfd_open), which no later process of the same number can be mistaken for.
+// Detects the end of another process on this host by a kernel descriptor (Linux's pidfd_open). A later
+// process with the same number cannot be mistaken for it.
 #include <cstdint>
 #include <list>
 #include <optional>
@@ -10,14 +10,14 @@
 
 namespace outerloop::net {
 
-/// The executable of this process, as it was when this object was made. An upgrade or a build replaces the
-/// file while the run goes on, and MPI never returns from starting a program that is not there.
+/// The executable of this process, at the time when this object was made. An upgrade or a build may replace
+/// the file during the run, and MPI hangs when it starts a missing program.
 class ProgramFile {
  public:
-  /// Throws Error where /proc does not say which it is.
+  /// Throws Error if /proc does not name the executable.
   ProgramFile();
   const std::string& path() const { return path_; }
-  /// Throws Error where the file is gone or another by now.
+  /// Throws Error if the file is missing or has changed.
   void check_unchanged() const;
 
  private:
@@ -37,21 +37,20 @@ class ProgramFile {
 
 class PeerProcess {
  public:
-  /// Where this process is, for others to watch it by: the boot of its host, its process namespace, its
-  /// number.
+  /// Identifies this process for others on its host: boot id, process namespace, process number.
   static std::string here();
 
-  /// `where` is another process's here(); it lives at this moment. One that cannot be seen from here, on
-  /// another host or in another container, never counts as ended.
+  /// `where`: here() of a process that is alive now. A process that is not visible from here, on another host
+  /// or in another container, never counts as ended.
   explicit PeerProcess(const std::string& where);
   ~PeerProcess();
   PeerProcess(const PeerProcess&) = delete;
   PeerProcess& operator=(const PeerProcess&) = delete;
 
   bool watched() const { return descriptor_ >= 0; }
-  /// Kills it where it is stopped (SIGSTOP), as no other signal would reach it.
+  /// Kills it if it is stopped (SIGSTOP), because no other signal would reach it.
   void end_if_stopped() const;
-  /// It has ended, whether or not its parent has taken notice.
+  /// Whether it has ended; its parent need not have waited for it.
   bool ended() const;
 
  private:
@@ -59,17 +58,17 @@ class PeerProcess {
   int number_ = 0;
 };
 
-/// Those of a job's ranks that can be watched from here.
+/// The ranks of a job that can be watched from this host.
 class PeerProcesses {
  public:
-  /// `process_ids` has every rank's here(), by rank. Rank 0, which watches, is left out.
+  /// `process_ids`: here() of every rank, by rank. Rank 0 watches and is left out.
   explicit PeerProcesses(const std::vector<std::string>& process_ids);
 
-  /// Also watches the process `where`, of number `rank`, unless that one is known already.
+  /// Also watches the process `where` of rank `rank`, unless that rank is already known.
   void watch(int rank, const std::string& where);
 
-  /// Ranks whose processes have been seen as ended for a second, each told once: what they had sent before
-  /// has been received by now, where messages are received all the time. `now` in seconds.
+  /// Ranks whose processes ended at least a second ago, each returned once. By then all their messages have
+  /// been received, provided that messages are received continuously. `now` in seconds.
   std::vector<int> ended(double now);
 
  private:

@@ -32,7 +32,7 @@ void SilentConnection::set_silence(double seconds) {
   for (const auto& attempt : attempts_) keep_alive(attempt.socket, seconds);
 }
 
-/// Takes each attempt as far as it goes; the first that rank 0 answers stays alone.
+/// Advances each attempt as far as possible; keeps only the first that rank 0 answers.
 void SilentConnection::look() {
   for (auto it = attempts_.begin(); it != attempts_.end();) {
     if (!advance(*it)) {
@@ -50,7 +50,7 @@ void SilentConnection::look() {
   }
 }
 
-/// Whether it may still lead to rank 0.
+/// Returns false once the attempt has failed.
 bool SilentConnection::advance(Attempt& attempt) {
   static_assert(kAnswerBytes == kMagicBytes + kHalfToken, "the answer");
   const char* const token = meeting_point_.token.data();

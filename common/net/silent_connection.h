@@ -1,10 +1,10 @@
 #pragma once
-// The silent TCP connection that each worker holds to rank 0 beside MPI. Its end is the end of the process at
-// the other side, or of its host, which MPI does not tell. After a greeting that shows the run's token, and
-// its answer, nobody speaks on it. No threads: both sides look at it now and then, and never wait.
+// The silent TCP connection of each worker to rank 0, besides MPI. It ends when the process at the other side
+// or its host ends, which MPI does not report. After a greeting with the run's token, and its answer, neither
+// side sends anything. No threads: both sides poll it and never wait.
 //
 // The greeting: "OLS1", the first half of the token, the caller's number (64 bits, little-endian). The
-// answer: "OLS1" and the other half, by which the caller knows that it has reached its own run's rank 0.
+// answer: "OLS1" and the other half, which proves to the caller that it has reached its own run's rank 0.
 #include <poll.h>
 
 #include <array>
@@ -19,65 +19,66 @@
 
 namespace outerloop::net {
 
-/// What a process needs to reach rank 0: in a message at the start, in join.json for those that join, in the
-/// environment for replacements; never in arguments, which everybody on the host can read.
+/// The information to reach rank 0. It travels in a message at the start, in join.json for late joiners, and
+/// in the environment for replacements; never in arguments, which everybody on the host can read.
 struct MeetingPoint {
   std::string token;                   ///< 64 hexadecimal digits
   std::vector<std::string> endpoints;  ///< of rank 0, e.g. "10.0.0.7:4711"
 
   /// "TOKEN ENDPOINT ENDPOINT ..."
   std::string text() const;
-  /// Throws InputError for a text that is none.
+  /// Throws InputError for any other text.
   static MeetingPoint parse(const std::string& text);
 };
 
-/// Who calls: ranks of the start by their rank, all others by a number that is drawn for them.
+/// Number of a caller: the rank for initial ranks, a random number for all others.
 using CallerNumber = std::uint64_t;
-/// One that no rank has.
+/// A random number that is not a rank.
 CallerNumber draw_caller_number();
 
-/// How a connection that stood has ended.
+/// How an established connection ended.
 enum class ConnectionEnd {
   closed,     ///< the process is gone
-  timed_out,  ///< keep-alive: its host, or the network to it
+  timed_out,  ///< by keep-alive: no sign of life from its host, or from the network to it
 };
 
 /// Rank 0's side.
 class SilentListener {
  public:
-  /// Most connections at a time that have not shown the token, and how long each may take to.
+  /// Limits on connections that have not shown the token: their number and the time for each.
   static constexpr std::size_t kMostStrangers = 64;
   static constexpr double kStrangerSeconds = 2.0;
 
-  /// Listens at `addresses`, each at a port of its own. Throws Error where it can at none.
+  /// Listens at `addresses`, each at a port of its own. Throws Error if all fail.
   explicit SilentListener(const std::vector<std::string>& addresses);
 
   const MeetingPoint& meeting_point() const { return meeting_point_; }
-  /// Keep-alive of all connections, those to come included; see keep_alive(). None before.
+  /// Sets keep-alive for all present and future connections, see keep_alive(). Off until then.
   void set_silence(double seconds);
 
-  /// From now on the caller of that number is `worker`, whether it has connected or not.
+  /// From now on the caller of that number is `worker`, connected or not.
   void bind(CallerNumber caller, int worker);
 
   struct End {
     int worker = 0;
     ConnectionEnd how{};
   };
-  /// To be called several times a second, `now` in seconds: accepts, checks tokens, and returns workers whose
-  /// connection has ended, each once. Strangers make it neither wait nor allocate.
+  /// Call it several times a second, with `now` in seconds. Accepts connections, checks tokens, and returns
+  /// workers whose connection has ended, each once. Unauthenticated connections cause neither waiting nor
+  /// allocation.
   std::vector<End> look(double now);
 
-  /// The caller has shown the token, and its connection stands: its process is alive and reaches rank 0.
+  /// The caller has shown the token, and its connection is open: its process is alive and can reach rank 0.
   bool stands(CallerNumber caller) const;
-  /// The same of a worker; false for one that never connected.
+  /// The same for a worker; false if it never connected.
   bool worker_stands(int worker) const;
-  /// It has connected at some time.
+  /// The worker has connected at some time.
   bool worker_came(int worker) const;
   std::size_t strangers() const { return strangers_; }
 
  private:
   static constexpr std::size_t kGreetingBytes = 44;
-  static constexpr std::size_t kMostUnbound = 1024;  ///< callers of no worker that are remembered
+  static constexpr std::size_t kMostUnbound = 1024;  ///< limit on remembered callers without a worker
 
   struct Stranger {
     Socket socket;
@@ -86,7 +87,7 @@ class SilentListener {
     std::size_t got = 0;
   };
   struct Caller {
-    std::vector<Socket> sockets;  ///< one, and for moments those that it tried beside it
+    std::vector<Socket> sockets;  ///< one, and briefly those of its other attempts
     std::optional<int> worker;
     std::optional<ConnectionEnd> ended;
     bool told = false;
@@ -105,26 +106,27 @@ class SilentListener {
   std::size_t strangers_ = 0;
   std::map<CallerNumber, Caller> callers_;
   std::map<int, CallerNumber> caller_of_;  ///< by worker
-  std::vector<pollfd> polled_;             ///< memory of look_at_callers()
+  std::vector<pollfd> polled_;             ///< buffer of look_at_callers()
   double silence_ = 0.0;
 };
 
 /// A worker's side.
 class SilentConnection {
  public:
-  /// Most seconds that all of rank 0's addresses are tried for.
+  /// Time limit in seconds for all of rank 0's addresses together.
   static constexpr double kConnectSeconds = 5.0;
 
   SilentConnection(const MeetingPoint& meeting_point, CallerNumber caller);
 
   /// Tries all addresses at once until rank 0 has answered at one, all have failed, or `seconds` are over.
-  /// Returns whether it has. Rank 0 may be busy: what still stands is kept, and its answer taken later.
+  /// Returns whether rank 0 has answered. If it is busy, open attempts are kept, and its answer is read
+  /// later.
   bool connect(double seconds = kConnectSeconds);
 
   void set_silence(double seconds);
-  /// Rank 0 has answered, now or before.
+  /// Rank 0 has answered.
   bool confirmed() const { return confirmed_; }
-  /// How it ended; nothing while it stands, and where it never stood.
+  /// How the connection ended; nothing while it is open, or if it never was.
   std::optional<ConnectionEnd> ended();
 
  private:
@@ -141,7 +143,7 @@ class SilentConnection {
 
   MeetingPoint meeting_point_;
   CallerNumber caller_;
-  std::vector<Attempt> attempts_;  ///< one once rank 0 has answered
+  std::vector<Attempt> attempts_;  ///< a single one once rank 0 has answered
   bool confirmed_ = false;
   std::optional<ConnectionEnd> ended_;
   double silence_ = 0.0;

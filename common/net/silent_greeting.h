@@ -1,5 +1,5 @@
 #pragma once
-// The bytes of the silent connection's greeting, for both of its sides.
+// Byte layout of the silent connection's greeting, for both sides.
 #include <cstddef>
 #include <cstdint>
 

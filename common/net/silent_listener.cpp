@@ -8,7 +8,7 @@
 namespace outerloop::net {
 namespace {
 
-/// Takes the same time wherever the two differ.
+/// Constant time, wherever the two differ.
 bool equal(const char* a, const char* b, std::size_t count) {
   unsigned difference = 0;
   for (std::size_t i = 0; i < count; ++i)
@@ -27,8 +27,8 @@ std::string draw_token() {
   return token;
 }
 
-/// What has become of a connection on which nobody should speak. What is said all the same is thrown away, a
-/// bounded amount of it with each look.
+/// How a connection ended, if it did. Nothing should be sent on it; unexpected bytes are discarded, a bounded
+/// number per call.
 std::optional<ConnectionEnd> end_of(const Socket& socket) {
   char nothing[512];
   std::size_t got = 0;
@@ -56,7 +56,7 @@ SilentListener::SilentListener(const std::vector<std::string>& addresses) {
     listening_.push_back(std::move(socket));
     meeting_point_.endpoints.push_back(here.text());
   }
-  if (listening_.empty()) throw Error("no TCP socket can be listened at on this host");
+  if (listening_.empty()) throw Error("no TCP address of this host can be used for listening");
 }
 
 void SilentListener::set_silence(double seconds) {
@@ -84,7 +84,7 @@ std::vector<SilentListener::End> SilentListener::look(double now) {
   return ends;
 }
 
-/// Beyond the most there may be, connections wait in the kernel.
+/// Connections beyond kMostStrangers wait in the kernel.
 void SilentListener::accept_all(double now) {
   for (const auto& listening : listening_)
     while (strangers_ < kMostStrangers) {
@@ -111,7 +111,7 @@ void SilentListener::look_at_strangers(double now) {
   }
 }
 
-/// Whether it is there as a whole. Closes the connection where it cannot come any more.
+/// Whether the greeting is complete. Closes the connection if it cannot be completed.
 bool SilentListener::read_greeting(Stranger& stranger) {
   std::size_t got = 0;
   const Reading reading =
@@ -132,15 +132,15 @@ void SilentListener::admit(Stranger& stranger) {
   std::memcpy(answer + kMagicBytes, token + kHalfToken, kHalfToken);
   if (!write_now(stranger.socket, answer, sizeof answer)) return;
   Caller& caller = callers_[number_in(greeting + kMagicBytes + kHalfToken)];
-  if (caller.ended) return;  // told already: a process is not back from its end
+  if (caller.ended) return;  // already reported: a process does not return after its end
   if (silence_ > 0.0) keep_alive(stranger.socket, silence_);
   caller.sockets.push_back(std::move(stranger.socket));
 }
 
-/// A caller has ended with the last of its connections: it may have come by several addresses at once, and
-/// dropped all but one.
+/// A caller has ended when its last connection has: it may have connected by several addresses and dropped
+/// all but one.
 void SilentListener::look_at_callers() {
-  // One system call tells that nothing has happened, as is usual.
+  // A single system call covers the usual case that nothing has happened.
   polled_.clear();
   for (const auto& [number, caller] : callers_)
     for (const auto& socket : caller.sockets) polled_.push_back({socket.get(), POLLIN | POLLRDHUP, 0});
@@ -158,7 +158,7 @@ void SilentListener::look_at_callers() {
   }
 }
 
-/// Who has the token is trusted, but not to be few.
+/// Holders of the token are trusted, but their number is not.
 void SilentListener::forget_unbound() {
   std::size_t unbound = 0;
   for (auto it = callers_.begin(); it != callers_.end();) {

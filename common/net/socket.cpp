@@ -17,9 +17,9 @@
 namespace outerloop::net {
 namespace {
 
-constexpr int kBacklog = 4096;  // workers that connect at one moment; the kernel may allow fewer
+constexpr int kBacklog = 4096;  // simultaneous connections of workers; the kernel may allow fewer
 
-/// A socket's address as the kernel takes it.
+/// A socket address in the kernel's format.
 struct KernelAddress {
   sockaddr_storage storage{};
   socklen_t size = 0;
@@ -28,7 +28,7 @@ struct KernelAddress {
   sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
 };
 
-/// Of size 0 for an address that is none.
+/// Size 0 if the text is not an address.
 KernelAddress kernel_address(const std::string& address, std::uint16_t port) {
   KernelAddress result;
   auto& four = reinterpret_cast<sockaddr_in&>(result.storage);
@@ -129,19 +129,19 @@ Connecting connecting(const Socket& socket) {
   return Connecting::connected;
 }
 
-/// When a cut begins, the last sign of life may be a pause old, and when it ends, the next one a pause away:
-/// so the kernel waits for two pauses longer than `silence`.
+/// Up to one probe interval may pass before an outage, and another after it, without a sign of life, so the
+/// kernel waits two intervals longer than `silence`.
 void keep_alive(const Socket& socket, double silence) {
   constexpr double kLongestPause = 15.0;
-  constexpr int kMostProbes = 127;      // that the kernel takes
-  constexpr double kMostSeconds = 2e6;  // in milliseconds they fit an int
+  constexpr int kMostProbes = 127;      // the kernel's limit
+  constexpr double kMostSeconds = 2e6;  // fits an int in milliseconds
   const double pause = std::ceil(std::clamp(0.1 * silence, 1.0, kLongestPause));
   const double all = std::min(silence + 2.0 * pause, kMostSeconds);
   set(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
   set(socket, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(pause));
   set(socket, IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(pause));
   set(socket, IPPROTO_TCP, TCP_KEEPCNT, std::min(static_cast<int>(std::ceil(all / pause)), kMostProbes));
-  // Where it is set, it alone decides how many probes may go unanswered.
+  // This option alone then decides how many probes may go unanswered.
   set(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(1000.0 * all));
 }
 

@@ -37,7 +37,7 @@ FrameView view(const std::string& bytes) {
     throw InputError("a message of " + std::to_string(bytes.size()) + " bytes is shorter than its preamble");
   if (std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0)
     throw InputError(
-        "a message does not begin with OLF1: the sender is no outerloop rank, or of another version");
+        "a message does not begin with OLF1: the sender is not an outerloop rank, or runs another version");
   std::uint32_t header_bytes = 0;
   std::uint64_t float_count = 0;
   std::memcpy(&header_bytes, bytes.data() + 4, sizeof header_bytes);

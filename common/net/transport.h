@@ -1,5 +1,6 @@
 #pragma once
-// Interfaces of transport and clock, so that one process can simulate a whole job; frames between ranks.
+// Interfaces of transport and clock, and frames between ranks. With other implementations, one process can
+// simulate a whole job.
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -9,13 +10,13 @@
 
 namespace outerloop::net {
 
-/// What travels: a serialised message and raw float32 behind it (a gradient, or θ).
+/// The unit of transport: a serialised message followed by raw float32 numbers (a gradient, or θ).
 struct Frame {
   std::string header;
   std::vector<float> floats;
 };
 
-/// float32 where it lies in a frame's bytes, at any alignment. What it looks at outlives it.
+/// A view of float32 numbers in a frame's bytes, at any alignment. The bytes must outlive it.
 class FloatView {
  public:
   FloatView() = default;
@@ -36,32 +37,31 @@ class FloatView {
   std::size_t count_ = 0;
 };
 
-/// A frame in the bytes that it came in.
+/// A view of a frame in its received bytes.
 struct FrameView {
   std::string_view header;
   FloatView floats;
 };
 
-/// Most bytes a frame may have; larger ones are refused before anything is allocated for them.
+/// Largest frame in bytes; larger ones are refused before any allocation.
 inline constexpr std::int64_t kMaximumFrameBytes = std::int64_t{1} << 30;
 
 /// Little-endian bytes: magic "OLF1", header length (uint32), number of floats (uint64), header, floats.
 std::string encode(const Frame& frame);
-/// The same into memory that is there already.
+/// The same into an existing buffer.
 void encode(const Frame& frame, std::string& bytes);
 
-/// Throws InputError that says what is wrong: short, wrong magic, lengths that do not add up.
+/// Throws InputError with the cause: too short, wrong magic, inconsistent lengths.
 Frame decode(const std::string& bytes);
 
-/// The same without a copy: `bytes` outlives the view.
+/// The same without a copy; `bytes` must outlive the view.
 FrameView view(const std::string& bytes);
 
-/// Bytes as they came: whoever handles them decodes, and refuses what cannot be.
+/// Received bytes, not checked yet: decode() or view() does that.
 struct Received {
   int from = 0;
   std::string bytes;
-  std::int64_t oversize =
-      0;  ///< length of a message that is larger than any may be; its bytes are left behind
+  std::int64_t oversize = 0;  ///< length of a message beyond the limit, whose bytes were not received
 };
 
 /// Point-to-point messages between numbered ranks, in order between each pair.
@@ -77,17 +77,17 @@ class Transport {
   /// The next frame from anyone, or nothing within `timeout` seconds. Yields the core while it waits.
   virtual std::optional<Received> receive(double timeout) = 0;
 
-  /// Waits until everything queued has left, at most `timeout` seconds. Returns whether it has.
+  /// Waits until everything queued has left, at most `timeout` seconds. Returns whether everything has.
   virtual bool flush(double timeout) = 0;
 
-  /// What is still on its way to `to`, which is lost, is no longer waited for.
+  /// Stops waiting for frames to the lost rank `to`.
   virtual void forget(int /*to*/) {}
 
-  /// Bytes that were received and are done with: their memory may serve the next frame.
+  /// Returns a received buffer for reuse.
   virtual void recycle(std::string /*bytes*/) {}
 };
 
-/// Seconds since some fixed moment.
+/// Seconds since some fixed time.
 class Clock {
  public:
   virtual ~Clock() = default;

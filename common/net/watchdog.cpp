@@ -16,7 +16,7 @@ namespace outerloop::net {
 namespace {
 
 constexpr double kCheckSeconds = 1.0;
-// A thread on a busy machine may come late; a stopped process comes far later.
+// A thread on a busy machine may be late by seconds; after a stop of the process the gap is far longer.
 constexpr double kLongestStep = 5.0;
 
 std::string time_of_day(std::time_t when) {
@@ -26,7 +26,7 @@ std::string time_of_day(std::time_t when) {
   return std::strftime(text, sizeof text, "%H:%M:%S UTC", &parts) > 0 ? text : "?";
 }
 
-/// A thread inherits what its maker blocks: signals stay the main thread's.
+/// The thread inherits the blocked mask, so only the main thread gets signals.
 std::thread start_without_signals(const std::function<void()>& body) {
   sigset_t all, before;
   sigfillset(&all);

@@ -1,6 +1,6 @@
 #pragma once
-// Watchdog thread: after watchdog_seconds it prints what this rank has been waiting for and since when, and
-// ends the rank, also where the main thread is stuck inside MPI, a file system or a driver.
+// Watchdog thread: ends a rank whose current wait exceeds watchdog_seconds, after printing the awaited event
+// and the start of the wait. It works even if the main thread hangs inside MPI, a file system or a driver.
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -12,13 +12,13 @@
 
 namespace outerloop::net {
 
-/// When a wait is too long. Knows no thread and no clock.
+/// Decides when a wait is too long. No thread and no clock.
 class WaitLimit {
  public:
   /// `deadline`: seconds.
   explicit WaitLimit(double deadline) : deadline_(deadline) {}
 
-  /// From now on the rank waits for `what`.
+  /// Begins a wait for `what`.
   void begin(std::string what, double now);
   void begin_anew(double now) { begin(std::move(what_), now); }
   void set_deadline(double deadline) { deadline_ = deadline; }
@@ -27,8 +27,8 @@ class WaitLimit {
     std::string what;
     double waited = 0.0;  ///< seconds
   };
-  /// To be called about once a second. Longer pauses between calls are not counted: then the whole process
-  /// was stopped, or its machine was, and the others were not waited for.
+  /// Call it about once a second. Longer gaps between calls do not count: then the process or its machine was
+  /// stopped.
   std::optional<Overdue> check(double now);
 
   double deadline() const { return deadline_; }
@@ -41,32 +41,32 @@ class WaitLimit {
   double checked_ = 0.0;
 };
 
-/// The thread. It takes no signals.
+/// The thread. It blocks all signals.
 class Watchdog {
  public:
-  /// Calls `expire` with one line, e.g. "rank 2 on node1 (process 4711) has been waiting for an answer of
-  /// rank 0 since 14:02:11 UTC, longer than watchdog_seconds = 600", in its own thread, once; it is expected
-  /// to end the process.
+  /// Calls `expire` once, from its own thread, with one line, e.g. "rank 2 on node1 (process 4711) has been
+  /// waiting for an answer of rank 0 since 14:02:11 UTC, longer than watchdog_seconds = 600". `expire` should
+  /// end the process.
   Watchdog(std::string who, double deadline, std::function<void(const std::string&)> expire);
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
-  /// From now on this rank waits for `what`, e.g. "an answer of rank 0"; the wait before it has ended.
+  /// Begins a wait for `what`, e.g. "an answer of rank 0"; ends the previous one.
   void watch(std::string what);
-  /// `name`: of the setting, for the line; empty: watchdog_seconds.
+  /// `name`: of the setting, for the message; empty: watchdog_seconds.
   void set_deadline(double seconds, const std::string& name = {});
-  /// Prints the line once a wait has taken so many seconds.
+  /// Prints `line` once a wait has taken `seconds`.
   void set_reminder(double seconds, const std::string& line);
-  /// How long a wait may take, the setting that says so, and what becomes of the process then.
+  /// The limit of a wait, the name of its setting, and the action when it is exceeded.
   struct Terms {
     double deadline = 0.0;  ///< seconds
     std::string name;       ///< empty: watchdog_seconds
     std::function<void(const std::string&)> expire;
   };
-  /// Sets them, and returns those before. The present wait begins anew.
+  /// Sets them, and returns the previous ones. The present wait starts again.
   Terms exchange(Terms terms);
-  /// What becomes of the process, from now on.
+  /// Replaces the action.
   void set_expire(std::function<void(const std::string&)> expire);
 
  private:
@@ -85,10 +85,10 @@ class Watchdog {
   std::thread thread_;  // last: it uses all of the above
 };
 
-/// A transport whose waits, and the work between them, are watched.
+/// A transport with a watchdog on its waits and on the work between them.
 class WatchedTransport : public Transport {
  public:
-  /// `peer`: whose messages are waited for, e.g. "rank 0".
+  /// `peer`: the sender of the awaited messages, e.g. "rank 0".
   WatchedTransport(Transport& transport, Watchdog& watchdog, std::string peer)
       : transport_(transport), watchdog_(watchdog), peer_(std::move(peer)) {}
 
@@ -110,7 +110,7 @@ class WatchedTransport : public Transport {
   bool timed_out_ = false;
 };
 
-/// "rank 2 on node1 (process 4711)"; rank and host as this process knows them, also before MPI is there.
+/// "rank 2 on node1 (process 4711)"; also works before MPI is initialised.
 std::string this_rank();
 
 }  // namespace outerloop::net

@@ -93,7 +93,7 @@ void check_memory_budget(std::int64_t mib) {
 void check_state(const RuleOptions& rule, const Layout& theta_layout, const Architecture& architecture,
                  const std::vector<double>& theta, const std::vector<double>& phi) {
   if (architecture.layers() < 1)
-    fail("the base model has no layer; an architecture names inputs and outputs at least");
+    fail("the base model has no layer; an architecture needs at least inputs and outputs");
   if (architecture.layers() > kMostLayers)
     fail("the base model has " + std::to_string(architecture.layers()) + " layers; " +
          std::to_string(kMostLayers) + " are the most");

@@ -1,6 +1,6 @@
 #pragma once
-// Which device a worker computes on: from its place among the workers of its host and the number of devices
-// that it sees.
+// Choice of a worker's device, from its index among the workers of its host and the number of visible
+// devices.
 #include <string>
 
 namespace outerloop::rule {

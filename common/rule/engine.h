@@ -17,8 +17,8 @@ namespace outerloop::rule {
 enum class EngineKind { fused, reference };
 enum class Precision { float32, mixed, float64 };
 
-/// Without defaults: config.proto states them (config::default_engine). An empty device or instruction set,
-/// and 0 threads, are refused.
+/// No defaults here; they are in config.proto (config::default_engine). An empty device or instruction set,
+/// and 0 threads, are rejected.
 struct EngineOptions {
   EngineKind kind{};
   Precision precision{};
@@ -40,10 +40,10 @@ struct Batch {
   std::vector<double> y;     ///< [examples, targets]: one-hot classes, then regression targets
 };
 
-/// What one inner step of a truncation needs: the minibatch the rule sees, and the two labelled minibatches
-/// of the meta-objective that judges φ after the step.
+/// The data of one inner step of a truncation: the minibatch for the rule, and the two labelled minibatches
+/// of the meta-objective that scores φ after the step.
 struct StepData {
-  Batch inner;  ///< its y is for supervised rules alone
+  Batch inner;  ///< its y is only for supervised rules
   Batch a;      ///< fits the ridge regression; supervised rules: unused, may be empty
   Batch b;      ///< is predicted; supervised rules: its cross-entropy is the meta-objective
 };
@@ -64,8 +64,8 @@ struct TruncationResult {
   std::vector<double> phi;      ///< φ after k steps; empty unless finished
 };
 
-/// What one of several tasks brings to a call of the engine (a lane); the call refers to it and does not copy
-/// it. All lanes of a call share θ and the architecture.
+/// The input of one of several tasks in a call of the engine (a lane); the call refers to it and does not
+/// copy it. All lanes of a call share θ and the architecture.
 struct TruncationLane {
   const std::vector<double>& phi;
   const std::vector<StepData>& steps;
@@ -99,7 +99,7 @@ class Engine {
                                      const std::vector<double>& phi,
                                      const std::vector<Batch>& minibatches) = 0;
 
-  /// The meta-objective of φ as it is on (a, b); NaN where the features are dead. Throws Error on a mismatch
+  /// The meta-objective of the present φ on (a, b); NaN if the features are dead. Throws Error on a mismatch
   /// of sizes.
   virtual double meta_objective(const Architecture& architecture, const std::vector<double>& theta,
                                 const std::vector<double>& phi, const StepData& step) = 0;

@@ -45,9 +45,9 @@ std::vector<double> draw_noise(const EstimatorOptions& options, const Truncation
   const std::uint64_t block =
       std::uint64_t{input.truncation} * static_cast<std::uint64_t>(options.pairs) + std::uint64_t{pair};
   if ((block + 1) * size > std::uint64_t{UINT32_MAX})
-    throw Error("truncation " + std::to_string(input.truncation) +
-                " is beyond what a task's random numbers are counted to: lower tasks.max_inner_steps or "
-                "estimator.pairs");
+    throw Error(
+        "truncation " + std::to_string(input.truncation) +
+        " is beyond the range of a task's random numbers: lower tasks.max_inner_steps or estimator.pairs");
   std::vector<double> noise(size);
   auto element = static_cast<std::uint32_t>(block * size);
   for (double& value : noise) value = options.deviation * input.random.normal(element++);

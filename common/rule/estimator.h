@@ -38,8 +38,7 @@ struct EstimatorOptions {
   }
 };
 
-/// What a pair of persistent evolution strategies, or of noise reuse, carries from one truncation to the
-/// next.
+/// State of a pair of persistent evolution strategies, or of noise reuse, between two truncations.
 struct PerturbedPair {
   std::vector<double> noise;      ///< ξ, or the one ε, laid out as θ
   std::vector<double> phi_plus;   ///< of the member that went by θ + ε

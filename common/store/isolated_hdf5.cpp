@@ -82,8 +82,7 @@ Document decode_hdf5_isolated(const std::vector<std::uint8_t>& bytes) {
   using Outcome = base::IsolatedResult::Outcome;
   const auto answer =
       base::run_isolated([&] { return hdf5_message(bytes); }, bytes.size() * kMostPerByte + kMostOverhead);
-  if (answer.outcome == Outcome::endless)
-    throw Error("damaged: the HDF5 library did not come to an end with it");
+  if (answer.outcome == Outcome::endless) throw Error("damaged: the HDF5 library did not finish reading it");
   if (answer.outcome == Outcome::crashed) throw Error("damaged: the HDF5 library crashed on it");
   return document_of_message(answer.bytes);
 }

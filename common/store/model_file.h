@@ -9,13 +9,13 @@
 namespace outerloop::store {
 
 struct ModelFile {
-  rule::KeptModel model;      ///< of its rule the name alone; the configuration has the rest
+  rule::KeptModel model;      ///< only the name of its rule; the configuration has the rest
   std::string theta;          ///< which θ trained it: average | last
   std::string theta_sha256;   ///< of its rule, as the rule's file says
   std::int64_t update = 0;    ///< of its rule
   std::string config;         ///< of its rule, protobuf text format
   std::string table;          ///< columns of the table that it was trained on, as JSON; empty: of an array
-  std::int64_t examples = 0;  ///< that it was trained on; the statistics are over all of them
+  std::int64_t examples = 0;  ///< training examples; the statistics cover all of them
   std::int64_t inner_steps = 0, minibatch = 0;
   std::uint64_t seed = 0;
   std::string created;  ///< ISO 8601, UTC

@@ -23,7 +23,7 @@ Words words_of(OptionalCall call) {
       break;
   }
   return {"the file system has no locks",
-          "a second start on this run is noticed by the counter in the file alone"};
+          "a second start on this run is noticed only by the counter in the file"};
 }
 
 }  // namespace

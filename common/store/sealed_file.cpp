@@ -116,7 +116,7 @@ std::vector<std::uint8_t> read_sealed(const std::string& path, std::uint32_t new
   const bool rest_zero =
       std::all_of(bytes.begin() + kEndAt, bytes.begin() + kUserBlock, [](auto b) { return b == 0; });
   if (version == 0 || number_at<std::uint32_t>(bytes, kVersionAt + 4) != 0 || !rest_zero)
-    throw InputError(path + ": damaged: its first block holds what no version writes" + hint);
+    throw InputError(path + ": damaged: its first block holds invalid data" + hint);
   return bytes;
 }
 

@@ -5,7 +5,7 @@
 
 namespace outerloop::store {
 
-/// What workers say in their Hello. Coordinator and workers of different versions do not work together.
+/// Protocol version in a worker's Hello. Coordinator and workers of different versions do not work together.
 inline constexpr std::uint32_t kProtocol = 7;
 
 StreamState from_message(const proto::StreamState& message);

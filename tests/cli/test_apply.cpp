@@ -220,5 +220,5 @@ TEST_CASE("an array that does not fit is refused with one line, and nothing is w
   refuses(smoke_run() / "cut.npy", "cut.npy");
   rule::Matrix one(1, 5);
   write(smoke_run() / "one.npy", data::npy_of(one));
-  refuses(smoke_run() / "one.npy", "two examples at least");
+  refuses(smoke_run() / "one.npy", "at least two examples");
 }

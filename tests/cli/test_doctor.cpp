@@ -91,7 +91,7 @@ TEST_CASE("what is missing is one warning that says what to do") {
              m.reference = "";
              m.reference_problem = "no such file";
            }),
-           "LibTorch", "no such file", "not needed, unless");
+           "LibTorch", "no such file", "needed only for");
   warns_of(machine_with([](Machine& m) {
              m.gpus = 2;
              m.cuda_problem = "built without CUDA";

@@ -218,7 +218,7 @@ TEST_CASE(
     INFO(read_text(folder / "err") << read_text(folder / "err2"));
     REQUIRE(left);
     CHECK(joiners.exit_code() == 0);
-    CHECK(comes_true(10.0, [&] { return said(folder, "leaves, as a signal told it to", 2); }));
+    CHECK(comes_true(10.0, [&] { return said(folder, "leaves after a signal", 2); }));
     const auto lines = lines_of_metrics(run);
     CHECK(comes_true(60.0, [&] { return lines_of_metrics(run) > lines + 5; }));
     process.send(SIGTERM);
@@ -279,8 +279,7 @@ TEST_CASE("a program file that was replaced or removed starts no replacements, a
     REQUIRE(process.wait(100.0));
     INFO(read_text(err));
     CHECK(process.exit_code() == 0);
-    CHECK(occurrences(read_text(err),
-                      "nobody takes the place of worker 1: " + program + ": the program's file") == 1);
+    CHECK(occurrences(read_text(err), "worker 1 is not replaced: " + program + ": the program's file") == 1);
     const auto result = read_json(run + "/result.json");
     CHECK(result.at("stop_reason") == "seconds");
     CHECK(result.at("workers_lost") == 1);
@@ -327,7 +326,7 @@ TEST_CASE("a replacement that dies while MPI starts it costs a restart, not the 
   CHECK(result.at("stop_reason") == "updates");
   CHECK(result.at("theta_sha256") == whole);
   // It may have died before MPI took notice, or after: then nothing had to be started again.
-  if (occurrences(read_text(err), "MPI has been asked to start a worker") == 1)
+  if (occurrences(read_text(err), "MPI was asked to start a worker") == 1)
     CHECK(occurrences(read_text(err), "the run goes on from its last checkpoint") == 1);
 }
 

@@ -214,7 +214,7 @@ TEST_CASE(
   const auto refused = run_alone("train --resume --run-dir " + run + " --set updates=6");
   INFO(refused.err);
   CHECK(refused.exit_code == 2);
-  CHECK(occurrences(refused.err, "optimizer.learning_rate is 0.3, and the run has had 0.003 so far") == 1);
+  CHECK(occurrences(refused.err, "optimizer.learning_rate is 0.3, but the run used 0.003 so far") == 1);
   CHECK_FALSE(fs::exists(run + "/lock"));
 }
 
@@ -230,7 +230,7 @@ TEST_CASE("a run directory that is deleted in mid-run is there again, and the ru
   const std::string err = read_text(folder / "err");
   INFO(err);
   CHECK(first->exit_code() == 0);
-  CHECK(occurrences(err, "has been deleted while the run goes on") == 1);
+  CHECK(occurrences(err, "was deleted during the run") == 1);
   CHECK(stop_reason(run) == "signal");
   const auto updates = read_json(run + "/result.json").at("updates").get<std::int64_t>() + 5;
   const auto resumed =

@@ -164,13 +164,13 @@ TEST_CASE("a configuration edited by hand between two starts is held to what --s
     });
     INFO(line);
     CHECK(contains(line, "run/config.textproto: " + key + " is "));
-    CHECK(contains(line, "may not change over a resume"));
+    CHECK(contains(line, "may not change when a run is resumed"));
   }
   const auto more = config::settings_from_text(
       "updates: 5 tasks { dataset { name: \"glyphs\" } dataset { name: \"crops\" } cache_directory: \"c\" }",
       "test", {});
   CHECK(contains(refusal([&] { config::check_edited(more, begun.text_as_written(), "run"); }),
-                 "tasks.dataset is a list of 2, and the run has had a list of 1 so far"));
+                 "tasks.dataset is a list of 2, but the run used a list of 1 so far"));
   // In deterministic mode the device may not change either.
   const std::string exact = "updates: 5 mode: deterministic";
   const auto before = config::settings_from_text(exact, "test", {});

@@ -444,7 +444,7 @@ TEST_CASE("a truncation may take longer than the deadline as long as its inner s
   REQUIRE(f.coordinator.losses().size() == 1);
   const auto& loss = f.coordinator.losses().front();
   CHECK(loss.worker == 2);
-  CHECK(loss.reason == "it does not get on, for 10 s");
+  CHECK(loss.reason == "no progress for 10 s");
   CHECK(coordinator::noticed_by_name(loss.noticed_by) == std::string("deadline"));
   CHECK(loss.after <= 1.0);
   // The next piece of work begins at step 0 again.

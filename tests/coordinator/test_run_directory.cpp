@@ -279,13 +279,13 @@ TEST_CASE("a run that another process has taken over is not written to any more"
   SECTION("its lock names the other") {
     fs::remove(path + "/lock");
     std::ofstream(path + "/lock") << R"({"host":"node7","process":42,"token":"other"})";
-    refused("process 42 on node7 has taken this run over");
+    refused("process 42 on node7 has taken over this run");
     CHECK(fs::exists(path + "/lock"));
   }
   SECTION("the other has come and gone") {
     fs::remove(path + "/lock");
     store::CheckpointFolder(path + "/checkpoints").write(checkpoint(9), 2);
-    refused("another process has gone on with this run");
+    refused("another process has continued this run");
   }
   SECTION("nobody has, only the lock is gone: it is made anew") {
     fs::remove(path + "/lock");

@@ -142,8 +142,8 @@ TEST_CASE("a lock of another host is taken over once its counter has stood still
       CHECK(world.now >= 20.0);
       CHECK(world.now < 25.0);
       REQUIRE(world.said.size() == 2);
-      CHECK(contains(world.said[0], "process 11 on node1 has this run, and cannot be seen from here"));
-      CHECK(contains(world.said[1], "has not moved for 20 s; its run is taken over"));
+      CHECK(contains(world.said[0], "process 11 on node1 has this run, and is not visible from here"));
+      CHECK(contains(world.said[1], "has shown no sign of life for 20 s; this process takes over its run"));
       LockOwner present;
       CHECK(second.state(present) == RunLock::State::mine);
     }

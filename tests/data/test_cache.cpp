@@ -171,8 +171,8 @@ TEST_CASE("cached makes a set once, and anew when the file or the key changed") 
   open("b");
   CHECK(made == 3);
   REQUIRE(remarks.size() == 2);
-  holds(remarks[0], "has changed: it is made anew");
-  holds(remarks[1], "its checksum differs: it is made anew");
+  holds(remarks[0], "has changed: it is rebuilt");
+  holds(remarks[1], "its checksum differs: it is rebuilt");
   data::cached("", "set.cache", key_of("b"), make, remarks);
   CHECK(made == 4);
 }
@@ -271,7 +271,7 @@ TEST_CASE("a cache that cannot be written costs nothing but time") {
   std::vector<std::string> remarks;
   require_equal(data::cached(directory, "set.cache", key_of("a"), small_set, remarks), small_set());
   REQUIRE(remarks.size() == 1);
-  holds(remarks[0], "datasets are made anew by every run; set OUTERLOOP_CACHE_DIR");
+  holds(remarks[0], "every run rebuilds its datasets; set OUTERLOOP_CACHE_DIR");
 }
 
 /// Opens crops in `count` concurrent processes; true if all get the same data.

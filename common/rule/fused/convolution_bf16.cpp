@@ -49,7 +49,7 @@ constexpr std::int64_t kPart = 32;  ///< rows of dz at a time; even
 /// Two neighbours in bfloat16, the first in the lower half.
 using Pair = std::uint32_t;
 
-/// What Tile::Multiply sums: products of pairs.
+/// Terms of the sums in Tile::Multiply: products of pairs.
 struct PairTerms {
   using Number = Pair;
   static HWY_INLINE __m512i Load(const Pair* b) { return _mm512_loadu_si512(b); }
@@ -302,7 +302,7 @@ namespace {
 /// The reason why bfloat16 products are unavailable; empty if they are available.
 std::string missing_for_mixed([[maybe_unused]] InstructionSet set) {
 #if OUTERLOOP_FUSED_BF16 && (HWY_TARGETS & HWY_AVX3)
-  if (!__builtin_cpu_supports("avx512bf16")) return "a processor with avx512_bf16, which this one has not";
+  if (!__builtin_cpu_supports("avx512bf16")) return "a processor with avx512_bf16, which this one lacks";
   if (set != HWY_AVX3) return "engine.instruction_set: avx512 (or auto) and not " + instruction_set_name(set);
   return "";
 #else

@@ -178,7 +178,7 @@ std::unique_ptr<FusedEngine> make_fused_engine(const RuleOptions& rule, const En
   check_memory_budget(options.memory_budget_mib);
   if (options.device != "cpu")
     throw InputError("device: '" + options.device +
-                     "' needs engine.kind: reference; fused runs on the cpu alone");
+                     "' needs engine.kind: reference; fused runs only on the cpu");
   const Maker& maker = maker_of(rule);
   if (options.precision == Precision::mixed && !maker.mixed)
     throw InputError("engine.precision: mixed exists for the neuron_local rule only; use float32 with " +

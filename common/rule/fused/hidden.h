@@ -30,7 +30,7 @@ struct HiddenKept {
   static HiddenKept take(Arena<Real>& arena, const Parameters<Real>& parameters, const HiddenSize& size);
 };
 
-/// Gradients that come to a layer from the weight changes and from the layer below.
+/// Gradients that reach a layer from the weight changes and from the layer below.
 template <class Real>
 struct HiddenGradient {
   const Real* planes = nullptr;  ///< as HiddenKept::planes

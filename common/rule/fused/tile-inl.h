@@ -61,7 +61,7 @@ HWY_INLINE void Unroll(const F& f) {
   UnrollIndices(f, std::make_integer_sequence<int, kCount>());
 }
 
-/// What Tile::Multiply sums: products of numbers.
+/// Terms of the sums in Tile::Multiply: products of numbers.
 template <class Real>
 struct PlainTerms {
   using Number = Real;

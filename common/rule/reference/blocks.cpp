@@ -7,8 +7,8 @@
 namespace outerloop::rule::reference {
 namespace {
 
-// Views of contiguous tensors in one dispatch each: narrow, select and t take up to three, and at small sizes
-// a truncation spends much of its time there.
+// Views of contiguous tensors in one dispatch each. narrow, select and t take up to three, which costs much
+// of a truncation's time at small sizes.
 
 /// Matrix i of [n, rows, columns].
 Tensor matrix(const Tensor& w, std::int64_t i) {
@@ -16,13 +16,13 @@ Tensor matrix(const Tensor& w, std::int64_t i) {
   return w.as_strided({rows, columns}, {columns, 1}, w.storage_offset() + i * rows * columns);
 }
 
-/// Its transpose.
+/// Transpose of matrix i.
 Tensor transposed_matrix(const Tensor& w, std::int64_t i) {
   const std::int64_t rows = w.size(1), columns = w.size(2);
   return w.as_strided({columns, rows}, {1, columns}, w.storage_offset() + i * rows * columns);
 }
 
-/// The rows r of a lane for which the row `lines` lines further exists.
+/// The rows r of a lane for which row r + `lines` exists.
 struct Range {
   std::int64_t shift, first, count;
   Range(const Grid& grid, std::int64_t lines)
@@ -31,8 +31,8 @@ struct Range {
         count(grid.rows() - std::abs(shift)) {}
 };
 
-/// out[r] += x[row `lines` lines further] w, where that row exists. No product crosses from one lane to
-/// another: what is not finite there would not cancel.
+/// out[r] += x[r + `lines`] w, where that row exists. Lanes are multiplied separately: non-finite numbers of
+/// one lane must not reach another.
 void add_tap(const Grid& grid, const Tensor& out, const Tensor& x, const Tensor& w, std::int64_t lines) {
   const Range range(grid, lines);
   if (range.count <= 0) return;
@@ -41,7 +41,7 @@ void add_tap(const Grid& grid, const Tensor& out, const Tensor& x, const Tensor&
       .baddbmm_(lane_rows(grid, x, range.first + range.shift, range.count), shared);
 }
 
-/// Σ_r x[row `lines` further]ᵀ dy[r] of every lane into dw [lanes, in, out].
+/// dw [lanes, in, out] = Σ_r x[r + `lines`]ᵀ dy[r] of every lane.
 void tap_weight_gradient(const Grid& grid, Tensor dw, const Tensor& x, const Tensor& dy, std::int64_t lines) {
   const Range range(grid, lines);
   if (range.count <= 0) {
@@ -52,7 +52,7 @@ void tap_weight_gradient(const Grid& grid, Tensor dw, const Tensor& x, const Ten
               lane_rows(grid, dy, range.first, range.count));
 }
 
-/// Sums over the windows that a place stands in: the adjoint of laying windows side by side. dcolumns
+/// Sums over the windows that contain a place: the adjoint of the windows in convolution_input. dcolumns
 /// [rows, taps * in] → [rows, in].
 Tensor fold_columns(const Grid& grid, const Tensor& dcolumns, std::int64_t taps) {
   const std::int64_t lines = grid.lanes * grid.outer, in = dcolumns.size(1) / taps, window = taps * in;
@@ -121,7 +121,7 @@ NormConstants::NormConstants(const at::TensorOptions& options)
   exponents.select(0, 1).fill_(-1.5);
 }
 
-// Factors of n and sqrt(n), and epsilon, ride along in operations that are made anyway.
+// Factors of n and sqrt(n), and epsilon, are folded into operations that are needed anyway.
 Normalised normalise(const Grid& grid, const Tensor& y, const Tensor& beta, const NormConstants& constants,
                      bool with_relu) {
   const auto n = static_cast<double>(grid.rows());

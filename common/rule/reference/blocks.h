@@ -1,8 +1,7 @@
 #pragma once
-// Convolutions and batch norms of the neuron-local rule with hand-written adjoints, on plain tensors: no
-// graph of LibTorch's. Several tasks (lanes) lie side by side; weights are the same for all of them, but
-// gradients of weights are kept per lane. Any device, float32 and float64. Derivations: docs/update-rule.md,
-// §6.
+// Convolutions and batch norms of the neuron-local rule with hand-written adjoints, on plain tensors without
+// LibTorch's autograd graph. Several tasks (lanes) are computed side by side with the same weights, but each
+// lane has its own weight gradients. Any device, float32 and float64. Derivations: docs/update-rule.md, §6.
 #include <ATen/ATen.h>
 
 #include <cstdint>
@@ -11,8 +10,8 @@ namespace outerloop::rule::reference {
 
 using at::Tensor;
 
-/// [lanes, outer, inner] with the channels innermost, seen as rows: tensors below are [lanes * outer * inner,
-/// channels], contiguous.
+/// [lanes, outer, inner] with the channels innermost, viewed as rows: tensors below are [lanes * outer *
+/// inner, channels], contiguous.
 struct Grid {
   std::int64_t lanes = 0, outer = 0, inner = 0;
 
@@ -20,27 +19,28 @@ struct Grid {
   std::int64_t all() const { return lanes * rows(); }
 };
 
-/// Along which axis of a grid a convolution runs: `inner` is one row further, `outer` grid.inner rows.
+/// The axis of a grid along which a convolution runs: neighbours are one row apart for `inner`, grid.inner
+/// rows for `outer`.
 enum class Axis { outer, inner };
 
 /// Batch norm's epsilon in the update network.
 constexpr double kBatchNormEpsilon = 1e-3;
 
-/// What a convolution of `taps` along an axis multiplies: x [rows, in] itself along the outer axis, where
-/// neighbours are whole lines apart; along the inner one the windows, side by side [rows, taps * in], with
-/// zeros where a line ends.
+/// The input matrix of a convolution of `taps` along an axis. Outer axis, where neighbours are whole lines
+/// apart: x [rows, in] itself. Inner axis: the windows side by side [rows, taps * in], with zeros beyond the
+/// ends of a line.
 Tensor convolution_input(const Grid& grid, const Tensor& x, std::int64_t taps, Axis axis);
 
 /// [rows, out]: cross-correlation with zero padding. `input`: convolution_input. w [taps, in, out], an odd
-/// number of taps. `start` is added where it is defined, and becomes the result.
+/// number of taps. `start`, if defined, is added to and becomes the result.
 Tensor convolve(const Grid& grid, const Tensor& input, const Tensor& w, Axis axis, const Tensor& start = {});
 
-/// What a convolution's adjoint gives.
+/// Gradients of a convolution.
 struct ConvolutionGradient {
   Tensor dx;  ///< [rows, in], `addend` included
   Tensor dw;  ///< [lanes, taps, in, out]
 };
-/// `addend`: of a convolution along the outer axis alone.
+/// `addend`: only for a convolution along the outer axis.
 ConvolutionGradient convolution_gradient(const Grid& grid, const Tensor& input, const Tensor& w,
                                          const Tensor& dy, Axis axis, const Tensor& addend = {});
 
@@ -52,7 +52,7 @@ struct Normalised {
   Tensor out;      ///< [rows, channels]
 };
 
-/// Constants that `normalise` needs.
+/// Constants for `normalise`.
 struct NormConstants {
   Tensor exponents;  ///< [2, 1, 1, 1]: -1/2, -3/2
   Tensor epsilon;    ///< [1]: kBatchNormEpsilon

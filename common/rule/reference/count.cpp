@@ -1,5 +1,5 @@
-// Counts the operations of a truncation, on the CPU or on LibTorch's meta device, whose tensors have shapes
-// and no numbers: so any size can be counted.
+// Counts the operations of a truncation, on the CPU or on LibTorch's meta device. Meta tensors have shapes
+// but no numbers, so any size can be counted.
 #include <ATen/record_function.h>
 
 #include <algorithm>
@@ -18,7 +18,7 @@
 namespace outerloop::rule::reference {
 namespace {
 
-/// What is not counted: views, allocations, and calls that only hand on to others.
+/// Not counted: views, allocations, and calls that only forward to others.
 constexpr std::array<std::string_view, 47> kNotCounted = {"alias",
                                                           "as_strided",
                                                           "broadcast_tensors",
@@ -67,8 +67,8 @@ constexpr std::array<std::string_view, 47> kNotCounted = {"alias",
                                                           "unsqueeze",
                                                           "unbind"};
 constexpr std::array<std::string_view, 4> kViews = {"view", "_unsafe_view", "view_as", "unflatten"};
-/// One operation each, whatever calls a device's kernel makes of it: the CPU's split batches of products, and
-/// wrap numbers as tensors.
+/// Counted as one operation each, whatever calls a device's kernel makes: CPU kernels split batches of
+/// products and wrap numbers as tensors.
 constexpr std::array<std::string_view, 19> kWhole = {"linalg_cholesky_ex",
                                                      "linalg_solve_triangular",
                                                      "mm",
@@ -96,20 +96,20 @@ bool among(const std::array<std::string_view, N>& names, std::string_view name) 
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// A call that has begun.
+/// A call in progress.
 struct Call {
   std::string name;
   std::size_t devices = 1;
-  bool operation = false;  ///< else a node of the graph
+  bool operation = false;  ///< otherwise a node of the graph
   bool counted_inside = false;
 };
 
-/// Where the calls of this thread are counted. LibTorch's callbacks are plain functions.
+/// Counters of this thread's calls; global because LibTorch's callbacks are plain functions.
 thread_local std::vector<Call>* open_calls = nullptr;
 thread_local OperationCount* counts = nullptr;
 thread_local std::size_t within_whole = 0;
 
-/// On how many devices the tensors of a call lie. Numbers that LibTorch wraps as tensors are on none.
+/// The number of devices of a call's tensors. Numbers that LibTorch wraps as tensors do not count.
 std::size_t devices_of(const at::RecordFunction& function) {
   std::vector<c10::Device> devices;
   const auto add = [&](const at::Tensor& tensor) {
@@ -162,7 +162,7 @@ void end_call(const at::RecordFunction&, at::ObserverContext*) {
   if (counted && !open_calls->empty()) open_calls->back().counted_inside = true;
 }
 
-/// While it lives, this thread's calls are counted.
+/// Counts this thread's calls during its lifetime.
 class Counting {
  public:
   explicit Counting(OperationCount& into) {

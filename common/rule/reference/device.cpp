@@ -27,7 +27,7 @@ c10::Device checked_device(const EngineOptions& options) {
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
-/// On cuda, mixed is float32 whose products may round their factors to TF32.
+/// On cuda, mixed is float32 with products that may round their factors to TF32.
 c10::ScalarType checked_precision(Precision precision, const c10::Device& device) {
   if (precision == Precision::float64) return at::kDouble;
   if (precision == Precision::mixed && !device.is_cuda())
@@ -44,7 +44,7 @@ F library_function(const char* name) {
   return reinterpret_cast<F>(dlsym(RTLD_DEFAULT, name));
 }
 
-/// All memory of a CUDA device; 0 where the runtime does not say.
+/// Total memory of a CUDA device; 0 if the runtime does not report it.
 std::int64_t device_bytes(const c10::Device& device) {
   std::size_t free = 0, all = 0;
   const c10::impl::VirtualGuardImpl cuda(c10::kCUDA);
@@ -63,7 +63,7 @@ at::TensorOptions tensor_options(const EngineOptions& options) {
 }
 
 std::int64_t memory_budget_bytes(const EngineOptions& options, const c10::Device& device) {
-  constexpr double kShare = 0.8;  // of a device, where nobody says how much
+  constexpr double kShare = 0.8;  // of the device's memory, by default
   if (options.memory_budget_mib > 0) return options.memory_budget_mib * (std::int64_t{1} << 20);
   if (!device.is_cuda()) return 0;
   const std::int64_t all = device_bytes(device);
@@ -94,7 +94,7 @@ void set_threads(int threads) {
   static const bool once = [] {
     try {
       at::set_num_interop_threads(
-          1);  // no second pool; LibTorch allows this only before the pool's first use
+          1);  // no second pool; LibTorch allows this only before the first use of the pool
     } catch (const c10::Error&) {
       return false;
     }
@@ -106,7 +106,7 @@ void set_threads(int threads) {
 
 std::string active_instruction_set(const c10::Device& device) {
   if (device.is_cuda()) return "cuda";
-  // The one place where every version of LibTorch says which of its kernels it picked.
+  // The only place where all versions of LibTorch report the selected kernels.
   const std::string config = at::show_config();
   const auto at_word = config.find("CPU capability usage: ");
   const std::string rest = at_word == std::string::npos ? "" : config.substr(at_word + 22, 6);

@@ -9,20 +9,20 @@
 
 namespace outerloop::rule::reference {
 
-/// Precision and device of all tensors. Throws InputError for those that do not exist here.
+/// Precision and device of all tensors. Throws InputError if they are not available here.
 at::TensorOptions tensor_options(const EngineOptions& options);
 
 /// e.g. "cuda:1 with 139.8 GiB"; "cpu".
 std::string describe_device(const EngineOptions& options);
 
-/// What one call may keep on that device, in bytes; 0: no limit. Throws InputError where it is automatic and
-/// the device's memory is not known.
+/// Memory limit of one call on that device, in bytes; 0: no limit. Throws InputError if the limit is
+/// automatic and the device's memory is unknown.
 std::int64_t memory_budget_bytes(const EngineOptions& options, const c10::Device& device);
 
 /// Throws InputError for an unknown instruction set.
 void check_instruction_set(const std::string& name);
 
-/// Sets LibTorch's threads and those of the BLAS below it, which does not follow LibTorch's setting.
+/// Sets the threads of LibTorch and of its BLAS, which ignores LibTorch's setting.
 void set_threads(int threads);
 
 /// "avx512", "avx2" or "baseline" on the CPU; "cuda".

@@ -1,4 +1,4 @@
-// The one function that the library of the reference engine is loaded for: an engine for a rule.
+// The factory that the reference library exports: an engine for a rule.
 #include "common/base/error.h"
 #include "common/rule/reference/export.h"
 #include "common/rule/reference/neuron_local_engine.h"

@@ -1,6 +1,6 @@
 #pragma once
 // The functions that libouterloop_reference exports. They are looked up by name (common/rule/engines), so
-// this header does without LibTorch's. Symbol visibility: everything else is hidden but what tests use.
+// this header does not need LibTorch's. All other symbols are hidden, except those that tests use.
 #include <string>
 #include <vector>
 
@@ -10,20 +10,20 @@
 
 #define OUTERLOOP_REFERENCE_API __attribute__((visibility("default")))
 
-/// The engine is the caller's. Throws InputError, as make_engine.
+/// The caller owns the engine. Throws InputError, as make_engine does.
 extern "C" outerloop::rule::Engine* outerloop_make_reference_engine(
     const outerloop::rule::RuleOptions* rule, const outerloop::rule::EngineOptions* options);
 
-/// Leaves the module's file in `bytes`: see torchscript_of.
+/// Stores the module's file in `bytes`, see torchscript_of.
 extern "C" void outerloop_make_torchscript(const outerloop::rule::RuleOptions* rule,
                                            const std::vector<double>* theta, const std::string* metadata,
                                            std::string* bytes);
 
-/// Leaves the module's file in `bytes`: see model_torchscript_of.
+/// Stores the module's file in `bytes`, see model_torchscript_of.
 extern "C" void outerloop_make_model_torchscript(const outerloop::rule::KeptModel* model,
                                                  const std::string* metadata, std::string* bytes);
 
-/// Leaves in `text` what device_description says of a CUDA device.
+/// Stores the device_description of a CUDA device in `text`.
 extern "C" void outerloop_describe_device(const outerloop::rule::EngineOptions* options, std::string* text);
 
 /// Counts the operations of one truncation of `lanes` by the rule neuron_local in float32: see

@@ -23,7 +23,7 @@ Tensor apply_nonlinearity(const Tensor& z, Nonlinearity kind);
 struct Phi {
   std::vector<Tensor> W;  ///< [l - 1]: [S, N_{l-1}, N_l]
   std::vector<Tensor> b;  ///< [l - 1]: [S, N_l]
-  std::vector<Tensor> V;  ///< [l - 1]: as W; carries the error signal down
+  std::vector<Tensor> V;  ///< [l - 1]: shape of W; carries the error signal down
 
   std::int64_t layers() const { return static_cast<std::int64_t>(W.size()); }
 };

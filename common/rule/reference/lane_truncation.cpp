@@ -56,7 +56,7 @@ std::vector<Tensor> theta_groups(const PackedTheta& packed, const Tensor& theta,
   return groups;
 }
 
-/// An inner step whose graph is there.
+/// An inner step with its graph.
 struct Step {
   Phi before;  ///< leaves; constants in the first step
   Phi after;
@@ -67,7 +67,7 @@ class LaneTruncation {
   LaneTruncation(const LaneSetup& setup, const std::vector<double>& packed_theta,
                  const std::vector<TruncationLane>& lanes)
       : setup_(setup), lanes_(static_cast<std::int64_t>(lanes.size())), steps_(lanes.front().steps.size()) {
-    // 1. Everything in one copy
+    // 1. Copy all inputs to the device at once
     std::vector<double> numbers = packed_theta;
     const auto constants = LayerStack::constants(setup.architecture.units);
     numbers.insert(numbers.end(), constants.begin(), constants.end());
@@ -120,7 +120,7 @@ class LaneTruncation {
     return {before, rule.step(before, minibatches_[t], setup_.architecture.nonlinearity)};
   }
 
-  // 3. All meta-objectives together, and their gradients by φ after each step
+  // 3. All meta-objectives in one batch, and their gradients with respect to φ after each step
   void judge() {
     const c10::AutoGradMode graph(true);
     Phi all = stacked({states_.begin() + 1, states_.end()});
@@ -139,14 +139,14 @@ class LaneTruncation {
     features_ = objectives.features;
   }
 
-  /// ∂ mean J / ∂ (W or b) of φ after step t + 1, as far as J of that very step goes; undefined for V.
+  /// ∂ mean J / ∂ (W or b) of φ after step t + 1, through J of that step alone; undefined for V.
   Tensor own_gradient(std::size_t t, std::size_t tensor) const {
     if (tensor % 3 == 2) return {};
     const Tensor& all = d_objective_[2 * (tensor / 3) + tensor % 3];
     return all.defined() ? all.narrow(0, static_cast<std::int64_t>(t) * lanes_, lanes_) : all;
   }
 
-  // 4. From the last step to the first; θ's gradients are added up
+  // 4. Reverse sweep from the last step to the first, accumulating θ's gradients
   void reverse(const NeuronLocal& rule) {
     const std::size_t tensors = 3 * states_.front().W.size();
     std::vector<Tensor> d_phi(tensors);
@@ -185,7 +185,7 @@ class LaneTruncation {
     return b.defined() ? a + b : a;
   }
 
-  // 5. Everything back in one copy
+  // 5. Copy all results back at once
   std::vector<TruncationResult> results() const {
     const auto phi = join(list_of(states_.back()));
     const auto numbers = store(at::cat({values_, features_.flatten(), phi.flatten(), d_theta_.flatten()}));

@@ -1,7 +1,7 @@
 #pragma once
-// One truncation of several lanes: k inner steps, the meta-objectives of all of them in one batch, and the
-// reverse sweep step by step. A step's graph reaches from φ before it to φ after it, so that kept and
-// recomputed steps give the same bits.
+// One truncation of several lanes: k inner steps, all their meta-objectives in one batch, and the reverse
+// sweep step by step. The graph of a step covers only φ before it to φ after it, so stored and recomputed
+// steps give the same bits.
 #include <functional>
 #include <vector>
 
@@ -11,7 +11,7 @@
 
 namespace outerloop::rule::reference {
 
-/// What a truncation is made with.
+/// Inputs of a truncation that all lanes share.
 struct LaneSetup {
   const NeuronLocalSize& size;
   const PackedTheta& packed;
@@ -21,8 +21,8 @@ struct LaneSetup {
   std::function<void()> step_done;  ///< called after each inner step, forward and backward
 };
 
-/// Results of `lanes` with θ in the order of `packed`; all of them at once, with the graphs of `kept_steps`
-/// steps.
+/// Results of `lanes`, all computed at once, with θ in the order of `packed`. The graphs of the last
+/// `kept_steps` steps are stored; the others are recomputed.
 std::vector<TruncationResult> run_truncation(const LaneSetup& setup, const std::vector<double>& packed_theta,
                                              const std::vector<TruncationLane>& lanes,
                                              std::int64_t kept_steps);
@@ -31,7 +31,7 @@ std::vector<TruncationResult> run_truncation(const LaneSetup& setup, const std::
 std::vector<std::vector<double>> run_unroll(const LaneSetup& setup, const std::vector<double>& packed_theta,
                                             const std::vector<UnrollLane>& lanes);
 
-/// The meta-objective of every lane; NaN where the features are dead.
+/// The meta-objective of every lane; NaN if the features are dead.
 std::vector<double> run_objective(const LaneSetup& setup, const std::vector<ObjectiveLane>& lanes);
 
 }  // namespace outerloop::rule::reference

@@ -19,8 +19,8 @@ using Guard = at::AutoDispatchBelowADInplaceOrView;
 
 constexpr std::int64_t kFactors = 6;
 
-/// The adjoint of pack_layers: views of the gradient. Function::apply takes no lists, so it is a node by
-/// hand.
+/// The adjoint of pack_layers: views of the gradient. A hand-written node, because Function::apply takes no
+/// lists.
 struct PackBackward : torch::autograd::Node {
   std::vector<PartSize> sizes;
 

@@ -1,6 +1,6 @@
 #pragma once
-// Tensors of all layers in one, so that an operation serves every layer: [layers, lanes, rows, columns], the
-// smaller layers filled up with zeros. Packing and unpacking are nodes of the autograd graph.
+// Packs the tensors of all layers into one, so that a single operation serves every layer: [layers, lanes,
+// rows, columns], smaller layers padded with zeros. Packing and unpacking are nodes of the autograd graph.
 #include <ATen/ATen.h>
 
 #include <cstdint>
@@ -12,10 +12,11 @@ namespace outerloop::rule::reference {
 
 using at::Tensor;
 
-/// The sizes of a base model's weight matrices [N_{l-1}, N_l], l = 1..L, and what depends on them alone.
+/// The sizes of a base model's weight matrices [N_{l-1}, N_l], l = 1..L, and constants that depend only on
+/// them.
 class OUTERLOOP_REFERENCE_API LayerStack {
  public:
-  /// `units`: N_0 .. N_L. `numbers`: what `constants` gives, on the device.
+  /// `units`: N_0 .. N_L. `numbers`: the result of `constants`, on the device.
   LayerStack(const std::vector<std::int64_t>& units, const Tensor& numbers);
   static std::vector<double> constants(const std::vector<std::int64_t>& units);
 
@@ -35,15 +36,15 @@ class OUTERLOOP_REFERENCE_API LayerStack {
   Tensor lower;       ///< 1/sqrt(2 N_{l-1})
   Tensor upper;       ///< 1/sqrt(2 N_l)
   Tensor root;        ///< 1/sqrt(N_l)
-  // 1 for what is there, 0 for what fills up
+  // 1 for entries of a layer, 0 for padding
   Tensor there;       ///< [L, 1, I, J]
   Tensor there_bias;  ///< [L, 1, J, 1]
-  Tensor bias_share;  ///< [L, 1, J, 1]: 1/N_l for what is there
-  Tensor epsilons;    ///< [2]: 1e-6, 1e-8: those of the root mean square and of the deviation of weights
-  Tensor epsilon;     ///< [1]: 1e-6, that of root mean squares elsewhere
+  Tensor bias_share;  ///< [L, 1, J, 1]: 1/N_l for entries, 0 for padding
+  Tensor epsilons;    ///< [2]: 1e-6 for the root mean square of weights, 1e-8 for their deviation
+  Tensor epsilon;     ///< [1]: 1e-6, for other root mean squares
 };
 
-/// A list of [A, S, rows of l, columns of l] as [A, list, S, rows, columns]; the rest is zero.
+/// Packs a list of [A, S, rows of l, columns of l] into [A, list, S, rows, columns], padded with zeros.
 Tensor pack_layers(const std::vector<Tensor>& parts, std::int64_t rows, std::int64_t columns);
 
 /// Extents of one part.

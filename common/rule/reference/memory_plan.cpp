@@ -9,7 +9,7 @@ namespace outerloop::rule::reference {
 std::int64_t step_bytes(const NeuronLocalSize& size, const Architecture& architecture, std::int64_t batch,
                         std::int64_t labelled, std::int64_t item) {
   const std::int64_t C = size.hidden_channels, D = size.delta_channels, G = size.readout_channels;
-  // Of one unit and example: features and their windows; per three convolutions their centred values, outputs
+  // Per unit and example: features and their windows; per three convolutions their centred values, outputs
   // and a sum, and the windows of the first; readouts; three error signals; activations.
   const std::int64_t blocks = size.hidden_blocks + 1;
   const std::int64_t matrices = size.separate_backward_readouts ? 2 : 1;
@@ -21,7 +21,7 @@ std::int64_t step_bytes(const NeuronLocalSize& size, const Architecture& archite
     units += n;
     most = std::max(most, n);
   }
-  // Layers are packed to the size of the largest: weights and readouts.
+  // Weights and readouts, with layers padded to the size of the largest.
   const auto& all = architecture.units;
   const std::int64_t L = architecture.layers();
   const std::int64_t I = *std::max_element(all.begin(), all.end() - 1),
@@ -30,7 +30,8 @@ std::int64_t step_bytes(const NeuronLocalSize& size, const Architecture& archite
                      readouts = L * (kLowerReadouts * I + kUpperReadouts * J) * G * batch;
   const std::int64_t top =
       architecture.outputs() * batch * (2 * (3 + size.top_layers) * size.top_channels + D);
-  // The weight change keeps its twelve terms about five times; the labelled minibatches pass the base model.
+  // The weight change stores about five copies of its twelve terms; the labelled minibatches also pass the
+  // base model.
   return item * (rows * per_row + top + matrices * (60 * weights + readouts) + (L + 1) * most * batch +
                  8 * units * labelled);
 }
@@ -40,7 +41,7 @@ MemoryPlan plan_memory(std::int64_t budget, std::int64_t lanes, std::int64_t ste
   const std::int64_t lane = steps * bytes_of_step + (steps + 1) * bytes_of_phi;
   if (budget <= 0 || budget / lane >= lanes) return {lanes, steps};
   if (budget >= lane) return {budget / lane, steps};
-  // The step that is computed again needs room as well.
+  // The recomputed step needs memory as well.
   const std::int64_t room = (budget - (steps + 1) * bytes_of_phi) / bytes_of_step - 1;
   return {1, std::clamp<std::int64_t>(room, 0, steps)};
 }

@@ -27,7 +27,7 @@ const NetworkPlan& plan_of(AutogradContext* ctx) {
 
 Tensor flat(const Tensor& x) { return x.contiguous().view({-1, x.size(-1)}); }
 
-/// Tensors of one convolution, batch norm and relu that its adjoint needs, beside the weights.
+/// Tensors of one convolution, batch norm and relu that the adjoint needs, besides the weights.
 struct Block {
   Tensor input;  ///< convolution_input
   Normalised norm;
@@ -49,11 +49,11 @@ Block forward_block(const NetworkPlan& plan, const Grid& grid, const Tensor& x, 
   return {input, normalise(grid, y, pieces.beta.of(theta), plan.norm, true)};
 }
 
-/// Gradients by the pieces of a group, in any order of computation; joined in the order of the group.
+/// Gradients with respect to the pieces of a group, joined in the order of the group.
 class PieceGradients {
  public:
   explicit PieceGradients(std::int64_t lanes) : lanes_(lanes) {}
-  /// From the last piece of the group to the first.
+  /// Called from the last piece of the group to the first.
   void prepend(const Tensor& gradient) { pieces_.insert(pieces_.begin(), gradient.reshape({lanes_, -1})); }
   Tensor joined() const { return at::cat(pieces_, 1); }
 
@@ -64,7 +64,7 @@ class PieceGradients {
 
 struct BlockGradient {
   Tensor dx;
-  Tensor dy;  ///< by the convolution's output
+  Tensor dy;  ///< with respect to the convolution's output
 };
 
 BlockGradient backward_block(const Grid& grid, const Block& block, const Tensor& dout,
@@ -77,8 +77,8 @@ BlockGradient backward_block(const Grid& grid, const Block& block, const Tensor&
   return {conv.dx, norm.dy};
 }
 
-// The network at the top. Rows are (batch, unit), so that convolutions along the batch need no borders; in
-// the mixing layers (batch, channel), with the units as channels.
+// The top network. Rows are (batch, unit), so that convolutions along the batch need no borders; in the
+// mixing layers they are (batch, channel), with the units as channels.
 
 /// [S, B + taps - 1, N] with zeros before and after: the windows of a convolution of one channel, as columns.
 Tensor windows(const Tensor& padded, std::int64_t taps) {
@@ -131,7 +131,7 @@ struct TopNetwork : Function<TopNetwork> {
     saved.insert(saved.end(), {a, theta});
     ctx->save_for_backward(saved);
     keep_plan(ctx, plan);
-    // [S, B, N_L, D] → [S, N_L, B, D], the bias added on the way
+    // [S, B, N_L, D] → [S, N_L, B, D], adding the bias
     const std::int64_t D = out.size(1);
     const Tensor result = at::empty({lanes, units, batch, D}, out.options());
     Tensor target = result;
@@ -177,7 +177,7 @@ struct TopNetwork : Function<TopNetwork> {
     return {Tensor(), fold_windows(by_unit, dcolumns, taps), gradients.joined()};
   }
 
-  /// Rows (batch, inner) with `channels` → rows (batch, channel) with the inner places as channels.
+  /// Rows (batch, inner) with `channels` → rows (batch, channel) with the inner index as channel.
   static Tensor swap(const Tensor& x, const Grid& grid, std::int64_t channels) {
     return flat(x.view({grid.lanes * grid.outer, grid.inner, channels}).transpose(1, 2));
   }
@@ -185,8 +185,8 @@ struct TopNetwork : Function<TopNetwork> {
 
 // Hidden states. Rows are (unit, batch).
 
-/// The product of inputs that are constant along the batch, per tap [S * N, 3 C]: the sum over those taps
-/// whose neighbour exists, for every place along the batch.
+/// `product` [S * N, 3 C]: contribution of the inputs that are constant along the batch, per tap. Returns,
+/// for every place along the batch, the sum over the taps whose neighbour exists.
 Tensor spread_constant(const Grid& grid, const Tensor& product) {
   const std::int64_t lines = grid.lanes * grid.outer, C = product.size(1) / 3;
   const Tensor taps = product.view({lines, 3, C});
@@ -281,10 +281,10 @@ struct HiddenNetwork : Function<HiddenNetwork> {
 };
 
 struct ReadHidden : Function<ReadHidden> {
-  /// Rows of `w` that a layer of these roles uses: first and count, the row of bias.w not counted.
+  /// Rows of `w` that a layer of these roles uses: first and count, without the row of bias.w.
   struct Used {
     std::int64_t G, first, readouts, rows;
-    std::vector<std::int64_t> counts;  ///< readouts of each role and matrix, in their order
+    std::vector<std::int64_t> counts;  ///< readouts of each role and matrix, in order
     Used(const NetworkPlan& plan, bool upper, bool lower) : G(plan.size.readout_channels) {
       const auto& pieces = plan.packed->read();
       first = lower ? 0 : pieces.lower * G;

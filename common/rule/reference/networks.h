@@ -1,8 +1,7 @@
 #pragma once
-// The two convolutional networks of the neuron-local rule and the readouts of hidden states: each one node of
-// the autograd graph with a hand-written adjoint, so that a step's graph is small. Weights come as groups of
-// PackedTheta [lanes, numbers], of which the first lane is computed with and every lane gets a gradient of
-// its own.
+// The two convolutional networks of the neuron-local rule and the readouts of hidden states. Each is one node
+// of the autograd graph with a hand-written adjoint, to keep a step's graph small. Weights are groups of
+// PackedTheta [lanes, numbers]: the forward pass uses the first lane, and every lane gets its own gradient.
 #include <ATen/ATen.h>
 
 #include <cstdint>
@@ -13,19 +12,19 @@
 
 namespace outerloop::rule::reference {
 
-/// Weights and biases of all readouts times a factor, and bias.w times another.
+/// Weights and biases of all readouts times one factor, and bias.w times another.
 struct ScaledReadouts {
   double factor = 0.0;
   Tensor w, bias;
 };
 
-/// What the nodes need besides their inputs, for one θ. It outlives the graph.
+/// Inputs that the nodes share for one θ. Must outlive the graph.
 struct NetworkPlan {
   NeuronLocalSize size;
   const PackedTheta* packed = nullptr;
   NormConstants norm;
   Tensor zero;                    ///< [1, 1]
-  mutable ScaledReadouts scaled;  ///< made at first use
+  mutable ScaledReadouts scaled;  ///< computed at first use
 
   /// `theta`: Group::read.
   const ScaledReadouts& scaled_readouts(const Tensor& theta, double factor, double bias_factor) const;
@@ -40,16 +39,16 @@ Tensor top_network(const NetworkPlan& plan, const Tensor& features, const Tensor
 Tensor hidden_network(const NetworkPlan& plan, const Tensor& x, const Tensor& z, const Tensor& d,
                       const Tensor& constant, const Tensor& identity, const Tensor& theta);
 
-/// The roles of a layer: above a weight matrix, below one.
+/// The roles of a layer: upper or lower layer of a weight matrix.
 struct Roles {
   bool upper = false, lower = false;
 };
 
-/// What is read from a layer's hidden states. Readouts are scaled by 1/sqrt(G B), with a leading axis of one
-/// per readout: [readouts, S, N, G * B].
+/// Readouts of a layer's hidden states, scaled by 1/sqrt(G B), with a leading axis of one per readout:
+/// [readouts, S, N, G * B].
 struct Readouts {
-  std::vector<Tensor> lower;  ///< of the lower role: for W, then for V where it has readouts of its own
-  std::vector<Tensor> upper;  ///< of the upper role
+  std::vector<Tensor> lower;  ///< lower role: for W, then for V if it has its own
+  std::vector<Tensor> upper;  ///< upper role
   Tensor mean;                ///< [S, N]: mean over the batch of bias.w h; of an upper layer
   Tensor linear;              ///< [S, N, B, D]: delta.w h + delta.b; of an upper layer
 };

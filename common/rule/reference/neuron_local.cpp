@@ -33,7 +33,7 @@ Tensor NeuronLocal::hidden_state(const Phi& phi, const WeightStatistics& statist
                                  const Tensor& x, const Tensor& z, const Tensor& d) const {
   const auto i = static_cast<std::size_t>(l);
   const std::int64_t lanes = x.size(0), units = x.size(1), L = phi.layers();
-  // At the top and at the bottom only one matrix exists: its statistics are used twice.
+  // The top and the bottom layer have only one matrix, whose statistics are used twice.
   const Tensor& incoming = l > 0 ? statistics.columns[i - 1] : statistics.rows[i];
   const Tensor& outgoing = l < L ? statistics.rows[i] : statistics.columns[i - 1];
   const Tensor s = at::cat({incoming, outgoing}, 2);
@@ -91,7 +91,7 @@ Phi NeuronLocal::step(const Phi& phi, const Tensor& x, Nonlinearity kind, StepTr
   const Tensor W = packed_matrices(phi.W, stack_.rows, stack_.columns);
   const auto statistics = weight_statistics(W, stack_);
 
-  // Down the layers: the hidden state of every neuron, and the error signal of the layer below.
+  // From the top layer down: the hidden state of every neuron, and the error signal of the layer below.
   d.back() = top_network(plan_, f.x.back(), theta(Group::top));
   for (std::int64_t l = L; l >= 0; --l) {
     const auto i = static_cast<std::size_t>(l);

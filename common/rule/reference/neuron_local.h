@@ -19,7 +19,7 @@
 
 namespace outerloop::rule::reference {
 
-/// Everything on the way of one inner step, for tests. Index l as in the document; missing entries are
+/// Intermediate results of one inner step, for tests. Index l as in docs/update-rule.md; missing entries are
 /// undefined.
 struct StepTrace {
   Forward forward;
@@ -32,11 +32,11 @@ struct StepTrace {
   std::vector<Tensor> delta_b;  ///< [S, N_l]
 };
 
-/// The rule with one θ. It outlives the graph of its steps.
+/// The rule with one θ. Must outlive the graphs of its steps.
 class OUTERLOOP_REFERENCE_API NeuronLocal {
  public:
-  /// `groups`: PackedTheta::split of θ [S, numbers], the same in all lanes; the graph of later steps hangs on
-  /// them. `stack`: of the base model's sizes; outlives this.
+  /// `groups`: PackedTheta::split of θ [S, numbers], the same in all lanes; the graphs of all steps lead to
+  /// them. `stack`: of the base model's sizes; must outlive this object.
   NeuronLocal(const NeuronLocalSize& size, const PackedTheta& packed, const std::vector<Tensor>& groups,
               const LayerStack& stack);
   NeuronLocal(const NeuronLocal&) = delete;
@@ -48,8 +48,8 @@ class OUTERLOOP_REFERENCE_API NeuronLocal {
  private:
   Tensor hidden_state(const Phi& phi, const WeightStatistics& statistics, std::int64_t l, const Tensor& x,
                       const Tensor& z, const Tensor& d) const;
-  /// ΔW [L, S, I, J], or ΔV where it has readouts of its own (`matrix` 1), from the readouts of l = 0..L and
-  /// x as LayerPairs has it.
+  /// ΔW [L, S, I, J], or ΔV if it has readouts of its own (`matrix` 1), from the readouts of l = 0..L and x
+  /// as in LayerPairs.
   WeightChange changes(const Tensor& W, const std::vector<Readouts>& read, std::size_t matrix,
                        const Tensor& x) const;
   const Tensor& theta(Group group) const { return groups_[static_cast<std::size_t>(group)]; }

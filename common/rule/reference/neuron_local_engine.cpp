@@ -8,7 +8,7 @@
 namespace outerloop::rule::reference {
 namespace {
 
-/// "lane 3, " where there are several.
+/// "lane 3, " if there are several; empty otherwise.
 std::string lane_name(std::size_t lane, std::size_t lanes) {
   return lanes > 1 ? "lane " + std::to_string(lane + 1) + ", " : "";
 }
@@ -18,7 +18,7 @@ std::string lane_name(std::size_t lane, std::size_t lanes) {
               " than lane 1; lanes of one call have as many steps and minibatches of one size");
 }
 
-/// Runs `some(first, count)` for consecutive parts of `all` elements, `most` at a time.
+/// Calls `some(first, count)` for consecutive parts of `all` elements, `most` at a time.
 template <class F>
 void in_parts(std::size_t all, std::size_t most, const F& some) {
   for (std::size_t first = 0; first < all; first += most) some(first, std::min(most, all - first));

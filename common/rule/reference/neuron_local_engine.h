@@ -1,7 +1,7 @@
 #pragma once
-// The Engine interface for neuron_local on LibTorch: several tasks (lanes) side by side in tensors with a
-// leading axis. Nothing is read from the device before the end of a call, and everything travels in one copy
-// each way.
+// The Engine interface for neuron_local on LibTorch: several tasks (lanes) side by side, in tensors with a
+// leading axis. Each call copies once to the device at its start and once back at its end; nothing is read in
+// between.
 #include <cstdint>
 #include <vector>
 

@@ -27,9 +27,9 @@ void normalise_into(const Batch& batch, double* to, std::int64_t columns) {
       to[e * columns + c] = (batch.y[static_cast<std::size_t>(e * batch.targets + c)] - mean) * scale;
 }
 
-/// y - mean y over the examples that are there, divided by sqrt(epsilon + mean square); 0 where none is.
+/// y - mean y over the examples that exist, divided by sqrt(epsilon + mean square); 0 for padding.
 Tensor standardise_present(const Tensor& y, const LabelledPairs& data) {
-  const Tensor share = data.share * 0.5;  // both minibatches pass together
+  const Tensor share = data.share * 0.5;  // `y` holds both minibatches
   const Tensor centred = (y - y.sum({2}, true) * share) * data.there;
   const Tensor variance = (centred * centred).sum({2}, true) * share;
   return centred * (variance + kBaseModelEpsilon).rsqrt();
@@ -101,7 +101,7 @@ Objectives ridge_objectives(const Phi& phi, const LabelledPairs& data, double ri
   const Tensor gram = at::bmm(a, a.transpose(1, 2)) + at::diag_embed(penalty);
   const Tensor v = solve_positive(gram, at::bmm(a, data.y_a));
   const Tensor p = at::bmm(b.transpose(1, 2), v);
-  // An example that is not there has p = 0, and no direction.
+  // Padding has p = 0, and no direction.
   const Tensor absent = 1 - data.there.narrow(2, K, K).transpose(1, 2);
   const Tensor direction = p * ((p * p).sum({2}, true) + absent).rsqrt();
 

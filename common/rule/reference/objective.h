@@ -1,5 +1,5 @@
 #pragma once
-// The meta-objective of the neuron-local rule: ridge regression fitted on one labelled minibatch and judged
+// The meta-objective of the neuron-local rule: ridge regression fitted on one labelled minibatch and scored
 // on another, in closed form, for many base models in one batch. docs/update-rule.md, §4.
 #include <ATen/ATen.h>
 
@@ -12,12 +12,12 @@
 
 namespace outerloop::rule::reference {
 
-/// Where the numbers of one flat tensor lie that `labelled_pairs` are made of.
+/// Shape of the flat tensor that holds the numbers of `labelled_pairs`.
 struct LabelledShape {
   std::int64_t systems = 0;   ///< M: base models
   std::int64_t inputs = 0;    ///< N_0
-  std::int64_t examples = 0;  ///< K: the most examples that one minibatch has
-  std::int64_t targets = 0;   ///< the most columns
+  std::int64_t examples = 0;  ///< K: examples of the largest minibatch
+  std::int64_t targets = 0;   ///< columns of the widest targets
 
   std::int64_t size() const { return systems * (2 * examples * (inputs + targets + 1) + 1); }
 };
@@ -26,27 +26,26 @@ struct LabelledShape {
 struct LabelledPairs {
   Tensor x;      ///< [M, N_0, 2 K]: the examples of a, then those of b
   Tensor y_a;    ///< [M, K, targets], normalised: Y - mean(Y), divided by sqrt(mean over examples of Σ Y²)
-  Tensor y_b;    ///< [M, K, targets], likewise
+  Tensor y_b;    ///< [M, K, targets], the same of b
   Tensor there;  ///< [M, 1, 2 K]: 1 for an example, 0 for padding
   Tensor share;  ///< [M, 1, 1]: 1 / K', K' the examples of one minibatch of that model
 };
 
-/// Sizes that hold every one of `steps`.
+/// Sizes that fit all of `steps`.
 OUTERLOOP_REFERENCE_API LabelledShape labelled_shape(const std::vector<const StepData*>& steps);
 /// Appends the numbers of `steps`, one base model each.
 OUTERLOOP_REFERENCE_API void append_labelled(const LabelledShape& shape,
                                              const std::vector<const StepData*>& steps,
                                              std::vector<double>& numbers);
-/// Views of those numbers, on whatever device they are by now. `numbers` [size()].
+/// Views of those numbers, on their present device. `numbers` [size()].
 OUTERLOOP_REFERENCE_API LabelledPairs labelled_pairs(const LabelledShape& shape, const Tensor& numbers);
 
 struct Objectives {
-  Tensor value;  ///< [M]
-  Tensor
-      features;  ///< [M, 2]: Σ |x^L| over the examples of a and of b; where one is 0 the value means nothing
+  Tensor value;     ///< [M]
+  Tensor features;  ///< [M, 2]: Σ |x^L| over a and b; `value` is void if one is 0
 };
 
-/// MetaObjective of M φ with ridge λ; the bias is not penalised. Not finite where the numbers overflow.
+/// MetaObjective of M φ with ridge λ; the bias is not penalised. Not finite if numbers overflow.
 OUTERLOOP_REFERENCE_API Objectives ridge_objectives(const Phi& phi, const LabelledPairs& data, double ridge,
                                                     Nonlinearity kind);
 

@@ -38,7 +38,7 @@ Tensor Piece::of(const Tensor& group) const {
   return group.as_strided(shape, strides, group.storage_offset() + offset);
 }
 
-/// Appends indices of θ to the group at hand.
+/// Appends indices of θ to the current group.
 class PackedTheta::Builder {
  public:
   Builder(PackedTheta& packed, const Layout& layout) : packed_(packed), layout_(layout) {}
@@ -77,7 +77,7 @@ class PackedTheta::Builder {
     return piece(all, {3, static_cast<std::int64_t>(channels.size()), C});
   }
 
-  /// The same as one product for all taps: [channels, 3 C].
+  /// The same for one product with all taps: [channels, 3 C].
   Piece in_constant(const std::vector<std::int64_t>& channels) {
     const auto& spec = layout_.at("hidden.in.w");
     const std::int64_t in = spec.shape[1], C = spec.shape[2];
@@ -88,7 +88,7 @@ class PackedTheta::Builder {
     return piece(all, {static_cast<std::int64_t>(channels.size()), 3 * C});
   }
 
-  /// A readout's weights [C, G], transposed, after those that are there.
+  /// Appends a readout's weights [C, G], transposed.
   void append_transposed(const std::string& name, Indices& all) const {
     const auto& spec = layout_.at(name);
     for (std::int64_t g = 0; g < spec.shape[1]; ++g)
@@ -103,7 +103,7 @@ class PackedTheta::Builder {
 
 PackedTheta::PackedTheta(const NeuronLocalSize& size, const Layout& layout) : theta_size_(layout.size()) {
   Builder build(*this, layout);
-  // 1. The network at the top
+  // 1. The top network
   build.begin();
   for (const char* name : {"top.in", "top.mix.0", "top.mix.1"}) top_.blocks.push_back(build.block(name));
   for (std::int64_t i = 0; i < size.top_layers; ++i)
@@ -130,7 +130,7 @@ PackedTheta::PackedTheta(const NeuronLocalSize& size, const Layout& layout) : th
   }
   build.end();
 
-  // 3. What is read from hidden states
+  // 3. Readouts of hidden states
   build.begin();
   std::vector<std::string> prefixes = {""};
   if (size.separate_backward_readouts) prefixes.emplace_back("backward.");
@@ -154,7 +154,7 @@ PackedTheta::PackedTheta(const NeuronLocalSize& size, const Layout& layout) : th
   read_.delta_b = build.tensor("delta.b");
   build.end();
 
-  // 4. Small ones
+  // 4. Small groups
   const auto merge = [&](const std::string& prefix, bool there) {
     build.begin();
     if (there) {

@@ -1,6 +1,6 @@
 #pragma once
-// θ of the neuron-local rule in the order in which its networks use it: regrouped on the host, so that no
-// operation of a device is spent on it. The groups are the leaves of the graph: [lanes, numbers], the same
+// θ of the neuron-local rule, regrouped on the host into the order in which its networks use it, so that the
+// device spends no operation on that. The groups are the leaves of the graph: [lanes, numbers], the same
 // values in every lane, a gradient per lane.
 #include <ATen/ATen.h>
 
@@ -22,18 +22,18 @@ struct Piece {
   std::vector<std::int64_t> shape;
 
   std::int64_t size() const;
-  /// That tensor of the first lane of a group [lanes, numbers].
+  /// This tensor, in the first lane of a group [lanes, numbers].
   Tensor of(const Tensor& group) const;
 };
 
-/// Which group; the second merge is that of V, where V has readouts of its own.
+/// Groups; `backward_merge` is the merge of V, if V has readouts of its own.
 enum class Group { top, hidden, read, merge, backward_merge, bias };
 constexpr std::size_t kGroups = 6;
 
 /// A convolution's weights and the offset of the batch norm after it.
 struct BlockPieces {
   Piece w;     ///< [taps, in, out]
-  Piece beta;  ///< [out]; absent behind the last convolution of the top network, where it is the bias
+  Piece beta;  ///< [out]; the last convolution of the top network has a bias instead
 };
 
 struct TopPieces {
@@ -45,30 +45,31 @@ struct HiddenPieces {
   Piece beta_varying;               ///< [2 + D]: hidden.features.beta of x, z, d
   Piece beta_identity;              ///< [2]: of sin, cos
   Piece in_constant;                ///< [11, 3 C]: hidden.in.w of s, b, sin, cos
-  std::vector<BlockPieces> blocks;  ///< in, in.unit.0, in.unit.1, block.i, ... ; the first takes x, z, d only
+  std::vector<BlockPieces> blocks;  ///< in, in.unit.0, in.unit.1, block.i, ...; the first only of x, z, d
 };
 
 struct ReadPieces {
   Piece w;     ///< [rows, C]: readouts of the lower role, of the upper role, bias.w
   Piece bias;  ///< [rows - 1]
   Piece delta_w, delta_b;
-  std::int64_t lower = 0, upper = 0;  ///< readouts of each role, each of G rows
+  std::int64_t lower = 0, upper = 0;  ///< readouts of each role, G rows each
 };
 
 class OUTERLOOP_REFERENCE_API PackedTheta {
  public:
   PackedTheta(const NeuronLocalSize& size, const Layout& layout);
 
-  /// Numbers in all groups together.
+  /// The total number of numbers in all groups.
   std::int64_t size() const { return static_cast<std::int64_t>(source_.size()); }
-  /// Numbers of each group, in the order of Group; 0 for one that is not there.
+  /// The number of numbers in each group, in the order of Group; 0 if absent.
   const std::vector<std::int64_t>& group_sizes() const { return group_sizes_; }
 
-  /// θ, laid out as `layout`, regrouped: all groups one after another.
+  /// θ, laid out as `layout`, regrouped: all groups in sequence.
   std::vector<double> pack(const std::vector<double>& theta) const;
-  /// A gradient by what `pack` gives as one by θ; 0 for what no group holds: biases in front of a batch norm.
+  /// Converts a gradient in the order of `pack` to the order of θ; 0 for numbers in no group: biases before a
+  /// batch norm.
   std::vector<double> unpack(const double* packed) const;
-  /// The groups of `packed` [lanes, size()], each by itself; undefined where there is none.
+  /// The groups of `packed` [lanes, size()] as separate tensors; undefined if absent.
   std::vector<Tensor> split(const Tensor& packed) const;
 
   const TopPieces& top() const { return top_; }
@@ -78,7 +79,7 @@ class OUTERLOOP_REFERENCE_API PackedTheta {
  private:
   class Builder;
 
-  std::vector<std::int64_t> source_;  ///< where in θ each number comes from
+  std::vector<std::int64_t> source_;  ///< index in θ of each number
   std::vector<std::int64_t> group_sizes_;
   std::int64_t theta_size_ = 0;
   TopPieces top_;

@@ -63,7 +63,7 @@ struct Standardise : Function<Standardise> {
 };
 
 struct SolvePositive : Function<SolvePositive> {
-  /// A⁻¹ R. LibTorch 1.13 has no such kernel on its meta device, where only the call is recorded.
+  /// A⁻¹ R. LibTorch 1.13 lacks this kernel on its meta device; there only the call is recorded.
   static Tensor solve_triangular(const Tensor& A, const Tensor& R, bool upper) {
     if (!A.is_meta()) return at::linalg_solve_triangular(A, R, upper);
     RECORD_FUNCTION("aten::linalg_solve_triangular", std::vector<c10::IValue>({A, R}));
@@ -91,7 +91,7 @@ struct SolvePositive : Function<SolvePositive> {
   }
 };
 
-/// Constants of a LayerStack ride through the graph as a pointer.
+/// The graph holds the constants of a LayerStack as a pointer.
 void keep_stack(AutogradContext* ctx, const LayerStack* stack) {
   ctx->saved_data["stack"] = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(stack));
 }
@@ -101,7 +101,8 @@ const LayerStack& stack_of(AutogradContext* ctx) {
 }
 
 struct WeightStatisticsNode : Function<WeightStatisticsNode> {
-  /// Over `axis` of w, from `powers` [3, L, S, I, J]: |w|, w², w. `share`: 1 / extent of that axis.
+  /// Statistics along `axis` of w, from `powers` [3, L, S, I, J]: |w|, w², w. `share`: 1 / extent of that
+  /// axis.
   static Tensor along(const Tensor& powers, std::int64_t axis, const Tensor& share, const LayerStack& stack) {
     const Tensor w = powers.select(0, 2);
     const Tensor out = at::empty({w.size(0), w.size(1), w.size(5 - axis), 4}, w.options());
@@ -139,7 +140,7 @@ struct WeightStatisticsNode : Function<WeightStatisticsNode> {
   struct Factors {
     Tensor sign, w, constant;
   };
-  /// `dout`: by the statistics of each layer.
+  /// `dout`: gradients with respect to the statistics of each layer.
   static Factors factors(const Tensor* dout, const Tensor& statistics, const Tensor& share) {
     const Tensor k = at::zeros(statistics.sizes(), statistics.options());
     for (std::int64_t l = 0; l < k.size(0); ++l) layer_part(k, l, {dout[l].size(1), 4}).copy_(dout[l]);
@@ -167,8 +168,8 @@ struct BiasChange : Function<BiasChange> {
   static Tensor forward(AutogradContext* ctx, const Tensor& mean, const Tensor& bias,
                         const LayerStack* stack) {
     const Guard guard;
-    // c + relu(-mean c) with c = mean + bias.b is mean + max(bias.b, -mean(mean)): where the latter is
-    // larger, bias.b has no part in it, and its gradient is exactly zero.
+    // c + relu(-mean c) with c = mean + bias.b is mean + max(bias.b, -mean(mean)). If the latter is larger,
+    // the gradient of bias.b is exactly zero.
     const Tensor given = bias.view({1, -1, 1, 1});
     const Tensor shift = at::maximum(mean.sum({2}, true).mul_(stack->per_column).neg_(), given);
     const Tensor below = at::sub(shift, given);

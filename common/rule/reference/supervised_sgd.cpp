@@ -37,7 +37,7 @@ std::vector<Tensor> SupervisedSgd::step(const std::vector<Tensor>& phi, const Te
   std::vector<Tensor> weights;
   for (std::size_t i = 0; i < before.size(); ++i) {
     if (i % kPerLayer > 1) continue;
-    // A tensor that hangs on nothing yet (φ at the start of a truncation) becomes a leaf of its own.
+    // A tensor without a graph (φ at the start of a truncation) becomes a leaf.
     if (!differentiable || !before[i].requires_grad()) before[i] = before[i].detach().requires_grad_();
     weights.push_back(before[i]);
   }

@@ -1,5 +1,5 @@
 #pragma once
-// SGD with momentum as an update rule (docs/update-rule.md, §7): learning rates and momenta are θ.
+// SGD with momentum as an update rule (docs/update-rule.md, §7); θ holds its learning rates and momenta.
 #include <ATen/ATen.h>
 
 #include <vector>
@@ -23,8 +23,8 @@ class OUTERLOOP_REFERENCE_API SupervisedSgd {
   /// Mean over the examples of the cross-entropy. x [B, N_0]; y [B, N_L], one-hot, padded with empty classes.
   static Tensor loss(const std::vector<Tensor>& phi, const Tensor& x, const Tensor& y, Nonlinearity kind);
 
-  /// φ after one step: v ← μ v + g, φ ← φ − lr v. With `differentiable` the gradient g stays in the graph, so
-  /// that differentiating what follows brings Hessian-vector products.
+  /// φ after one step: v ← μ v + g, φ ← φ − lr v. With `differentiable` the gradient g stays in the graph;
+  /// later differentiation then computes Hessian-vector products.
   std::vector<Tensor> step(const std::vector<Tensor>& phi, const Tensor& x, const Tensor& y,
                            Nonlinearity kind, bool differentiable) const;
 

@@ -63,13 +63,14 @@ Tensor SupervisedSgdEngine::inputs(const Batch& batch) const {
   return load(batch.x, batch.examples, batch.inputs, tensor_options());
 }
 
-/// Outputs beyond the task's classes are classes that never occur.
+/// One-hot labels; outputs beyond the task's classes stand for classes that never occur.
 Tensor SupervisedSgdEngine::labels(const Architecture& architecture, const Batch& batch) const {
   const Tensor y = load(batch.y, batch.examples, batch.targets, tensor_options());
   return at::constant_pad_nd(y, {0, architecture.outputs() - batch.targets});
 }
 
-/// The reverse sweep reaches one of the tensors of φ once a step. On cuda it runs on a thread of its own.
+/// Reports progress of the reverse sweep, which reaches each tensor of φ once a step. Not on cuda, where the
+/// sweep runs on a thread of its own.
 void SupervisedSgdEngine::tell_of_sweep(const State& phi) const {
   const Tensor& passed = phi.front();
   if (!tensor_options().device().is_cpu() || !passed.requires_grad()) return;
@@ -86,7 +87,7 @@ TruncationResult SupervisedSgdEngine::differentiate(const Architecture& architec
   const SupervisedSgd sgd(leaves);
   auto state = load(layout, phi, tensor_options(), false);
 
-  // 2. k inner steps, each judged by the meta-objective
+  // 2. k inner steps, each scored by the meta-objective
   TruncationResult result;
   std::vector<Tensor> objectives;
   for (const auto& data : steps) {

@@ -12,8 +12,7 @@ namespace outerloop::rule::reference {
 
 class TorchEngine : public Engine {
  public:
-  /// Throws InputError for options that do not exist here. θ's sizes are checked before anything is
-  /// multiplied.
+  /// Throws InputError for unavailable options. Checks θ's sizes before any multiplication.
   TorchEngine(const RuleOptions& rule, const EngineOptions& options);
 
   const RuleOptions& rule() const override { return rule_; }

@@ -1,4 +1,4 @@
-// A rule, or a trained base model, as a module that PyTorch loads without us.
+// A rule, or a trained base model, as a module for PyTorch that does not need this library.
 #include <torch/csrc/jit/api/module.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 namespace outerloop::rule::reference {
 namespace {
 
-/// PyTorch's parameters have no dots in their names.
+/// PyTorch's parameter names cannot contain dots.
 std::string parameter_name(std::string name) {
   std::replace(name.begin(), name.end(), '.', '_');
   return name;
@@ -58,7 +58,8 @@ std::string make_torchscript(const RuleOptions& rule, const std::vector<double>&
   return bytes.str();
 }
 
-/// [columns] numbers of the scaling: `place` 0 or 1 of each column's two, or of all columns'.
+/// [columns] bounds of the input scaling: `place` 0 or 1 selects the lower or the upper one, whether each
+/// column has its own or all share one pair.
 at::Tensor bounds(const InputScaling& scaling, std::int64_t place) {
   const auto numbers = at::tensor(scaling.numbers, at::TensorOptions(at::kDouble));
   if (scaling.numbers.size() == 2) return numbers.select(0, place).clone();

@@ -2,7 +2,7 @@
 
 namespace outerloop::rule::reference {
 
-// Line by line the rule of docs/update-rule.md, as docs/numpy.md has it. Activations and states are [units,
+// The rule of docs/update-rule.md line by line, as in docs/numpy.md. Activations and states are [units,
 // examples, channels] inside, [examples, units] outside.
 const char* const kTorchScriptSource = R"script(
 def philox(self, elements: Tensor, attempt: int, seed: int) -> Tuple[Tensor, Tensor]:
@@ -244,7 +244,8 @@ def step(self, phi: List[Dict[str, Tensor]], x: Tensor) -> List[Dict[str, Tensor
     return changed
 )script";
 
-// What RowFeatures (kept_model.h) and Scaling (data/scaling.h) compute. `layers` and `kind` are made with it.
+// Computes the same as RowFeatures (kept_model.h) and Scaling (data/scaling.h). `layers` and `kind` are
+// generated with the module.
 const char* const kModelTorchScriptSource = R"script(
 def scaled(self, x: Tensor) -> Tensor:
     """The inputs of the base model, from numbers in the units of the file that it was trained on."""

@@ -10,7 +10,7 @@ std::vector<Tensor> load(const Layout& layout, const std::vector<double>& values
   std::vector<Tensor> tensors;
   tensors.reserve(layout.tensors().size());
   for (const auto& spec : layout.tensors()) {
-    // The blob is only read.
+    // from_blob() only reads.
     auto* first = const_cast<double*>(values.data() + spec.offset);
     const Tensor view = at::from_blob(first, spec.shape, at::TensorOptions(at::kDouble));
     tensors.push_back(at::empty(spec.shape, options).copy_(view).requires_grad_(requires_grad));

@@ -1,6 +1,6 @@
 #pragma once
-// Conversion between the engine interface's flat vectors of double and tensors. Sizes have been checked
-// (common/rule/checks.h).
+// Conversion between the engine interface's flat vectors of double and tensors. The sizes must have been
+// checked (common/rule/checks.h).
 #include <ATen/ATen.h>
 
 #include <string>
@@ -20,12 +20,12 @@ std::vector<Tensor> load(const Layout& layout, const std::vector<double>& values
 Tensor load(const std::vector<double>& values, std::int64_t rows, std::int64_t columns,
             const at::TensorOptions& options);
 
-/// Numbers as one flat tensor, rounded on the host, in one copy.
+/// One flat tensor, rounded on the host, in one copy.
 Tensor load(const std::vector<double>& values, const at::TensorOptions& options);
 
-/// The numbers of a flat tensor, in one copy; zeros for one of the meta device, which has none. What that
-/// copy is called where operations are counted.
+/// Name of the copy in store(), where operations are counted.
 constexpr const char* kFetchName = "fetch";
+/// The numbers of a flat tensor, in one copy; zeros on the meta device, whose tensors have none.
 std::vector<double> store(const Tensor& flat);
 
 /// One flat vector. Undefined tensors give zeros.

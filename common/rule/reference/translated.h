@@ -1,5 +1,5 @@
 #pragma once
-// LibTorch's exceptions as Error.
+// Translates LibTorch's exceptions to Error.
 #include <c10/util/Exception.h>
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace outerloop::rule::reference {
 
-/// Turns LibTorch's exceptions into ours.
+/// Calls f; rethrows LibTorch's exceptions as Error.
 template <class F>
 auto translated(const F& f) {
   try {

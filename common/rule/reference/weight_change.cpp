@@ -15,11 +15,12 @@ using torch::autograd::variable_list;
 using Guard = at::AutoDispatchBelowADInplaceOrView;
 
 // Slots of the terms, in the order of kMergeOrder: products with matrices of the upper layer from the right
-// (0 to 3), of the lower layer from the left (4, 5), of both layers' readouts (6 to 8), and the rest.
+// (0 to 3), with matrices of the lower layer from the left (4, 5), products of both layers' readouts (6 to
+// 8), and the rest.
 constexpr std::int64_t kDecorrelate = 1, kSqrUpper = 3, kBelow = 4, kSqrLower = 5, kDirect = 6,
                        kFirstOrder = 7, kRbf = 8, kHebb = 9, kDecay = 10, kBase = 11;
 
-/// The merged terms are left 12 times as large, so that one factor serves both divisions of the rule.
+/// The merged terms stay 12 times too large, so that one factor covers both divisions of the rule.
 const double kMergedFactor = 1 / (12 * std::sqrt(12.0));
 
 /// [..., rows, columns] as one batch of matrices.
@@ -40,7 +41,7 @@ Tensor symmetric(const Tensor& r, const Tensor& factor) {
   return s;
 }
 
-/// x^1 .. x^L, the upper ones of the pairs, and x^0 .. x^{L-1}: [L, S, J or I, B].
+/// x^1 .. x^L of the upper layers, and x^0 .. x^{L-1} of the lower ones: [L, S, J or I, B].
 Tensor upper_x(const Tensor& x, const LayerStack& n) {
   return x.narrow(0, 1, n.layers()).narrow(2, 0, n.columns);
 }
@@ -48,7 +49,7 @@ Tensor lower_x(const Tensor& x, const LayerStack& n) {
   return x.narrow(0, 0, n.layers()).narrow(2, 0, n.rows);
 }
 
-/// What the forward pass leaves for its adjoint, in the order in which it is saved.
+/// Tensors that the forward pass saves for the adjoint, in order.
 enum Kept {
   kLower,
   kUpper,
@@ -79,7 +80,7 @@ struct WeightChangeNode : Function<WeightChangeNode> {
     return at::mul(t, t).sum(dims, true).mul_(share).add_(epsilon).rsqrt_();
   }
 
-  /// The factors of the products: w and q on the left, what stands on the right, and S_lower.
+  /// The factors of the products: w and q on the left, the matrices on the right, and S_lower.
   static void make_factors(const LayerStack& n, const Tensor& W, std::vector<Tensor>& kept) {
     const auto options = W.options();
     const Tensor &lower = kept[kLower], &upper = kept[kUpper];
@@ -172,8 +173,8 @@ struct WeightChangeNode : Function<WeightChangeNode> {
     return {delta, terms};
   }
 
-  /// By all terms: dt_k = alpha_k g - alpha_k r_k² t_k e_k / I, e_k = Σ_i g t_k; and by
-  /// merge.w.
+  /// Gradients with respect to all terms, dt_k = alpha_k g - alpha_k r_k² t_k e_k / I, e_k = Σ_i g t_k, and
+  /// to merge.w.
   static Tensor terms_gradient(const LayerStack& n, const variable_list& kept, const Tensor& g,
                                const Tensor& dmerge) {
     const Tensor &terms = kept[kTermsKept], &r = kept[kNorms], &alpha = kept[kAlpha];
@@ -184,7 +185,8 @@ struct WeightChangeNode : Function<WeightChangeNode> {
     return d.addcmul_(terms, beta, -1);
   }
 
-  /// By what stands left and right of the products of matrices; adds to dw what comes through the left ones.
+  /// Gradients with respect to the left and right factors of the matrix products; adds those through the left
+  /// ones to dw.
   struct ProductGradients {
     Tensor dright, dS_lower;
   };
@@ -205,7 +207,7 @@ struct WeightChangeNode : Function<WeightChangeNode> {
     return {dright, dS_lower};
   }
 
-  /// By the readouts and by x, from what is due to the products they stand in.
+  /// Gradients with respect to the readouts and to x, from those of the products that contain them.
   static variable_list readout_gradients(const LayerStack& n, const variable_list& kept, const Tensor& d,
                                          const ProductGradients& by) {
     const Tensor &lower = kept[kLower], &upper = kept[kUpper];

@@ -1,7 +1,7 @@
 #pragma once
-// The weight changes of all layers, each from the hidden states below and above it: docs/update-rule.md,
-// §3.4; Metz et al. 2019, appendix A. Of S tasks (lanes) side by side. Layers are packed as LayerStack says:
-// I is the largest N_{l-1}, J the largest N_l, and what fills up a smaller layer is zero.
+// The weight changes of all layers, each from the hidden states below and above it, for S tasks (lanes) side
+// by side: docs/update-rule.md, §3.4; Metz et al. 2019, appendix A. Layers are packed as in LayerStack: I is
+// the largest N_{l-1}, J the largest N_l; smaller layers are padded with zeros.
 #include <ATen/ATen.h>
 
 #include <cstdint>
@@ -10,21 +10,21 @@
 
 namespace outerloop::rule::reference {
 
-/// How many readouts a hidden state feeds as the upper and as the lower layer of a weight matrix, in the
-/// order lower: w0.row w1.row rbf.row | lin_lower.row sqr_lower.row | lin_lower.col sqr_lower.col
+/// The number of readouts of a hidden state for one weight matrix, as its upper and as its lower layer.
+/// Order, lower: w0.row w1.row rbf.row | lin_lower.row sqr_lower.row | lin_lower.col sqr_lower.col
 /// upper: w0.col w1.col rbf.col | lin_upper.row sqr_upper.row | lin_upper.col sqr_upper.col | lin_upper_psd
 constexpr std::int64_t kUpperReadouts = 8;
 constexpr std::int64_t kLowerReadouts = 7;
 
-/// The order in which the terms are computed, as their numbers in docs/update-rule.md, §3.4: lin_upper_psd,
+/// The order of computation of the terms, by their numbers in docs/update-rule.md, §3.4: lin_upper_psd,
 /// decorr_x, lin_upper_symm, sqr_upper_symm, lin_lower_symm, sqr_lower_symm, 0_order, 1_order, rbf, hebb,
 /// large_decay, w_base.
 constexpr std::int64_t kMergeOrder[12] = {6, 2, 7, 10, 5, 9, 0, 1, 8, 3, 4, 11};
 
-/// What does not depend on the layers' own weights.
+/// Inputs that do not depend on the layers' own weights.
 struct LayerPairs {
   Tensor upper;  ///< [kUpperReadouts, L, S, J, G * B], each scaled by 1/sqrt(G B)
-  Tensor lower;  ///< [kLowerReadouts, L, S, I, G * B], likewise
+  Tensor lower;  ///< [kLowerReadouts, L, S, I, G * B], scaled the same
   Tensor x;      ///< [L + 1, S, max(I, J), B]: x^0 .. x^L centred per unit and divided by sqrt(Σ² + B 1e-6)
 };
 
@@ -34,7 +34,7 @@ struct WeightChange {
 };
 
 /// W [L, S, I, J]; `merge` [S, 13]: the learned combination of the terms, their factors m_k in the order of
-/// kMergeOrder and m_0. `stack` outlives the graph.
+/// kMergeOrder and m_0. `stack` must outlive the graph.
 WeightChange weight_change(const Tensor& W, const LayerPairs& pairs, const Tensor& merge,
                            const LayerStack& stack);
 
