@@ -354,7 +354,7 @@ TEST_CASE("workers that joined follow a run that MPI has forced into a new job")
     replacement = process_with_arguments({OUTERLOOP_EXECUTABLE, "train", "--respawn"});
     return replacement > 0 && kill(replacement, SIGSTOP) == 0;
   }));
-  const bool ended = comes_true(60.0, [&] { return said(folder, "MPI has been asked to start a worker"); });
+  const bool ended = comes_true(60.0, [&] { return said(folder, "MPI was asked to start a worker"); });
   kill(replacement, SIGKILL);
   REQUIRE(ended);
   CHECK(comes_true(90.0, [&] { return joined(2) || joiners.ended(); }));
