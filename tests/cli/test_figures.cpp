@@ -278,7 +278,7 @@ TEST_CASE("a colour that is wished twice has shades, and none takes another's wi
 
 namespace {
 
-/// The colours of the lines of that width in an SVG of Cairo.
+/// The colours of the lines of that width in an SVG of Cairo. Checks that none begins left of the sheet.
 std::set<std::string> line_colours(const std::string& path, const std::string& width) {
   const std::string svg = read_bytes(path);
   const std::regex line("<path[^>]*>"), of_width("stroke-width(:|=\"|: )" + width + "[;\"]"),
@@ -287,8 +287,9 @@ std::set<std::string> line_colours(const std::string& path, const std::string& w
   for (std::sregex_iterator at(svg.begin(), svg.end(), line), end; at != end; ++at) {
     const std::string path_element = at->str();
     std::smatch found;
-    if (std::regex_search(path_element, of_width) && std::regex_search(path_element, found, colour))
-      colours.insert(found[2]);
+    if (!std::regex_search(path_element, of_width)) continue;
+    CHECK_FALSE(contains(path_element, "M -"));  // on the sheet, also in the legend
+    if (std::regex_search(path_element, found, colour)) colours.insert(found[2]);
   }
   return colours;
 }
