@@ -223,6 +223,16 @@ Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options) {
 
 namespace {
 
+/// A line if the fused engine is to use threads for base models that are too small for them; or empty.
+std::string remark_on_threads(const config::Settings& settings) {
+  if (settings.rule.name != "neuron_local" || settings.engine.kind != rule::EngineKind::fused) return "";
+  const data::TaskSizes& later = settings.tasks.sizes;
+  const data::TaskSizes& first = settings.tasks.first.sizes;  // zeros if there are no first tasks
+  return too_small_for_threads(settings.engine.threads, std::max(later.width.high, first.width.high),
+                               std::max(later.minibatch, first.minibatch),
+                               settings.rule.neuron_local.hidden_channels);
+}
+
 /// Opens datasets and engine on this rank, measures its speed, and returns the report for the other ranks.
 std::string open_rank(const net::MpiSession& mpi, const Plan& plan, const WorkerPlace& place,
                       const worker::Pulse::Hooks& hooks, RankSetup& setup) {
@@ -289,6 +299,7 @@ RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, const 
   const auto values = on_all_ranks(
       mpi, [&] { return place.computes ? open_rank(mpi, plan, place, hooks, setup) : std::string(); });
   setup.remarks.clear();
+  if (const std::string line = remark_on_threads(plan.settings); !line.empty()) setup.remarks.push_back(line);
   const Reports reports = read_reports(values, plan, setup);
   setup.dataset_sha256 = majority(reports.ranks);
   const auto differences = disagreements(reports.ranks);

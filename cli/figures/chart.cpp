@@ -9,6 +9,7 @@ namespace {
 constexpr double kLeft = 78.0, kRight = 32.0, kTop = 34.0, kBottom = 44.0, kBottomBare = 12.0;
 constexpr double kBar = 17.0, kBarGap = 9.0, kBarTop = 50.0, kHeading = 24.0;
 constexpr double kDot = 2.6, kLegendRow = 20.0, kSubtitleRow = 17.0;
+constexpr double kLeastPlot = 60.0;  // height of a plot, however long its legend
 
 Scale x_scale(const LineChart& chart) {
   double low = std::numeric_limits<double>::infinity(), high = -low;
@@ -137,23 +138,51 @@ void draw_axes(Canvas& canvas, const Box& plot, const Box& area, const LineChart
   canvas.text_upwards({area.left + 14.0, plot.top + plot.height / 2.0}, chart.y_label, fonts::label);
 }
 
+constexpr double kKey = 22.0, kKeyGap = 6.0, kEntryGap = 18.0;  // of an entry: line, gap, gap to the next
+
+double entry_width(Canvas& canvas, const Series& series) {
+  return canvas.text_width(series.name, fonts::tick) + kKey + kKeyGap + kEntryGap;
+}
+
 double legend_width(Canvas& canvas, const LineChart& chart) {
   double width = 0.0;
   for (const auto& series : chart.series)
-    if (!series.name.empty()) width += canvas.text_width(series.name, fonts::tick) + 46.0;
+    if (!series.name.empty()) width += entry_width(canvas, series);
   return width;
 }
 
+using LegendRows = std::vector<std::vector<const Series*>>;
+
+/// The named series, in as many rows as a legend of that width needs.
+LegendRows legend_rows(Canvas& canvas, const LineChart& chart, double width) {
+  LegendRows rows;
+  double used = 0.0;
+  for (const auto& series : chart.series) {
+    if (series.name.empty()) continue;
+    const double entry = entry_width(canvas, series);
+    if (rows.empty() || used + entry > width + kEntryGap) {
+      rows.emplace_back();
+      used = 0.0;
+    }
+    rows.back().push_back(&series);
+    used += entry;
+  }
+  return rows;
+}
+
 /// Right-aligned above the plot, where no line can run through it.
-void draw_legend(Canvas& canvas, const Box& plot, const LineChart& chart) {
-  double right = plot.right();
-  for (auto series = chart.series.rbegin(); series != chart.series.rend(); ++series) {
-    if (series->name.empty()) continue;
-    canvas.text({right, plot.top - 12.0}, series->name, fonts::tick, palette::text, Align::right);
-    right -= canvas.text_width(series->name, fonts::tick) + 6.0;
-    canvas.line({right - 22.0, plot.top - 16.0}, {right, plot.top - 16.0}, series->colour,
-                std::max(2.0, series->width));
-    right -= 40.0;
+void draw_legend(Canvas& canvas, const Box& plot, const LegendRows& rows) {
+  double baseline = plot.top - 12.0 - kLegendRow * (static_cast<double>(rows.size()) - 1.0);
+  for (const auto& row : rows) {
+    double right = plot.right();
+    for (auto series = row.rbegin(); series != row.rend(); ++series) {
+      canvas.text({right, baseline}, (*series)->name, fonts::tick, palette::text, Align::right);
+      right -= canvas.text_width((*series)->name, fonts::tick) + kKeyGap;
+      canvas.line({right - kKey, baseline - 4.0}, {right, baseline - 4.0}, (*series)->colour,
+                  std::max(2.0, (*series)->width));
+      right -= kKey + kEntryGap;
+    }
+    baseline += kLegendRow;
   }
 }
 
@@ -277,18 +306,19 @@ void draw_line_chart(Canvas& canvas, const Box& area, const LineChart& chart) {
   };
   const double title = plot.top - 12.0;
   if (!chart.subtitle.empty()) lower_by(kSubtitleRow);
-  // A legend that would run into the line above the plot goes below it.
+  // A legend that would run into the line above the plot goes below it, in as many rows as it needs.
   const double beside = chart.subtitle.empty() ? canvas.text_width(chart.title, fonts::title)
                                                : canvas.text_width(chart.subtitle, fonts::tick);
-  const double legend = legend_width(canvas, chart);
-  if (legend > 0.0 && beside + legend > plot.width) lower_by(kLegendRow);
+  const LegendRows legend = legend_rows(canvas, chart, plot.width);
+  if (!legend.empty() && beside + legend_width(canvas, chart) > plot.width)
+    lower_by(std::min(kLegendRow * static_cast<double>(legend.size()), plot.height - kLeastPlot));
   const Scale x = x_scale(chart);
   const Scale y = y_scale(chart);
   canvas.text({plot.left, title}, chart.title, fitted(canvas, chart.title, fonts::title, plot.width));
   if (!chart.subtitle.empty())
     canvas.text({plot.left, title + kSubtitleRow}, chart.subtitle,
                 fitted(canvas, chart.subtitle, fonts::tick, plot.width), palette::muted);
-  draw_legend(canvas, plot, chart);
+  draw_legend(canvas, plot, legend);
   draw_spans(canvas, plot, x, chart);
   draw_axes(canvas, plot, area, chart, x, y);
   canvas.clipped(plot, [&] {

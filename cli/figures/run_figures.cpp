@@ -10,6 +10,7 @@
 #include <map>
 
 #include "cli/figures/chart.h"
+#include "cli/figures/colours.h"
 #include "cli/figures/figure_data.h"
 #include "cli/figures/figure_parts.h"
 #include "common/base/error.h"
@@ -127,7 +128,8 @@ std::vector<std::string> render_lines(const std::string& stem, const std::string
   return written(stem);
 }
 
-/// Colour of dataset `i` of a role: cool colours for training data, warm ones for held-out data.
+/// Colour of dataset `i` of a role: cool colours for training data, warm ones for held-out data. Repeats
+/// after the first few.
 Colour role_colour(const std::string& role, std::size_t i) {
   static const Colour of_training[] = {palette::blue, palette::sky, palette::text};
   if (role == "train") return of_training[i % 3];
@@ -141,9 +143,12 @@ LineChart held_out_chart(const HeldOutCurves& curves, bool accuracy) {
   chart.y_label = accuracy ? "accuracy, %" : "meta-objective";
   chart.whole_x = true;
   std::map<std::string, std::size_t> of_role;
+  std::vector<Colour> colours;
+  for (const auto& curve : curves.datasets) colours.push_back(role_colour(curve.role, of_role[curve.role]++));
+  colours = distinct_colours(colours);
   for (const auto& curve : curves.datasets) {
-    auto series = series_of(accuracy ? "" : curve.dataset + ", " + curve.role,
-                            role_colour(curve.role, of_role[curve.role]++), 2.0, 0.0, 1.0);
+    auto series = series_of(accuracy ? "" : curve.dataset + ", " + curve.role, colours[chart.series.size()],
+                            2.0, 0.0, 1.0);
     series.x = curve.update;
     series.y = accuracy ? curve.accuracy : curve.meta_objective;
     for (auto& value : series.y) value *= accuracy ? 100.0 : 1.0;
@@ -153,11 +158,13 @@ LineChart held_out_chart(const HeldOutCurves& curves, bool accuracy) {
   return chart;
 }
 
-/// Number `i` of the runs of one figure.
-Colour run_colour(std::size_t i) {
-  static const Colour colours[] = {palette::blue,   palette::vermilion, palette::green, palette::purple,
-                                   palette::orange, palette::sky,       palette::grey,  palette::text};
-  return colours[i % std::size(colours)];
+/// Of the runs of one figure.
+std::vector<Colour> run_colours(std::size_t runs) {
+  static const Colour first[] = {palette::blue,   palette::vermilion, palette::green, palette::purple,
+                                 palette::orange, palette::sky,       palette::grey,  palette::text};
+  std::vector<Colour> colours;
+  for (std::size_t i = 0; i < runs; ++i) colours.push_back(first[i % std::size(first)]);
+  return distinct_colours(colours);
 }
 
 LineChart comparison_chart(const std::string& title, const std::string& label) {
@@ -194,9 +201,10 @@ std::vector<std::string> draw_learning_curves(const std::vector<NamedMetrics>& r
                                               const std::string& out_dir) {
   std::vector<LineChart> charts = {comparison_chart("Meta-objective, smoothed", "meta-objective")};
   std::map<std::string, std::size_t> of_dataset;  // places in charts
+  const auto colours = run_colours(runs.size());
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const auto curve = read_learning_curve(runs[i].metrics);
-    const auto series = series_of(runs[i].name, run_colour(i), 2.0, 0.0, 1.0);
+    const auto series = series_of(runs[i].name, colours[i], 2.0, 0.0, 1.0);
     charts.front().series.push_back(by_segments(series, curve,
                                                 any_finite(curve.meta_objective_smooth)
                                                     ? curve.meta_objective_smooth
@@ -206,7 +214,7 @@ std::vector<std::string> draw_learning_curves(const std::vector<NamedMetrics>& r
       const auto [place, is_new] = of_dataset.emplace(title, charts.size());
       const bool accuracy = any_finite(held_out.accuracy);
       if (is_new) charts.push_back(comparison_chart(title, accuracy ? "accuracy, %" : "meta-objective"));
-      auto line = series_of("", run_colour(i), 2.0, 0.0, 1.0);
+      auto line = series_of("", colours[i], 2.0, 0.0, 1.0);
       line.x = held_out.update;
       line.y = accuracy ? held_out.accuracy : held_out.meta_objective;
       for (auto& value : line.y) value *= accuracy ? 100.0 : 1.0;

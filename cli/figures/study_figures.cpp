@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/figures/chart_panels.h"
+#include "cli/figures/colours.h"
 #include "cli/figures/figure_parts.h"
 #include "common/base/error.h"
 
@@ -48,13 +49,17 @@ void add_point(Series& series, double x, double y, double error) {
   series.error.push_back(100.0 * error);
 }
 
-/// Makes methods of the same colour distinguishable.
+/// Gives every line a colour of its own: those that are grey as bars have hues here.
 void tell_apart(std::vector<Series>& series) {
-  const Colour spare[] = {palette::grey, palette::vermilion, palette::purple, palette::green};
+  const Colour hues[] = {palette::grey, palette::vermilion, palette::purple, palette::green, palette::text};
   std::size_t next = 0;
-  for (auto& s : series)
-    if (s.colour.red == palette::grey.red && s.colour.green == palette::grey.green)
-      s.colour = spare[next++ % std::size(spare)];
+  std::vector<Colour> colours;
+  for (const auto& s : series) {
+    const bool grey = s.colour.red == palette::grey.red && s.colour.green == palette::grey.green;
+    colours.push_back(grey ? hues[next++ % std::size(hues)] : s.colour);
+  }
+  colours = distinct_colours(colours);
+  for (std::size_t i = 0; i < series.size(); ++i) series[i].colour = colours[i];
 }
 
 Paths render_line_charts(const std::string& stem, const std::string& title,

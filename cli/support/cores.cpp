@@ -4,6 +4,14 @@
 #include <sched.h>
 
 namespace outerloop::cli {
+namespace {
+
+// Multiplications of one tap of a layer's convolution, units · examples · channels². Measured with two
+// threads: 0.8 million gain 1.07, 67 million 1.87 (docs/lab/benchmarks.md, "Threads of the fused engine").
+// The bar is their geometric mean.
+constexpr double kLeastForThreads = 7.3e6;
+
+}  // namespace
 
 std::vector<int> usable_cores() {
   std::vector<int> cores;
@@ -33,6 +41,18 @@ std::string too_few_cores(int threads, int cores, int rank) {
       "engine.threads = {}, but rank {} may use {} only; give each rank {} cores (docs/fused-engine.md, "
       "Threads) or set engine.threads = {}",
       threads, rank, cores == 1 ? "1 core" : fmt::format("{} cores", cores), threads, cores);
+}
+
+std::string too_small_for_threads(int threads, std::int64_t units, std::int64_t examples,
+                                  std::int64_t channels) {
+  const auto number = [](std::int64_t value) { return static_cast<double>(value); };
+  const double multiplications = number(units) * number(examples) * number(channels) * number(channels);
+  if (threads <= 1 || multiplications >= kLeastForThreads) return "";
+  return fmt::format(
+      "engine.threads = {}, but the largest base models ({} units, minibatches of {}, {} channels) are too "
+      "small for threads to pay (docs/fused-engine.md, Threads); one worker per core with engine.threads = 1 "
+      "is faster",
+      threads, units, examples, channels);
 }
 
 }  // namespace outerloop::cli

@@ -40,6 +40,20 @@ TEST_CASE("too few cores are said in one line, with what to do") {
   CHECK(line.find("set engine.threads = 2") != std::string::npos);
 }
 
+TEST_CASE("threads that do not pay are said in one line, between the sizes that were measured") {
+  const auto line = cli::too_small_for_threads;
+  // The sizes laptop and paper of `outerloop bench engine`, then the presets overnight and cluster.
+  CHECK(line(2, 48, 64, 16)
+            .find("engine.threads = 2, but the largest base models (48 units, minibatches of 64, "
+                  "16 channels) are too small") == 0);
+  CHECK(line(2, 128, 128, 64).empty());
+  CHECK(line(2, 256, 128, 16).empty());
+  CHECK(line(2, 256, 128, 32).empty());
+  CHECK(line(1, 48, 64, 16).empty());
+  CHECK_FALSE(line(1024, 1, 2, 1).empty());
+  CHECK(line(2, 100000, 100000, 4096).empty());  // the largest that a configuration may have
+}
+
 TEST_CASE("a run whose threads share a core warns once and gives the bits of one thread") {
   const TemporaryFolder folder;
   const int core = cli::usable_cores().front();
@@ -59,6 +73,8 @@ TEST_CASE("a run whose threads share a core warns once and gives the bits of one
   REQUIRE(two.exit_code == 0);
   CHECK(occurrences(two.err, "engine.threads = 2, but rank 0 may use 1 core only") == 1);
   CHECK(occurrences(two.out, "2 threads") == 1);
+  CHECK(occurrences(two.err, "(12 units, minibatches of 16, 4 channels) are too small for threads to pay") ==
+        1);
   CHECK(hash("two") == hash("one"));
 }
 

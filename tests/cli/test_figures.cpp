@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <regex>
+#include <set>
 
 #include "cli/figures/chart.h"
 #include "cli/figures/chart_axis.h"
+#include "cli/figures/colours.h"
 #include "cli/figures/figure_data.h"
 #include "cli/figures/plot.h"
 #include "cli/figures/run_figures.h"
@@ -248,6 +251,82 @@ TEST_CASE("several runs are drawn in one figure") {
                  }),
                  "e.json: several inputs are drawn in one figure where each is a run directory"));
   CHECK_FALSE(std::filesystem::exists(folder / "never"));
+}
+
+TEST_CASE("a colour that is wished twice has shades, and none takes another's wish") {
+  using namespace cli;
+  const auto darker = shade(palette::blue, 1);
+  const auto colours = distinct_colours(
+      {palette::blue, palette::sky, palette::blue, darker, palette::blue.with_alpha(0.5), palette::text});
+  REQUIRE(colours.size() == 6);
+  const auto same = [](const Colour& a, const Colour& b) {
+    return a.red == b.red && a.green == b.green && a.blue == b.blue;
+  };
+  CHECK(same(colours[0], palette::blue));
+  CHECK(same(colours[1], palette::sky));
+  CHECK(same(colours[3], darker));
+  CHECK(same(colours[5], palette::text));
+  CHECK(colours[4].alpha == 0.5);
+  for (const Colour& hue : {palette::blue, palette::vermilion, palette::grey, palette::text}) {
+    const auto eight = distinct_colours(std::vector<Colour>(8, hue));
+    for (std::size_t i = 0; i < eight.size(); ++i)
+      for (std::size_t j = 0; j < i; ++j)
+        CHECK(std::hypot(eight[i].red - eight[j].red, eight[i].green - eight[j].green,
+                         eight[i].blue - eight[j].blue) > 0.03);
+  }
+}
+
+namespace {
+
+/// The colours of the lines of that width in an SVG of Cairo. Checks that none begins left of the sheet.
+std::set<std::string> line_colours(const std::string& path, const std::string& width) {
+  const std::string svg = read_bytes(path);
+  const std::regex line("<path[^>]*>"), of_width("stroke-width(:|=\"|: )" + width + "[;\"]"),
+      colour("stroke(:|=\"|: )(rgb\\([^)]*\\))");
+  std::set<std::string> colours;
+  for (std::sregex_iterator at(svg.begin(), svg.end(), line), end; at != end; ++at) {
+    const std::string path_element = at->str();
+    std::smatch found;
+    if (!std::regex_search(path_element, of_width)) continue;
+    CHECK_FALSE(contains(path_element, "M -"));  // on the sheet, also in the legend
+    if (std::regex_search(path_element, found, colour)) colours.insert(found[2]);
+  }
+  return colours;
+}
+
+}  // namespace
+
+TEST_CASE("no two curves of a figure share a colour") {
+  const Folder folder;
+  std::string datasets;
+  for (const auto& [role, count] : {std::pair("train", 5), std::pair("validation", 4), std::pair("test", 3)})
+    for (int i = 0; i < count; ++i)
+      datasets += std::string(datasets.empty() ? "" : ",") + "{\"dataset\":\"d" + std::to_string(i) +
+                  "\",\"role\":\"" + role + "\",\"meta_objective\":1." + std::to_string(i) +
+                  ",\"accuracy\":0.5}";
+  std::string metrics = sample_metrics();
+  for (const char* update : {"0", "10"})
+    metrics += std::string("{\"event\":\"evaluation\",\"segment\":0,\"update\":") + update +
+               ",\"best\":false,\"datasets\":[" + datasets + "]}\n";
+  write_bytes(folder / "metrics.jsonl", metrics);
+  cli::draw_held_out_curve(folder / "metrics.jsonl", folder.path());
+  CHECK(line_colours(folder / "held_out_curve.svg", "2").size() == 5 + 4 + 3);
+
+  std::vector<cli::NamedMetrics> runs;
+  for (int i = 0; i < 11; ++i) runs.push_back({"run " + std::to_string(i), folder / "metrics.jsonl"});
+  cli::draw_learning_curves(runs, folder.path());
+  CHECK(line_colours(folder / "learning_curves.svg", "2").size() == runs.size());
+
+  std::string rows;
+  for (const char* method :
+       {"untrained", "random", "pixels", "pca", "kmeans", "vae", "masked_contrastive", "supervised"})
+    for (const char* steps : {"1", "100"})
+      rows += std::string(rows.empty() ? "" : ",") + "{\"method\":\"" + method +
+              "\",\"readout\":\"ridge\",\"accuracy\":0.5,\"ci95\":0.01,\"steps\":" + steps + "}";
+  write_bytes(folder / "steps.json",
+              "{\"figure\":\"steps\",\"tables\":[{\"dataset\":\"digits\",\"rows\":[" + rows + "]}]}");
+  CHECK(cli::plot({folder / "steps.json"}, folder.path()) == 0);
+  CHECK(line_colours(folder / "steps.svg", "1.8").size() == 8);
 }
 
 TEST_CASE("labels of markers are drawn, whatever is near, and equal ones that meet once") {

@@ -21,6 +21,9 @@ cp rules/one-core-hour.h5 rule.h5
 if grep -q '^```python .*\.py$' "$page" && ! python3 -c 'import numpy, h5py' 2>/dev/null; then
   echo "skipped: no numpy or h5py" && exit 77
 fi
+if grep -q '^import matplotlib' "$page" && ! python3 -c 'import matplotlib' 2>/dev/null; then
+  echo "skipped: no matplotlib (apt-get install python3-matplotlib)" && exit 77
+fi
 
 # The array and the pictures that some pages have of their own: 64 rows of 196 bytes; Fashion-MNIST in MNIST's layout.
 {
