@@ -6,9 +6,12 @@
 
 namespace outerloop::cli {
 
-/// Gradients per second of this rank. The run waits for it, so it takes a fraction of a second where it can:
-/// it times truncations of one and of three inner steps of a typical task among those of `rank`. What a
-/// truncation costs grows with its steps along a line.
+/// Gradients that one update takes, counted by task: tasks.group in each of `batch`.
+std::int64_t gradients_per_update(const proto::Config& config);
+
+/// Gradients per second of this rank, counted by task. The run waits for it, so it takes a fraction of a
+/// second where it can: it times truncations of one and of three inner steps of a typical task among those of
+/// `rank`. What a truncation costs grows with its steps along a line.
 double measure_pace(rule::Engine& engine, const data::TaskDistribution& tasks,
                     const config::Settings& settings, int rank);
 

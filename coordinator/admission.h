@@ -20,8 +20,8 @@ std::string objection_to(const proto::Hello& hello, const store::RuleFile& rule,
 std::vector<std::string> differences_of(const proto::Hello& hello, const CoordinatorOptions& options);
 
 /// Why a stream's state from a worker that has the streams `owned` cannot be taken; empty where it can.
-/// `update`: the coordinator's. `datasets`: names that it may be of; empty: any.
+/// `update`: the coordinator's.
 std::string objection_to(const proto::StreamState& state, const std::vector<std::uint32_t>& owned,
-                         std::int64_t update, const std::set<std::string>& datasets);
+                         std::int64_t update, const CoordinatorOptions& options);
 
 }  // namespace outerloop::coordinator

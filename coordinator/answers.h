@@ -25,6 +25,7 @@ struct RunState {
   std::uint32_t segment = 0;
   StopReason wanted_stop = StopReason::none;  ///< streams or evaluations are still waited for
   StopReason stop_reason = StopReason::none;
+  std::int64_t assign_bytes = 0;  ///< see CoordinatorOptions
 };
 
 /// Answers `member`, number `to`. What was to be said to it counts as said, and the θ that goes with the

@@ -16,10 +16,10 @@ struct Picture {
   std::vector<double> pixels;
 };
 
-/// What the first layer's units of a stream's base model look for: the columns of W^1 as images, at most 8 x
-/// 8 of them side by side, each scaled to [0, 1], with a pixel between two. The task's permutation is undone,
-/// so that neighbours are neighbours in the data. Nothing where the task has not begun or its inputs are no
-/// square image.
+/// What the first layer's units of a stream's base model (its first lane's) look for: the columns of W^1 as
+/// images, at most 8 x 8 of them side by side, each scaled to [0, 1], with a pixel between two. The task's
+/// permutation is undone, so that neighbours are neighbours in the data. Nothing where the task has not begun
+/// or its inputs are no square image.
 std::optional<Picture> filters_of(const store::StreamState& stream, const config::Settings& settings);
 
 }  // namespace outerloop::coordinator

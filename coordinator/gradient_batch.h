@@ -14,7 +14,8 @@
 
 namespace outerloop::coordinator {
 
-/// What is said of one update, beside θ itself. Means are over its gradients; NaN where it has none.
+/// What is said of one update, beside θ itself. Gradients are counted by task: one that is the mean of
+/// several lanes counts as so many. Means are over its gradients; NaN where it has none.
 struct BatchSummary {
   std::int64_t gradients = 0;
   double meta_objective = 0.0;
@@ -33,7 +34,7 @@ struct BatchSummary {
   std::map<int, std::int64_t> gradients_of;        ///< by worker
 };
 
-/// What is known of one accepted gradient.
+/// What is known of one task's gradient that is part of an accepted one.
 struct GradientNote {
   int worker = 0;
   double meta_objective = 0.0;
@@ -49,12 +50,13 @@ class GradientBatch {
   explicit GradientBatch(std::size_t parameters, double most_norm = std::numeric_limits<double>::infinity())
       : most_norm_(most_norm), sum_(parameters), next_sum_(parameters) {}
 
-  std::int64_t size() const { return static_cast<std::int64_t>(notes_.size()); }
+  std::int64_t size() const { return size_; }
+  /// Of the tasks whose gradients it is made of: one each, or one for every lane that has one.
   const std::vector<GradientNote>& notes() const { return notes_; }
 
   /// Adds a gradient of as many numbers as θ has parameters, in one pass over its bytes. Refused as
-  /// not_finite or norm, it leaves no trace.
-  Refusal add(net::FloatView gradient, GradientNote note);
+  /// not_finite or norm, it leaves no trace. `notes`: of its tasks, which have one domain; at least one.
+  Refusal add(net::FloatView gradient, std::vector<GradientNote> notes);
   /// From here on what is added is added to `cosines` too, which outlives the batch; nullptr: to none.
   void watch(DomainCosines* cosines) { cosines_ = cosines; }
   /// What add() would return.
@@ -74,6 +76,7 @@ class GradientBatch {
   double norms_ = 0.0;            ///< sum of the gradients' norms as they came
   double squares_ = 0.0;          ///< sum of their squares
   std::int64_t directed_ = 0;     ///< gradients that are not zero
+  std::int64_t size_ = 0;         ///< gradients in the sum
   std::vector<GradientNote> notes_;
   DomainCosines* cosines_ = nullptr;
 };
@@ -90,7 +93,8 @@ class StreamOrder {
   bool complete() const { return next_ == streams_; }
 
   /// Puts nothing where the batch would refuse the gradient; returns the cause.
-  Refusal put(std::uint32_t stream, net::FloatView gradient, GradientNote note, GradientBatch& batch);
+  Refusal put(std::uint32_t stream, net::FloatView gradient, std::vector<GradientNote> notes,
+              GradientBatch& batch);
   /// A refused gradient: counts as zero.
   void skip(std::uint32_t stream, GradientBatch& batch);
   void clear();
@@ -98,7 +102,7 @@ class StreamOrder {
  private:
   struct Early {
     std::vector<float> gradient;
-    GradientNote note;
+    std::vector<GradientNote> notes;
   };
   void keep(std::uint32_t stream, std::optional<Early> early, GradientBatch& batch);
   void add_waiting(GradientBatch& batch);

@@ -13,16 +13,17 @@ class SmoothedObjective {
  public:
   using History = std::map<std::string, std::vector<double>>;  ///< columns of equal length
 
-  SmoothedObjective() : SmoothedObjective("meta_objective_smooth", "smoothed") {}
-  /// Columns and counters begin with these names.
-  SmoothedObjective(std::string column, std::string counter)
-      : column_(std::move(column)), counter_(std::move(counter)) {}
+  explicit SmoothedObjective(std::int64_t group = 1)
+      : SmoothedObjective("meta_objective_smooth", "smoothed", group) {}
+  /// Columns and counters begin with these names. Means are over about 50 · `group` gradients.
+  SmoothedObjective(std::string column, std::string counter, std::int64_t group = 1)
+      : column_(std::move(column)), counter_(std::move(counter)), window_(kWindow * group) {}
 
   /// Goes on from the last entries of a checkpoint's columns, and from what count_into() left in its
   /// counters.
   void go_on_from(const History& history, const std::map<std::string, std::int64_t>& counters);
 
-  /// Counts one gradient's meta-objective into its dataset's running mean over about the last fifty.
+  /// Counts one gradient's meta-objective into its dataset's running mean.
   void add(const std::string& dataset, double meta_objective);
 
   /// Mean over the datasets seen so far, each counted alike; 0 before the first.
@@ -52,8 +53,11 @@ class SmoothedObjective {
     std::int64_t count = 0;
     double value = 0.0;
   };
+  static constexpr std::int64_t kWindow = 50;  ///< gradients of one dataset
+
   std::string column_;
   std::string counter_;
+  std::int64_t window_;
   std::map<std::string, RunningMean> of_dataset_;
 };
 
