@@ -26,7 +26,7 @@ using nlohmann::json;
 using rule::TensorSpec;
 using store::Contents;
 
-constexpr std::size_t kMostStreams = 24;  // rows of the streams table
+constexpr std::size_t kMostStreams = 24;  // rows of the streams table, about
 constexpr std::size_t kSparkWidth = 60;
 constexpr std::int64_t kMostValues = 8;  // of a tensor printed in full
 
@@ -113,12 +113,16 @@ void print_training(const store::Checkpoint& checkpoint) {
   if (checkpoint.streams.empty()) return;
   fmt::print("\n  {:>6} {:>6} {:>10} {:>12}  {:<18} {}\n", "stream", "task", "step", "truncation", "dataset",
              "units");
-  const std::size_t shown = std::min(kMostStreams, checkpoint.streams.size());
+  const std::size_t lanes = std::max<std::size_t>(1, checkpoint.streams.front().lanes.size());
+  const std::size_t shown = std::min((kMostStreams + lanes - 1) / lanes, checkpoint.streams.size());
   for (std::size_t i = 0; i < shown; ++i) {
     const auto& stream = checkpoint.streams[i];
-    fmt::print("  {:>6} {:>6} {:>10} {:>12}  {} {}\n", stream.stream, stream.task, stream.step,
-               stream.truncation, padded(stream.dataset, 18),
-               stream.phi.empty() ? "not begun" : fmt::format("{}", fmt::join(stream.units, "-")));
+    if (stream.lanes.empty())
+      fmt::print("  {:>6} {:>6} {:>10} {:>12}  {} not begun\n", stream.stream, stream.task, stream.step,
+                 stream.truncation, padded("", 18));
+    for (const auto& lane : stream.lanes)
+      fmt::print("  {:>6} {:>6} {:>10} {:>12}  {} {}\n", stream.stream, lane.task, lane.step, lane.truncation,
+                 padded(lane.dataset, 18), fmt::join(lane.units, "-"));
   }
   if (shown < checkpoint.streams.size()) fmt::print("  ... and {} more\n", checkpoint.streams.size() - shown);
 }

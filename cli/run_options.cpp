@@ -16,6 +16,7 @@ coordinator::CoordinatorOptions coordinator_options(const Plan& plan, const Rank
   options.seconds = config.seconds();
   options.batch = config.batch();
   options.streams = config.streams();
+  options.group = config.tasks().group();
   options.staleness_bound = config.staleness_bound() > 0
                                 ? config.staleness_bound()
                                 : coordinator::default_staleness_bound(workers, config.batch());
@@ -63,7 +64,10 @@ worker::StreamContext stream_context(const RankSetup& setup, const config::Setti
           unroll.max_steps(),
           {unroll.curriculum_updates(), unroll.curriculum_steps(), config.tasks().max_inner_steps()},
           settings.estimator,
-          unroll.distribution() == proto::log_uniform};
+          unroll.distribution() == proto::log_uniform,
+          config.tasks().group(),
+          config.reject_norm(),
+          config.engine().threads()};
 }
 
 worker::WorkerOptions worker_options(const net::MpiSession& mpi, const RankSetup& setup,

@@ -8,6 +8,7 @@
 #include "common/rule/estimator.h"
 #include "common/rule/phi.h"
 #include "common/rule/theta.h"
+#include "common/store/stream_message.h"
 #include "worker/pulse.h"
 
 namespace outerloop::cli {
@@ -46,6 +47,47 @@ TypicalTask typical_task(const data::TaskDistribution& tasks, const proto::Confi
   return typical;
 }
 
+/// Tasks side by side, as a stream has them, at their beginning.
+class LaneTasks {
+ public:
+  /// `stream`: the number of the first lane.
+  LaneTasks(const data::TaskDistribution& tasks, const config::Settings& settings, std::uint32_t stream,
+            std::uint32_t number)
+      : distribution_(tasks), settings_(settings) {
+    const std::int64_t group = settings.config.tasks().group();
+    const data::Round round = tasks.round(stream, number);
+    for (std::int64_t l = 0; l < group; ++l) {
+      const auto own = stream + static_cast<std::uint32_t>(l);
+      tasks_.push_back(group == 1 ? tasks.sample(own, number) : tasks.sample(round, own, number));
+      const auto layout = rule::phi_layout(settings.rule, tasks_.back().architecture);
+      phi_.push_back(rule::initial_phi(layout, settings.config.seed(), own, number));
+    }
+  }
+
+  const data::Task& first() const { return tasks_.front(); }
+
+  void truncate(rule::Engine& engine, const std::vector<double>& theta, std::int64_t length) const {
+    std::vector<std::vector<rule::StepData>> steps(tasks_.size());
+    std::vector<rule::TruncationInput> inputs;
+    for (std::size_t l = 0; l < tasks_.size(); ++l) {
+      const data::Task& task = tasks_[l];
+      for (std::int64_t step = 0; step < length; ++step)
+        steps[l].push_back(distribution_.step_data(task, step));
+      const rule::Random random(settings_.config.seed(), task.stream, task.index,
+                                rule::Purpose::perturbation);
+      inputs.push_back({task.architecture, theta, phi_[l], steps[l], random, 0});
+    }
+    std::vector<std::vector<rule::PerturbedPair>> pairs(tasks_.size());
+    rule::estimate_gradients(engine, settings_.estimator, inputs, pairs);
+  }
+
+ private:
+  const data::TaskDistribution& distribution_;
+  const config::Settings& settings_;
+  std::vector<data::Task> tasks_;
+  std::vector<std::vector<double>> phi_;  ///< [lanes]
+};
+
 }  // namespace
 
 double measure_pace(rule::Engine& engine, const data::TaskDistribution& tasks,
@@ -53,23 +95,17 @@ double measure_pace(rule::Engine& engine, const data::TaskDistribution& tasks,
   constexpr int kFewest = 2;
   constexpr double kLong = 0.1, kLongest = 5.0;  // seconds
   const auto seed = settings.config.seed();
-  const auto stream = static_cast<std::uint32_t>(rank);
-  const TypicalTask typical = typical_task(tasks, settings.config, stream);
+  const auto group = static_cast<std::size_t>(settings.config.tasks().group());
+  const auto first = store::lane_stream(static_cast<std::uint32_t>(rank), group, 0);
+  const TypicalTask typical = typical_task(tasks, settings.config, first);
   const auto theta = rule::initial_theta(engine.theta_layout(), seed);
   const net::SteadyClock clock;
   const double beginning = clock.now();
-  const auto task = tasks.sample(stream, typical.number);
-  const auto layout = rule::phi_layout(settings.rule, task.architecture);
-  const auto phi = rule::initial_phi(layout, seed, stream, typical.number);
+  const LaneTasks lanes(tasks, settings, first, typical.number);
   const double once = clock.now() - beginning;
   const auto truncation = [&](std::int64_t length) {
     const double start = clock.now();
-    std::vector<rule::StepData> steps;
-    for (std::int64_t step = 0; step < length; ++step) steps.push_back(tasks.step_data(task, step));
-    std::vector<rule::PerturbedPair> pairs;
-    const rule::Random random(seed, stream, typical.number, rule::Purpose::perturbation);
-    rule::estimate_gradient(engine, settings.estimator, {task.architecture, theta, phi, steps, random, 0},
-                            pairs);
+    lanes.truncate(engine, theta, length);
     return clock.now() - start;
   };
   double one = 0.0, three = 0.0;
@@ -81,20 +117,25 @@ double measure_pace(rule::Engine& engine, const data::TaskDistribution& tasks,
       three += truncation(3);
     }
   } catch (const worker::Interrupted&) {  // the run is about to end: a rough estimate suffices
-    return 1.0 / (clock.now() - beginning);
+    return static_cast<double>(group) / (clock.now() - beginning);
   }
   one /= pairs;
   three /= pairs;
   const double step = std::max(three - one, 0.0) / 2.0;
   const double seconds = one + (typical.truncation_steps - 1.0) * step;
   const double share = typical.truncation_steps / typical.inner_steps;  // of the cost of beginning a task
-  return 1.0 / (seconds * typical.work / work_of(task) + once * share);
+  return static_cast<double>(group) / (seconds * typical.work / work_of(lanes.first()) + once * share);
+}
+
+std::int64_t gradients_per_update(const proto::Config& config) {
+  return config.batch() * config.tasks().group();
 }
 
 double pace_with_checkpoints(double gradients_per_second, const proto::Config& config,
                              double checkpoint_seconds) {
   if (config.checkpoint().every_updates() <= 0) return gradients_per_second;
-  const auto gradients = static_cast<double>(config.checkpoint().every_updates() * config.batch());
+  const auto gradients =
+      static_cast<double>(config.checkpoint().every_updates() * gradients_per_update(config));
   return gradients / (gradients / gradients_per_second + checkpoint_seconds);
 }
 

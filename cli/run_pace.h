@@ -6,9 +6,12 @@
 
 namespace outerloop::cli {
 
-/// Gradients per second of this rank. Start-up waits for this, so it takes a fraction of a second if
-/// possible: it times truncations of one and of three inner steps, of a typical task of `rank`. The cost of a
-/// truncation is linear in its steps.
+/// Gradients of one update, counted by task: tasks.group in each of `batch`.
+std::int64_t gradients_per_update(const proto::Config& config);
+
+/// Gradients per second of this rank, counted by task. Start-up waits for this, so it takes a fraction of a
+/// second if possible: it times truncations of one and of three inner steps, of a typical task of `rank`. The
+/// cost of a truncation is linear in its steps.
 double measure_pace(rule::Engine& engine, const data::TaskDistribution& tasks,
                     const config::Settings& settings, int rank);
 

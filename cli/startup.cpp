@@ -11,8 +11,10 @@
 #include <set>
 
 #include "cli/agreement.h"
+#include "cli/bench/machine.h"
 #include "cli/evaluation_setup.h"
 #include "cli/run_pace.h"
+#include "cli/stream_sizes.h"
 #include "cli/support/cores.h"
 #include "cli/version.h"
 #include "common/base/cores.h"
@@ -22,7 +24,6 @@
 #include "common/rule/engines/device.h"
 #include "common/rule/engines/make_engine.h"
 #include "common/rule/estimator.h"
-#include "common/rule/phi.h"
 #include "coordinator/admission.h"
 #include "coordinator/run_directory.h"
 
@@ -94,34 +95,6 @@ std::vector<std::string> training_names(const data::TaskDistribution& tasks) {
   std::vector<std::string> names;
   for (const auto& weighted : tasks.datasets()) names.push_back(weighted.dataset->name);
   return names;
-}
-
-/// Size of φ of the largest base model that a task may have.
-std::int64_t most_phi(const rule::Engine& engine, const data::TaskDistribution& tasks) {
-  const auto& options = tasks.options();
-  std::int64_t inputs = 0;
-  for (const auto& weighted : tasks.datasets()) inputs = std::max(inputs, weighted.dataset->inputs);
-  std::int64_t most = 0;
-  for (const auto* sizes : {&options.sizes, &options.first.sizes}) {
-    if (sizes->width.high < 1) continue;  // there are no first tasks
-    rule::Architecture largest;
-    largest.units = {inputs};
-    largest.units.insert(largest.units.end(), static_cast<std::size_t>(sizes->hidden_layers.high),
-                         sizes->width.high);
-    largest.units.push_back(options.output_units > 0 ? options.output_units : options.way.high);
-    most = std::max(most, rule::phi_layout(engine.rule(), largest).size());
-  }
-  return most;
-}
-
-/// φ, and with persistent evolution strategies two more φ and the noise per pair.
-std::int64_t most_stream_bytes(const rule::Engine& engine, const data::TaskDistribution& tasks,
-                               const rule::EstimatorOptions& estimator) {
-  constexpr std::int64_t kRest = 1 << 16;  // names and numbers
-  const std::int64_t phi = most_phi(engine, tasks);
-  const std::int64_t pairs = estimator.persistent() ? estimator.pairs : 0;
-  const auto number = static_cast<std::int64_t>(sizeof(double));
-  return kRest + number * (phi + pairs * (engine.theta_layout().size() + 2 * phi));
 }
 
 }  // namespace
@@ -233,7 +206,7 @@ std::string remark_on_threads(const config::Settings& settings) {
                                settings.rule.neuron_local.hidden_channels);
 }
 
-/// Opens datasets and engine on this rank, measures its speed, and returns the report for the other ranks.
+/// Opens datasets and engine on this rank, and returns the report for the other ranks.
 std::string open_rank(const net::MpiSession& mpi, const Plan& plan, const WorkerPlace& place,
                       const worker::Pulse::Hooks& hooks, RankSetup& setup) {
   const net::SteadyClock clock;
@@ -246,19 +219,34 @@ std::string open_rank(const net::MpiSession& mpi, const Plan& plan, const Worker
     setup.remarks.push_back(mpi.host() + ", rank " + std::to_string(mpi.rank()) + ": " + device);
   const worker::Beating beating(*setup.engine, pulse);
   open_datasets(plan, setup);
-  const json opened = {
-      {"datasets", dataset_reports(plan, setup)},
-      {"host", mpi.host()},
-      {"revision", program_revision()},
-      {"remarks", setup.remarks},
-      {"domains", opened_domains(setup)},
-      {"names", training_names(*setup.tasks)},
-      {"stream_bytes", most_stream_bytes(*setup.engine, *setup.tasks, plan.settings.estimator)},
-      {"engine", setup.engine->description()},
-      {"instruction_set", setup.engine->instruction_set()},
-      {"cores", base::available_cores()},
-      {"gradients_per_second", measure_pace(*setup.engine, *setup.tasks, plan.settings, mpi.rank())}};
+  const json opened = {{"datasets", dataset_reports(plan, setup)},
+                       {"host", mpi.host()},
+                       {"revision", program_revision()},
+                       {"remarks", setup.remarks},
+                       {"domains", opened_domains(setup)},
+                       {"names", training_names(*setup.tasks)},
+                       {"stream_bytes", most_stream_bytes(most_lane_bytes(*setup.engine, *setup.tasks,
+                                                                          plan.settings.estimator),
+                                                          plan.settings.config.tasks().group())},
+                       {"engine", setup.engine->description()},
+                       {"instruction_set", setup.engine->instruction_set()},
+                       {"cores", base::available_cores()}};
   return opened.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+/// Gradients per second of all ranks together.
+double pace_of_all(const net::MpiSession& mpi, const Plan& plan, const WorkerPlace& place,
+                   const worker::Pulse::Hooks& hooks, const RankSetup& setup) {
+  const auto values = on_all_ranks(mpi, [&] {
+    if (!place.computes) return std::string("0");
+    const net::SteadyClock clock;
+    worker::Pulse pulse(clock, hooks);
+    const worker::Beating beating(*setup.engine, pulse);
+    return json(measure_pace(*setup.engine, *setup.tasks, plan.settings, mpi.rank())).dump();
+  });
+  return std::accumulate(values.begin(), values.end(), 0.0, [](double sum, const std::string& value) {
+    return sum + json::parse(value).get<double>();
+  });
 }
 
 /// Reports of all computing ranks.
@@ -288,9 +276,17 @@ Reports read_reports(const std::vector<std::string>& values, const Plan& plan, R
     setup.engine_description = opened.at("engine").get<std::string>();
     setup.instruction_set = opened.at("instruction_set").get<std::string>();
     reports.engines.insert(setup.engine_description + " (" + setup.instruction_set + ")");
-    setup.gradients_per_second += opened.at("gradients_per_second").get<double>();
   }
   return reports;
+}
+
+/// Of the streams, by the rank that the coordinator is on: it has the lock.
+void check_sizes(const Plan& plan, const RankSetup& setup) {
+  if (!plan.lock) return;
+  const auto& config = plan.settings.config;
+  const std::string objection =
+      objection_to({config.tasks().group(), config.streams(), setup.stream_bytes, available_bytes()});
+  if (!objection.empty()) throw InputError(objection);
 }
 
 RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, const WorkerPlace& place,
@@ -310,10 +306,12 @@ RankSetup open_on_all_ranks(const net::MpiSession& mpi, const Plan& plan, const 
       if (deterministic && !lines->empty()) throw InputError("mode = deterministic: " + lines->front());
     check_moved(plan, setup);
     if (deterministic) check_same_bits(plan, setup, reports.engines);
+    check_sizes(plan, setup);
     if (!plan.config_text.empty())
       coordinator::RunDirectory::write_config(plan.run_directory, plan.config_text);
     return std::string();
   });
+  setup.gradients_per_second = pace_of_all(mpi, plan, place, hooks, setup);
   for (const auto* lines : {&differences.datasets, &differences.program, &differences.unknown})
     setup.remarks.insert(setup.remarks.end(), lines->begin(), lines->end());
   return setup;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cli/evaluation_setup.h"
+#include "cli/run_pace.h"
 #include "cli/support/progress.h"
 #include "cli/version.h"
 #include "common/data/scaling.h"
@@ -32,7 +33,8 @@ void put(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
 /// e.g. "3:00, about 350 updates"; the limit that is reached first decides.
 std::string how_long(const proto::Config& config, const store::Checkpoint& start,
                      double gradients_per_second) {
-  const double rate = gradients_per_second / static_cast<double>(config.batch());  // updates per second
+  const double rate =
+      gradients_per_second / static_cast<double>(gradients_per_update(config));  // updates per second
   const double seconds_left = config.seconds() > 0 ? config.seconds() - start.seconds : 1e30;
   const double updates_left =
       config.updates() > 0 ? static_cast<double>(config.updates() - start.rule.update) : 1e30;
@@ -163,8 +165,10 @@ void print_start(const Plan& plan, const RankSetup& setup, double rate, std::int
   row("how long",
       how_long(config, plan.start, rate) + (update > 0 ? fmt::format(", from update {} on", update) : ""));
   row("run directory", plan.run_directory);
-  row("workers",
-      fmt::format("{} ({} streams, {} gradients per update)", workers, config.streams(), config.batch()));
+  const std::int64_t group = config.tasks().group();
+  row("workers", fmt::format("{} ({} streams{}, {} gradients per update)", workers, config.streams(),
+                             group > 1 ? fmt::format(" of {} tasks side by side", group) : "",
+                             gradients_per_update(config)));
   row("engine", setup.engine_description);
   const auto& estimator = plan.settings.estimator;
   if (estimator.kind != rule::EstimatorKind::backpropagation)
@@ -186,10 +190,11 @@ std::string progress_line(const Coordinator& coordinator, const RunDirectory& ru
   const std::string silent = silent_workers(coordinator.membership(), now);
   if (newest.update == 0)
     return fmt::format("update {} | {} gradients so far{}", coordinator.update(),
-                       coordinator.gradients() + coordinator.pending(), silent);
+                       coordinator.gradients() + coordinator.pending() * config.tasks().group(), silent);
   double left = config.seconds() > 0 ? config.seconds() - coordinator.seconds(now) : 1e30;
   if (config.updates() > 0 && newest.gradients_per_second > 0) {
-    const double gradients = static_cast<double>((config.updates() - coordinator.update()) * config.batch());
+    const double gradients =
+        static_cast<double>((config.updates() - coordinator.update()) * gradients_per_update(config));
     left = std::min(left, gradients / newest.gradients_per_second);
   }
   return fmt::format("update {} | meta-objective {:.4f} | {:.1f} gradients/s | staleness {:.2f} | {} left{}",

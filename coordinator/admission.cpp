@@ -16,11 +16,22 @@ bool all_finite(const Numbers& numbers) {
   return std::all_of(numbers.begin(), numbers.end(), [](double value) { return std::isfinite(value); });
 }
 
-bool is_finite(const proto::StreamState& state) {
-  return all_finite(state.phi()) &&
-         std::all_of(state.pairs().begin(), state.pairs().end(), [](const auto& pair) {
+bool is_finite(const proto::LaneState& lane) {
+  return all_finite(lane.phi()) &&
+         std::all_of(lane.pairs().begin(), lane.pairs().end(), [](const auto& pair) {
            return all_finite(pair.noise()) && all_finite(pair.phi_plus()) && all_finite(pair.phi_minus());
          });
+}
+
+/// Why the state of a lane of stream `number` cannot be taken; empty where it can.
+std::string objection_to(const proto::LaneState& lane, std::uint32_t number,
+                         const std::set<std::string>& datasets) {
+  if (lane.step() < 0) return fmt::format("it sent stream {} with a lane at step {}", number, lane.step());
+  if (lane.phi_size() == 0) return fmt::format("it sent stream {} with a lane that has no φ", number);
+  if (!is_finite(lane)) return fmt::format("it sent stream {} with numbers that are not finite", number);
+  if (!datasets.empty() && datasets.count(lane.dataset()) == 0)
+    return fmt::format("it sent stream {} of a dataset that the run does not have", number);
+  return {};
 }
 
 }  // namespace
@@ -65,16 +76,18 @@ std::vector<std::string> differences_of(const proto::Hello& hello, const Coordin
 }
 
 std::string objection_to(const proto::StreamState& state, const std::vector<std::uint32_t>& owned,
-                         std::int64_t update, const std::set<std::string>& datasets) {
+                         std::int64_t update, const CoordinatorOptions& options) {
   const auto number = state.stream();
   if (std::find(owned.begin(), owned.end(), number) == owned.end())
     return fmt::format("it sent stream {}, which is not its own", number);
   if (state.step() < 0 || state.begun_at() < 0 || state.begun_at() > update)
     return fmt::format("it sent stream {} at step {}, begun at update {}", number, state.step(),
                        state.begun_at());
-  if (!is_finite(state)) return fmt::format("it sent stream {} with numbers that are not finite", number);
-  const bool named = state.phi_size() == 0 || datasets.empty() || datasets.count(state.dataset()) > 0;
-  if (!named) return fmt::format("it sent stream {} of a dataset that the run does not have", number);
+  if (state.lanes_size() != 0 && state.lanes_size() != options.group)
+    return fmt::format("it sent stream {} with {} lanes, and the run has {} (tasks.group)", number,
+                       state.lanes_size(), options.group);
+  for (const auto& lane : state.lanes())
+    if (auto objection = objection_to(lane, number, options.datasets); !objection.empty()) return objection;
   return {};
 }
 

@@ -23,8 +23,8 @@ std::string dataset_name(const std::string& key);
 std::vector<std::string> differences_of(const proto::Hello& hello, const CoordinatorOptions& options);
 
 /// Why a stream's state is rejected; empty if it is valid. `owned`: the streams of the worker that sent it.
-/// `update`: the coordinator's. `datasets`: the permitted dataset names; empty: any.
+/// `update`: the coordinator's.
 std::string objection_to(const proto::StreamState& state, const std::vector<std::uint32_t>& owned,
-                         std::int64_t update, const std::set<std::string>& datasets);
+                         std::int64_t update, const CoordinatorOptions& options);
 
 }  // namespace outerloop::coordinator

@@ -22,13 +22,24 @@ bool goes_on(Command command) {
          command == proto::CoordinatorMessage::work;
 }
 
+/// Streams that it gets: what exceeds the limit goes out with later answers.
+void add_assigned(Member& member, std::int64_t most_bytes, proto::CoordinatorMessage& message) {
+  auto next = member.to_assign.begin();
+  for (std::int64_t bytes = 0; next != member.to_assign.end(); ++next) {
+    proto::StreamState state = store::to_message(*next);
+    bytes += static_cast<std::int64_t>(state.ByteSizeLong());
+    if (message.assign_size() > 0 && bytes > most_bytes) break;
+    message.mutable_assign()->Add(std::move(state));
+  }
+  member.to_assign.erase(member.to_assign.begin(), next);
+}
+
 /// Moves the member's pending stream changes into `message`.
-void add_streams(Member& member, proto::CoordinatorMessage& message) {
-  for (const auto& state : member.to_assign) *message.add_assign() = store::to_message(state);
+void add_streams(Member& member, std::int64_t most_bytes, proto::CoordinatorMessage& message) {
+  add_assigned(member, most_bytes, message);
   message.mutable_restart()->Add(member.to_restart.begin(), member.to_restart.end());
   message.mutable_give_up()->Add(member.to_give_up.begin(), member.to_give_up.end());
   member.giving_up.insert(member.giving_up.end(), member.to_give_up.begin(), member.to_give_up.end());
-  member.to_assign.clear();
   member.to_restart.clear();
   member.to_give_up.clear();
 }
@@ -57,7 +68,7 @@ Answer make_answer(int to, Member& member, const RunState& run, const std::optio
   Answer result{to, {}};
   if (goes_on(command)) {
     message.set_send_streams(send_streams);
-    add_streams(member, message);
+    add_streams(member, run.assign_bytes, message);
   }
   if (command == proto::CoordinatorMessage::evaluate) {
     result.frame.floats = add_piece(*piece, member, run.evaluations, message);

@@ -25,6 +25,7 @@ struct RunState {
   std::uint32_t segment = 0;
   StopReason wanted_stop = StopReason::none;  ///< waits for streams or evaluations
   StopReason stop_reason = StopReason::none;
+  std::int64_t assign_bytes = 0;  ///< see CoordinatorOptions
 };
 
 /// The answer to `member`, number `to`. Marks the member's pending assignments as sent, and the θ of this

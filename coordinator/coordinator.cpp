@@ -184,12 +184,12 @@ std::string Coordinator::objection_to_streams(const Member& member,
                                               const proto::WorkerMessage& message) const {
   if (message.segment() != segment()) return {};
   for (const auto& state : message.streams())
-    if (auto objection = objection_to(state, member.streams, update(), options_.datasets); !objection.empty())
+    if (auto objection = objection_to(state, member.streams, update(), options_); !objection.empty())
       return objection;
   const auto& asked = member.giving_up;
   for (const auto& state : message.given_up())
     if (std::find(asked.begin(), asked.end(), state.stream()) != asked.end())
-      if (auto objection = objection_to(state, asked, update(), options_.datasets); !objection.empty())
+      if (auto objection = objection_to(state, asked, update(), options_); !objection.empty())
         return objection;
   return {};
 }

@@ -5,6 +5,7 @@
 
 #include "common/data/task.h"
 #include "common/rule/phi.h"
+#include "common/store/stream_message.h"
 
 namespace outerloop::coordinator {
 namespace {
@@ -21,15 +22,16 @@ void scale(std::vector<double>& values) {
 }  // namespace
 
 std::optional<Picture> filters_of(const store::StreamState& stream, const config::Settings& settings) {
-  if (stream.phi.empty() || stream.units.size() < 2) return std::nullopt;
-  const std::int64_t inputs = stream.units[0], units = stream.units[1];
+  if (stream.lanes.empty() || stream.lanes.front().units.size() < 2) return std::nullopt;
+  const store::LaneState& lane = stream.lanes.front();
+  const std::int64_t inputs = lane.units[0], units = lane.units[1];
   const auto side = std::lround(std::sqrt(static_cast<double>(inputs)));
   if (side < 2 || side * side != inputs) return std::nullopt;
-  const auto layout = rule::phi_layout(settings.rule, {stream.units, {}});
-  const double* weights = stream.phi.data() + layout.at("1/W").offset;
-  const auto permutation = data::task_permutation(settings.config.seed(), stream.stream, stream.task,
-                                                  static_cast<std::int32_t>(inputs),
-                                                  settings.config.tasks().permute_probability());
+  const auto layout = rule::phi_layout(settings.rule, {lane.units, {}});
+  const double* weights = lane.phi.data() + layout.at("1/W").offset;
+  const auto permutation = data::task_permutation(
+      settings.config.seed(), store::lane_stream(stream.stream, stream.lanes.size(), 0), lane.task,
+      static_cast<std::int32_t>(inputs), settings.config.tasks().permute_probability());
 
   const std::int64_t shown = std::min(units, kPerRow * kPerRow), columns = std::min(shown, kPerRow);
   const std::int64_t rows = (shown + columns - 1) / columns;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <numeric>
 
@@ -73,7 +74,8 @@ Refusal GradientBatch::judge(double squares) const {
 }
 
 /// The new sum goes to a second buffer, so a rejected gradient changes no bit.
-Refusal GradientBatch::add(net::FloatView gradient, GradientNote note) {
+Refusal GradientBatch::add(net::FloatView gradient, std::vector<GradientNote> notes) {
+  OUTERLOOP_CHECK(!notes.empty(), "a gradient of no task");
   OUTERLOOP_CHECK_EQ(gradient.size(), sum_.size());
   const double* __restrict sum = sum_.data();
   double* __restrict next = next_sum_.data();
@@ -81,8 +83,9 @@ Refusal GradientBatch::add(net::FloatView gradient, GradientNote note) {
       sum_of_squares(gradient, [=](std::size_t i, double value) { next[i] = sum[i] + value; });
   if (const Refusal cause = judge(squares); cause != Refusal::none) return cause;
   sum_.swap(next_sum_);
-  if (cosines_ != nullptr) cosines_->add(note.domain, gradient, squares);
-  notes_.push_back(std::move(note));
+  if (cosines_ != nullptr) cosines_->add(notes.front().domain, gradient, squares);
+  std::move(notes.begin(), notes.end(), std::back_inserter(notes_));
+  ++size_;
   squares_ += squares;
   norms_ += std::sqrt(squares);
   if (squares > 0.0) ++directed_;
@@ -121,18 +124,18 @@ std::vector<double> GradientBatch::take(std::int64_t divisor, double clip, Batch
 void GradientBatch::clear() {
   std::fill(sum_.begin(), sum_.end(), 0.0);
   norms_ = squares_ = 0.0;
-  directed_ = 0;
+  directed_ = size_ = 0;
   notes_.clear();
 }
 
-Refusal StreamOrder::put(std::uint32_t stream, net::FloatView gradient, GradientNote note,
+Refusal StreamOrder::put(std::uint32_t stream, net::FloatView gradient, std::vector<GradientNote> notes,
                          GradientBatch& batch) {
   if (stream != next_) {
     const Refusal cause = batch.refusal(gradient);
-    if (cause == Refusal::none) keep(stream, Early{gradient.copy(), std::move(note)}, batch);
+    if (cause == Refusal::none) keep(stream, Early{gradient.copy(), std::move(notes)}, batch);
     return cause;
   }
-  if (const Refusal cause = batch.add(gradient, std::move(note)); cause != Refusal::none) return cause;
+  if (const Refusal cause = batch.add(gradient, std::move(notes)); cause != Refusal::none) return cause;
   ++next_;
   add_waiting(batch);
   return Refusal::none;
@@ -149,7 +152,7 @@ void StreamOrder::keep(std::uint32_t stream, std::optional<Early> early, Gradien
 /// Adds the buffered gradients that are next in order.
 void StreamOrder::add_waiting(GradientBatch& batch) {
   for (auto first = early_.begin(); first != early_.end() && first->first == next_; ++next_) {
-    if (first->second) batch.add(first->second->gradient, std::move(first->second->note));
+    if (first->second) batch.add(first->second->gradient, std::move(first->second->notes));
     first = early_.erase(first);
   }
 }

@@ -14,7 +14,8 @@
 
 namespace outerloop::coordinator {
 
-/// Statistics of one update. Means are over its gradients; NaN if it has none.
+/// Statistics of one update. Gradients are counted by task: the mean of several lanes counts once per lane.
+/// Means are over its gradients; NaN if it has none.
 struct BatchSummary {
   std::int64_t gradients = 0;
   double meta_objective = 0.0;
@@ -33,7 +34,7 @@ struct BatchSummary {
   std::map<int, std::int64_t> gradients_of;        ///< by worker
 };
 
-/// Metadata of one accepted gradient.
+/// Metadata of one task's gradient within an accepted one.
 struct GradientNote {
   int worker = 0;
   double meta_objective = 0.0;
@@ -49,12 +50,13 @@ class GradientBatch {
   explicit GradientBatch(std::size_t parameters, double most_norm = std::numeric_limits<double>::infinity())
       : most_norm_(most_norm), sum_(parameters), next_sum_(parameters) {}
 
-  std::int64_t size() const { return static_cast<std::int64_t>(notes_.size()); }
+  std::int64_t size() const { return size_; }
+  /// Of the tasks whose gradients it is made of: one each, or one for every lane that has one.
   const std::vector<GradientNote>& notes() const { return notes_; }
 
   /// Adds a gradient [parameters] in one pass over its bytes, or returns why it was rejected (not_finite or
-  /// norm). A rejected gradient changes nothing.
-  Refusal add(net::FloatView gradient, GradientNote note);
+  /// norm). A rejected gradient changes nothing. `notes`: of its tasks, at least one, all of one domain.
+  Refusal add(net::FloatView gradient, std::vector<GradientNote> notes);
   /// Also adds later gradients to `cosines`, which must outlive the batch; nullptr: stops.
   void watch(DomainCosines* cosines) { cosines_ = cosines; }
   /// What add() would return.
@@ -75,6 +77,7 @@ class GradientBatch {
   double norms_ = 0.0;            ///< sum of the gradients' norms as received
   double squares_ = 0.0;          ///< sum of their squares
   std::int64_t directed_ = 0;     ///< gradients that are not zero
+  std::int64_t size_ = 0;         ///< gradients in the sum
   std::vector<GradientNote> notes_;
   DomainCosines* cosines_ = nullptr;
 };
@@ -91,7 +94,8 @@ class StreamOrder {
   bool complete() const { return next_ == streams_; }
 
   /// Adds or buffers the gradient, or returns why the batch rejects it.
-  Refusal put(std::uint32_t stream, net::FloatView gradient, GradientNote note, GradientBatch& batch);
+  Refusal put(std::uint32_t stream, net::FloatView gradient, std::vector<GradientNote> notes,
+              GradientBatch& batch);
   /// Counts a rejected gradient as zero.
   void skip(std::uint32_t stream, GradientBatch& batch);
   void clear();
@@ -99,7 +103,7 @@ class StreamOrder {
  private:
   struct Early {
     std::vector<float> gradient;
-    GradientNote note;
+    std::vector<GradientNote> notes;
   };
   void keep(std::uint32_t stream, std::optional<Early> early, GradientBatch& batch);
   void add_waiting(GradientBatch& batch);

@@ -21,14 +21,15 @@ struct Verdict {
   /// Deterministic mode: rejected, and counted as zero in its stream's place. Its count is in
   /// FullBatch::zeros.
   bool counts_as_zero = false;
+  std::vector<Refusal> lanes{};  ///< causes to be counted now: of all lanes of a refused gradient
 };
 
 /// The input of one update.
 struct FullBatch {
   std::vector<double> mean;  ///< [parameters], clipped
   BatchSummary summary;
-  std::vector<GradientNote> notes;               ///< of the gradients in the mean
-  std::vector<std::pair<int, Refusal>> zeros;    ///< (worker, cause) of those counted as zero
+  std::vector<GradientNote> notes;               ///< of the tasks' gradients in the mean
+  std::vector<std::pair<int, Refusal>> zeros;    ///< (worker, cause) of the lanes counted as zero
   std::map<std::string, double> domain_cosines;  ///< of the window that ends with this update, if any
 };
 
@@ -39,7 +40,8 @@ class GradientIntake {
   GradientIntake(const GradientIntake&) = delete;
   GradientIntake& operator=(const GradientIntake&) = delete;
 
-  /// Accepts or rejects a gradient of this segment from worker `from`, while θ is that of `update`.
+  /// Accepts or rejects a gradient of this segment from worker `from`, while θ is that of `update`. A lane
+  /// for which the worker reports no gradient counts as zero in the mean.
   Verdict take(int from, const proto::Gradient& gradient, net::FloatView floats, std::int64_t update);
 
   /// Asynchronous: `batch` gradients have arrived. Deterministic: every stream's place is filled.
@@ -53,11 +55,16 @@ class GradientIntake {
   void clear();
 
  private:
-  Refusal refusal(const proto::Gradient& gradient, std::size_t floats, std::int64_t update) const;
+  using Lanes = std::vector<proto::Gradient::Lane>;
+  std::vector<Refusal> refusals(const proto::Gradient& gradient, const Lanes& lanes, std::size_t floats,
+                                std::int64_t update) const;
+  Refusal refusal(const proto::Gradient::Lane& lane) const;
+  Verdict refuse(int from, std::uint32_t stream, const std::vector<Refusal>& causes);
 
   bool deterministic_;
   std::int64_t size_;  ///< gradients per update
   std::int64_t streams_;
+  std::size_t group_;  ///< lanes of a gradient
   std::int64_t staleness_bound_;
   double reject_norm_;
   std::set<std::string> datasets_;

@@ -27,12 +27,13 @@ bool is_snapshot(std::int64_t update, std::int64_t per_decade) {
 }
 
 Learner::Learner(const AdamOptions& adam, double average_decay, const StepBackOptions& step_back,
-                 store::Checkpoint start)
+                 store::Checkpoint start, std::int64_t group)
     : adam_options_(adam),
       average_decay_(average_decay),
       step_back_options_(step_back),
       state_(std::move(start)),
-      domains_smooth_(kDomainColumn, "smoothed_domain"),
+      smooth_(group),
+      domains_smooth_(kDomainColumn, "smoothed_domain", group),
       adam_(adam, state_.rule.theta.size()),
       step_back_(step_back, state_) {
   if (!state_.adam_m.empty()) adam_.restore(state_.adam_m, state_.adam_v, state_.adam_step);

@@ -16,7 +16,7 @@
 
 namespace outerloop::coordinator {
 
-/// Gradients of one worker since this start, net of rollbacks.
+/// Gradients of one worker's tasks since this start, net of rollbacks.
 struct Tally {
   std::int64_t gradients = 0;                   ///< applied
   std::map<std::string, std::int64_t> refused;  ///< by cause
@@ -48,8 +48,10 @@ bool is_snapshot(std::int64_t update, std::int64_t per_decade);
 class Learner {
  public:
   /// Continues from `start`: θ, Adam, average, history, counters. `average_decay` 0: no average.
+  /// Running means are over `group` times as many gradients where a stream gives those of so many tasks at
+  /// once.
   Learner(const AdamOptions& adam, double average_decay, const StepBackOptions& step_back,
-          store::Checkpoint start);
+          store::Checkpoint start, std::int64_t group = 1);
 
   std::int64_t update() const { return state_.rule.update; }
   std::size_t parameters() const { return state_.rule.theta.size(); }

@@ -6,6 +6,16 @@
 #include "common/base/error.h"
 
 namespace outerloop::coordinator {
+namespace {
+
+/// Of all lanes: one may have begun others within its round.
+std::uint32_t newest_task(const store::StreamState& state) {
+  std::uint32_t newest = state.task;
+  for (const auto& lane : state.lanes) newest = std::max(newest, lane.task);
+  return newest;
+}
+
+}  // namespace
 
 Membership::Membership(const std::vector<int>& workers, double now) {
   OUTERLOOP_CHECK(!workers.empty(), "no workers");
@@ -61,7 +71,7 @@ void Membership::deal(const std::vector<store::StreamState>& states) {
     Member& member = *active[next++ % active.size()];
     member.streams.push_back(state.stream);
     member.to_assign.push_back(state);
-    task_of_[state.stream] = state.task;
+    task_of_[state.stream] = newest_task(state);
   }
 }
 
@@ -150,7 +160,7 @@ bool Membership::take_back(int worker, const store::StreamState& state) {
   if (asked == giver.giving_up.end()) return false;
   giver.giving_up.erase(asked);
   giver.streams.erase(std::find(giver.streams.begin(), giver.streams.end(), state.stream));
-  note_task(state.stream, state.task);
+  note_task(state.stream, newest_task(state));
   Member* heir = poorest();
   heir->streams.push_back(state.stream);
   heir->to_assign.push_back(state);

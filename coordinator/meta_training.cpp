@@ -18,6 +18,13 @@ std::optional<std::int64_t> newest_evaluated(const store::Checkpoint& start) {
   return found->second;
 }
 
+/// Of all lanes: one may have begun others within its round.
+std::uint32_t newest_task(const proto::Gradient& gradient) {
+  std::uint32_t newest = gradient.task();
+  for (const auto& lane : gradient.lanes()) newest = std::max(newest, lane.task());
+  return newest;
+}
+
 }  // namespace
 
 MetaTraining::MetaTraining(const CoordinatorOptions& options, const store::Checkpoint& start,
@@ -25,7 +32,7 @@ MetaTraining::MetaTraining(const CoordinatorOptions& options, const store::Check
     : options_(options),
       membership_(membership),
       observer_(observer),
-      learner_(options.adam, options.average_decay, options.step_back, start),
+      learner_(options.adam, options.average_decay, options.step_back, start, options.group),
       intake_(options, start.rule.theta.size()),
       collection_(options.streams, start.streams),
       evaluations_(options.evaluation, options.best, newest_evaluated(start)),
@@ -58,17 +65,18 @@ void MetaTraining::take_gradient(int from, Member& member, const proto::WorkerMe
   const bool of_this_segment = message.segment() == segment_;
   const bool own =
       std::find(member.streams.begin(), member.streams.end(), gradient.stream()) != member.streams.end();
-  if (own && of_this_segment) membership_.note_task(gradient.stream(), gradient.task());
+  if (own && of_this_segment) membership_.note_task(gradient.stream(), newest_task(gradient));
   if (stopping()) return;
   enter(options_.profiler, Part::sum);
-  Verdict verdict{of_this_segment ? Refusal::layout : Refusal::stale, false};
+  const Refusal foreign = of_this_segment ? Refusal::layout : Refusal::stale;
+  Verdict verdict{foreign, false, std::vector<Refusal>(static_cast<std::size_t>(options_.group), foreign)};
   // Deterministic: only a stream's own worker can fill its place.
   if (of_this_segment && (own || !options_.deterministic))
     verdict = intake_.take(from, gradient, floats, update());
   // After an outcome other than `finished` the stream has already moved on by itself.
   if (verdict.counts_as_zero && gradient.outcome() == proto::Gradient::finished)
     member.to_restart.push_back(gradient.stream());
-  if (verdict.refusal != Refusal::none && !verdict.counts_as_zero) learner_.refuse(from, verdict.refusal);
+  for (const Refusal lane : verdict.lanes) learner_.refuse(from, lane);
   enter(options_.profiler, Part::rest);
   if (intake_.full()) apply_batch();
 }
@@ -245,8 +253,9 @@ Answer MetaTraining::answer(int to, Member& member) {
   // A leaving worker gets no pieces: nothing should wait for it.
   const bool may_evaluate = stop_reason_ == StopReason::none && member.staying();
   const auto piece = may_evaluate ? evaluations_.deal(to) : std::nullopt;
-  return make_answer(to, member, {learner_, evaluations_, segment_, wanted_stop_, stop_reason_}, piece,
-                     collection_.awaits(to));
+  return make_answer(to, member,
+                     {learner_, evaluations_, segment_, wanted_stop_, stop_reason_, options_.assign_bytes},
+                     piece, collection_.awaits(to));
 }
 
 store::Checkpoint MetaTraining::snapshot() const {

@@ -22,6 +22,9 @@ struct CoordinatorOptions {
   double seconds = 0.0;      ///< 0: no limit
   std::int64_t batch = 0;    ///< gradients per update
   std::int64_t streams = 0;
+  std::int64_t group = 1;  ///< lanes of a stream: tasks side by side, whose mean gradient it gives
+  /// Of one answer with states of streams: more than one stream goes out only within these bytes.
+  std::int64_t assign_bytes = std::int64_t{1} << 28;
   std::int64_t staleness_bound = 0;  ///< updates; ignored (0) in deterministic mode
   double reject_norm = 0.0;          ///< gradients of a larger norm are rejected
   double gradient_norm_clip = 0.0;   ///< workers scale gradients down to this norm; 0: no clipping

@@ -5,11 +5,6 @@
 #include <limits>
 
 namespace outerloop::coordinator {
-namespace {
-
-constexpr std::int64_t kWindow = 50;  // gradients of one dataset
-
-}  // namespace
 
 void SmoothedObjective::go_on_from(const History& history,
                                    const std::map<std::string, std::int64_t>& counters) {
@@ -20,8 +15,8 @@ void SmoothedObjective::go_on_from(const History& history,
       continue;
     const std::string dataset = name.substr(prefix.size());
     const auto counted = counters.find(counter_ + "." + dataset);
-    const std::int64_t count = counted == counters.end() ? kWindow : counted->second;
-    of_dataset_[dataset] = {std::clamp<std::int64_t>(count, 1, kWindow), column.back()};
+    const std::int64_t count = counted == counters.end() ? window_ : counted->second;
+    of_dataset_[dataset] = {std::clamp<std::int64_t>(count, 1, window_), column.back()};
   }
 }
 
@@ -55,7 +50,7 @@ void SmoothedObjective::count_into(std::map<std::string, std::int64_t>& counters
 
 void SmoothedObjective::add(const std::string& dataset, double meta_objective) {
   RunningMean& mean = of_dataset_[dataset];
-  mean.count = std::min(mean.count + 1, kWindow);
+  mean.count = std::min(mean.count + 1, window_);
   mean.value += (meta_objective - mean.value) / static_cast<double>(mean.count);
 }
 

@@ -13,15 +13,16 @@ class SmoothedObjective {
  public:
   using History = std::map<std::string, std::vector<double>>;  ///< columns of equal length
 
-  SmoothedObjective() : SmoothedObjective("meta_objective_smooth", "smoothed") {}
-  /// Prefixes of the names of columns and counters.
-  SmoothedObjective(std::string column, std::string counter)
-      : column_(std::move(column)), counter_(std::move(counter)) {}
+  explicit SmoothedObjective(std::int64_t group = 1)
+      : SmoothedObjective("meta_objective_smooth", "smoothed", group) {}
+  /// Prefixes of the names of columns and counters. Means are over about 50 · `group` gradients.
+  SmoothedObjective(std::string column, std::string counter, std::int64_t group = 1)
+      : column_(std::move(column)), counter_(std::move(counter)), window_(kWindow * group) {}
 
   /// Continues from the last entries of a checkpoint's columns, and from the counters that count_into() set.
   void go_on_from(const History& history, const std::map<std::string, std::int64_t>& counters);
 
-  /// Adds one gradient's meta-objective to its dataset's running mean over about the last fifty.
+  /// Adds one gradient's meta-objective to its dataset's running mean.
   void add(const std::string& dataset, double meta_objective);
 
   /// Mean over the datasets seen so far, each weighted equally; 0 before the first.
@@ -51,8 +52,11 @@ class SmoothedObjective {
     std::int64_t count = 0;
     double value = 0.0;
   };
+  static constexpr std::int64_t kWindow = 50;  ///< gradients of one dataset
+
   std::string column_;
   std::string counter_;
+  std::int64_t window_;
   std::map<std::string, RunningMean> of_dataset_;
 };
 

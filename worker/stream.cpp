@@ -5,8 +5,10 @@
 #include <limits>
 
 #include "common/base/error.h"
+#include "common/base/parallel.h"
 #include "common/rule/phi.h"
 #include "common/rule/random.h"
+#include "common/store/stream_message.h"
 
 namespace outerloop::worker {
 
@@ -22,82 +24,167 @@ Stream::Stream(const StreamContext& context, store::StreamState state)
   OUTERLOOP_CHECK(
       context_.min_length >= 1 && context_.min_length <= context_.max_length,
       "truncations of " + std::to_string(context_.min_length) + " to " + std::to_string(context_.max_length));
-  if (state_.phi.empty()) {
-    begin_task(state_.task);
+  OUTERLOOP_CHECK(context_.group >= 1, "a group of " + std::to_string(context_.group));
+  const auto group = static_cast<std::size_t>(context_.group);
+  tasks_.resize(group);
+  if (state_.lanes.empty()) {
+    begin_round(state_.task);
     return;
   }
-  task_ = context_.tasks.sample(state_.stream, state_.task);
-  if (task_.architecture.units != state_.units)
-    throw InputError("stream " + std::to_string(state_.stream) + ": its task has the base model " +
-                     task_.architecture.description() +
-                     ", but the checkpoint holds another; the datasets or the configuration have changed");
-  const auto numbers = rule::phi_layout(context_.engine.rule(), task_.architecture).size();
-  if (static_cast<std::int64_t>(state_.phi.size()) != numbers)
-    throw InputError("stream " + std::to_string(state_.stream) + ": the checkpoint's φ has " +
-                     std::to_string(state_.phi.size()) + " numbers, the base model " +
-                     task_.architecture.description() + " has " + std::to_string(numbers) +
-                     "; go on from another checkpoint");
-  check_pairs();
+  if (state_.lanes.size() != group)
+    throw InputError("stream " + std::to_string(state_.stream) + ": the checkpoint has " +
+                     std::to_string(state_.lanes.size()) + " tasks side by side, tasks.group is " +
+                     std::to_string(group) + "; put the old value back");
+  round_ = context_.tasks.round(number_of(0), state_.task);
+  for (std::size_t l = 0; l < group; ++l) resume_task(l);
 }
 
-void Stream::check_pairs() const {
+void Stream::resume_task(std::size_t lane) {
+  const store::LaneState& state = state_.lanes[lane];
+  data::Task& task = tasks_[lane];
+  task = task_of(lane, state.task);
+  if (task.architecture.units != state.units)
+    throw InputError("stream " + std::to_string(state_.stream) + ": its task has the base model " +
+                     task.architecture.description() +
+                     ", but the checkpoint holds another; the datasets or the configuration have changed");
+  const auto numbers = rule::phi_layout(context_.engine.rule(), task.architecture).size();
+  if (static_cast<std::int64_t>(state.phi.size()) != numbers)
+    throw InputError("stream " + std::to_string(state_.stream) + ": the checkpoint's φ has " +
+                     std::to_string(state.phi.size()) + " numbers, the base model " +
+                     task.architecture.description() + " has " + std::to_string(numbers) +
+                     "; go on from another checkpoint");
+  check_pairs(state);
+}
+
+void Stream::check_pairs(const store::LaneState& lane) const {
   const auto& estimator = context_.estimator;
   const auto wanted =
-      estimator.persistent() && state_.truncation > 0 ? static_cast<std::size_t>(estimator.pairs) : 0;
+      estimator.persistent() && lane.truncation > 0 ? static_cast<std::size_t>(estimator.pairs) : 0;
   const auto numbers = static_cast<std::size_t>(context_.engine.theta_layout().size());
-  bool fits = state_.pairs.size() == wanted;
-  for (const auto& pair : state_.pairs)
-    fits = fits && pair.noise.size() == numbers && pair.phi_plus.size() == state_.phi.size() &&
-           pair.phi_minus.size() == state_.phi.size();
+  bool fits = lane.pairs.size() == wanted;
+  for (const auto& pair : lane.pairs)
+    fits = fits && pair.noise.size() == numbers && pair.phi_plus.size() == lane.phi.size() &&
+           pair.phi_minus.size() == lane.phi.size();
   if (!fits)
     throw InputError("stream " + std::to_string(state_.stream) + ": the checkpoint's " +
-                     std::to_string(state_.pairs.size()) +
+                     std::to_string(lane.pairs.size()) +
                      " perturbed pairs are not those that the estimator " +
                      rule::estimator_name(estimator.kind) + " asks for; go on from another checkpoint");
 }
 
-void Stream::begin_task(std::uint32_t index) {
-  task_ = context_.tasks.sample(state_.stream, index);
-  const auto layout = rule::phi_layout(context_.engine.rule(), task_.architecture);
+std::uint32_t Stream::number_of(std::size_t lane) const {
+  return store::lane_stream(state_.stream, tasks_.size(), lane);
+}
+
+/// A single lane's task is the one that its round is drawn from.
+data::Task Stream::task_of(std::size_t lane, std::uint32_t index) const {
+  if (tasks_.size() == 1) return context_.tasks.sample(state_.stream, index);
+  return context_.tasks.sample(round_, number_of(lane), index);
+}
+
+void Stream::begin_round(std::uint32_t index) {
+  round_ = context_.tasks.round(number_of(0), index);
   state_.task = index;
   state_.step = 0;
   state_.truncation = 0;
   state_.begun_at = 0;
-  state_.units = task_.architecture.units;
-  state_.dataset = context_.tasks.datasets()[task_.dataset].dataset->name;
-  state_.permutation_seed = (std::uint64_t{state_.stream} << 32) | index;
-  state_.phi = rule::initial_phi(layout, context_.seed, state_.stream, index);
-  state_.pairs.clear();
+  state_.lanes.resize(tasks_.size());
+  for (std::size_t l = 0; l < tasks_.size(); ++l) begin_task(l, index);
+}
+
+void Stream::begin_task(std::size_t lane, std::uint32_t index) {
+  data::Task& task = tasks_[lane];
+  task = task_of(lane, index);
+  const auto layout = rule::phi_layout(context_.engine.rule(), task.architecture);
+  store::LaneState& state = state_.lanes[lane];
+  state.task = index;
+  state.step = 0;
+  state.truncation = 0;
+  state.units = task.architecture.units;
+  state.dataset = context_.tasks.datasets()[task.dataset].dataset->name;
+  state.permutation_seed = store::permutation_seed(task.stream, index);
+  state.phi = rule::initial_phi(layout, context_.seed, task.stream, index);
+  state.pairs.clear();
+}
+
+void Stream::begin_next_task() {
+  std::uint32_t last = state_.task;
+  for (const auto& lane : state_.lanes) last = std::max(last, lane.task);
+  begin_round(last + 1);
 }
 
 std::int64_t Stream::draw_length() const {
-  const rule::Random random(context_.seed, state_.stream, state_.task, rule::Purpose::truncation_length);
+  const rule::Random random(context_.seed, number_of(0), state_.task, rule::Purpose::truncation_length);
   if (context_.log_uniform_length)
     return random.log_uniform(state_.truncation, context_.min_length, context_.max_length);
   const auto choices = static_cast<std::uint64_t>(context_.max_length - context_.min_length + 1);
   return context_.min_length + static_cast<std::int64_t>(random.below(state_.truncation, choices));
 }
 
+/// [lanes][length]
+std::vector<std::vector<rule::StepData>> Stream::step_data(std::int64_t length) const {
+  const auto lanes = static_cast<std::int64_t>(tasks_.size());
+  std::vector<std::vector<rule::StepData>> data(tasks_.size());
+  for (auto& steps : data) steps.resize(static_cast<std::size_t>(std::max<std::int64_t>(length, 0)));
+  base::for_each_index(lanes * length, context_.threads, [&](std::size_t, std::int64_t i) {
+    const auto lane = static_cast<std::size_t>(i / length);
+    const std::int64_t step = i % length;
+    data[lane][static_cast<std::size_t>(step)] =
+        context_.tasks.step_data(tasks_[lane], state_.lanes[lane].step + step);
+  });
+  return data;
+}
+
+std::vector<rule::TruncationResult> Stream::truncate(
+    const std::vector<double>& theta, std::int64_t length,
+    std::vector<std::vector<rule::PerturbedPair>>& pairs) const {
+  const auto data = step_data(length);
+  std::vector<rule::TruncationInput> lanes;
+  for (std::size_t l = 0; l < tasks_.size(); ++l) {
+    const store::LaneState& lane = state_.lanes[l];
+    const rule::Random random(context_.seed, number_of(l), lane.task, rule::Purpose::perturbation);
+    lanes.push_back({tasks_[l].architecture, theta, lane.phi, data[l], random, lane.truncation});
+    pairs.push_back(lane.pairs);
+  }
+  return rule::estimate_gradients(context_.engine, context_.estimator, lanes, pairs);
+}
+
+/// What a lane's result says; its state is still the one before.
+LaneStep Stream::take(std::size_t lane, rule::TruncationResult result) {
+  LaneStep step{state_.lanes[lane].task, state_.lanes[lane].dataset, std::move(result)};
+  double squares = 0.0;
+  for (const double value : step.result.d_theta) squares += value * value;
+  step.norm = std::sqrt(squares);
+  step.too_long = tasks_.size() > 1 && step.norm > context_.reject_norm;
+  return step;
+}
+
 StreamStep Stream::advance(const std::vector<double>& theta, std::int64_t update) {
-  if (state_.step == 0) state_.begun_at = update;
-  const std::int64_t last = std::min(task_.inner_steps, context_.curriculum.limit(state_.begun_at));
-  StreamStep step{state_.task,
-                  state_.step,
-                  std::min(draw_length(), last - state_.step),
-                  state_.dataset,
-                  context_.tasks.datasets()[task_.dataset].dataset->domain,
-                  {}};
-  std::vector<rule::StepData> data;
-  for (std::int64_t i = 0; i < step.length; ++i)
-    data.push_back(context_.tasks.step_data(task_, state_.step + i));
-  const rule::Random random(context_.seed, state_.stream, state_.task, rule::Purpose::perturbation);
-  step.result = rule::estimate_gradient(
-      context_.engine, context_.estimator,
-      {task_.architecture, theta, state_.phi, data, random, state_.truncation}, state_.pairs);
+  const std::int64_t begun_at = state_.step == 0 ? update : state_.begun_at;
+  const std::int64_t last = std::min(round_.inner_steps, context_.curriculum.limit(begun_at));
+  StreamStep step{state_.task, state_.step, std::min(draw_length(), last - state_.step), round_.domain, {}};
+  std::vector<std::vector<rule::PerturbedPair>> pairs;
+  auto results = truncate(theta, step.length, pairs);  // may throw: nothing has changed then
+  state_.begun_at = begun_at;
   state_.step += step.length;
   ++state_.truncation;
-  if (step.result.outcome == rule::Outcome::finished) state_.phi = step.result.phi;
-  if (step.result.outcome != rule::Outcome::finished || state_.step >= last) begin_next_task();
+  for (std::size_t l = 0; l < tasks_.size(); ++l) {
+    step.lanes.push_back(take(l, std::move(results[l])));
+    if (!step.lanes[l].counts()) continue;
+    store::LaneState& lane = state_.lanes[l];
+    lane.step += step.length;
+    ++lane.truncation;
+    lane.phi = std::move(step.lanes[l].result.phi);
+    lane.pairs = std::move(pairs[l]);
+  }
+  const bool none =
+      std::none_of(step.lanes.begin(), step.lanes.end(), [](const auto& lane) { return lane.counts(); });
+  if (none || state_.step >= last) {
+    begin_next_task();
+    return step;
+  }
+  for (std::size_t l = 0; l < tasks_.size(); ++l)
+    if (!step.lanes[l].counts()) begin_task(l, state_.lanes[l].task + 1);
   return step;
 }
 

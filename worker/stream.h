@@ -1,6 +1,8 @@
 #pragma once
-// A stream of tasks: sample a task, unroll it truncation by truncation, sample the next.
+// A stream of tasks, or of several side by side: sample them, unroll them truncation by truncation, sample
+// the next.
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -31,41 +33,70 @@ struct StreamContext {
   Curriculum curriculum{};
   rule::EstimatorOptions estimator{};
   bool log_uniform_length = false;  ///< k is log-uniform instead of uniform
+  std::int64_t group = 1;           ///< lanes of a stream: tasks side by side
+  /// Of several lanes, one whose gradient has a larger norm begins its next task. The gradient of a single
+  /// lane is the coordinator's to refuse.
+  double reject_norm = std::numeric_limits<double>::infinity();
+  std::int64_t threads = 1;  ///< that prepare the minibatches of all lanes; the bits do not depend on it
+};
+
+/// One lane's part in a truncation.
+struct LaneStep {
+  std::uint32_t task = 0;
+  std::string dataset;
+  rule::TruncationResult result;  ///< its φ has gone to the lane's state
+  double norm = 0.0;              ///< of d_theta
+  bool too_long = false;          ///< above StreamContext::reject_norm
+
+  /// Whether it has a gradient to give.
+  bool counts() const { return result.outcome == rule::Outcome::finished && !too_long; }
 };
 
 /// One truncation of a stream.
 struct StreamStep {
-  std::uint32_t task = 0;
-  std::int64_t step = 0;    ///< inner steps of the task before this truncation
+  std::uint32_t task = 0;   ///< the round
+  std::int64_t step = 0;    ///< inner steps of the round before this truncation
   std::int64_t length = 0;  ///< k
-  std::string dataset;
   data::Domain domain = data::Domain::images;
-  rule::TruncationResult result;
+  std::vector<LaneStep> lanes;
 };
 
+/// Its lanes have one task each; all begin a round together. Lane l draws by the number lane_stream(), what
+/// decides shapes is that of the round (data::Round). A lane whose task ends early begins its next one within
+/// the round, which ends early only where no lane has a gradient to give. The next round is numbered above
+/// all tasks so far.
 class Stream {
  public:
-  /// Continues from `state`; an empty φ means that its task has not begun.
+  /// Continues from `state`; no lanes mean that its round has not begun.
   Stream(const StreamContext& context, store::StreamState state);
 
-  /// Computes one truncation with θ of `update`. Begins the next task after the last inner step, or if the
-  /// outcome is not `finished`.
+  /// Computes one truncation with θ of `update`. Begins the next round after the last inner step, or if there
+  /// was no gradient.
   StreamStep advance(const std::vector<double>& theta, std::int64_t update);
 
-  /// Abandons the current task for the next one.
-  void begin_next_task() { begin_task(state_.task + 1); }
+  /// Abandons the current tasks of all lanes for a new round.
+  void begin_next_task();
 
   /// The state between two truncations.
   const store::StreamState& state() const { return state_; }
 
  private:
-  void begin_task(std::uint32_t index);
-  void check_pairs() const;
+  void begin_round(std::uint32_t index);
+  void begin_task(std::size_t lane, std::uint32_t index);
+  void resume_task(std::size_t lane);
+  void check_pairs(const store::LaneState& lane) const;
+  data::Task task_of(std::size_t lane, std::uint32_t index) const;
+  std::uint32_t number_of(std::size_t lane) const;
   std::int64_t draw_length() const;
+  std::vector<std::vector<rule::StepData>> step_data(std::int64_t length) const;
+  std::vector<rule::TruncationResult> truncate(const std::vector<double>& theta, std::int64_t length,
+                                               std::vector<std::vector<rule::PerturbedPair>>& pairs) const;
+  LaneStep take(std::size_t lane, rule::TruncationResult result);
 
   StreamContext context_;
   store::StreamState state_;
-  data::Task task_;
+  data::Round round_;
+  std::vector<data::Task> tasks_;  ///< [lanes]
 };
 
 }  // namespace outerloop::worker

@@ -1,12 +1,12 @@
 #include "worker/worker.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "common/base/error.h"
 #include "common/base/text.h"
 #include "common/store/stream_message.h"
+#include "worker/gradient_message.h"
 #include "worker/pulse.h"
 
 namespace outerloop::worker {
@@ -15,36 +15,6 @@ namespace {
 constexpr double kShortestPause = 0.0005;  // seconds
 constexpr double kLongestPause = 0.02;     // while other workers finish the same update
 constexpr double kLongestPauseIdle = 0.2;  // without streams
-
-proto::Gradient::Outcome to_message(rule::Outcome outcome) {
-  switch (outcome) {
-    case rule::Outcome::finished:
-      return proto::Gradient::finished;
-    case rule::Outcome::dead_features:
-      return proto::Gradient::dead_features;
-    case rule::Outcome::not_finite:
-      return proto::Gradient::not_finite;
-  }
-  return proto::Gradient::not_finite;
-}
-
-proto::Gradient::Domain to_message(data::Domain domain) {
-  switch (domain) {
-    case data::Domain::images:
-      return proto::Gradient::images;
-    case data::Domain::texts:
-      return proto::Gradient::texts;
-    case data::Domain::tables:
-      break;
-  }
-  return proto::Gradient::tables;
-}
-
-double norm(const std::vector<double>& values) {
-  double squares = 0.0;
-  for (const double value : values) squares += value * value;
-  return std::sqrt(squares);
-}
 
 }  // namespace
 
@@ -167,30 +137,13 @@ net::Frame Worker::next_gradient(ActiveStream& work) {
   Stream& stream = work.stream;
   if (options_.deterministic) work.before = stream.state();
   computing_ = stream.state().stream;
-  StreamStep step = stream.advance(theta_, theta_version_);
+  const StreamStep step = stream.advance(theta_, theta_version_);
   work.theta_version = theta_version_;
+  auto gradient = gradient_message(step, stream.state().stream, theta_version_, options_.gradient_norm_clip);
   proto::WorkerMessage message;
-  auto& gradient = *message.mutable_gradient();
-  gradient.set_stream(stream.state().stream);
-  gradient.set_task(step.task);
-  gradient.set_step(step.step);
-  gradient.set_length(step.length);
-  gradient.set_theta_version(theta_version_);
-  gradient.set_outcome(to_message(step.result.outcome));
-  gradient.set_meta_objective(step.result.mean_meta_objective);
-  gradient.set_dataset(step.dataset);
-  gradient.set_domain(to_message(step.domain));
-  std::vector<float> floats;
-  if (step.result.outcome == rule::Outcome::finished) {
-    const double size = norm(step.result.d_theta);
-    const double clip = options_.gradient_norm_clip;
-    const double scale = clip > 0.0 && size > clip ? clip / size : 1.0;
-    gradient.set_norm(size);
-    floats.reserve(step.result.d_theta.size());
-    for (const double value : step.result.d_theta) floats.push_back(static_cast<float>(scale * value));
-  }
+  *message.mutable_gradient() = std::move(gradient.header);
   report_streams(message);
-  return frame(std::move(message), std::move(floats));
+  return frame(std::move(message), std::move(gradient.floats));
 }
 
 /// Changes neither the training θ nor streams, so truncations are unaffected.

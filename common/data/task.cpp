@@ -192,56 +192,105 @@ std::size_t TaskDistribution::sample_dataset(const Random& random) const {
 }
 
 Task TaskDistribution::sample(std::uint32_t stream, std::uint32_t index) const {
+  const Round own = round(stream, index);
+  return sample_at(own.place, own, stream, index);
+}
+
+Task TaskDistribution::sample(const Round& round, std::uint32_t stream, std::uint32_t index) const {
+  return sample_at(sample_place(round, Random(seed_, stream, index, Purpose::task_dataset)), round, stream,
+                   index);
+}
+
+Round TaskDistribution::round(std::uint32_t stream, std::uint32_t index) const {
+  const auto random = [&](Purpose purpose) { return Random(seed_, stream, index, purpose); };
+  Round round;
+  round.stream = stream;
+  round.index = index;
+  const Random places = random(Purpose::task_dataset);
+  round.place.dataset = sample_dataset(places);
+  const auto& groups = eligible_[round.place.dataset];
+  round.place.group = static_cast<std::size_t>(places.below(2, groups.size()));
+  const Dataset& dataset = *datasets_[round.place.dataset].dataset;
+  round.domain = dataset.domain;
+
+  const Random shapes = random(Purpose::task_architecture);
+  round.hidden_layers = draw(shapes, 0, sizes(index).hidden_layers);
+  round.width = draw(shapes, 1, sizes(index).width);
+  round.side = dataset.size;
+  if (options_.smallest_side > 0 && options_.smallest_side < dataset.size)
+    round.side = draw(shapes, 2, {options_.smallest_side, dataset.size});
+  round.inputs =
+      round.side > 0 ? round.side * round.side : dataset.inputs_of(groups[round.place.group].front());
+  if (dataset.bag_of_words && options_.words.high > 0)
+    round.inputs = draw(shapes, 3, at_most(options_.words, round.inputs));
+
+  const Random steps = random(Purpose::task_steps);
+  const IntegerRange range = sizes(index).inner_steps;
+  round.inner_steps =
+      options_.inner_steps_uniform ? draw(steps, 0, range) : steps.log_uniform(0, range.low, range.high);
+  if (options_.random_offset && index == 0) round.inner_steps = draw(steps, 1, {1, round.inner_steps});
+  round.minibatch = sizes(index).minibatch;
+  return round;
+}
+
+/// Whether tasks of both places have inputs alike, whatever part of them a round takes.
+bool TaskDistribution::same_shape(const Place& a, const Place& b) const {
+  const Dataset& one = *datasets_[a.dataset].dataset;
+  const Dataset& other = *datasets_[b.dataset].dataset;
+  return one.domain == other.domain && one.size == other.size && one.bag_of_words == other.bag_of_words &&
+         one.inputs_of(eligible_[a.dataset][a.group].front()) ==
+             other.inputs_of(eligible_[b.dataset][b.group].front());
+}
+
+/// By the probability of each place, given the round's domain and inputs. A dataset's groups share its
+/// weight.
+Place TaskDistribution::sample_place(const Round& round, const Random& random) const {
+  constexpr std::uint32_t kElement = 4;
+  std::vector<Place> places;
+  std::vector<double> weights;
+  for (std::size_t d = 0; d < datasets_.size(); ++d)
+    for (std::size_t g = 0; g < eligible_[d].size(); ++g) {
+      if (!same_shape({d, g}, round.place)) continue;
+      places.push_back({d, g});
+      weights.push_back(datasets_[d].weight / static_cast<double>(eligible_[d].size()));
+    }
+  return places[place_of(random.uniform(kElement), weights)];
+}
+
+Task TaskDistribution::sample_at(const Place& place, const Round& round, std::uint32_t stream,
+                                 std::uint32_t index) const {
   const auto random = [&](Purpose purpose) { return Random(seed_, stream, index, purpose); };
   Task task;
   task.stream = stream;
   task.index = index;
+  task.dataset = place.dataset;
 
-  task.dataset = sample_dataset(random(Purpose::task_dataset));
-  const Dataset& dataset = *datasets_[task.dataset].dataset;
-
-  const Random classes = random(Purpose::task_classes);
-  const auto& groups = eligible_[task.dataset];
-  const std::vector<std::int32_t>& eligible =
-      groups[static_cast<std::size_t>(random(Purpose::task_dataset).below(2, groups.size()))];
+  const std::vector<std::int32_t>& eligible = eligible_[place.dataset][place.group];
   const auto usable = static_cast<std::int64_t>(eligible.size());
-  const std::int64_t way = draw(classes, 0, at_most(options_.way, usable));
+  const Random ways(seed_, round.stream, round.index, Purpose::task_classes);
+  const std::int64_t way = draw(ways, 0, at_most(options_.way, usable));
   task.subclasses = draw(random(Purpose::task_dataset), 1, at_most(options_.subclasses, usable / way));
-  for (const std::int32_t place :
-       classes.sample(static_cast<std::int32_t>(usable), static_cast<std::int32_t>(way * task.subclasses), 1))
-    task.classes.push_back(eligible[static_cast<std::size_t>(place)]);
-  sample_architecture(random(Purpose::task_architecture), dataset, way, task);
+  for (const std::int32_t class_place :
+       random(Purpose::task_classes)
+           .sample(static_cast<std::int32_t>(usable), static_cast<std::int32_t>(way * task.subclasses), 1))
+    task.classes.push_back(eligible[static_cast<std::size_t>(class_place)]);
 
-  const Random steps = random(Purpose::task_steps);
-  const IntegerRange range = sizes(index).inner_steps;
-  task.inner_steps =
-      options_.inner_steps_uniform ? draw(steps, 0, range) : steps.log_uniform(0, range.low, range.high);
-  task.minibatch = sizes(index).minibatch;
-  if (options_.random_offset && index == 0) task.inner_steps = draw(steps, 1, {1, task.inner_steps});
+  task.side = round.side;
+  auto& units = task.architecture.units;
+  units.push_back(round.inputs);
+  units.insert(units.end(), static_cast<std::size_t>(round.hidden_layers), round.width);
+  units.push_back(options_.output_units > 0 ? options_.output_units : way);
+  task.inner_steps = round.inner_steps;
+  task.minibatch = round.minibatch;
+
   const Random augmentation = random(Purpose::augmentation);
   task.inverted = augmentation.uniform(0) < options_.invert_probability;
   task.gain = std::exp(augmentation.uniform(1, -options_.gain_jitter, options_.gain_jitter));
   task.augmented =
       options_.augmentation.enabled() && augmentation.uniform(2) < options_.augmentation.probability;
-  task.permutation =
-      task_permutation(seed_, stream, index, static_cast<std::int32_t>(task.architecture.inputs()),
-                       options_.permute_probability);
+  task.permutation = task_permutation(seed_, stream, index, static_cast<std::int32_t>(round.inputs),
+                                      options_.permute_probability);
   return task;
-}
-
-void TaskDistribution::sample_architecture(const Random& random, const Dataset& dataset, std::int64_t way,
-                                           Task& task) const {
-  const std::int64_t depth = draw(random, 0, sizes(task.index).hidden_layers);
-  const std::int64_t width = draw(random, 1, sizes(task.index).width);
-  task.side = dataset.size;
-  if (options_.smallest_side > 0 && options_.smallest_side < dataset.size)
-    task.side = draw(random, 2, {options_.smallest_side, dataset.size});
-  std::int64_t inputs = task.side > 0 ? task.side * task.side : dataset.inputs_of(task.classes.front());
-  if (dataset.bag_of_words && options_.words.high > 0)
-    inputs = draw(random, 3, at_most(options_.words, inputs));
-  task.architecture.units.push_back(inputs);
-  task.architecture.units.insert(task.architecture.units.end(), static_cast<std::size_t>(depth), width);
-  task.architecture.units.push_back(options_.output_units > 0 ? options_.output_units : way);
 }
 
 rule::StepData TaskDistribution::step_data(const Task& task, std::int64_t step) const {

@@ -88,6 +88,27 @@ struct Task {
   std::int64_t way() const { return static_cast<std::int64_t>(classes.size()) / subclasses; }
 };
 
+/// A dataset and one of its groups of classes.
+struct Place {
+  std::size_t dataset = 0;  ///< index in the distribution's list
+  std::size_t group = 0;    ///< index among those of its groups that tasks are drawn from
+};
+
+/// What tasks that are computed side by side have in common: all that decides the shapes of their tensors,
+/// and how long they are. A pure function of (seed, stream, index).
+struct Round {
+  std::uint32_t stream = 0;  ///< that of the first of them
+  std::uint32_t index = 0;
+  Place place;  ///< any other place has the same domain and as many inputs (before the two below)
+  Domain domain = Domain::images;
+  std::int64_t side = 0;  ///< of images; 0: vectors
+  std::int64_t inputs = 0;
+  std::int64_t hidden_layers = 0;
+  std::int64_t width = 0;
+  std::int64_t minibatch = 0;  ///< B
+  std::int64_t inner_steps = 0;
+};
+
 /// x[i] = pixel[permutation[i]] of task `index` of stream `stream`: with `probability` its own permutation
 /// (task_permutation), else the identity (augmentation, element 3, decides).
 std::vector<std::int32_t> task_permutation(std::uint64_t seed, std::uint32_t stream, std::uint32_t index,
@@ -106,11 +127,19 @@ class TaskDistribution {
   const TaskOptions& options() const { return options_; }
   const std::vector<WeightedDataset>& datasets() const { return datasets_; }
 
-  /// Elements of each purpose: task_dataset 0, 1 (subclasses), 2 (group), 3 (domain); task_classes 0 (way),
-  /// then 1 .. way · subclasses; task_permutation 0 .. inputs - 1; task_architecture 0 (depth), 1 (width), 2
-  /// (side), 3 (words); task_steps 0, 1 (offset); augmentation 0 (inversion), 1 (gain), 2 (whether examples
-  /// are augmented).
+  /// Elements of each purpose: task_dataset 0, 1 (subclasses), 2 (group), 3 (domain), 4 (place within a
+  /// round); task_classes 0 (way), then 1 .. way · subclasses; task_permutation 0 .. inputs - 1;
+  /// task_architecture 0 (depth), 1 (width), 2 (side), 3 (words); task_steps 0, 1 (offset); augmentation 0
+  /// (inversion), 1 (gain), 2 (whether examples are augmented).
   Task sample(std::uint32_t stream, std::uint32_t index) const;
+
+  /// What decides shapes in task `index` of `stream`.
+  Round round(std::uint32_t stream, std::uint32_t index) const;
+  /// A task within a round, whose stream and index are its own: what decides shapes is the round's, all else
+  /// is drawn as by the function of two arguments. The place is drawn by element 4 among those with the
+  /// round's domain and number of inputs; the number of classes is the round's draw, mapped to the range that
+  /// the place has. Over all rounds such a task is distributed as any other.
+  Task sample(const Round& round, std::uint32_t stream, std::uint32_t index) const;
 
   /// The minibatch and the two labelled minibatches (disjoint, y one-hot over the task's classes, then
   /// regression targets: batch_writer.h) of inner step `step` >= 0. The inner minibatch is drawn from the
@@ -127,8 +156,9 @@ class TaskDistribution {
   const TaskSizes& sizes(std::uint32_t index) const;  ///< of a stream's task of this index
   void check_shares() const;
   std::size_t sample_dataset(const rule::Random& random) const;
-  void sample_architecture(const rule::Random& random, const Dataset& dataset, std::int64_t way,
-                           Task& task) const;
+  Place sample_place(const Round& round, const rule::Random& random) const;
+  bool same_shape(const Place& a, const Place& b) const;
+  Task sample_at(const Place& place, const Round& round, std::uint32_t stream, std::uint32_t index) const;
 
   TaskOptions options_;
   std::vector<WeightedDataset> datasets_;

@@ -1,5 +1,6 @@
 #include "common/rule/estimator.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "common/base/error.h"
@@ -138,6 +139,13 @@ void check(const EstimatorOptions& options, const Engine& engine, const Truncati
                     "a pair's sizes are not those of θ and φ");
 }
 
+/// Whether one call of the engine can take all of them.
+bool belong_together(const std::vector<TruncationInput>& lanes) {
+  return std::all_of(lanes.begin(), lanes.end(), [&](const TruncationInput& lane) {
+    return lane.architecture.units == lanes.front().architecture.units;
+  });
+}
+
 }  // namespace
 
 const char* estimator_name(EstimatorKind kind) {
@@ -180,6 +188,21 @@ TruncationResult estimate_gradient(Engine& engine, const EstimatorOptions& optio
     result.phi = engine.unroll(input.architecture, input.theta, input.phi, minibatches);
   }
   return result;
+}
+
+std::vector<TruncationResult> estimate_gradients(Engine& engine, const EstimatorOptions& options,
+                                                 const std::vector<TruncationInput>& lanes,
+                                                 std::vector<std::vector<PerturbedPair>>& pairs) {
+  OUTERLOOP_CHECK_EQ(lanes.size(), pairs.size());
+  if (lanes.size() > 1 && options.kind == EstimatorKind::backpropagation && belong_together(lanes)) {
+    std::vector<TruncationLane> together;
+    for (const auto& lane : lanes) together.push_back({lane.phi, lane.steps});
+    return engine.truncations(lanes.front().architecture, lanes.front().theta, together);
+  }
+  std::vector<TruncationResult> results;
+  for (std::size_t l = 0; l < lanes.size(); ++l)
+    results.push_back(estimate_gradient(engine, options, lanes[l], pairs[l]));
+  return results;
 }
 
 }  // namespace outerloop::rule

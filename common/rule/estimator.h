@@ -64,4 +64,11 @@ struct TruncationInput {
 TruncationResult estimate_gradient(Engine& engine, const EstimatorOptions& options,
                                    const TruncationInput& input, std::vector<PerturbedPair>& pairs);
 
+/// The same for tasks side by side (lanes), which have θ in common: one result each, in their order. One call
+/// of the engine for all of them where it is backpropagation and they have one architecture; else one by one.
+/// `pairs`: [lanes].
+std::vector<TruncationResult> estimate_gradients(Engine& engine, const EstimatorOptions& options,
+                                                 const std::vector<TruncationInput>& lanes,
+                                                 std::vector<std::vector<PerturbedPair>>& pairs);
+
 }  // namespace outerloop::rule

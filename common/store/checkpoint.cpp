@@ -13,6 +13,7 @@ namespace {
 
 constexpr const char* kHistory = "/history/";
 constexpr const char* kStreams = "/streams/";
+constexpr const char* kLanes = "lanes/";  // in a stream's group
 constexpr const char* kCounters = "/counters/";
 constexpr const char* kDatasets = "/datasets/";
 constexpr const char* kFirstMoment = "/adam/m/";
@@ -46,30 +47,55 @@ std::string sizes_differ(std::uint32_t stream, const std::string& rule_name, std
          " values, which is not what its units give under the rule " + rule_name;
 }
 
-void encode_stream(const std::string& rule_name, const StreamState& state, Document& document) {
-  const std::string group = kStreams + std::to_string(state.stream) + "/";
-  add(document, group + "task", Dataset::integer(state.task));
-  add(document, group + "step", Dataset::integer(state.step));
-  add(document, group + "truncation", Dataset::integer(state.truncation));
-  add(document, group + "begun_at", Dataset::integer(state.begun_at));
-  add(document, group + "units", Dataset::integers(state.units).with_axes("layer"));
-  add(document, group + "dataset", Dataset::text(state.dataset));
-  add(document, group + "permutation_seed", Dataset::unsigned_integer(state.permutation_seed));
-  if (state.phi.empty()) return;
-  const auto layout = phi_layout(rule_name, state.units, state.phi.size());
-  if (layout.size() != static_cast<std::int64_t>(state.phi.size()))
-    throw Error(sizes_differ(state.stream, rule_name, state.phi.size()));
+void encode_phi(const std::string& rule_name, std::uint32_t stream, const LaneState& lane,
+                const std::string& group, Document& document) {
+  if (lane.phi.empty()) return;
+  const auto layout = phi_layout(rule_name, lane.units, lane.phi.size());
+  if (layout.size() != static_cast<std::int64_t>(lane.phi.size()))
+    throw Error(sizes_differ(stream, rule_name, lane.phi.size()));
   for (const auto& tensor : layout.tensors())
     add(document, group + "phi/" + tensor.name,
-        Dataset::float64(state.phi, tensor.offset, tensor.shape).with_axes(tensor.axes));
-  for (std::size_t p = 0; p < state.pairs.size(); ++p) {
+        Dataset::float64(lane.phi, tensor.offset, tensor.shape).with_axes(tensor.axes));
+  for (std::size_t p = 0; p < lane.pairs.size(); ++p) {
     const auto flat = [&](const char* name, const std::vector<double>& values) {
       add(document, group + "pairs/" + std::to_string(p) + "/" + name,
           Dataset::float64(values, 0, {static_cast<std::int64_t>(values.size())}).with_axes("number"));
     };
-    flat("noise", state.pairs[p].noise);
-    flat("phi_plus", state.pairs[p].phi_plus);
-    flat("phi_minus", state.pairs[p].phi_minus);
+    flat("noise", lane.pairs[p].noise);
+    flat("phi_plus", lane.pairs[p].phi_plus);
+    flat("phi_minus", lane.pairs[p].phi_minus);
+  }
+}
+
+void encode_position(const std::string& group, std::uint32_t task, std::int64_t step,
+                     std::uint32_t truncation, Document& document) {
+  add(document, group + "task", Dataset::integer(task));
+  add(document, group + "step", Dataset::integer(step));
+  add(document, group + "truncation", Dataset::integer(truncation));
+}
+
+/// All of a lane but its position.
+void encode_lane(const std::string& rule_name, std::uint32_t stream, const LaneState& lane,
+                 const std::string& group, Document& document) {
+  add(document, group + "units", Dataset::integers(lane.units).with_axes("layer"));
+  add(document, group + "dataset", Dataset::text(lane.dataset));
+  add(document, group + "permutation_seed", Dataset::unsigned_integer(lane.permutation_seed));
+  encode_phi(rule_name, stream, lane, group, document);
+}
+
+/// A stream of one lane has that lane's task in its own group.
+void encode_stream(const std::string& rule_name, const StreamState& state, Document& document) {
+  const std::string group = kStreams + std::to_string(state.stream) + "/";
+  encode_position(group, state.task, state.step, state.truncation, document);
+  add(document, group + "begun_at", Dataset::integer(state.begun_at));
+  if (state.lanes.size() < 2)
+    return encode_lane(rule_name, state.stream, state.lanes.empty() ? LaneState() : state.lanes.front(),
+                       group, document);
+  for (std::size_t l = 0; l < state.lanes.size(); ++l) {
+    const LaneState& lane = state.lanes[l];
+    const std::string own = group + kLanes + std::to_string(l) + "/";
+    encode_position(own, lane.task, lane.step, lane.truncation, document);
+    encode_lane(rule_name, state.stream, lane, own, document);
   }
 }
 
@@ -114,7 +140,7 @@ std::uint32_t unsigned_32(const DocumentReader& reader, const std::string& path)
 }
 
 std::vector<double> decode_phi(const DocumentReader& reader, const std::string& rule_name,
-                               const StreamState& state, const std::string& group) {
+                               std::uint32_t stream, const LaneState& lane, const std::string& group) {
   std::size_t values = 0, tensors = 0;
   for (const auto& layer : reader.links(group))
     for (const auto& tensor : reader.links(group + layer + "/")) {
@@ -122,9 +148,9 @@ std::vector<double> decode_phi(const DocumentReader& reader, const std::string& 
       ++tensors;
     }
   if (tensors == 0) return {};
-  const auto layout = phi_layout(rule_name, state.units, values);
+  const auto layout = phi_layout(rule_name, lane.units, values);
   if (layout.size() != static_cast<std::int64_t>(values) || layout.tensors().size() != tensors)
-    reader.refuse(sizes_differ(state.stream, rule_name, values));
+    reader.refuse(sizes_differ(stream, rule_name, values));
   std::vector<double> phi;
   for (const auto& tensor : layout.tensors()) {
     if (reader.dataset(group + tensor.name).shape != tensor.shape)
@@ -136,17 +162,31 @@ std::vector<double> decode_phi(const DocumentReader& reader, const std::string& 
 }
 
 /// In the order of their numbers. Sizes are compared with θ when the stream is resumed.
-std::vector<rule::PerturbedPair> decode_pairs(const DocumentReader& reader, const StreamState& state,
+std::vector<rule::PerturbedPair> decode_pairs(const DocumentReader& reader, const LaneState& lane,
                                               const std::string& group) {
   std::vector<rule::PerturbedPair> pairs(reader.links(group).size());
   for (std::size_t p = 0; p < pairs.size(); ++p) {
     const std::string pair = group + std::to_string(p) + "/";
     pairs[p] = {reader.numbers(pair + "noise"), reader.numbers(pair + "phi_plus"),
                 reader.numbers(pair + "phi_minus")};
-    if (pairs[p].phi_plus.size() != state.phi.size() || pairs[p].phi_minus.size() != state.phi.size())
+    if (pairs[p].phi_plus.size() != lane.phi.size() || pairs[p].phi_minus.size() != lane.phi.size())
       reader.refuse(pair + ": its φ are not as long as the stream's");
   }
   return pairs;
+}
+
+LaneState decode_lane(const DocumentReader& reader, const std::string& rule_name, std::uint32_t stream,
+                      const std::string& group) {
+  LaneState lane;
+  lane.task = unsigned_32(reader, group + "task");
+  lane.step = count_at(reader, group + "step");
+  lane.truncation = unsigned_32(reader, group + "truncation");
+  lane.units = reader.integers(group + "units");
+  lane.dataset = reader.text(group + "dataset");
+  lane.permutation_seed = reader.unsigned_integer(group + "permutation_seed");
+  lane.phi = decode_phi(reader, rule_name, stream, lane, group + "phi/");
+  lane.pairs = decode_pairs(reader, lane, group + "pairs/");
+  return lane;
 }
 
 StreamState decode_stream(const DocumentReader& reader, const std::string& rule_name,
@@ -159,11 +199,15 @@ StreamState decode_stream(const DocumentReader& reader, const std::string& rule_
   state.step = count_at(reader, group + "step");
   state.truncation = unsigned_32(reader, group + "truncation");
   if (reader.contains(group + "begun_at")) state.begun_at = count_at(reader, group + "begun_at");
-  state.units = reader.integers(group + "units");
-  state.dataset = reader.text(group + "dataset");
-  state.permutation_seed = reader.unsigned_integer(group + "permutation_seed");
-  state.phi = decode_phi(reader, rule_name, state, group + "phi/");
-  state.pairs = decode_pairs(reader, state, group + "pairs/");
+  const std::size_t lanes = reader.links(group + kLanes).size();
+  for (std::size_t l = 0; l < lanes; ++l)
+    state.lanes.push_back(
+        decode_lane(reader, rule_name, state.stream, group + kLanes + std::to_string(l) + "/"));
+  if (lanes == 0) state.lanes.push_back(decode_lane(reader, rule_name, state.stream, group));
+  const bool begun = !state.lanes.front().phi.empty();
+  for (const auto& lane : state.lanes)
+    if (lane.phi.empty() == begun) reader.refuse(group + ": some of its lanes have no φ");
+  if (!begun) state.lanes.clear();
   return state;
 }
 

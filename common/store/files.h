@@ -37,18 +37,26 @@ struct RuleFile {
   double validation_meta_objective = std::numeric_limits<double>::quiet_NaN();
 };
 
-/// State of one stream, from which a worker resumes.
-struct StreamState {
-  std::uint32_t stream = 0;
-  std::uint32_t task = 0;        ///< index of the current task
-  std::int64_t step = 0;         ///< inner steps already taken in it
-  std::uint32_t truncation = 0;  ///< truncations already taken in it: the random counter of the next length
-  std::int64_t begun_at = 0;     ///< update of θ at its first truncation
+/// State of one of a stream's lanes: of the task that it is at.
+struct LaneState {
+  std::uint32_t task = 0;              ///< index of the task; above the stream's where one has ended early
+  std::int64_t step = 0;               ///< inner steps already taken in it
+  std::uint32_t truncation = 0;        ///< truncations already taken in it
   std::vector<std::int64_t> units;     ///< architecture N_0 .. N_L
   std::string dataset;                 ///< name, for readers
-  std::uint64_t permutation_seed = 0;  ///< for readers: (stream << 32) | task
-  std::vector<double> phi;             ///< flat, laid out by rule::phi_layout; empty: the task has not begun
+  std::uint64_t permutation_seed = 0;  ///< for readers: (stream · lanes + lane) << 32 | task
+  std::vector<double> phi;             ///< flat, laid out by rule::phi_layout
   std::vector<rule::PerturbedPair> pairs{};  ///< of persistent evolution strategies; empty elsewhere
+};
+
+/// State of one stream, from which a worker resumes. A round of it is one task of every lane.
+struct StreamState {
+  std::uint32_t stream = 0;
+  std::uint32_t task = 0;          ///< index of the round: of the task that every lane began it with
+  std::int64_t step = 0;           ///< inner steps already taken in it
+  std::uint32_t truncation = 0;    ///< truncations already taken in it: the random counter of the next length
+  std::int64_t begun_at = 0;       ///< update of θ at its first truncation
+  std::vector<LaneState> lanes{};  ///< tasks.group of them; none: the round has not begun
 };
 
 /// θ and the optimizer's state after an update with a low meta-objective.

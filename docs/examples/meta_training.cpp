@@ -38,7 +38,7 @@ static double validate(const worker::StreamContext& context, const std::vector<d
   std::vector<double> all;
   for (std::uint32_t number = 0; number < 16; ++number)
     for (auto stream = stream_of(context, number); stream.state().task == 0;) {
-      const auto objectives = stream.advance(theta, 0).result.meta_objective;
+      const auto objectives = stream.advance(theta, 0).lanes[0].result.meta_objective;
       all.insert(all.end(), objectives.begin(), objectives.end());
     }
   return std::accumulate(all.begin(), all.end(), 0.0) / static_cast<double>(all.size());
@@ -65,7 +65,8 @@ int main() {
   for (std::size_t update = 0; update < static_cast<std::size_t>(config.updates()); ++update) {
     std::vector<double> mean(theta.size());
     for (std::size_t i = update * batch; i < (update + 1) * batch; ++i) {
-      const auto d_theta = streams[i % streams.size()].advance(theta, 0).result.d_theta;  // empty: φ has died
+      const auto d_theta =
+          streams[i % streams.size()].advance(theta, 0).lanes[0].result.d_theta;  // empty: dead
       const double square = std::inner_product(d_theta.begin(), d_theta.end(), d_theta.begin(), 0.0);
       const double clip = std::min(1.0, config.clip().gradient_norm() / std::sqrt(square));
       for (std::size_t j = 0; j < d_theta.size(); ++j) mean[j] += clip * d_theta[j] / config.batch();

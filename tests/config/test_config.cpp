@@ -282,7 +282,7 @@ TEST_CASE("the preset paper has the reference sizes and ranges, and trains on no
     fonts += dataset.request.name == "glyphs" ? dataset.weight : 0.0;
   }
   CHECK(fonts / all == 0.5);
-  for (const char* preset : {"paper", "cluster"}) {
+  for (const char* preset : {"paper", "cluster", "gpu"}) {
     const auto settings =
         config::read_settings(std::string(OUTERLOOP_CONFIGS) + "/" + preset + ".textproto", {});
     std::vector<data::DatasetRequest> training, evaluation;
@@ -290,4 +290,18 @@ TEST_CASE("the preset paper has the reference sizes and ranges, and trains on no
     for (const auto& dataset : settings.evaluation) evaluation.push_back(dataset.request);
     CHECK_NOTHROW(data::check_no_overlap(training, evaluation));
   }
+}
+
+TEST_CASE(
+    "a stream carries one task unless told otherwise, and the preset gpu several, on another device too") {
+  CHECK(config::settings_from_text("updates: 1", "test", {}).config.tasks().group() == 1);
+  CHECK_THROWS_AS(config::settings_from_text("updates: 1 tasks { group: 0 }", "test", {}), InputError);
+  const std::string preset = std::string(OUTERLOOP_CONFIGS) + "/gpu.textproto";
+  const auto gpu = config::read_settings(preset, {});
+  CHECK(gpu.engine.kind == rule::EngineKind::reference);
+  CHECK(gpu.engine.device == "cuda");
+  CHECK(gpu.config.tasks().group() == 16);
+  const auto cpu = config::read_settings(preset, {"device=cpu"});
+  CHECK(cpu.engine.kind == rule::EngineKind::reference);
+  CHECK(cpu.engine.device == "cpu");
 }

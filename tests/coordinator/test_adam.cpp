@@ -60,8 +60,8 @@ TEST_CASE("a restored Adam goes on to the same bits, and θ is always a float32"
 
 TEST_CASE("a batch gives the mean, its norm and the clipped mean") {
   GradientBatch batch(2);
-  batch.add(Numbers{3.0f, 0.0f}, {1, 1.0, 3.0, 0, "a"});
-  batch.add(Numbers{3.0f, 8.0f}, {2, 2.0, 8.5, 2, "b"});
+  batch.add(Numbers{3.0f, 0.0f}, {{1, 1.0, 3.0, 0, "a"}});
+  batch.add(Numbers{3.0f, 8.0f}, {{2, 2.0, 8.5, 2, "b"}});
   BatchSummary summary;
   const auto mean = batch.take(2, 2.5, summary);
   CHECK(summary.gradient_norm == Approx(5.0));  // of (3, 4)
@@ -74,15 +74,16 @@ TEST_CASE("a batch gives the mean, its norm and the clipped mean") {
   CHECK(summary.meta_objective_of.at("b") == Approx(2.0));
   CHECK(summary.gradient_norm_of.at("b") == Approx(8.5));
   CHECK(summary.gradient_cosine == Approx(3.0 / std::sqrt(73.0)));  // of a pair: the weights cancel
-  batch.add(Numbers{1.0f, 0.0f}, {1, 1.0, 1.0, 0, "a"});
+  batch.add(Numbers{1.0f, 0.0f}, {{1, 1.0, 1.0, 0, "a"}});
   CHECK(batch.take(1, 0.0, summary)[0] == Approx(1.0));  // emptied in between
   CHECK(std::isnan(summary.gradient_cosine));
-  for (const float sign : {1.0f, 1.0f, -1.0f}) batch.add(Numbers{sign, 2.0f * sign}, {1, 1.0, 1.0, 0, "a"});
-  batch.add(Numbers{0.0f, 0.0f}, {1, 1.0, 0.0, 0, "a"});  // has no direction
+  for (const float sign : {1.0f, 1.0f, -1.0f}) batch.add(Numbers{sign, 2.0f * sign}, {{1, 1.0, 1.0, 0, "a"}});
+  batch.add(Numbers{0.0f, 0.0f}, {{1, 1.0, 0.0, 0, "a"}});  // has no direction
   batch.take(4, 0.0, summary);
   CHECK(summary.gradient_cosine == Approx(-1.0 / 3.0));  // of (1, -1, -1)
   // Pairs weigh by the product of their norms: 1 · 2 · 1 and twice 0.
-  for (const Numbers& gradient : {Numbers{1, 0}, {2, 0}, {0, 3}}) batch.add(gradient, {1, 1.0, 1.0, 0, "a"});
+  for (const Numbers& gradient : {Numbers{1, 0}, {2, 0}, {0, 3}})
+    batch.add(gradient, {{1, 1.0, 1.0, 0, "a"}});
   batch.take(3, 0.0, summary);
   CHECK(summary.gradient_cosine == Approx(2.0 / (2.0 + 3.0 + 6.0)));
 }
@@ -95,12 +96,12 @@ TEST_CASE("a refused gradient leaves no trace in a batch, wherever its number is
       GradientBatch batch(kNumbers, 1e6), expected(kNumbers, 1e6);
       std::vector<float> good(kNumbers, 0.1f), bad(kNumbers, 1e30f);
       bad[at] = wrong;
-      for (auto* b : {&batch, &expected}) CHECK(b->add(good, {1, 1.0, 1.0, 0, "a"}) == Refusal::none);
-      CHECK(batch.add(bad, {1, 1.0, 1.0, 0, "a"}) == Refusal::not_finite);
+      for (auto* b : {&batch, &expected}) CHECK(b->add(good, {{1, 1.0, 1.0, 0, "a"}}) == Refusal::none);
+      CHECK(batch.add(bad, {{1, 1.0, 1.0, 0, "a"}}) == Refusal::not_finite);
       CHECK(batch.refusal(bad) == Refusal::not_finite);
       bad[at] = 1e30f;  // finite now, but far too large, whatever its header says
-      CHECK(batch.add(bad, {1, 1.0, 1.0, 0, "a"}) == Refusal::norm);
-      for (auto* b : {&batch, &expected}) CHECK(b->add(good, {1, 1.0, 1.0, 0, "a"}) == Refusal::none);
+      CHECK(batch.add(bad, {{1, 1.0, 1.0, 0, "a"}}) == Refusal::norm);
+      for (auto* b : {&batch, &expected}) CHECK(b->add(good, {{1, 1.0, 1.0, 0, "a"}}) == Refusal::none);
       BatchSummary summary, same;
       CHECK(batch.take(2, 0.0, summary) == expected.take(2, 0.0, same));
       CHECK(summary.gradients == 2);

@@ -24,8 +24,9 @@ proto::WorkerMessage with_stream(std::uint32_t stream, double phi, const std::st
   message.set_has_streams(true);
   auto& state = *message.add_streams();
   state.set_stream(stream);
-  state.set_dataset(dataset);
-  state.add_phi(phi);
+  auto& lane = *state.add_lanes();
+  lane.set_dataset(dataset);
+  lane.add_phi(phi);
   return message;
 }
 
@@ -60,17 +61,19 @@ TEST_CASE("a stream is taken from its owner alone, finite and of a known dataset
     CHECK(lost == (answer.command() == proto::CoordinatorMessage::refused));
     const auto streams = f.coordinator.snapshot().streams;
     CHECK(std::all_of(streams.begin(), streams.end(), [](const auto& state) {
-      return std::all_of(state.phi.begin(), state.phi.end(),
-                         [](double value) { return std::isfinite(value); });
+      return std::all_of(state.lanes.begin(), state.lanes.end(), [](const auto& lane) {
+        return std::all_of(lane.phi.begin(), lane.phi.end(),
+                           [](double value) { return std::isfinite(value); });
+      });
     }));
-    return !lost && streams.at(0).phi.size() == 1;
+    return !lost && streams.at(0).lanes.size() == 1;
   };
   CHECK(kept(with_stream(0, 0.5)));
   CHECK_FALSE(kept(with_stream(1, 0.5)));
   CHECK_FALSE(kept(with_stream(0, std::numeric_limits<double>::quiet_NaN())));
   CHECK_FALSE(kept(with_stream(0, 0.5, "another")));
   auto noise = with_stream(0, 0.5);
-  noise.mutable_streams(0)->add_pairs()->add_noise(std::numeric_limits<double>::infinity());
+  noise.mutable_streams(0)->mutable_lanes(0)->add_pairs()->add_noise(std::numeric_limits<double>::infinity());
   CHECK_FALSE(kept(noise));
 }
 
@@ -87,7 +90,7 @@ TEST_CASE("streams travel ahead of the message that is answered, one to a frame"
   f.one(1, bytes_of(with_stream(2, 2.5), {0.1f, 0.0f, 0.0f}));
   const auto streams = f.coordinator.snapshot().streams;
   REQUIRE(streams.size() == 3);
-  for (const auto& state : streams) CHECK(state.phi == std::vector<double>{0.5 + state.stream});
+  for (const auto& state : streams) CHECK(state.lanes.at(0).phi == std::vector<double>{0.5 + state.stream});
   CHECK(f.recorder.warnings.empty());
 }
 

@@ -116,7 +116,7 @@ TEST_CASE("a checkpoint waits for the streams of every worker") {
     stream.set_stream(static_cast<std::uint32_t>(worker - 1));
     stream.set_task(5);
     stream.set_step(17);
-    stream.add_phi(0.1);
+    stream.add_lanes()->add_phi(0.1);
     CHECK(f.recorder.checkpoints.empty());
     f.one(worker, bytes_of(message, {0.0f, 0.0f, 0.0f}));
   }
@@ -125,7 +125,7 @@ TEST_CASE("a checkpoint waits for the streams of every worker") {
   REQUIRE(checkpoint.streams.size() == 2);
   CHECK(checkpoint.streams[1].stream == 1);
   CHECK(checkpoint.streams[1].step == 17);
-  CHECK(checkpoint.streams[1].phi == std::vector<double>{0.1});
+  CHECK(checkpoint.streams[1].lanes.at(0).phi == std::vector<double>{0.1});
   CHECK(checkpoint.adam_step == checkpoint.rule.update);
   CHECK(checkpoint.history.at("update").size() == static_cast<std::size_t>(checkpoint.rule.update));
 }
@@ -143,7 +143,8 @@ TEST_CASE("a resumed coordinator hands out the streams it was given and goes on 
   stream.stream = 1;
   stream.task = 4;
   stream.step = 6;
-  stream.phi = {0.25, 0.5};
+  stream.lanes.resize(1);
+  stream.lanes[0].phi = {0.25, 0.5};
   start.streams = {stream};
   outerloop::tests::Recorder recorder;
   Coordinator coordinator(options(), start, {1, 2}, recorder, 50.0);
@@ -151,7 +152,7 @@ TEST_CASE("a resumed coordinator hands out the streams it was given and goes on 
   REQUIRE(message.assign_size() == 1);
   CHECK(message.assign(0).task() == 4);
   CHECK(message.assign(0).step() == 6);
-  CHECK(message.assign(0).phi_size() == 2);
+  CHECK(message.assign(0).lanes(0).phi_size() == 2);
   coordinator.handle(1, gradient_bytes(10), 52.0);
   coordinator.handle(2, gradient_bytes(10), 53.0);
   const auto snapshot = coordinator.snapshot();
@@ -178,7 +179,7 @@ TEST_CASE(
   REQUIRE(answer.assign_size() == 1);
   CHECK(answer.assign(0).stream() == 0);
   CHECK(answer.assign(0).task() == 8);
-  CHECK(answer.assign(0).phi_size() == 0);
+  CHECK(answer.assign(0).lanes_size() == 0);
   CHECK(read(f.one(1, gradient_bytes(0), 14.0)).command() == proto::CoordinatorMessage::refused);
   CHECK(f.coordinator.stop_reason() == StopReason::none);
 }
@@ -222,7 +223,7 @@ TEST_CASE(
     given.set_stream(stream);
     given.set_task(3);
     given.set_step(12);
-    given.add_phi(0.5);
+    given.add_lanes()->add_phi(0.5);
   }
   CHECK(read(f.one(1, bytes_of(message, {0.0f, 0.0f, 0.0f}))).give_up_size() == 0);
   const auto taken = read(f.one(3, gradient_bytes(0)));
@@ -230,7 +231,7 @@ TEST_CASE(
   CHECK(taken.assign(0).stream() == 4);
   CHECK(taken.assign(0).task() == 3);
   CHECK(taken.assign(0).step() == 12);
-  CHECK(taken.assign(0).phi_size() == 1);
+  CHECK(taken.assign(0).lanes_size() == 1);
   CHECK(f.coordinator.snapshot().streams.at(4).step == 12);  // also where the newcomer never speaks again
 }
 
@@ -248,7 +249,7 @@ TEST_CASE("a stream that was asked back is its worker's until it comes, and then
     // Streams 0 and 2 begin their next task, with those that have the fewest.
     const auto answer = read(f.one(3, gradient_bytes(0)));
     REQUIRE(answer.assign_size() == 2);
-    for (const auto& state : answer.assign()) CHECK((state.task() == 1 && state.phi_size() == 0));
+    for (const auto& state : answer.assign()) CHECK((state.task() == 1 && state.lanes_size() == 0));
   }
   SECTION("the newcomer is lost before") {
     f.coordinator.handle(3, bytes_of(failure), 1.0);

@@ -36,9 +36,10 @@ struct Deaf : coordinator::Observer {
 class Job {
  public:
   Job(tests::ToyEngine& engine, const data::TaskDistribution& tasks, const evaluation::Evaluator& evaluator,
-      bool deterministic)
-      : coordinator_(options(deterministic), start(engine), {1, kWorkers}, observer_, 0.0),
-        worker_({engine, tasks, 1, 1, 3}, worker_options(deterministic), &evaluator) {}
+      bool deterministic, std::int64_t group)
+      : group_(group),
+        coordinator_(options(deterministic, group), start(engine), {1, kWorkers}, observer_, 0.0),
+        worker_({engine, tasks, 1, 1, 3, {}, {}, false, group}, worker_options(deterministic), &evaluator) {}
 
   void deliver(std::uint8_t how, const std::string& message) {
     now_ += 0.5;
@@ -54,7 +55,7 @@ class Job {
     } catch (const Error&) {
       left_ = left_ || (how & 4) != 0;  // a worker ends with its first refusal; the coordinator goes on
     }
-    tests::require(coordinator_.gradients() <= ++delivered_, "a message is at most one gradient");
+    tests::require(coordinator_.gradients() <= group_ * ++delivered_, "a message is a gradient at most");
   }
 
   void end() const {
@@ -89,11 +90,12 @@ class Job {
     return options;
   }
 
-  static coordinator::CoordinatorOptions options(bool deterministic) {
+  static coordinator::CoordinatorOptions options(bool deterministic, std::int64_t group) {
     auto options = tests::coordinator_options();
     options.deterministic = deterministic;
     options.batch = deterministic ? 3 : 2;
     options.streams = 3;
+    options.group = group;
     options.checkpoint_every = 2;
     options.deadline = 20.0;
     options.average_decay = 0.5;
@@ -109,6 +111,7 @@ class Job {
     return start;
   }
 
+  std::int64_t group_;
   Deaf observer_;
   coordinator::Coordinator coordinator_;
   worker::Worker worker_;
@@ -129,7 +132,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t count) {
   static const auto log = google::protobuf::SetLogHandler(nullptr);
   static_cast<void>(log);
   tests::FuzzInput input(bytes, count);
-  Job job(engine, tasks, evaluator, input.number<std::uint8_t>() % 2 == 1);
+  const auto kind = input.number<std::uint8_t>();
+  Job job(engine, tasks, evaluator, (kind & 1) != 0, (kind & 2) != 0 ? 3 : 1);
   while (!input.empty()) {
     const auto how = input.number<std::uint8_t>();
     const auto length = input.number<std::uint16_t>();

@@ -77,6 +77,18 @@ void write_wire(const std::string& folder) {
   gradient.mutable_gradient()->set_dataset("toy");
   const std::string one = delivery(25, gradient.SerializeAsString());
   write_seed(folder, "wire", "gradients", asynchronous + one + one + one + one);
+  for (const auto outcome :
+       {proto::Gradient::finished, proto::Gradient::too_long, proto::Gradient::finished}) {
+    auto& lane = *gradient.mutable_gradient()->add_lanes();
+    lane.set_outcome(outcome);
+    lane.set_norm(1.0);
+    lane.set_dataset("toy");
+  }
+  auto& state = *gradient.add_streams();
+  for (int l = 0; l < 3; ++l) state.add_lanes()->add_phi(0.5);
+  gradient.set_has_streams(true);
+  const std::string lanes = delivery(25, gradient.SerializeAsString());
+  write_seed(folder, "wire", "lanes", std::string(1, '\2') + lanes + lanes + lanes);
 }
 
 void write_files(const std::string& folder) {

@@ -283,6 +283,48 @@ TEST_CASE("a member without an answer is no gradient, and leaves the pairs as th
   CHECK(pairs[0].phi_plus == before[0].phi_plus);
 }
 
+namespace {
+
+/// Counts calls of several lanes.
+class CountingEngine : public LinearEngine {
+ public:
+  std::vector<rule::TruncationResult> truncations(const rule::Architecture& architecture,
+                                                  const std::vector<double>& theta,
+                                                  const std::vector<rule::TruncationLane>& lanes) override {
+    ++calls;
+    return LinearEngine::truncations(architecture, theta, lanes);
+  }
+  int calls = 0;
+};
+
+}  // namespace
+
+TEST_CASE("tasks side by side are one call of the engine where they can be, and give what each alone gives") {
+  const rule::Architecture other{{2, 3, 1}, rule::Nonlinearity::relu};
+  const std::vector<double> phi = {1.5};
+  const auto first = steps_of(0), second = steps_of(1);
+  for (const EstimatorKind kind : {EstimatorKind::backpropagation, EstimatorKind::persistent_evolution})
+    for (const auto* architecture : {&kArchitecture, &other}) {
+      CountingEngine engine;
+      const EstimatorOptions options{kind, 0.01, 2, 0.0};
+      const std::vector<rule::TruncationInput> lanes{{kArchitecture, kTheta, kPhi, first, noise(0), 0},
+                                                     {*architecture, kTheta, phi, second, noise(1), 0}};
+      std::vector<std::vector<PerturbedPair>> pairs(2);
+      const auto together = rule::estimate_gradients(engine, options, lanes, pairs);
+      const bool one_call = kind == EstimatorKind::backpropagation && architecture == &kArchitecture;
+      CHECK(engine.calls == (one_call ? 1 : 0));
+      REQUIRE(together.size() == 2);
+      for (std::size_t l = 0; l < 2; ++l) {
+        std::vector<PerturbedPair> own;
+        const auto alone = rule::estimate_gradient(engine, options, lanes[l], own);
+        CHECK(together[l].d_theta == alone.d_theta);
+        CHECK(together[l].phi == alone.phi);
+        REQUIRE(pairs[l].size() == own.size());
+        for (std::size_t p = 0; p < own.size(); ++p) CHECK(pairs[l][p].noise == own[p].noise);
+      }
+    }
+}
+
 TEST_CASE("pairs of another size are refused") {
   LinearEngine engine;
   const EstimatorOptions options{EstimatorKind::persistent_evolution, 0.01, 1, 0.0};

@@ -15,7 +15,23 @@ using nlohmann::json;
 namespace fs = std::filesystem;
 
 json to_json(const store::StreamState& s) {
-  return {s.stream, s.task, s.step, s.truncation, s.begun_at, s.units, s.dataset, s.permutation_seed, s.phi};
+  json lanes = json::array();
+  for (const auto& lane : s.lanes)
+    lanes.push_back(
+        {lane.task, lane.step, lane.truncation, lane.units, lane.dataset, lane.permutation_seed, lane.phi});
+  return {s.stream, s.task, s.step, s.truncation, s.begun_at, std::move(lanes)};
+}
+
+store::LaneState lane_from_json(const json& j) {
+  store::LaneState lane;
+  lane.task = j.at(0).get<std::uint32_t>();
+  lane.step = j.at(1).get<std::int64_t>();
+  lane.truncation = j.at(2).get<std::uint32_t>();
+  lane.units = j.at(3).get<std::vector<std::int64_t>>();
+  lane.dataset = j.at(4).get<std::string>();
+  lane.permutation_seed = j.at(5).get<std::uint64_t>();
+  lane.phi = j.at(6).get<std::vector<double>>();
+  return lane;
 }
 
 store::StreamState stream_from_json(const json& j) {
@@ -25,10 +41,7 @@ store::StreamState stream_from_json(const json& j) {
   s.step = j.at(2).get<std::int64_t>();
   s.truncation = j.at(3).get<std::uint32_t>();
   s.begun_at = j.at(4).get<std::int64_t>();
-  s.units = j.at(5).get<std::vector<std::int64_t>>();
-  s.dataset = j.at(6).get<std::string>();
-  s.permutation_seed = j.at(7).get<std::uint64_t>();
-  s.phi = j.at(8).get<std::vector<double>>();
+  for (const auto& lane : j.at(5)) s.lanes.push_back(lane_from_json(lane));
   return s;
 }
 

@@ -15,7 +15,7 @@ namespace {
 constexpr double kTick = 0.1;                  // seconds between the coordinator's clock checks
 constexpr double kLongest = 3000.0;            // virtual seconds of a whole job
 constexpr std::int64_t kMostEvents = 5000000;  // of a whole job
-constexpr std::size_t kMostBytes = 200000;     // of one message: enough for φ of 64 streams
+constexpr std::size_t kMostBytes = 200000;     // of one message and lane: enough for φ of 64 streams
 // Longest wait until a new worker has streams, or a leaving one is released: a worker that must hand over
 // streams may be silent for a deadline.
 constexpr double kLongestIdle = 2.0;          // virtual seconds, asynchronous
@@ -162,7 +162,7 @@ int Job::start_worker() {
   const int number = next_worker_++;
   const bool may_leave = scenario_.leaves > 0.0 && leave_dice_.happens(0.5);
   workers_[number] = std::make_unique<VirtualWorker>(worker::Worker(
-      {engine_, tasks_, scenario_.seed, 1, scenario_.max_length, scenario_.curriculum},
+      scenario_.context(engine_, tasks_),
       {0.0, "virtual", number, 1e9, scenario_.options.deterministic, "", may_leave}, &evaluator_));
   workers_.at(number)->may_leave = may_leave;
   workers_.at(number)->connected = presence_dice_.happens(scenario_.connected);
@@ -375,7 +375,8 @@ void Job::arrive_down(int number, const std::string& bytes) {
 /// Queued bytes stay bounded: a worker has one message or one answer in flight, of bounded size.
 void Job::take_off(VirtualWorker& worker, std::size_t bytes) const {
   if (++worker.under_way > 1) throw Violation("two messages between one worker and the coordinator");
-  if (bytes > kMostBytes) throw Violation(fmt::format("a message of {} bytes", bytes));
+  if (bytes > kMostBytes * static_cast<std::size_t>(scenario_.options.group))
+    throw Violation(fmt::format("a message of {} bytes", bytes));
 }
 
 /// Other quantities that must stay bounded: time, events, waiting gradients.

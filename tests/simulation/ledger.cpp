@@ -26,7 +26,7 @@ Ledger::Ledger(const Scenario& scenario, const data::TaskDistribution& tasks,
            start.rule.theta,
            start.rule.theta_average,
            coordinator::Adam(scenario.options.adam, start.rule.theta.size()),
-           PlainStepBack(scenario.options.step_back, start),
+           PlainStepBack(scenario.options.step_back, start, scenario.options.group),
            {},
            {},
            start.counters,
@@ -99,8 +99,10 @@ void Ledger::enter() {
   current_.reset();
   const auto& gradient = current.message.gradient();
   if (current.ends) return;
-  Entry entry{
-      current.from, fate(current.message, current.floats), current.floats, gradient.meta_objective(), {}, 0};
+  Entry entry{current.from, "", current.floats, lanes_of(current.message, current.floats), {}, 0};
+  if (std::none_of(entry.lanes.begin(), entry.lanes.end(),
+                   [](const Lane& lane) { return lane.cause.empty(); }))
+    entry.cause = entry.lanes.front().cause;
   if (current.message.segment() == segment_) {
     check_position(gradient);
     entry.next = next_position(gradient, entry.cause);
@@ -119,15 +121,30 @@ void Ledger::enter() {
     batch_.push_back(std::move(entry));
 }
 
-std::string Ledger::fate(const proto::WorkerMessage& message, const std::vector<float>& floats) const {
+/// The fate of each.
+std::vector<Ledger::Lane> Ledger::lanes_of(const proto::WorkerMessage& message,
+                                           const std::vector<float>& floats) const {
   const auto& gradient = message.gradient();
+  const auto group = static_cast<std::size_t>(scenario_.options.group);
   const std::int64_t bound = deterministic_ ? 0 : scenario_.options.staleness_bound;
-  if (message.segment() != segment_ || now_.update - gradient.theta_version() > bound) return "stale";
+  if (message.segment() != segment_ || now_.update - gradient.theta_version() > bound)
+    return std::vector<Lane>(group, Lane{"stale", 0.0});
   require(gradient.theta_version() <= now_.update, "a gradient of a θ that does not exist yet");
-  if (gradient.outcome() == proto::Gradient::dead_features) return "dead_features";
-  if (gradient.outcome() == proto::Gradient::not_finite) return "not_finite";
-  require(static_cast<std::int64_t>(floats.size()) == scenario_.parameters, "a gradient of another layout");
-  return gradient.norm() > scenario_.options.reject_norm ? "norm" : "";
+  const auto cause = [&](auto outcome, double norm) -> std::string {
+    if (outcome == proto::Gradient::dead_features) return "dead_features";
+    if (outcome == proto::Gradient::not_finite) return "not_finite";
+    return norm > scenario_.options.reject_norm ? "norm" : "";
+  };
+  std::vector<Lane> lanes;
+  for (const auto& lane : gradient.lanes()) {
+    lanes.push_back({cause(lane.outcome(), lane.norm()), lane.meta_objective()});
+    require(lane.task() >= gradient.task(), "a lane at a task before its round");
+  }
+  if (group == 1) lanes.push_back({cause(gradient.outcome(), gradient.norm()), gradient.meta_objective()});
+  require(lanes.size() == group, "a gradient of another number of lanes");
+  if (gradient.outcome() == proto::Gradient::finished)
+    require(static_cast<std::int64_t>(floats.size()) == scenario_.parameters, "a gradient of another layout");
+  return lanes;
 }
 
 void Ledger::check_position(const proto::Gradient& gradient) const {
@@ -151,18 +168,23 @@ std::int64_t Ledger::begun_at(const proto::Gradient& gradient) const {
 
 Ledger::Position Ledger::next_position(const proto::Gradient& gradient, const std::string& cause) const {
   const std::int64_t step = gradient.step() + gradient.length();
-  const std::int64_t last = std::min(tasks_.sample(gradient.stream(), gradient.task()).inner_steps,
+  const auto first = gradient.stream() * static_cast<std::uint32_t>(scenario_.options.group);
+  const std::int64_t last = std::min(tasks_.round(first, gradient.task()).inner_steps,
                                      scenario_.curriculum.limit(begun_at(gradient)));
   require(step <= last, "a truncation beyond its task's end");
   const bool stays =
       gradient.outcome() == proto::Gradient::finished && (!deterministic_ || cause.empty()) && step < last;
-  return stays ? Position{gradient.task(), step} : Position{gradient.task() + 1, 0};
+  std::uint32_t newest = gradient.task();
+  for (const auto& lane : gradient.lanes()) newest = std::max(newest, lane.task());
+  return stays ? Position{gradient.task(), step} : Position{newest + 1, 0};
 }
 
 void Ledger::count(const Entry& entry) {
   auto& tally = now_.tallies[entry.worker];
-  ++(entry.cause.empty() ? tally.gradients : tally.refused[entry.cause]);
-  ++now_.counters[entry.cause.empty() ? "gradients" : "refused." + entry.cause];
+  for (const Lane& lane : entry.lanes) {
+    ++(lane.cause.empty() ? tally.gradients : tally.refused[lane.cause]);
+    ++now_.counters[lane.cause.empty() ? "gradients" : "refused." + lane.cause];
+  }
 }
 
 /// Repeats the update from the delivered gradients: the mean over the batch in its order, clipped, into Adam.
@@ -181,7 +203,8 @@ void Ledger::repeat_update() {
   std::vector<double> mean(now_.theta.size());
   for (const auto& entry : batch_) {
     count(entry);
-    if (entry.cause.empty()) now_.step_back.add(entry.meta_objective);
+    for (const Lane& lane : entry.lanes)
+      if (lane.cause.empty()) now_.step_back.add(lane.meta_objective);
     for (std::size_t i = 0; entry.cause.empty() && i < mean.size(); ++i)
       mean[i] += static_cast<double>(entry.floats[i]);
   }
@@ -337,7 +360,7 @@ void Ledger::check_checkpoint(const store::Checkpoint& c) const {
   for (const char* counter : kSmoothed) {
     const auto smoothed = c.counters.find(counter);
     require((smoothed == c.counters.end() ? 0 : smoothed->second) ==
-                std::min<std::int64_t>(count_of("gradients"), 50),
+                std::min<std::int64_t>(count_of("gradients"), 50 * scenario_.options.group),
             "a checkpoint's running mean counts other gradients");
   }
   require(static_cast<std::int64_t>(c.streams.size()) == scenario_.options.streams,

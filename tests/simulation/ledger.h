@@ -62,12 +62,17 @@ class Ledger : public coordinator::Observer {
 
  private:
   using Position = std::pair<std::uint32_t, std::int64_t>;  ///< task, inner steps of it
+  /// One lane of it.
+  struct Lane {
+    std::string cause;  ///< empty: applied
+    double meta_objective = 0.0;
+  };
   /// A delivered gradient and its fate.
   struct Entry {
     int worker = 0;
     std::string cause;  ///< empty: applied
     std::vector<float> floats;
-    double meta_objective = 0.0;
+    std::vector<Lane> lanes;
     Position next;
     std::int64_t begun_at = 0;
   };
@@ -84,7 +89,7 @@ class Ledger : public coordinator::Observer {
   };
 
   void enter();
-  std::string fate(const proto::WorkerMessage& message, const std::vector<float>& floats) const;
+  std::vector<Lane> lanes_of(const proto::WorkerMessage& message, const std::vector<float>& floats) const;
   void check_position(const proto::Gradient& gradient) const;
   Position next_position(const proto::Gradient& gradient, const std::string& cause) const;
   void count(const Entry& entry);

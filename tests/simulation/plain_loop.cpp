@@ -22,27 +22,29 @@ std::vector<double> plain_loop(const Scenario& scenario) {
   const auto tasks = tests::toy_tasks(scenario.seed);
   auto theta = rule::initial_theta(engine.theta_layout(), scenario.seed);
   coordinator::Adam adam(o.adam, theta.size());
-  PlainStepBack step_back(o.step_back, {});
+  PlainStepBack step_back(o.step_back, {}, o.group);
   std::vector<worker::Stream> streams;
   for (std::int64_t i = 0; i < o.streams; ++i) {
     store::StreamState state;
     state.stream = static_cast<std::uint32_t>(i);
-    streams.emplace_back(
-        worker::StreamContext{engine, tasks, scenario.seed, 1, scenario.max_length, scenario.curriculum},
-        state);
+    streams.emplace_back(scenario.context(engine, tasks), state);
   }
   for (std::int64_t update = 0; update < o.updates; ++update) {
     std::vector<double> mean(theta.size());
     for (auto& stream : streams) {
       const auto step = stream.advance(theta, update);
-      if (step.result.outcome != rule::Outcome::finished) continue;
-      if (norm(step.result.d_theta) > o.reject_norm) {
-        if (stream.state().task == step.task) stream.begin_next_task();
-        continue;
+      std::vector<double> sum(theta.size());
+      std::int64_t counted = 0;
+      for (const auto& [task, dataset, result, size, too_long] : step.lanes) {
+        if (result.outcome != rule::Outcome::finished || norm(result.d_theta) > o.reject_norm) continue;
+        ++counted;
+        for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += result.d_theta[i];
+        step_back.add(result.mean_meta_objective);
       }
+      // Of several lanes, and after an outcome that is no gradient, it has gone on by itself.
+      if (counted == 0 && stream.state().task == step.task) stream.begin_next_task();
       for (std::size_t i = 0; i < mean.size(); ++i)
-        mean[i] += static_cast<double>(static_cast<float>(step.result.d_theta[i]));
-      step_back.add(step.result.mean_meta_objective);
+        mean[i] += static_cast<double>(static_cast<float>(sum[i] / static_cast<double>(o.group)));
     }
     for (auto& value : mean) value /= static_cast<double>(o.batch);
     const double size = norm(mean);

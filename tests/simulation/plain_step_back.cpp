@@ -7,7 +7,7 @@
 namespace outerloop::simulation {
 namespace {
 
-constexpr std::int64_t kWindow = 50;  // gradients in the running mean
+constexpr std::int64_t kWindow = 50;  // gradients in the running mean, for each lane
 
 std::int64_t count_of(const store::Checkpoint& start, const char* name) {
   const auto found = start.counters.find(name);
@@ -20,8 +20,10 @@ bool finite(const std::vector<double>& values) {
 
 }  // namespace
 
-PlainStepBack::PlainStepBack(const coordinator::StepBackOptions& options, const store::Checkpoint& start)
+PlainStepBack::PlainStepBack(const coordinator::StepBackOptions& options, const store::Checkpoint& start,
+                             std::int64_t group)
     : options_(options),
+      window_(kWindow * group),
       count_(count_of(start, "smoothed.toy")),
       steps_(count_of(start, coordinator::kStepsBack)),
       safe_(start.safe_point) {
@@ -38,7 +40,7 @@ double PlainStepBack::factor() const {
 }
 
 void PlainStepBack::add(double meta_objective) {
-  count_ = std::min(count_ + 1, kWindow);
+  count_ = std::min(count_ + 1, window_);
   mean_ += (meta_objective - mean_) / static_cast<double>(count_);
 }
 

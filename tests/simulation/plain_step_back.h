@@ -11,7 +11,9 @@ namespace outerloop::simulation {
 class PlainStepBack {
  public:
   /// Continues from a checkpoint: its safe point, its history of the running mean, its counters.
-  PlainStepBack(const coordinator::StepBackOptions& options, const store::Checkpoint& start);
+  /// `group`: tasks whose gradients come together.
+  PlainStepBack(const coordinator::StepBackOptions& options, const store::Checkpoint& start,
+                std::int64_t group);
 
   /// A gradient of the update being made. All are of one dataset.
   void add(double meta_objective);
@@ -26,6 +28,7 @@ class PlainStepBack {
 
  private:
   coordinator::StepBackOptions options_;
+  std::int64_t window_;         ///< gradients in the running mean
   std::vector<double> smooth_;  ///< the running mean after each update, from the first one
   double mean_ = 0.0;
   std::int64_t count_ = 0;  ///< gradients in it

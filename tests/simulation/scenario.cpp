@@ -42,6 +42,18 @@ void draw_presence(std::uint64_t seed, Scenario& s) {
   s.interrupted = dice.uniform();
 }
 
+/// From separate dice.
+std::int64_t draw_group(std::uint64_t seed) {
+  Dice dice(seed ^ 0x1a9e5);
+  return dice.happens(0.4) ? dice.log_uniform(2, 4) : 1;
+}
+
+/// From separate dice. With a few bytes, streams go out one by one.
+std::int64_t draw_assign_bytes(std::uint64_t seed) {
+  Dice dice(seed ^ 0xa5519);
+  return dice.happens(0.3) ? dice.log_uniform(1, 10000) : std::int64_t{1} << 28;
+}
+
 /// From separate dice. A far too large learning rate makes the meta-objective rise again.
 void draw_learning(std::uint64_t seed, Scenario& s) {
   Dice dice(seed ^ 0x1ea2);
@@ -84,6 +96,8 @@ Scenario draw_scenario(std::uint64_t seed) {
   o.max_failures = dice.happens(0.2) ? 1 : 1000;
   o.deadline = 0.4;
   o.evaluation = draw_evaluation(seed);
+  o.group = draw_group(seed);
+  o.assign_bytes = draw_assign_bytes(seed);
   s.joins = draw_joins(seed);
   s.leaves = draw_leaves(seed);
   draw_learning(seed, s);
@@ -107,10 +121,11 @@ Scenario draw_scenario(std::uint64_t seed) {
 
 std::string Scenario::description() const {
   return fmt::format(
-      "{}, {} streams, batch {}, {} updates, up to {} workers, a checkpoint every {} updates, an "
+      "{}, {} streams{}, batch {}, {} updates, up to {} workers, a checkpoint every {} updates, an "
       "evaluation every {}{}{}",
-      options.deterministic ? "deterministic" : "asynchronous", options.streams, options.batch,
-      options.updates, most_workers, options.checkpoint_every, options.evaluation.every_updates,
+      options.deterministic ? "deterministic" : "asynchronous", options.streams,
+      options.group > 1 ? fmt::format(" of {} lanes", options.group) : "", options.batch, options.updates,
+      most_workers, options.checkpoint_every, options.evaluation.every_updates,
       options.step_back.tolerance > 0.0 ? ", steps back" : "", disk ? ", on disk" : "");
 }
 

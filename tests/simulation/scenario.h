@@ -31,7 +31,7 @@ struct Scenario {
   coordinator::CoordinatorOptions options;
   std::int64_t most_workers = 1;  ///< each start of the job draws the number
   std::int64_t parameters = 4;
-  std::int64_t max_length = 3;  ///< inner steps per truncation
+  std::int64_t max_length = 3;  ///< inner steps per truncation; options.group has the lanes of a stream
   worker::Curriculum curriculum{};
   bool disk = false;  ///< checkpoints as real files
 
@@ -55,6 +55,10 @@ struct Scenario {
   double slowest_truncation = 0.02;
 
   std::string description() const;
+  /// Of its streams.
+  worker::StreamContext context(rule::Engine& engine, const data::TaskDistribution& tasks) const {
+    return {engine, tasks, seed, 1, max_length, curriculum, {}, false, options.group, options.reject_norm};
+  }
 };
 
 Scenario draw_scenario(std::uint64_t seed);

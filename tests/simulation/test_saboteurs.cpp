@@ -69,7 +69,7 @@ struct ForgottenByWorker : Saboteur {
 struct PhiOff : Saboteur {
   void checkpoint(store::Checkpoint& checkpoint) override {
     for (auto& stream : checkpoint.streams)
-      if (!stream.phi.empty()) stream.phi[0] += 1e-5;
+      if (!stream.lanes.empty()) stream.lanes.back().phi[0] += 1e-5;
   }
 };
 
@@ -135,7 +135,7 @@ struct GivenUpElsewhere : Saboteur {
     for (auto& stream : *message.mutable_given_up()) {
       stream.set_task(stream.task() + 1);
       stream.set_step(0);
-      stream.clear_phi();
+      stream.clear_lanes();
     }
     return 1;
   }

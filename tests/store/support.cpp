@@ -65,17 +65,21 @@ store::Checkpoint sample_checkpoint(std::int64_t update) {
   begun.step = 25;
   begun.truncation = 6;
   begun.begun_at = 40;
-  begun.units = {5, 4, 3};
-  begun.dataset = "glyphs";
-  begun.permutation_seed = (std::uint64_t{10} << 32) | 3;
+  begun.lanes.resize(1);
+  store::LaneState& lane = begun.lanes.front();
+  lane.task = begun.task;
+  lane.step = begun.step;
+  lane.truncation = begun.truncation;
+  lane.units = {5, 4, 3};
+  lane.dataset = "glyphs";
+  lane.permutation_seed = (std::uint64_t{10} << 32) | 3;
   rule::RuleOptions options;
   options.name = checkpoint.rule.rule;
-  begun.phi = rule::initial_phi(rule::phi_layout(options, {begun.units, {}}), 1, 10, 3);
-  begun.phi[0] = 1.0 / 3.0;  // needs float64
-  begun.pairs = {{checkpoint.rule.theta, begun.phi, begun.phi},
-                 {checkpoint.rule.theta, begun.phi, begun.phi}};
-  begun.pairs[1].noise[0] = 1.0 / 7.0;
-  begun.pairs[1].phi_minus[0] = 1.0 / 9.0;
+  lane.phi = rule::initial_phi(rule::phi_layout(options, {lane.units, {}}), 1, 10, 3);
+  lane.phi[0] = 1.0 / 3.0;  // needs float64
+  lane.pairs = {{checkpoint.rule.theta, lane.phi, lane.phi}, {checkpoint.rule.theta, lane.phi, lane.phi}};
+  lane.pairs[1].noise[0] = 1.0 / 7.0;
+  lane.pairs[1].phi_minus[0] = 1.0 / 9.0;
   store::StreamState fresh;
   fresh.stream = 2;
   checkpoint.streams = {fresh, begun};

@@ -259,7 +259,7 @@ TEST_CASE("files of every format since the first still read") {
   CHECK(found.adam_v == expected.adam_v);
   CHECK(found.history.at("seconds") == expected.history.at("seconds"));
   CHECK(std::isnan(found.history.at("meta_objective").at(1)));
-  CHECK(found.streams.at(1).phi == expected.streams.at(1).phi);
+  CHECK(found.streams.at(1).lanes.at(0).phi == expected.streams.at(1).lanes.at(0).phi);
   CHECK(found.counters == expected.counters);
   CHECK(found.dataset_sha256 == expected.dataset_sha256);
 }

@@ -44,12 +44,10 @@ void check_same(const RuleFile& a, const RuleFile& b) {
   CHECK(a.created == b.created);
 }
 
-void check_same(const StreamState& a, const StreamState& b) {
-  CHECK(a.stream == b.stream);
+void check_same(const LaneState& a, const LaneState& b) {
   CHECK(a.task == b.task);
   CHECK(a.step == b.step);
   CHECK(a.truncation == b.truncation);
-  CHECK(a.begun_at == b.begun_at);
   CHECK(a.units == b.units);
   CHECK(a.dataset == b.dataset);
   CHECK(a.permutation_seed == b.permutation_seed);
@@ -60,6 +58,16 @@ void check_same(const StreamState& a, const StreamState& b) {
     CHECK(same_bits(a.pairs[p].phi_plus, b.pairs[p].phi_plus));
     CHECK(same_bits(a.pairs[p].phi_minus, b.pairs[p].phi_minus));
   }
+}
+
+void check_same(const StreamState& a, const StreamState& b) {
+  CHECK(a.stream == b.stream);
+  CHECK(a.task == b.task);
+  CHECK(a.step == b.step);
+  CHECK(a.truncation == b.truncation);
+  CHECK(a.begun_at == b.begun_at);
+  REQUIRE(a.lanes.size() == b.lanes.size());
+  for (std::size_t l = 0; l < a.lanes.size(); ++l) check_same(a.lanes[l], b.lanes[l]);
 }
 
 void check_same(const Checkpoint& a, const Checkpoint& b) {
@@ -138,17 +146,29 @@ TEST_CASE("a checkpoint comes back bit for bit") {
   }
   SECTION("with the largest numbers") {
     auto& stream = checkpoint.streams[1];
-    stream.stream = stream.task = stream.truncation = 0xffffffffu;
-    stream.permutation_seed = 0xffffffffffffffffull;
+    auto& lane = stream.lanes.front();
+    stream.stream = stream.task = stream.truncation = lane.task = lane.truncation = 0xffffffffu;
+    lane.permutation_seed = 0xffffffffffffffffull;
     checkpoint.counters["gradients"] = std::numeric_limits<std::int64_t>::max();
   }
   SECTION("of the second rule") {
     checkpoint.rule.rule = "supervised_sgd";
     rule::RuleOptions options;
     options.name = "supervised_sgd";
+    auto& lane = checkpoint.streams[1].lanes.front();
+    lane.phi = rule::initial_phi(rule::phi_layout(options, {lane.units, {}}), 1, 2, 3);
+    lane.pairs.clear();
+  }
+  SECTION("with several lanes to a stream") {
     auto& stream = checkpoint.streams[1];
-    stream.phi = rule::initial_phi(rule::phi_layout(options, {stream.units, {}}), 1, 2, 3);
-    stream.pairs.clear();
+    stream.lanes.resize(3, stream.lanes.front());
+    stream.lanes[1].pairs.clear();
+    stream.lanes[1].task = stream.task + 2;  // one that has begun within the round
+    stream.lanes[1].step = 5;
+    stream.lanes[1].truncation = 1;
+    stream.lanes[1].dataset = "crops";
+    stream.lanes[2].phi[0] = 1.0 / 11.0;
+    stream.lanes[2].permutation_seed = 99;
   }
   const auto sha256 = write_checkpoint(folder / "c.h5", checkpoint);
   check_same(read_checkpoint(folder / "c.h5"), checkpoint);
@@ -198,10 +218,10 @@ TEST_CASE("what does not fit together is not written") {
   SECTION("theta and its layout") { checkpoint.rule.theta.pop_back(); }
   SECTION("the average and its layout") { checkpoint.rule.theta_average.pop_back(); }
   SECTION("Adam's moments") { checkpoint.adam_v.push_back(1.0); }
-  SECTION("phi and its units") { checkpoint.streams[1].phi.pop_back(); }
-  SECTION("phi and no units") { checkpoint.streams[1].units.clear(); }
+  SECTION("phi and its units") { checkpoint.streams[1].lanes[0].phi.pop_back(); }
+  SECTION("phi and no units") { checkpoint.streams[1].lanes[0].units.clear(); }
   SECTION("phi and units whose product overflows") {
-    checkpoint.streams[1].units = {1 << 30, 1 << 30, 1 << 30, 1 << 30};
+    checkpoint.streams[1].lanes[0].units = {1 << 30, 1 << 30, 1 << 30, 1 << 30};
   }
   SECTION("history columns of different lengths") { checkpoint.history["seconds"].pop_back(); }
   SECTION("two streams of one number") { checkpoint.streams[0].stream = 10; }

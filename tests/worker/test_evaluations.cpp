@@ -59,8 +59,8 @@ TEST_CASE("evaluations between truncations change no bit of training") {
   for (std::uint32_t i = 0; i < 12; ++i) {
     evaluator.evaluate(theta, 0, i);
     const auto a = disturbed.advance(theta, 0), b = undisturbed.advance(theta, 0);
-    CHECK(a.result.d_theta == b.result.d_theta);
-    CHECK(disturbed.state().phi == undisturbed.state().phi);
+    CHECK(a.lanes.at(0).result.d_theta == b.lanes.at(0).result.d_theta);
+    CHECK(disturbed.state().lanes.at(0).phi == undisturbed.state().lanes.at(0).phi);
   }
 }
 
@@ -130,7 +130,7 @@ TEST_CASE("two classes with scores have a meta-gradient, and are evaluated by th
   CHECK((evaluation.accuracy >= 0.0 && evaluation.accuracy <= 1.0));
   const data::TaskDistribution tasks(task_options(), {{scored, 1.0}}, 1);
   worker::Stream stream({*engine, tasks, 1, 2, 2}, {});
-  const auto result = stream.advance(theta, 0).result;
+  const auto result = stream.advance(theta, 0).lanes.at(0).result;
   REQUIRE(result.outcome == rule::Outcome::finished);
   double squares = 0.0;
   for (const double d : result.d_theta) squares += d * d;

@@ -55,7 +55,7 @@ TEST_CASE("a stream that goes on from its state repeats what the unbroken one do
     const auto a = unbroken.advance({0.5, 0.5}, 0);
     const auto b = resumed.advance({0.5, 0.5}, 0);
     CHECK(a.length == b.length);
-    CHECK(unbroken.state().phi == resumed.state().phi);
+    CHECK(unbroken.state().lanes.at(0).phi == resumed.state().lanes.at(0).phi);
     CHECK(unbroken.state().task == resumed.state().task);
     CHECK(unbroken.state().truncation == resumed.state().truncation);
   }
@@ -70,15 +70,16 @@ TEST_CASE("a stream of persistent evolution goes on from its state, and begins e
   std::uint32_t task = 0;
   for (int i = 0; i < 25; ++i) {
     const auto before = unbroken.state();
-    CHECK(before.pairs.size() == (before.truncation == 0 ? 0u : 2u));
+    CHECK(before.lanes.at(0).pairs.size() == (before.truncation == 0 ? 0u : 2u));
     Stream resumed(context, before);
     const auto a = unbroken.advance({0.5, 0.5}, 0);
     const auto b = resumed.advance({0.5, 0.5}, 0);
-    REQUIRE(a.result.outcome == rule::Outcome::finished);
-    CHECK(a.result.d_theta == b.result.d_theta);
-    const auto& pairs = unbroken.state().pairs;
-    REQUIRE(pairs.size() == resumed.state().pairs.size());
-    for (std::size_t p = 0; p < pairs.size(); ++p) CHECK(pairs[p].noise == resumed.state().pairs[p].noise);
+    REQUIRE(a.lanes.at(0).result.outcome == rule::Outcome::finished);
+    CHECK(a.lanes.at(0).result.d_theta == b.lanes.at(0).result.d_theta);
+    const auto& pairs = unbroken.state().lanes.at(0).pairs;
+    REQUIRE(pairs.size() == resumed.state().lanes.at(0).pairs.size());
+    for (std::size_t p = 0; p < pairs.size(); ++p)
+      CHECK(pairs[p].noise == resumed.state().lanes.at(0).pairs[p].noise);
     task = unbroken.state().task;
   }
   CHECK(task >= 3);
@@ -89,7 +90,7 @@ TEST_CASE("a stream of persistent evolution goes on from its state, and begins e
     state = unbroken.state();
   }
   CHECK_THROWS_AS(Stream({engine, tasks, 1, 1, 3}, state), InputError);
-  state.pairs.pop_back();
+  state.lanes.at(0).pairs.pop_back();
   CHECK_THROWS_AS(Stream(context, state), InputError);
 }
 
@@ -105,7 +106,7 @@ TEST_CASE("an outcome that is no gradient ends the task") {
   const auto tasks = tests::toy_tasks(1);
   Stream stream({engine, tasks, 1, 1, 1}, beginning(0));
   engine.next_outcome = rule::Outcome::dead_features;
-  CHECK(stream.advance({0.0, 0.0}, 0).result.outcome == rule::Outcome::dead_features);
+  CHECK(stream.advance({0.0, 0.0}, 0).lanes.at(0).result.outcome == rule::Outcome::dead_features);
   CHECK(stream.state().task == 1);
   CHECK(stream.state().step == 0);
 }
@@ -115,7 +116,7 @@ TEST_CASE("a state whose base model is not its task's is refused") {
   const auto tasks = tests::toy_tasks(1);
   const worker::StreamContext context{engine, tasks, 1, 1, 1};
   auto state = Stream(context, beginning(0)).state();
-  state.units.back() += 1;
+  state.lanes.at(0).units.back() += 1;
   CHECK_THROWS_AS(Stream(context, state), InputError);
 }
 
@@ -124,12 +125,13 @@ TEST_CASE("a state whose φ has not its base model's size is refused") {
   const auto tasks = tests::toy_tasks(1);
   const worker::StreamContext context{engine, tasks, 1, 1, 1};
   const auto good = Stream(context, beginning(0)).state();
-  for (const std::size_t numbers : {std::size_t{1}, good.phi.size() - 1, good.phi.size() + 1}) {
+  for (const std::size_t numbers :
+       {std::size_t{1}, good.lanes.at(0).phi.size() - 1, good.lanes.at(0).phi.size() + 1}) {
     auto state = good;
-    state.phi.resize(numbers);
+    state.lanes.at(0).phi.resize(numbers);
     CHECK_THROWS_AS(Stream(context, state), InputError);
   }
-  CHECK(Stream(context, good).state().phi == good.phi);
+  CHECK(Stream(context, good).state().lanes.at(0).phi == good.lanes.at(0).phi);
 }
 
 TEST_CASE("under a curriculum tasks get longer with the update that they begin at") {

@@ -194,7 +194,7 @@ TEST_CASE("a stream that is asked back is sent as it stands, and not worked on a
   REQUIRE(job.message.given_up_size() == 1);
   CHECK(job.message.given_up(0).stream() == 4);
   CHECK(job.message.given_up(0).step() == 1);
-  CHECK(job.message.given_up(0).phi_size() > 0);
+  CHECK(job.message.given_up(0).lanes_size() > 0);
   const proto::CoordinatorMessage go_on;
   for (int i = 0; i < 3; ++i) {
     CHECK(job.message.gradient().stream() == 7);
