@@ -55,12 +55,11 @@ double measure_pace(rule::Engine& engine, const data::TaskDistribution& tasks,
   const auto seed = settings.config.seed();
   const auto stream = static_cast<std::uint32_t>(rank);
   const TypicalTask typical = typical_task(tasks, settings.config, stream);
-  const auto theta = rule::initial_theta(engine.theta_layout(), seed);
+  const auto theta = rule::initial_theta(engine.rule(), seed);
   const net::SteadyClock clock;
   const double beginning = clock.now();
   const auto task = tasks.sample(stream, typical.number);
-  const auto layout = rule::phi_layout(settings.rule, task.architecture);
-  const auto phi = rule::initial_phi(layout, seed, stream, typical.number);
+  const auto phi = engine.initial_phi(task.architecture, seed, stream, typical.number);
   const double once = clock.now() - beginning;
   const auto truncation = [&](std::int64_t length) {
     const double start = clock.now();

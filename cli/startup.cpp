@@ -14,6 +14,7 @@
 #include "cli/evaluation_setup.h"
 #include "cli/run_pace.h"
 #include "cli/support/cores.h"
+#include "cli/support/rule_module.h"
 #include "cli/version.h"
 #include "common/base/cores.h"
 #include "common/base/error.h"
@@ -93,7 +94,7 @@ std::vector<std::string> training_names(const data::TaskDistribution& tasks) {
 }
 
 /// Numbers of φ of the largest base model that a task may have.
-std::int64_t most_phi(const rule::Engine& engine, const data::TaskDistribution& tasks) {
+std::int64_t most_phi(rule::Engine& engine, const data::TaskDistribution& tasks) {
   const auto& options = tasks.options();
   std::int64_t inputs = 0;
   for (const auto& weighted : tasks.datasets()) inputs = std::max(inputs, weighted.dataset->inputs);
@@ -105,13 +106,13 @@ std::int64_t most_phi(const rule::Engine& engine, const data::TaskDistribution& 
     largest.units.insert(largest.units.end(), static_cast<std::size_t>(sizes->hidden_layers.high),
                          sizes->width.high);
     largest.units.push_back(options.output_units > 0 ? options.output_units : options.way.high);
-    most = std::max(most, rule::phi_layout(engine.rule(), largest).size());
+    most = std::max(most, engine.phi_layout(largest).size());
   }
   return most;
 }
 
 /// φ, and with persistent evolution strategies two more and the noise, for each pair.
-std::int64_t most_stream_bytes(const rule::Engine& engine, const data::TaskDistribution& tasks,
+std::int64_t most_stream_bytes(rule::Engine& engine, const data::TaskDistribution& tasks,
                                const rule::EstimatorOptions& estimator) {
   constexpr std::int64_t kRest = 1 << 16;  // names and numbers
   const std::int64_t phi = most_phi(engine, tasks);
@@ -207,7 +208,18 @@ Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options) {
     });
     const std::string text = mpi.broadcast(mpi.rank() == 0 ? plan.settings.text() : "");
     plan.run_directory = mpi.broadcast(plan.run_directory);
+    const auto script = plan.settings.rule.script;
+    const std::string module = mpi.broadcast(script ? script->bytes : "");
+    const auto ignored = plan.settings.ignored_keys;
     plan.settings = config::settings_from_text(text, "the coordinator's configuration", {});
+    plan.settings.ignored_keys = ignored;
+    on_all_ranks(mpi, [&] {
+      if (mpi.rank() == 0 && script)
+        plan.settings.set_module(script);
+      else
+        set_module(plan.settings, module, module_name(plan.settings));
+      return std::string();
+    });
   } catch (const Error&) {
     if (mpi.rank() == 0) remove_unstarted(plan);
     throw;

@@ -26,6 +26,9 @@ std::optional<Picture> filters_of(const store::StreamState& stream, const config
   const auto side = std::lround(std::sqrt(static_cast<double>(inputs)));
   if (side < 2 || side * side != inputs) return std::nullopt;
   const auto layout = rule::phi_layout(settings.rule, {stream.units, {}});
+  // A module has what tensors it likes.
+  if (!layout.contains("1/W") || layout.at("1/W").shape != std::vector<std::int64_t>{inputs, units})
+    return std::nullopt;
   const double* weights = stream.phi.data() + layout.at("1/W").offset;
   const auto permutation = data::task_permutation(settings.config.seed(), stream.stream, stream.task,
                                                   static_cast<std::int32_t>(inputs),

@@ -31,7 +31,7 @@ Stream::Stream(const StreamContext& context, store::StreamState state)
     throw InputError("stream " + std::to_string(state_.stream) + ": its task has the base model " +
                      task_.architecture.description() +
                      ", but the checkpoint holds another; the datasets or the configuration have changed");
-  const auto numbers = rule::phi_layout(context_.engine.rule(), task_.architecture).size();
+  const auto numbers = context_.engine.phi_layout(task_.architecture).size();
   if (static_cast<std::int64_t>(state_.phi.size()) != numbers)
     throw InputError("stream " + std::to_string(state_.stream) + ": the checkpoint's φ has " +
                      std::to_string(state_.phi.size()) + " numbers, the base model " +
@@ -58,7 +58,6 @@ void Stream::check_pairs() const {
 
 void Stream::begin_task(std::uint32_t index) {
   task_ = context_.tasks.sample(state_.stream, index);
-  const auto layout = rule::phi_layout(context_.engine.rule(), task_.architecture);
   state_.task = index;
   state_.step = 0;
   state_.truncation = 0;
@@ -66,7 +65,7 @@ void Stream::begin_task(std::uint32_t index) {
   state_.units = task_.architecture.units;
   state_.dataset = context_.tasks.datasets()[task_.dataset].dataset->name;
   state_.permutation_seed = (std::uint64_t{state_.stream} << 32) | index;
-  state_.phi = rule::initial_phi(layout, context_.seed, state_.stream, index);
+  state_.phi = context_.engine.initial_phi(task_.architecture, context_.seed, state_.stream, index);
   state_.pairs.clear();
 }
 

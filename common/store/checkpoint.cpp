@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 
 #include "common/base/error.h"
 #include "common/rule/phi.h"
@@ -24,20 +25,20 @@ void add(Document& document, const std::string& path, Dataset dataset) {
 }
 
 /// φ's layout, if `units` are valid and φ of that size fits a vector of `values`.
-rule::Layout phi_layout(const std::string& rule_name, const std::vector<std::int64_t>& units,
-                        std::size_t values) {
+rule::Layout phi_layout(const RuleFile& file, const std::vector<std::int64_t>& units, std::size_t values) {
   const auto limit = static_cast<std::int64_t>(values);
   const bool sane = units.size() >= 2 && units.size() <= values + 2 &&
                     std::all_of(units.begin(), units.end(), [&](auto n) { return n >= 1 && n <= limit; });
-  if (!sane) return rule::Layout();
+  if (!sane && !file.script) return rule::Layout();
   std::int64_t weights = 0;
-  for (std::size_t l = 1; l < units.size(); ++l) {
+  for (std::size_t l = 1; l < units.size() && !file.script; ++l) {
     if (units[l - 1] > limit / units[l]) return rule::Layout();
     weights += units[l - 1] * units[l];
     if (weights > limit) return rule::Layout();
   }
   rule::RuleOptions options;
-  options.name = rule_name;
+  options.name = file.rule;
+  options.script = file.script;
   return rule::phi_layout(options, {units, rule::Nonlinearity::relu});
 }
 
@@ -46,7 +47,7 @@ std::string sizes_differ(std::uint32_t stream, const std::string& rule_name, std
          " values, which is not what its units give under the rule " + rule_name;
 }
 
-void encode_stream(const std::string& rule_name, const StreamState& state, Document& document) {
+void encode_stream(const RuleFile& file, const StreamState& state, Document& document) {
   const std::string group = kStreams + std::to_string(state.stream) + "/";
   add(document, group + "task", Dataset::integer(state.task));
   add(document, group + "step", Dataset::integer(state.step));
@@ -56,12 +57,16 @@ void encode_stream(const std::string& rule_name, const StreamState& state, Docum
   add(document, group + "dataset", Dataset::text(state.dataset));
   add(document, group + "permutation_seed", Dataset::unsigned_integer(state.permutation_seed));
   if (state.phi.empty()) return;
-  const auto layout = phi_layout(rule_name, state.units, state.phi.size());
+  const auto layout = phi_layout(file, state.units, state.phi.size());
   if (layout.size() != static_cast<std::int64_t>(state.phi.size()))
-    throw Error(sizes_differ(state.stream, rule_name, state.phi.size()));
-  for (const auto& tensor : layout.tensors())
-    add(document, group + "phi/" + tensor.name,
-        Dataset::float64(state.phi, tensor.offset, tensor.shape).with_axes(tensor.axes));
+    throw Error(sizes_differ(state.stream, file.rule, state.phi.size()));
+  std::int64_t position = 0;
+  for (const auto& tensor : layout.tensors()) {
+    auto dataset = Dataset::float64(state.phi, tensor.offset, tensor.shape).with_axes(tensor.axes);
+    // The order of a module's tensors is known to the module alone, which a reader does not run.
+    if (file.script) dataset.attributes["position"] = position++;
+    add(document, group + "phi/" + tensor.name, std::move(dataset));
+  }
   for (std::size_t p = 0; p < state.pairs.size(); ++p) {
     const auto flat = [&](const char* name, const std::vector<double>& values) {
       add(document, group + "pairs/" + std::to_string(p) + "/" + name,
@@ -113,8 +118,30 @@ std::uint32_t unsigned_32(const DocumentReader& reader, const std::string& path)
   return static_cast<std::uint32_t>(value);
 }
 
-std::vector<double> decode_phi(const DocumentReader& reader, const std::string& rule_name,
-                               const StreamState& state, const std::string& group) {
+/// φ of a module: its tensors in the order of their positions, which are 0, 1, 2, ...
+std::vector<double> decode_module_phi(const DocumentReader& reader, const std::string& group) {
+  std::map<std::int64_t, std::string> paths;
+  std::int64_t tensors = 0;
+  for (const auto& layer : reader.links(group))
+    for (const auto& tensor : reader.links(group + layer + "/")) {
+      const std::string path = group + layer + "/" + tensor;
+      paths[reader.integer_attribute(reader.dataset(path).attributes, path, "position")] = path;
+      ++tensors;
+    }
+  const auto found = static_cast<std::int64_t>(paths.size());
+  if (found != tensors || (found > 0 && (paths.begin()->first != 0 || paths.rbegin()->first != found - 1)))
+    reader.refuse(group + ": a tensor of φ is missing, or two have one position");
+  std::vector<double> phi;
+  for (const auto& entry : paths) {
+    const auto part = reader.numbers(entry.second);
+    phi.insert(phi.end(), part.begin(), part.end());
+  }
+  return phi;
+}
+
+std::vector<double> decode_phi(const DocumentReader& reader, const RuleFile& file, const StreamState& state,
+                               const std::string& group) {
+  if (file.script) return decode_module_phi(reader, group);
   std::size_t values = 0, tensors = 0;
   for (const auto& layer : reader.links(group))
     for (const auto& tensor : reader.links(group + layer + "/")) {
@@ -122,9 +149,9 @@ std::vector<double> decode_phi(const DocumentReader& reader, const std::string& 
       ++tensors;
     }
   if (tensors == 0) return {};
-  const auto layout = phi_layout(rule_name, state.units, values);
+  const auto layout = phi_layout(file, state.units, values);
   if (layout.size() != static_cast<std::int64_t>(values) || layout.tensors().size() != tensors)
-    reader.refuse(sizes_differ(state.stream, rule_name, values));
+    reader.refuse(sizes_differ(state.stream, file.rule, values));
   std::vector<double> phi;
   for (const auto& tensor : layout.tensors()) {
     if (reader.dataset(group + tensor.name).shape != tensor.shape)
@@ -149,8 +176,7 @@ std::vector<rule::PerturbedPair> decode_pairs(const DocumentReader& reader, cons
   return pairs;
 }
 
-StreamState decode_stream(const DocumentReader& reader, const std::string& rule_name,
-                          const std::string& link) {
+StreamState decode_stream(const DocumentReader& reader, const RuleFile& file, const std::string& link) {
   StreamState state;
   const std::string group = kStreams + link + "/";
   const auto [end, error] = std::from_chars(link.data(), link.data() + link.size(), state.stream);
@@ -162,7 +188,7 @@ StreamState decode_stream(const DocumentReader& reader, const std::string& rule_
   state.units = reader.integers(group + "units");
   state.dataset = reader.text(group + "dataset");
   state.permutation_seed = reader.unsigned_integer(group + "permutation_seed");
-  state.phi = decode_phi(reader, rule_name, state, group + "phi/");
+  state.phi = decode_phi(reader, file, state, group + "phi/");
   state.pairs = decode_pairs(reader, state, group + "pairs/");
   return state;
 }
@@ -205,7 +231,7 @@ Checkpoint decode_checkpoint(const DocumentReader& reader) {
     reader.refuse("attribute seconds is out of range: " + std::to_string(checkpoint.seconds));
   decode_history(reader, checkpoint);
   for (const auto& link : reader.links(kStreams))
-    checkpoint.streams.push_back(decode_stream(reader, checkpoint.rule.rule, link));
+    checkpoint.streams.push_back(decode_stream(reader, checkpoint.rule, link));
   std::sort(checkpoint.streams.begin(), checkpoint.streams.end(),
             [](const auto& a, const auto& b) { return a.stream < b.stream; });
   for (std::size_t i = 1; i < checkpoint.streams.size(); ++i)
@@ -234,7 +260,7 @@ std::string write_checkpoint(const std::string& path, const Checkpoint& checkpoi
   add(document, "/adam/step", Dataset::integer(checkpoint.adam_step));
   if (checkpoint.safe_point) encode_safe_point(*checkpoint.safe_point, layout, document);
   encode_history(checkpoint, document);
-  for (const auto& state : checkpoint.streams) encode_stream(checkpoint.rule.rule, state, document);
+  for (const auto& state : checkpoint.streams) encode_stream(checkpoint.rule, state, document);
   for (const auto& [name, count] : checkpoint.counters)
     add(document, kCounters + link_name(name), Dataset::integer(count));
   for (const auto& [key, hash] : checkpoint.dataset_sha256)

@@ -9,7 +9,7 @@
 namespace outerloop::store {
 
 struct ModelFile {
-  rule::KeptModel model;      ///< of its rule the name alone; the configuration has the rest
+  rule::KeptModel model;      ///< of its rule the name, and a module's bytes; the configuration has the rest
   std::string theta;          ///< which θ trained it: average | last
   std::string theta_sha256;   ///< of its rule, as the rule's file says
   std::int64_t update = 0;    ///< of its rule
