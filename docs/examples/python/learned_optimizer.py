@@ -16,7 +16,7 @@ class LearnedOptimizer(torch.nn.Module):
         torch.manual_seed(0)  # of θ before meta-training
         self.hidden = torch.nn.Linear(2 + len(DECAYS), 16)
         self.out = torch.nn.Linear(16, 2)
-        self.log_rate = torch.nn.Parameter(torch.tensor(-5.0))
+        self.log_rate = torch.nn.Parameter(torch.tensor(-7.0))
         self.register_buffer("decays", torch.tensor(DECAYS))
 
     def noise(self, count: int, seed: int) -> Tensor:
@@ -49,7 +49,7 @@ class LearnedOptimizer(torch.nn.Module):
         """The weight after its step. momenta: the gradient's running means, and behind them the gradient itself."""
         size = (momenta * momenta).mean().add(1e-12).sqrt()  # of the tensor's gradients
         inputs = torch.cat([momenta / size, weight.unsqueeze(-1)], -1)
-        y = self.out(torch.relu(self.hidden(inputs)))
+        y = 0.1 * self.out(torch.tanh(self.hidden(inputs)))
         direction = momenta[..., 1] / size + y[..., 0]
         return weight - (self.log_rate + y[..., 1]).exp() * direction
 
