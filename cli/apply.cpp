@@ -14,6 +14,7 @@
 #include "cli/support/evaluated_rule.h"
 #include "cli/support/feature_file.h"
 #include "cli/support/rule_flags.h"
+#include "cli/support/rule_module.h"
 #include "cli/support/table_json.h"
 #include "common/base/cores.h"
 #include "common/base/error.h"
@@ -99,11 +100,12 @@ std::unique_ptr<data::RowReader> open_input(const ApplyOptions& options, const d
 }
 
 /// Writes the features of all `rows` to the output. Returns the number of rows.
-std::int64_t write_rows(const ApplyOptions& options, const rule::KeptModel& model, data::RowReader& rows) {
+std::int64_t write_rows(const ApplyOptions& options, const rule::KeptModel& model, data::RowReader& rows,
+                        rule::Engine* engine) {
   const auto writer = write_features(options.output, model.architecture.outputs());
-  const auto count =
-      evaluation::features_of_rows(model, rows, threads_of(options), options.input,
-                                   [&](const rule::Matrix& features) { writer->add(features); });
+  const auto count = evaluation::features_of_rows(
+      model, rows, threads_of(options), options.input,
+      [&](const rule::Matrix& features) { writer->add(features); }, engine);
   writer->finish();
   return count;
 }
@@ -125,7 +127,7 @@ int apply_rule(const ApplyOptions& options) {
                                          threads_of(options), options.input);
 
   // 3. Write its features, and the model.
-  const auto examples = write_rows(options, model, *rows);
+  const auto examples = write_rows(options, model, *rows, engine.get());
   warn_of_other_kind(options, rule.settings, rows->images());
   fmt::print("{}: {} examples of {} inputs, {}\n", options.input, examples, rows->inputs(),
              scaling_in_words(scaling, rows->images()));
@@ -154,9 +156,21 @@ int apply_rule(const ApplyOptions& options) {
   return 0;
 }
 
+/// The engine of a module's model, which it completes; null for other models.
+std::unique_ptr<rule::Engine> module_engine(const ApplyOptions& options, store::ModelFile& file) {
+  if (!file.model.rule.script) return nullptr;
+  auto settings = config::settings_of_rule(file.config, options.model);
+  set_module(settings, file.model.rule.script->bytes, options.model + ": /module");
+  file.model.rule = settings.rule;
+  auto engine_options = settings.engine;
+  engine_options.threads = threads_of(options);
+  return rule::make_engine(settings.rule, engine_options);
+}
+
 int apply_model(const ApplyOptions& options) {
   // 1. Read the model and open the input.
-  const auto file = store::read_model(options.model);
+  auto file = store::read_model(options.model);
+  const auto engine = module_engine(options, file);
   evaluation::check_input_scaling(file.model.scaling, options.model);
   data::TableColumns columns;
   const data::TableColumns* kept = nullptr;
@@ -168,7 +182,7 @@ int apply_model(const ApplyOptions& options) {
   const auto rows = open_input(options, kept);
 
   // 2. Write the features of its rows.
-  const auto examples = write_rows(options, file.model, *rows);
+  const auto examples = write_rows(options, file.model, *rows, engine.get());
   print_unknown(options, *rows);
   fmt::print("{}: {} examples of {} inputs, scaled like the model's training data\n", options.input, examples,
              rows->inputs());

@@ -8,8 +8,10 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/support/rule_flags.h"
+#include "cli/support/rule_module.h"
 #include "common/base/error.h"
 #include "common/config/settings.h"
+#include "common/rule/engines/scripted_rule.h"
 #include "common/rule/engines/torchscript.h"
 #include "common/store/atomic_file.h"
 #include "common/store/model_file.h"
@@ -41,6 +43,9 @@ int export_model(const ExportOptions& options) {
         options.rule +
         ": a model can only be exported with --torchscript; docs/numpy.md reads the file directly");
   const auto file = store::read_model(options.rule);
+  if (file.model.rule.script)
+    throw InputError(options.rule +
+                     ": the model of a module is applied with apply --model; export the rule itself");
   const auto metadata = nlohmann::ordered_json{
       {"format", "outerloop"},        {"kind", "model"},
       {"rule", file.model.rule.name}, {"theta_sha256", file.theta_sha256},
@@ -68,8 +73,12 @@ int export_rule(const ExportOptions& options) {
   };
   if (!options.safetensors.empty()) write(options.safetensors, store::safetensors_of(rule, theta, which));
   if (!options.torchscript.empty()) {
-    const auto settings = config::settings_from_text(rule.config, options.rule + ": /config", {});
-    write(options.torchscript, rule::torchscript_of(settings.rule, theta, metadata_of(rule, which)));
+    auto settings = config::settings_from_text(rule.config, options.rule + ": /config", {});
+    auto file = rule;
+    set_module(settings, file, options.rule);
+    const auto metadata = metadata_of(rule, which);
+    write(options.torchscript, file.script ? rule::scripted_module_of(*file.script, theta, metadata)
+                                           : rule::torchscript_of(settings.rule, theta, metadata));
   }
   return 0;
 }

@@ -73,6 +73,9 @@ void print_head(const std::string& path, const Contents& contents) {
   row("parameters", fmt::format("{} in {} tensors{}", rule.layout.size(), rule.layout.tensors().size(),
                                 rule.theta_average.empty() ? "" : ", with their running average"));
   row("theta_sha256", contents.theta_sha256);
+  if (rule.script)
+    row("module", fmt::format("TorchScript, {} bytes, not run; SHA-256 {}", rule.script->bytes.size(),
+                              store::module_sha256(*rule.script)));
 }
 
 std::vector<double> values_of(const store::RuleFile& rule, const TensorSpec& tensor) {
@@ -168,6 +171,10 @@ json to_json(const std::string& path, const Contents& contents) {
                  {"theta", theta},
                  {"has_average", !rule.theta_average.empty()},
                  {"checksum_ok", true}};
+  if (rule.script) {
+    result["module_bytes"] = rule.script->bytes.size();
+    result["module_sha256"] = store::module_sha256(*rule.script);
+  }
   if (std::isfinite(rule.validation_meta_objective))
     result["validation_meta_objective"] = rule.validation_meta_objective;
   if (contents.kind != store::Kind::checkpoint) return result;

@@ -9,6 +9,7 @@
 #include "cli/support/table_json.h"
 #include "common/base/text.h"
 #include "common/store/atomic_file.h"
+#include "common/store/files.h"
 #include "common/store/model_file.h"
 
 namespace outerloop::cli {
@@ -49,6 +50,9 @@ void inspect_model(const std::string& path, const std::string& json_path) {
   row("kind", "model, all checksums right");
   row("rule", fmt::format("{}, update {}, {} θ", model.rule.name, file.update, file.theta));
   row("theta_sha256", file.theta_sha256);
+  if (model.rule.script)
+    row("module", fmt::format("TorchScript, {} bytes, not run; SHA-256 {}", model.rule.script->bytes.size(),
+                              store::module_sha256(*model.rule.script)));
   row("created", file.created);
   row("git revision", file.git_revision);
   row("units", model.architecture.description());

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "cli/support/rule_module.h"
 #include "cli/version.h"
 #include "common/base/error.h"
 #include "common/data/overlap.h"
@@ -82,7 +83,8 @@ store::RuleFile first_rule(const config::Settings& settings, const std::string& 
   rule.layout = rule::theta_layout(settings.rule);
   rule.git_revision = git_revision();
   rule.config = settings.text_as_written();
-  rule.theta = rule::initial_theta(rule.layout, settings.config.seed());
+  rule.script = settings.rule.script;
+  rule.theta = rule::initial_theta(settings.rule, settings.config.seed());
   if (!init_theta.empty()) rule.theta = initial_theta_from(init_theta, rule);
   return rule;
 }
@@ -144,6 +146,7 @@ void read_run(const TrainOptions& options, Plan& plan) {
 
   std::vector<std::string> lines;
   if (coordinator::RunDirectory::read_latest(plan.run_directory, plan.start, lines)) {
+    set_module(plan.settings, plan.start.rule, plan.run_directory);
     if (plan.start.rule.layout.signature() != rule::theta_layout(plan.settings.rule).signature())
       throw InputError(plan.run_directory + ": the checkpoint's θ does not fit the run's configuration");
     const auto edited = config::check_edited(saved, plan.start.rule.config, origin);
@@ -198,6 +201,7 @@ Plan make_plan(const TrainOptions& options, int workers) {
     read_run(options, plan);
   else
     plan.settings = config::read_settings(options.config, options.overrides, options.data);
+  if (!plan.settings.rule.script) read_module(plan.settings);
   auto& config = plan.settings.config;
   if (config.streams() == 0) config.set_streams(std::max<std::int64_t>(workers, config.batch()));
   check_datasets_apart(plan.settings);

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "cli/support/rule_module.h"
 #include "common/base/error.h"
 #include "common/store/atomic_file.h"
 
@@ -22,11 +23,15 @@ using nlohmann::json;
 constexpr double kBriefingSeconds = 60.0;
 
 std::string briefing_of(const Plan& plan) {
-  const json briefing = {{"settings", plan.settings.text()},
-                         {"run_directory", plan.run_directory},
-                         {"datasets", plan.start.dataset_sha256},
-                         {"coordinator", net::PeerProcess::here()}};
-  return briefing.dump();
+  json briefing = {{"settings", plan.settings.text()},
+                   {"run_directory", plan.run_directory},
+                   {"datasets", plan.start.dataset_sha256},
+                   {"coordinator", net::PeerProcess::here()}};
+  if (const auto& script = plan.settings.rule.script; script)
+    briefing["module"] = json::binary({script->bytes.begin(), script->bytes.end()});
+  std::string text;
+  json::to_cbor(briefing, text);
+  return text;
 }
 
 std::string join_path(const std::string& directory) { return directory + "/join.json"; }
@@ -192,12 +197,16 @@ std::unique_ptr<net::MpiTransport> request_to_join(const net::MpiSession& mpi, c
 Briefing receive_briefing(net::Transport& transport) {
   const auto received = transport.receive(kBriefingSeconds);
   if (!received) throw Error("rank 0 has not sent the settings of the run");
-  const json told = json::parse(net::decode(received->bytes).header);
+  const json told = json::from_cbor(net::decode(received->bytes).header);
   Briefing briefing;
   briefing.plan.resumed = true;
   briefing.plan.run_directory = told.at("run_directory").get<std::string>();
   briefing.plan.settings = config::settings_from_text(told.at("settings").get<std::string>(),
                                                       "the coordinator's configuration", {});
+  if (told.contains("module")) {
+    const auto& bytes = told.at("module").get_binary();
+    set_module(briefing.plan.settings, {bytes.begin(), bytes.end()}, module_name(briefing.plan.settings));
+  }
   briefing.plan.start.dataset_sha256 = told.at("datasets").get<std::map<std::string, std::string>>();
   briefing.coordinator = told.at("coordinator").get<std::string>();
   return briefing;

@@ -51,16 +51,15 @@ TypicalTask typical_task(const data::TaskDistribution& tasks, const proto::Confi
 class LaneTasks {
  public:
   /// `stream`: the number of the first lane.
-  LaneTasks(const data::TaskDistribution& tasks, const config::Settings& settings, std::uint32_t stream,
-            std::uint32_t number)
+  LaneTasks(rule::Engine& engine, const data::TaskDistribution& tasks, const config::Settings& settings,
+            std::uint32_t stream, std::uint32_t number)
       : distribution_(tasks), settings_(settings) {
     const std::int64_t group = settings.config.tasks().group();
     const data::Round round = tasks.round(stream, number);
     for (std::int64_t l = 0; l < group; ++l) {
       const auto own = stream + static_cast<std::uint32_t>(l);
       tasks_.push_back(group == 1 ? tasks.sample(own, number) : tasks.sample(round, own, number));
-      const auto layout = rule::phi_layout(settings.rule, tasks_.back().architecture);
-      phi_.push_back(rule::initial_phi(layout, settings.config.seed(), own, number));
+      phi_.push_back(engine.initial_phi(tasks_.back().architecture, settings.config.seed(), own, number));
     }
   }
 
@@ -98,10 +97,10 @@ double measure_pace(rule::Engine& engine, const data::TaskDistribution& tasks,
   const auto group = static_cast<std::size_t>(settings.config.tasks().group());
   const auto first = store::lane_stream(static_cast<std::uint32_t>(rank), group, 0);
   const TypicalTask typical = typical_task(tasks, settings.config, first);
-  const auto theta = rule::initial_theta(engine.theta_layout(), seed);
+  const auto theta = rule::initial_theta(engine.rule(), seed);
   const net::SteadyClock clock;
   const double beginning = clock.now();
-  const LaneTasks lanes(tasks, settings, first, typical.number);
+  const LaneTasks lanes(engine, tasks, settings, first, typical.number);
   const double once = clock.now() - beginning;
   const auto truncation = [&](std::int64_t length) {
     const double start = clock.now();

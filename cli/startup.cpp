@@ -16,6 +16,7 @@
 #include "cli/run_pace.h"
 #include "cli/stream_sizes.h"
 #include "cli/support/cores.h"
+#include "cli/support/rule_module.h"
 #include "cli/version.h"
 #include "common/base/cores.h"
 #include "common/base/error.h"
@@ -186,7 +187,18 @@ Plan agree_on_plan(const net::MpiSession& mpi, const TrainOptions& options) {
     });
     const std::string text = mpi.broadcast(mpi.rank() == 0 ? plan.settings.text() : "");
     plan.run_directory = mpi.broadcast(plan.run_directory);
+    const auto script = plan.settings.rule.script;
+    const std::string module = mpi.broadcast(script ? script->bytes : "");
+    const auto ignored = plan.settings.ignored_keys;
     plan.settings = config::settings_from_text(text, "the coordinator's configuration", {});
+    plan.settings.ignored_keys = ignored;
+    on_all_ranks(mpi, [&] {
+      if (mpi.rank() == 0 && script)
+        plan.settings.set_module(script);
+      else
+        set_module(plan.settings, module, module_name(plan.settings));
+      return std::string();
+    });
   } catch (const Error&) {
     if (mpi.rank() == 0) remove_unstarted(plan);
     throw;

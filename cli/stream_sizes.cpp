@@ -17,7 +17,7 @@ constexpr double kMegabyte = 1e6;
 constexpr std::int64_t kCopies = 2;
 
 /// Numbers of φ of the largest base model that a task may have.
-std::int64_t most_phi(const rule::Engine& engine, const data::TaskDistribution& tasks) {
+std::int64_t most_phi(rule::Engine& engine, const data::TaskDistribution& tasks) {
   const auto& options = tasks.options();
   std::int64_t inputs = 0;
   for (const auto& weighted : tasks.datasets()) inputs = std::max(inputs, weighted.dataset->inputs);
@@ -29,7 +29,7 @@ std::int64_t most_phi(const rule::Engine& engine, const data::TaskDistribution& 
     largest.units.insert(largest.units.end(), static_cast<std::size_t>(sizes->hidden_layers.high),
                          sizes->width.high);
     largest.units.push_back(options.output_units > 0 ? options.output_units : options.way.high);
-    most = std::max(most, rule::phi_layout(engine.rule(), largest).size());
+    most = std::max(most, engine.phi_layout(largest).size());
   }
   return most;
 }
@@ -40,7 +40,7 @@ std::string megabytes(std::int64_t bytes) {
 
 }  // namespace
 
-std::int64_t most_lane_bytes(const rule::Engine& engine, const data::TaskDistribution& tasks,
+std::int64_t most_lane_bytes(rule::Engine& engine, const data::TaskDistribution& tasks,
                              const rule::EstimatorOptions& estimator) {
   const std::int64_t phi = most_phi(engine, tasks);
   const std::int64_t pairs = estimator.persistent() ? estimator.pairs : 0;

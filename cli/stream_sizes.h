@@ -11,7 +11,7 @@ namespace outerloop::cli {
 
 /// Most bytes that one lane of a stream takes in a message: φ of the largest base model that a task may have,
 /// and with persistent evolution strategies two more and the noise, for each pair.
-std::int64_t most_lane_bytes(const rule::Engine& engine, const data::TaskDistribution& tasks,
+std::int64_t most_lane_bytes(rule::Engine& engine, const data::TaskDistribution& tasks,
                              const rule::EstimatorOptions& estimator);
 
 /// The same for a stream with `group` lanes.

@@ -1,6 +1,7 @@
 #include "cli/train.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -110,6 +111,9 @@ void begin_run(const net::MpiSession& mpi, Plan& plan, const RankSetup& setup, c
   check_datasets(plan, setup.dataset_sha256, run);
   for (const auto& remark : setup.remarks) run.on_warning(remark);
   if (!setup.warning.empty()) run.on_warning(setup.warning);
+  if (const auto& ignored = plan.settings.ignored_keys; !ignored.empty())
+    run.on_warning(fmt::format("{}: ignored, since the rule is a module, which has attributes of its own",
+                               fmt::join(ignored, ", ")));
   plan.start.dataset_sha256 = setup.dataset_sha256;
   plan.start.rule.git_revision = git_revision();
   plan.start.rule.engine = setup.engine_description;

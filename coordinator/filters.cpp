@@ -28,6 +28,9 @@ std::optional<Picture> filters_of(const store::StreamState& stream, const config
   const auto side = std::lround(std::sqrt(static_cast<double>(inputs)));
   if (side < 2 || side * side != inputs) return std::nullopt;
   const auto layout = rule::phi_layout(settings.rule, {lane.units, {}});
+  // A module may have any tensors.
+  if (!layout.contains("1/W") || layout.at("1/W").shape != std::vector<std::int64_t>{inputs, units})
+    return std::nullopt;
   const double* weights = lane.phi.data() + layout.at("1/W").offset;
   const auto permutation = data::task_permutation(
       settings.config.seed(), store::lane_stream(stream.stream, stream.lanes.size(), 0), lane.task,

@@ -359,6 +359,7 @@ void RunDirectory::write_histograms(const store::Checkpoint& checkpoint) {
     events_.counts(rule.update, "staleness", staleness_);
     staleness_.clear();
     if (!settings_) settings_ = config::settings_from_text(read_config(path_), path_, {});
+    if (rule.script && !settings_->rule.script) settings_->set_module(rule.script);
     for (const auto& stream : checkpoint.streams)
       if (const auto picture = filters_of(stream, *settings_)) {
         events_.picture(rule.update, "filters", picture->height, picture->width, picture->pixels);

@@ -47,7 +47,7 @@ void Stream::resume_task(std::size_t lane) {
     throw InputError("stream " + std::to_string(state_.stream) + ": its task has the base model " +
                      task.architecture.description() +
                      ", but the checkpoint holds another; the datasets or the configuration have changed");
-  const auto numbers = rule::phi_layout(context_.engine.rule(), task.architecture).size();
+  const auto numbers = context_.engine.phi_layout(task.architecture).size();
   if (static_cast<std::int64_t>(state.phi.size()) != numbers)
     throw InputError("stream " + std::to_string(state_.stream) + ": the checkpoint's φ has " +
                      std::to_string(state.phi.size()) + " numbers, the base model " +
@@ -95,7 +95,6 @@ void Stream::begin_round(std::uint32_t index) {
 void Stream::begin_task(std::size_t lane, std::uint32_t index) {
   data::Task& task = tasks_[lane];
   task = task_of(lane, index);
-  const auto layout = rule::phi_layout(context_.engine.rule(), task.architecture);
   store::LaneState& state = state_.lanes[lane];
   state.task = index;
   state.step = 0;
@@ -103,7 +102,7 @@ void Stream::begin_task(std::size_t lane, std::uint32_t index) {
   state.units = task.architecture.units;
   state.dataset = context_.tasks.datasets()[task.dataset].dataset->name;
   state.permutation_seed = store::permutation_seed(task.stream, index);
-  state.phi = rule::initial_phi(layout, context_.seed, task.stream, index);
+  state.phi = context_.engine.initial_phi(task.architecture, context_.seed, task.stream, index);
   state.pairs.clear();
 }
 

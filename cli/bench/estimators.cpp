@@ -11,6 +11,7 @@
 #include "cli/bench/benchmarks.h"
 #include "cli/bench/machine.h"
 #include "cli/support/evaluated_rule.h"
+#include "cli/support/rule_module.h"
 #include "common/base/error.h"
 #include "common/config/settings.h"
 #include "common/rule/engines/make_engine.h"
@@ -199,8 +200,9 @@ int bench_estimators(const BenchEstimatorsOptions& options) {
   // 1. The rule, its tasks and an engine
   check(options);
   const std::string pinned = pin_to_cores(1);
-  const auto file = store::read_rule(options.rule);
-  const auto settings = config::settings_from_text(file.config, options.rule + ": /config", {});
+  auto file = store::read_rule(options.rule);
+  auto settings = config::settings_from_text(file.config, options.rule + ": /config", {});
+  set_module(settings, file, options.rule);
   const bool own = lies_in_own_run(options.rule);
   const auto cache = own ? settings.cache_directory() : data::default_cache_directory();
   std::vector<data::WeightedDataset> datasets;
@@ -224,8 +226,7 @@ int bench_estimators(const BenchEstimatorsOptions& options) {
     Course course{*engine,
                   file.theta,
                   task.architecture,
-                  rule::initial_phi(rule::phi_layout(settings.rule, task.architecture), options.seed, 0,
-                                    static_cast<std::uint32_t>(t)),
+                  engine->initial_phi(task.architecture, options.seed, 0, static_cast<std::uint32_t>(t)),
                   {}};
     for (std::int64_t step = 0; step < options.horizons.back(); ++step)
       course.steps.push_back(tasks.step_data(task, step));

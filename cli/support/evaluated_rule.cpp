@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "cli/support/rule_module.h"
 #include "common/base/error.h"
 #include "common/rule/engines/make_engine.h"
 #include "common/rule/rules.h"
@@ -26,13 +27,14 @@ EvaluatedRule read_evaluated_rule(const std::string& path, bool average, bool su
   EvaluatedRule rule;
   rule.file = store::read_rule(path);
   rule.settings = config::settings_of_rule(rule.file.config, path);
+  set_module(rule.settings, rule.file, path);
   rule.path = path;
   rule.of_own_run = lies_in_own_run(path);
   if (!rule.of_own_run) {
     rule.settings.config.mutable_tasks()->clear_cache_directory();
     rule.settings.config.mutable_tasks()->clear_resolved_cache_directory();
   }
-  rule.supervised = rule::rule_kind(rule.settings.rule.name).supervised;
+  rule.supervised = rule::supervised(rule.settings.rule);
   if (rule.supervised && !supervised_too)
     throw InputError(path + ": this command needs a rule without labels; this is " + rule.file.rule +
                      ", which outerloop evaluate and figure steps accept");
@@ -41,7 +43,16 @@ EvaluatedRule read_evaluated_rule(const std::string& path, bool average, bool su
   engine.threads = 1;
   rule.under_test = {[rule = rule.settings.rule, engine] { return rule::make_engine(rule, engine); },
                      rule.averaged ? rule.file.theta_average : rule.file.theta,
-                     rule::initial_theta(rule.file.layout, rule.settings.config.seed())};
+                     rule.settings.rule.script
+                         ? rule.settings.rule.script->initial_theta
+                         : rule::initial_theta(rule.file.layout, rule.settings.config.seed())};
+  if (rule.settings.rule.script && rule.supervised) {
+    // What has no default in config.proto for a module: the optimizers' learning rates are set by hand.
+    rule::RuleOptions sgd;
+    sgd.name = "supervised_sgd";
+    sgd.supervised_sgd = {1e-3, 0.5};
+    rule.under_test.make_sgd_engine = [sgd, engine] { return rule::make_engine(sgd, engine); };
+  }
   return rule;
 }
 

@@ -35,6 +35,14 @@ void resolve(proto::Dataset& dataset, const fs::path& folder) {
     dataset.set_resolved_path(path);
 }
 
+void resolve(proto::Rule& rule, const fs::path& folder) {
+  const std::string path = resolved(rule.path(), folder);
+  if (path.empty())
+    rule.clear_resolved_path();
+  else
+    rule.set_resolved_path(path);
+}
+
 void resolve_cache(proto::Tasks& tasks, const fs::path& folder) {
   const std::string path = resolved(tasks.cache_directory(), folder);
   if (path.empty())
@@ -81,16 +89,19 @@ void resolve_paths(proto::Config& config, const std::string& folder) {
   for (Datasets* list : lists_of(config))
     for (auto& dataset : *list) resolve(dataset, folder);
   if (config.has_tasks()) resolve_cache(*config.mutable_tasks(), folder);
+  if (config.has_rule()) resolve(*config.mutable_rule(), folder);
 }
 
 void forget_resolved_paths(proto::Config& config) {
   for (Datasets* list : lists_of(config))
     for (auto& dataset : *list) dataset.clear_resolved_path();
   if (config.has_tasks()) config.mutable_tasks()->clear_resolved_cache_directory();
+  if (config.has_rule()) config.mutable_rule()->clear_resolved_path();
 }
 
 void resolve_override(proto::Config& config, const std::string& key) {
   if (key == "tasks.cache_directory") resolve_cache(*config.mutable_tasks(), ".");
+  if (key == "rule.path") resolve(*config.mutable_rule(), ".");
   if (key == "tasks.dataset.path") resolve(*config.mutable_tasks()->mutable_dataset(0), ".");
   if (key == "evaluation.dataset.path") resolve(*config.mutable_evaluation()->mutable_dataset(0), ".");
 }
@@ -153,6 +164,10 @@ void use_paths_of_run(proto::Config& config, const std::string& rule_path) {
 
 std::string path_of(const proto::Dataset& dataset) {
   return dataset.resolved_path().empty() ? dataset.path() : dataset.resolved_path();
+}
+
+std::string path_of(const proto::Rule& rule) {
+  return rule.resolved_path().empty() ? data::expand_variables(rule.path()) : rule.resolved_path();
 }
 
 }  // namespace outerloop::config

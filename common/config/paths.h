@@ -31,5 +31,6 @@ void use_paths_of_run(proto::Config& config, const std::string& rule_path);
 
 /// The path to open: the resolved one if recorded, else the path as written.
 std::string path_of(const proto::Dataset& dataset);
+std::string path_of(const proto::Rule& rule);
 
 }  // namespace outerloop::config

@@ -154,6 +154,36 @@ NamedDataset named_dataset(const proto::Dataset& from, const proto::Config& conf
   return to;
 }
 
+/// Clears the keys of `rule` that a module makes meaningless. Returns those that were given.
+std::vector<std::string> ignore_keys(proto::Rule& rule) {
+  std::vector<std::string> ignored;
+  const auto* fields = rule.GetReflection();
+  for (int i = 0; i < rule.GetDescriptor()->field_count(); ++i) {
+    const auto* field = rule.GetDescriptor()->field(i);
+    if (field->name() == "name" || field->name().find("path") != std::string::npos) continue;
+    if (fields->HasField(rule, field)) ignored.push_back("rule." + field->name());
+    fields->ClearField(&rule, field);
+  }
+  return ignored;
+}
+
+/// What the rule torchscript demands of the keys that were given. Returns those of `rule` that are ignored.
+std::vector<std::string> prepare_module(proto::Config& config, const std::string& origin) {
+  const bool scripted = config.rule().name() == proto::Rule::torchscript;
+  if (!scripted && !config.rule().path().empty())
+    throw InputError(origin + ": rule.path is for rule.name = torchscript, but rule.name is " +
+                     proto::Rule::Name_Name(config.rule().name()) + "; leave one of them out");
+  if (!scripted) return {};
+  if (config.rule().path().empty())
+    throw InputError(origin +
+                     ": rule.name = torchscript needs rule.path, the module's file (docs/python-rules.md)");
+  if (config.engine().has_kind() && config.engine().kind() == proto::Engine::fused)
+    throw InputError(
+        origin + ": engine.kind = fused does not know the rule torchscript; leave it out, or take reference");
+  config.mutable_engine()->set_kind(proto::Engine::reference);
+  return ignore_keys(*config.mutable_rule());
+}
+
 void check_pair(const std::string& origin, const std::string& low_key, std::int64_t low,
                 const std::string& high_key, std::int64_t high) {
   if (low > high)
@@ -208,14 +238,18 @@ Settings translate(proto::Config config, const std::string& origin) {
   // device: cuda implies the reference engine; an explicit `fused` contradicts it.
   if (config.has_device() && config.device() != "cpu" && !config.engine().has_kind())
     config.mutable_engine()->set_kind(proto::Engine::reference);
+  const auto ignored = prepare_module(config, origin);
   inherit_first_tasks(*config.mutable_tasks());
   fill_defaults(config);
+  // Saved configurations do not hold them: a resume would take their defaults for given ones.
+  if (config.rule().name() == proto::Rule::torchscript) ignore_keys(*config.mutable_rule());
   // An update then uses one gradient per stream, whatever the number of workers.
   if (config.mode() == proto::Config::deterministic && config.streams() == 0)
     config.set_streams(config.batch());
   check_ranges(config, origin);
   check_contradictions(config, origin);
   Settings settings;
+  settings.ignored_keys = ignored;
   settings.rule = rule_options(config);
   settings.engine = engine_options(config);
   settings.estimator = estimator_options(config.estimator());
@@ -250,6 +284,16 @@ std::vector<std::string> preset_names() {
 }  // namespace
 
 rule::EngineOptions default_engine() { return engine_options(proto::Config::default_instance()); }
+
+void Settings::set_module(std::shared_ptr<const rule::ScriptedRule> module) {
+  if (module->supervised && tasks.augmentation.target_scale > 0)
+    throw InputError("tasks.augmentation.target_scale is for rules without labels, but " + module->name +
+                     " trains on labels; leave it out");
+  rule.neuron_local.output_units = module->output_units;
+  rule.neuron_local.ridge = module->ridge;
+  tasks.output_units = module->output_units;
+  rule.script = std::move(module);
+}
 
 std::string Settings::text() const { return to_text(config); }
 

@@ -1,11 +1,13 @@
 #pragma once
 // Reads and checks a configuration, and translates it into the options of rule, engine and tasks.
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "common/data/task.h"
 #include "common/rule/engine.h"
 #include "common/rule/estimator.h"
+#include "common/rule/scripted_rule.h"
 #include "outerloop/config.pb.h"
 
 namespace outerloop::config {
@@ -25,6 +27,11 @@ struct Settings {
   data::ScalingKind scaling = data::ScalingKind::quantiles;  ///< of all datasets of vectors
   std::vector<NamedDataset> training;
   std::vector<NamedDataset> evaluation;
+  std::vector<std::string> ignored_keys{};  ///< given in `rule`, but a module says the same itself
+
+  /// Gives the rule torchscript its module, which knows what `config` does not: whether it trains on labels,
+  /// its outputs and its λ. Throws InputError where the tasks do not suit it.
+  void set_module(std::shared_ptr<const rule::ScriptedRule> module);
 
   /// The content of config.textproto.
   std::string text() const;

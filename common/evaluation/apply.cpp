@@ -29,8 +29,8 @@ TrainedBaseModel train_base_model(rule::Engine& engine, const std::vector<double
 rule::Matrix apply_rule(rule::Engine& engine, const std::vector<double>& theta, const rule::Matrix& x,
                         const ApplyOptions& options) {
   const auto trained = train_base_model(engine, theta, x, options);
-  const auto statistics = rule::frozen_statistics(engine.rule(), trained.architecture, trained.phi, x);
-  return rule::features(engine.rule(), trained.architecture, trained.phi, statistics, x);
+  const auto statistics = engine.calibrate(trained.architecture, theta, trained.phi, x);
+  return engine.features(trained.architecture, theta, trained.phi, statistics, x);
 }
 
 }  // namespace outerloop::evaluation

@@ -63,8 +63,7 @@ Evaluation Evaluator::evaluate(const std::vector<double>& theta, std::uint32_t d
   OUTERLOOP_CHECK(dataset < tasks_.size(), "there is no dataset " + std::to_string(dataset));
   const auto& tasks = tasks_[dataset];
   const data::Task task = tasks.sample(dataset, task_number);
-  auto phi =
-      rule::initial_phi(rule::phi_layout(engine_.rule(), task.architecture), seed_, dataset, task_number);
+  auto phi = engine_.initial_phi(task.architecture, seed_, dataset, task_number);
   if (!train(theta, tasks, task, phi)) return {rule::Outcome::not_finite, 0.0, 0.0};
   Evaluation result;
   for (std::int64_t draw = 0; draw < options_.labelled_draws; ++draw)
@@ -72,7 +71,7 @@ Evaluation Evaluator::evaluate(const std::vector<double>& theta, std::uint32_t d
                                                     tasks.step_data(task, options_.inner_steps + draw));
   result.meta_objective /= static_cast<double>(options_.labelled_draws);
   if (!std::isfinite(result.meta_objective)) return {rule::Outcome::dead_features, 0.0, 0.0};
-  result.accuracy = accuracy(tasks, task, phi);
+  result.accuracy = accuracy(theta, tasks, task, phi);
   return result;
 }
 
@@ -88,17 +87,16 @@ bool Evaluator::train(const std::vector<double>& theta, const data::TaskDistribu
   return all_finite(phi);
 }
 
-double Evaluator::accuracy(const data::TaskDistribution& tasks, const data::Task& task,
-                           const std::vector<double>& phi) const {
-  const auto& rule = engine_.rule();
-  if (rule::rule_kind(rule.name).supervised) return std::numeric_limits<double>::quiet_NaN();
+double Evaluator::accuracy(const std::vector<double>& theta, const data::TaskDistribution& tasks,
+                           const data::Task& task, const std::vector<double>& phi) const {
+  if (rule::supervised(engine_.rule())) return std::numeric_limits<double>::quiet_NaN();
   rule::Matrix unlabelled;
   std::int64_t step = options_.inner_steps;
   while (unlabelled.rows < options_.statistics_examples)
     append(tasks.step_data(task, step++).inner, unlabelled);
-  const auto statistics = rule::frozen_statistics(rule, task.architecture, phi, unlabelled);
+  const auto statistics = engine_.calibrate(task.architecture, theta, phi, unlabelled);
   const auto features = [&](const rule::Batch& batch) {
-    return rule::features(rule, task.architecture, phi, statistics, matrix_of(batch));
+    return engine_.features(task.architecture, theta, phi, statistics, matrix_of(batch));
   };
   const std::int64_t classes = task.way();
   double sum = 0.0;

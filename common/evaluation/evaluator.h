@@ -55,8 +55,8 @@ class Evaluator {
  private:
   bool train(const std::vector<double>& theta, const data::TaskDistribution& tasks, const data::Task& task,
              std::vector<double>& phi) const;
-  double accuracy(const data::TaskDistribution& tasks, const data::Task& task,
-                  const std::vector<double>& phi) const;
+  double accuracy(const std::vector<double>& theta, const data::TaskDistribution& tasks,
+                  const data::Task& task, const std::vector<double>& phi) const;
 
   rule::Engine& engine_;
   EvaluatorOptions options_;

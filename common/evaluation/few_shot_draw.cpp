@@ -35,16 +35,23 @@ std::vector<std::int32_t> labels_of(const std::vector<std::int32_t>& labels,
   return result;
 }
 
-DrawSampler::DrawSampler(const rule::RuleOptions& rule, const FewShotData& data,
-                         const FewShotOptions& options)
-    : rule_(rule), data_(data), options_(options), rows_of_class_(static_cast<std::size_t>(data.classes)) {
+DrawSampler::DrawSampler(rule::Engine& engine, const FewShotData& data, const FewShotOptions& options)
+    : engine_(engine),
+      network_rule_(engine.rule()),
+      data_(data),
+      options_(options),
+      rows_of_class_(static_cast<std::size_t>(data.classes)) {
+  if (network_rule_.script) {
+    network_rule_.name = "neuron_local";
+    network_rule_.script.reset();
+  }
   if (options.minibatch < 1)
     throw InputError("minibatches of " + std::to_string(options.minibatch) + " examples: take 1 at least");
   for (std::size_t i = 0; i < data.train_labels.size(); ++i)
     rows_of_class_[static_cast<std::size_t>(data.train_labels[i])].push_back(static_cast<std::int32_t>(i));
   architecture_.units.push_back(data.train.columns);
   for (const auto width : options.hidden) architecture_.units.push_back(width);
-  architecture_.units.push_back(rule.neuron_local.output_units);
+  architecture_.units.push_back(engine.rule().neuron_local.output_units);
   architecture_.nonlinearity = options.nonlinearity;
 }
 
@@ -63,8 +70,7 @@ Draw DrawSampler::sample(std::uint32_t number) const {
     element += static_cast<std::uint32_t>(options_.labels_per_class);
   }
   draw.labels = labels_of(data_.train_labels, draw.labelled);
-  draw.start =
-      rule::initial_phi(rule::phi_layout(rule_, architecture_), options_.seed ^ kEvaluationSeed, number, 0);
+  draw.start = engine_.initial_phi(architecture_, options_.seed ^ kEvaluationSeed, number, 0);
   return draw;
 }
 
@@ -87,13 +93,29 @@ std::vector<rule::Batch> DrawSampler::minibatches(const Draw& draw, std::int64_t
 
 std::vector<double> DrawSampler::without_permutation(const Draw& draw, const std::vector<double>& phi) const {
   // Permuting the first layer's rows back is cheaper than permuting all images: x'[i] = x[permutation[i]].
-  const rule::TensorSpec first = rule::phi_layout(rule_, architecture_).at("1/W");
+  const rule::TensorSpec first = engine_.phi_layout(architecture_).at("1/W");
   const auto width = first.shape[1];
   auto result = phi;
   for (std::size_t i = 0; i < draw.permutation.size(); ++i)
     std::copy_n(phi.begin() + first.offset + static_cast<std::int64_t>(i) * width, width,
                 result.begin() + first.offset + draw.permutation[i] * width);
   return result;
+}
+
+rule::Matrix DrawSampler::permuted(const Draw& draw, const rule::Matrix& x) const {
+  rule::Matrix result(x.rows, x.columns);
+  for (std::int64_t i = 0; i < x.rows; ++i) {
+    const float* from = x.row(i);
+    float* to = result.row(i);
+    for (const auto p : draw.permutation) *to++ = from[p];
+  }
+  return result;
+}
+
+std::vector<double> DrawSampler::network_start(const Draw& draw) const {
+  if (!engine_.rule().script) return without_permutation(draw, draw.start);
+  return rule::initial_phi(rule::phi_layout(network_rule_, architecture_), options_.seed ^ kEvaluationSeed,
+                           draw.number, 0);
 }
 
 }  // namespace outerloop::evaluation

@@ -22,7 +22,7 @@ struct Draw {
 class DrawSampler {
  public:
   /// All references must outlive the sampler.
-  DrawSampler(const rule::RuleOptions& rule, const FewShotData& data, const FewShotOptions& options);
+  DrawSampler(rule::Engine& engine, const FewShotData& data, const FewShotOptions& options);
 
   const rule::Architecture& architecture() const { return architecture_; }
 
@@ -31,11 +31,23 @@ class DrawSampler {
   /// The unlabelled minibatches of inner steps first .. first + count - 1, permuted.
   std::vector<rule::Batch> minibatches(const Draw& draw, std::int64_t first, std::int64_t count) const;
 
-  /// φ that computes on unpermuted pixels what `phi` computes on permuted ones.
+  /// φ that computes on unpermuted pixels what `phi` computes on permuted ones. Only for rules with the
+  /// built-in base model: a module may do anything with its inputs.
   std::vector<double> without_permutation(const Draw& draw, const std::vector<double>& phi) const;
 
+  /// The rows as the base model sees them.
+  rule::Matrix permuted(const Draw& draw, const rule::Matrix& x) const;
+
+  /// The rule whose φ baselines that are networks start from: the evaluated one, or, where that is a module,
+  /// neuron_local.
+  const rule::RuleOptions& network_rule() const { return network_rule_; }
+  /// That φ, for pixels in their own order: with the evaluated rule's own weights where it has such a base
+  /// model.
+  std::vector<double> network_start(const Draw& draw) const;
+
  private:
-  const rule::RuleOptions& rule_;
+  rule::Engine& engine_;
+  rule::RuleOptions network_rule_;
   const FewShotData& data_;
   const FewShotOptions& options_;
   rule::Architecture architecture_;

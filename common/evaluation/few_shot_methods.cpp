@@ -79,7 +79,7 @@ MethodSet::MethodSet(rule::Engine& engine, const RuleUnderTest& rule, const FewS
       data_(data),
       options_(options),
       prepared_(prepared),
-      draws_(engine.rule(), data, options) {
+      draws_(engine, data, options) {
   for (const auto& name : options.methods) methods_.push_back(method(name));
 }
 
@@ -92,7 +92,8 @@ Method MethodSet::method(const std::string& name) const {
   };
   if (name == "rule") return trained_by(name, rule_.theta);
   if (name == "untrained") return trained_by(name, rule_.untrained);
-  if (name == "random") return plain([this](const Draw& d) { return base_model_features(d, d.start); });
+  if (name == "random")
+    return plain([this](const Draw& d) { return base_model_features(rule_.untrained, d, d.start); });
   if (name == "pixels")
     return plain([this](const Draw& d) { return fixed_features(d, data_.train, prepared_.test); });
   if (name == "pca")
@@ -123,22 +124,40 @@ std::vector<std::vector<double>> MethodSet::train(const std::vector<double>& the
   return result;
 }
 
-std::vector<Matrix> MethodSet::features(const Draw& draw, const std::vector<double>& phi,
+const Matrix& MethodSet::statistics_rows() const {
+  return prepared_.statistics.rows > 0 ? prepared_.statistics : data_.train;
+}
+
+std::vector<Matrix> MethodSet::features(const std::vector<double>& theta, const Draw& draw,
+                                        const std::vector<double>& phi,
                                         const std::vector<const Matrix*>& x) const {
-  const auto& rule = engine_.rule();
+  if (engine_.rule().script) return module_features(theta, draw, phi, x);
   const auto& architecture = draws_.architecture();
   const auto straight = draws_.without_permutation(draw, phi);
-  const auto& examples = prepared_.statistics.rows > 0 ? prepared_.statistics : data_.train;
-  const auto statistics = rule::frozen_statistics(rule, architecture, straight, examples);
+  const auto statistics = engine_.calibrate(architecture, theta, straight, statistics_rows());
   std::vector<Matrix> result;
   for (const auto* rows : x)
-    result.push_back(rule::features(rule, architecture, straight, statistics, *rows));
+    result.push_back(engine_.features(architecture, theta, straight, statistics, *rows));
   return result;
 }
 
-DrawFeatures MethodSet::base_model_features(const Draw& draw, const std::vector<double>& phi) const {
+/// A module's φ cannot be permuted, so the examples are.
+std::vector<Matrix> MethodSet::module_features(const std::vector<double>& theta, const Draw& draw,
+                                               const std::vector<double>& phi,
+                                               const std::vector<const Matrix*>& x) const {
+  const auto& architecture = draws_.architecture();
+  const auto statistics =
+      engine_.calibrate(architecture, theta, phi, draws_.permuted(draw, statistics_rows()));
+  std::vector<Matrix> result;
+  for (const auto* rows : x)
+    result.push_back(engine_.features(architecture, theta, phi, statistics, draws_.permuted(draw, *rows)));
+  return result;
+}
+
+DrawFeatures MethodSet::base_model_features(const std::vector<double>& theta, const Draw& draw,
+                                            const std::vector<double>& phi) const {
   const auto labelled = rows_of(data_.train, draw.labelled);
-  auto both = features(draw, phi, {&labelled, &prepared_.test});
+  auto both = features(theta, draw, phi, {&labelled, &prepared_.test});
   return {std::move(both[0]), std::move(both[1])};
 }
 
@@ -150,7 +169,8 @@ Method MethodSet::trained_by(const std::string& name, const std::vector<double>&
     std::vector<std::int64_t> chosen;
     for (const auto i : wanted) chosen.push_back(steps[i]);
     std::vector<DrawFeatures> result;
-    for (const auto& phi : train(theta, draw, chosen)) result.push_back(base_model_features(draw, phi));
+    for (const auto& phi : train(theta, draw, chosen))
+      result.push_back(base_model_features(theta, draw, phi));
     return result;
   };
   if (curve) return {name, settings_of(steps), features, steps};
@@ -177,8 +197,8 @@ Method MethodSet::trained_without_labels(const std::string& name, std::uint32_t 
   const auto features = [this, name, stream, steps](const Draw& draw,
                                                     const std::vector<std::size_t>& wanted) {
     const rule::Random random(options_.seed, draw.number, stream, rule::Purpose::evaluation);
-    const auto straight = draws_.without_permutation(draw, draw.start);
-    const baselines::EncoderStart start{engine_.rule(), draws_.architecture(), straight};
+    const auto straight = draws_.network_start(draw);
+    const baselines::EncoderStart start{draws_.network_rule(), draws_.architecture(), straight};
     std::vector<std::int64_t> chosen;
     for (const auto i : wanted) chosen.push_back(steps[i]);
     baselines::VaeOptions vae;
@@ -189,7 +209,7 @@ Method MethodSet::trained_without_labels(const std::string& name, std::uint32_t 
     const auto labelled = rows_of(data_.train, draw.labelled);
     std::vector<DrawFeatures> result;
     for (const auto& encoder : encoders) {
-      auto both = encoder.features(engine_.rule(), data_.train, {&labelled, &prepared_.test});
+      auto both = encoder.features(draws_.network_rule(), data_.train, {&labelled, &prepared_.test});
       result.push_back({std::move(both[0]), std::move(both[1])});
       if (name == "vae") result.back().loss = encoder.loss;
     }
@@ -201,8 +221,8 @@ Method MethodSet::trained_without_labels(const std::string& name, std::uint32_t 
 Method MethodSet::supervised() const {
   const auto features = [this](const Draw& draw, const std::vector<std::size_t>& wanted) {
     const rule::Random random(options_.seed, draw.number, kSupervisedTask, rule::Purpose::evaluation);
-    const auto straight = draws_.without_permutation(draw, draw.start);
-    const baselines::EncoderStart start{engine_.rule(), draws_.architecture(), straight};
+    const auto straight = draws_.network_start(draw);
+    const baselines::EncoderStart start{draws_.network_rule(), draws_.architecture(), straight};
     const auto labelled = rows_of(data_.train, draw.labelled);
     std::vector<DrawFeatures> result;
     // One training per learning rate, kept at each of its wanted steps.
@@ -213,7 +233,7 @@ Method MethodSet::supervised() const {
       if (steps.empty()) continue;
       for (const auto& encoder : baselines::train_supervised(start, labelled, draw.labels, data_.classes,
                                                              kSupervisedRates[r], steps, random)) {
-        auto both = encoder.features(engine_.rule(), data_.train, {&labelled, &prepared_.test});
+        auto both = encoder.features(draws_.network_rule(), data_.train, {&labelled, &prepared_.test});
         result.push_back({std::move(both[0]), std::move(both[1])});
       }
     }

@@ -58,13 +58,20 @@ class MethodSet {
   std::vector<std::vector<double>> train(const std::vector<double>& theta, const Draw& draw,
                                          const std::vector<std::int64_t>& steps) const;
 
-  /// Features of each of `x` by the base model `phi`, which takes permuted inputs; `x` are as in the data.
-  std::vector<rule::Matrix> features(const Draw& draw, const std::vector<double>& phi,
+  /// Features of each of `x` by the base model `phi` of the rule θ, which takes permuted inputs; `x` are as
+  /// in the data.
+  std::vector<rule::Matrix> features(const std::vector<double>& theta, const Draw& draw,
+                                     const std::vector<double>& phi,
                                      const std::vector<const rule::Matrix*>& x) const;
 
  private:
   Method method(const std::string& name) const;
-  DrawFeatures base_model_features(const Draw& draw, const std::vector<double>& phi) const;
+  DrawFeatures base_model_features(const std::vector<double>& theta, const Draw& draw,
+                                   const std::vector<double>& phi) const;
+  std::vector<rule::Matrix> module_features(const std::vector<double>& theta, const Draw& draw,
+                                            const std::vector<double>& phi,
+                                            const std::vector<const rule::Matrix*>& x) const;
+  const rule::Matrix& statistics_rows() const;
   Method trained_by(const std::string& name, const std::vector<double>& theta) const;
   DrawFeatures fixed_features(const Draw& draw, const rule::Matrix& train, const rule::Matrix& test) const;
   DrawFeatures kmeans_features(const Draw& draw) const;

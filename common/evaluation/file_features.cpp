@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <utility>
 
 #include "common/base/error.h"
@@ -142,6 +143,25 @@ rule::FrozenStatistics statistics_of(const rule::KeptModel& model, data::RowRead
   return builder.statistics();
 }
 
+/// What computes the features of some rows.
+std::function<Matrix(const Matrix&)> features_by(const rule::KeptModel& model, int threads,
+                                                 rule::Engine* module_engine) {
+  if (model.rule.script) {
+    OUTERLOOP_CHECK(module_engine != nullptr, "a module's model without an engine");
+    return [&model, module_engine](const Matrix& x) {
+      return module_engine->features(model.architecture, model.theta, model.phi, model.statistics, x);
+    };
+  }
+  const auto rows =
+      std::make_shared<rule::RowFeatures>(model.rule, model.architecture, model.phi, model.statistics);
+  return [rows, threads](const Matrix& x) {
+    Matrix features(x.rows, rows->outputs());
+    in_parts(x.rows, threads,
+             [&](std::int64_t first, std::int64_t last) { rows->compute(x, first, last, features); });
+    return features;
+  };
+}
+
 }  // namespace
 
 void check_input_scaling(const InputScaling& scaling, const std::string& name) {
@@ -163,31 +183,35 @@ rule::KeptModel train_on_rows(rule::Engine& engine, const std::vector<double>& t
   const Scaler scaler(model.scaling, threads);
   auto x = scaler.scaled(sample);
   sample = {};
-  auto trained = train_base_model(engine, theta, std::move(x), options);
+  // A module computes its statistics from a matrix, that of the sample.
+  auto trained = train_base_model(engine, theta, engine.rule().script ? x : std::move(x), options);
   model.architecture = std::move(trained.architecture);
   model.phi = std::move(trained.phi);
   for (double& value : model.phi) value = static_cast<float>(value);  // as in files
-  model.statistics = statistics_of(model, rows, scaler, threads);
+  if (model.rule.script) {
+    model.theta = theta;
+    model.statistics = engine.calibrate(model.architecture, theta, model.phi, x);
+  } else {
+    model.statistics = statistics_of(model, rows, scaler, threads);
+  }
   return model;
 }
 
 std::int64_t features_of_rows(const rule::KeptModel& model, data::RowReader& rows, int threads,
                               const std::string& file,
-                              const std::function<void(const Matrix& features)>& take) {
+                              const std::function<void(const Matrix& features)>& take,
+                              rule::Engine* module_engine) {
   if (rows.inputs() != model.architecture.inputs())
     throw InputError(file + ": " + std::to_string(rows.inputs()) +
                      " inputs of an example, but the model was trained on " +
                      std::to_string(model.architecture.inputs()) + ": give the same columns");
   const Scaler scaler(model.scaling, threads);
-  const rule::RowFeatures compute(model.rule, model.architecture, model.phi, model.statistics);
+  const auto compute = features_by(model, threads, module_engine);
   std::vector<double> numbers;
   std::int64_t done = 0;
   while (rows.read(block_rows(rows.inputs()), numbers) > 0) {
     const Matrix x = scaler.scaled(numbers);
-    Matrix features(x.rows, compute.outputs());
-    in_parts(x.rows, threads,
-             [&](std::int64_t first, std::int64_t last) { compute.compute(x, first, last, features); });
-    take(features);
+    take(compute(x));
     done += x.rows;
     numbers.clear();
   }

@@ -32,10 +32,12 @@ rule::KeptModel train_on_rows(rule::Engine& engine, const std::vector<double>& t
                               const std::string& file);
 
 /// Features of all rows from the reader's position on, block by block in their order. Returns the number of
-/// rows. Throws InputError where the file's number of inputs differs from the model's.
+/// rows. `module_engine`: computes the features of a module's model; other models need none. Throws
+/// InputError where the file's number of inputs differs from the model's.
 std::int64_t features_of_rows(const rule::KeptModel& model, data::RowReader& rows, int threads,
                               const std::string& file,
-                              const std::function<void(const rule::Matrix& features)>& take);
+                              const std::function<void(const rule::Matrix& features)>& take,
+                              rule::Engine* module_engine = nullptr);
 
 /// Throws InputError beginning with `name` for an unknown scaling.
 void check_input_scaling(const rule::InputScaling& scaling, const std::string& name);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/error.h"
 #include "common/evaluation/baselines/pca.h"
 #include "common/rule/phi.h"
 
@@ -39,10 +40,12 @@ std::vector<Filters> first_layer_filters(const RuleUnderTest& rule, const FewSho
                                          const std::vector<std::int64_t>& steps, std::int64_t units) {
   std::vector<Filters> result;
   const auto engine = rule.make_engine();
+  if (engine->rule().script)
+    throw InputError("filters: a module has weights of its own kind; take another figure");
   for_each_step(rule, data, options, steps,
                 [&](const MethodSet& set, const FewShotPreparation&, const Draw& draw, const auto& phi) {
                   const auto straight = set.draws().without_permutation(draw, phi);
-                  const auto first = rule::phi_layout(engine->rule(), set.draws().architecture()).at("1/W");
+                  const auto first = engine->phi_layout(set.draws().architecture()).at("1/W");
                   const auto inputs = first.shape[0], width = first.shape[1];
                   Filters filters;
                   filters.step = steps[result.size()];
@@ -63,7 +66,7 @@ std::vector<Embedding> embeddings(const RuleUnderTest& rule, const FewShotData& 
   for_each_step(
       rule, data, options, steps,
       [&](const MethodSet& set, const FewShotPreparation& prepared, const Draw& draw, const auto& phi) {
-        const auto features = set.features(draw, phi, {&prepared.test}).front();
+        const auto features = set.features(rule.theta, draw, phi, {&prepared.test}).front();
         const baselines::Pca pca(features, kComponents);
         Embedding embedding{steps[result.size()], pca.project(features), {}};
         for (const double variance : pca.variance())

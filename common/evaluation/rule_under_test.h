@@ -14,6 +14,9 @@ struct RuleUnderTest {
   EngineFactory make_engine;      ///< a new engine for each thread of the evaluation
   std::vector<double> theta;      ///< the learned rule, laid out as the engine's theta_layout()
   std::vector<double> untrained;  ///< the rule before meta-training, same layout
+  /// Engines of supervised_sgd, for the optimizers that a supervised module is compared with; empty: the rule
+  /// is supervised_sgd itself.
+  EngineFactory make_sgd_engine{};
 };
 
 }  // namespace outerloop::evaluation

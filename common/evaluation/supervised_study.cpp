@@ -66,7 +66,7 @@ class Adam : public Method {
 
   Vector train(rule::Engine& engine, const rule::Architecture& architecture, const Vector& phi,
                const std::vector<rule::Batch>& minibatches) override {
-    const auto layout = rule::phi_layout(engine.rule(), architecture);
+    const auto layout = engine.phi_layout(architecture);
     const Vector any_rate = theta_of(engine.theta_layout(), 1e-3, kMomentum);
     Vector result = phi;
     m_.resize(phi.size());
@@ -116,25 +116,39 @@ struct Judgement {
   double loss = kNone, accuracy = kNone;
 };
 
-/// Accuracy of the base model on the minibatch, with the minibatch's own statistics.
-double accuracy_of(const rule::RuleOptions& rule, const rule::Architecture& architecture, const Vector& phi,
-                   const rule::Batch& batch, std::int64_t classes) {
-  const auto x = matrix_of(batch);
-  const auto statistics = rule::frozen_statistics(rule, architecture, phi, x);
-  const auto features = rule::features(rule, architecture, phi, statistics, x);
-  const auto layout = rule::phi_layout(rule, architecture);
+/// The scores of all classes from the linear last layer of the built-in base model.
+Vector top_scores(rule::Engine& engine, const rule::Architecture& architecture, const Vector& phi,
+                  const rule::Matrix& features) {
+  const auto layout = engine.phi_layout(architecture);
   const std::string top = std::to_string(architecture.layers());
   const double* W = phi.data() + layout.at(top + "/W").offset;
   const double* b = phi.data() + layout.at(top + "/b").offset;
+  Vector scores;
+  for (std::int64_t i = 0; i < features.rows; ++i)
+    for (std::int64_t c = 0; c < architecture.outputs(); ++c) {
+      double score = b[c];
+      for (std::int64_t j = 0; j < features.columns; ++j)
+        score += features.row(i)[j] * W[j * architecture.outputs() + c];
+      scores.push_back(score);
+    }
+  return scores;
+}
+
+/// The share of the minibatch that the base model classifies right, by the minibatch's own statistics.
+double accuracy_of(rule::Engine& engine, const rule::Architecture& architecture, const Vector& theta,
+                   const Vector& phi, const rule::Batch& batch, std::int64_t classes) {
+  const auto x = matrix_of(batch);
+  const auto statistics = engine.calibrate(architecture, theta, phi, x);
+  const auto features = engine.features(architecture, theta, phi, statistics, x);
+  const Vector scores = engine.rule().script ? Vector(features.values.begin(), features.values.end())
+                                             : top_scores(engine, architecture, phi, features);
   const auto labels = labels_of(batch, classes);
   std::int64_t right = 0;
   for (std::int64_t i = 0; i < features.rows; ++i) {
     std::int64_t best = 0;
     double highest = -std::numeric_limits<double>::infinity();
     for (std::int64_t c = 0; c < classes; ++c) {
-      double score = b[c];
-      for (std::int64_t j = 0; j < features.columns; ++j)
-        score += features.row(i)[j] * W[j * architecture.outputs() + c];
+      const double score = scores[static_cast<std::size_t>(i * architecture.outputs() + c)];
       if (score > highest) {
         highest = score;
         best = c;
@@ -148,10 +162,15 @@ double accuracy_of(const rule::RuleOptions& rule, const rule::Architecture& arch
 /// Trains one task by one method and evaluates it after each of `steps`.
 class TaskWalk {
  public:
-  TaskWalk(rule::Engine& engine, const data::TaskDistribution& tasks, std::uint32_t stream,
+  /// `theta` judges: a module's features may depend on it.
+  TaskWalk(rule::Engine& engine, Vector theta, const data::TaskDistribution& tasks, std::uint32_t stream,
            std::int64_t labelled_draws)
-      : engine_(engine), tasks_(tasks), task_(tasks.sample(stream, 0)), labelled_draws_(labelled_draws) {
-    phi_ = rule::initial_phi(rule::phi_layout(engine.rule(), task_.architecture), 0, stream, 0);
+      : engine_(engine),
+        theta_(std::move(theta)),
+        tasks_(tasks),
+        task_(tasks.sample(stream, 0)),
+        labelled_draws_(labelled_draws) {
+    phi_ = engine.initial_phi(task_.architecture, 0, stream, 0);
   }
 
   std::vector<Judgement> walk(Method& method, const std::vector<std::int64_t>& steps) {
@@ -175,14 +194,14 @@ class TaskWalk {
     const auto share = 1.0 / static_cast<double>(labelled_draws_);
     for (std::int64_t draw = 0; draw < labelled_draws_; ++draw) {
       const auto data = tasks_.step_data(task_, first_draw + draw);
-      const Vector unused = theta_of(engine_.theta_layout(), 1e-3, 0.0);
-      result.loss += share * engine_.meta_objective(task_.architecture, unused, phi_, data);
-      result.accuracy += share * accuracy_of(engine_.rule(), task_.architecture, phi_, data.b, task_.way());
+      result.loss += share * engine_.meta_objective(task_.architecture, theta_, phi_, data);
+      result.accuracy += share * accuracy_of(engine_, task_.architecture, theta_, phi_, data.b, task_.way());
     }
     return std::isfinite(result.loss) ? result : Judgement();
   }
 
   rule::Engine& engine_;
+  Vector theta_;
   const data::TaskDistribution& tasks_;
   data::Task task_;
   std::int64_t labelled_draws_;
@@ -193,6 +212,7 @@ struct Candidate {
   std::string method;
   double learning_rate;
   MakeMethod make;
+  Vector theta{};  ///< of the evaluated rule; empty: an optimizer that it is compared with
 };
 
 /// Evaluations by candidate and task; each task from the stream `first_stream` on.
@@ -203,14 +223,19 @@ std::vector<std::vector<std::vector<Judgement>>> walk_all(
   std::vector<std::vector<std::vector<Judgement>>> all(
       candidates.size(), std::vector<std::vector<Judgement>>(static_cast<std::size_t>(count)));
   std::mutex mutex;
-  std::vector<std::unique_ptr<rule::Engine>> engines(static_cast<std::size_t>(std::max(1, options.threads)));
+  const auto threads = static_cast<std::size_t>(std::max(1, options.threads));
+  std::vector<std::unique_ptr<rule::Engine>> engines(threads), of_optimizers(threads);
   base::for_each_index(
       count * static_cast<std::int64_t>(candidates.size()), options.threads,
       [&](std::size_t thread, std::int64_t i) {
-        auto& engine = engines[thread];
-        if (!engine) engine = rule.make_engine();
         const auto c = static_cast<std::size_t>(i / count), t = static_cast<std::size_t>(i % count);
-        TaskWalk task(*engine, tasks, first_stream + static_cast<std::uint32_t>(t), options.labelled_draws);
+        const bool optimizer = candidates[c].theta.empty() && rule.make_sgd_engine;
+        auto& engine = optimizer ? of_optimizers[thread] : engines[thread];
+        if (!engine) engine = optimizer ? rule.make_sgd_engine() : rule.make_engine();
+        const Vector theta =
+            candidates[c].theta.empty() ? theta_of(engine->theta_layout(), 1e-3, 0.0) : candidates[c].theta;
+        TaskWalk task(*engine, theta, tasks, first_stream + static_cast<std::uint32_t>(t),
+                      options.labelled_draws);
         const auto method = candidates[c].make(engine->theta_layout());
         all[c][t] = task.walk(*method, steps);
         const std::lock_guard<std::mutex> lock(mutex);
@@ -272,7 +297,8 @@ std::vector<SupervisedCurve> evaluate_supervised(const RuleUnderTest& rule,
   const auto by = [](const Vector& theta) -> MakeMethod {
     return [theta](const rule::Layout&) { return std::make_unique<ByRule>(theta); };
   };
-  std::vector<Candidate> methods{{"rule", 0.0, by(rule.theta)}, {"untrained", 0.0, by(rule.untrained)}};
+  std::vector<Candidate> methods{{"rule", 0.0, by(rule.theta), rule.theta},
+                                 {"untrained", 0.0, by(rule.untrained), rule.untrained}};
   const auto total = options.tuning_tasks * static_cast<std::int64_t>(candidates.size()) +
                      options.tasks * static_cast<std::int64_t>(methods.size() + 3);
   std::int64_t walked = 0;

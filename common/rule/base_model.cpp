@@ -23,7 +23,7 @@ std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 /// Number of layers that end in batch norm and the non-linearity: all, except a supervised rule's linear
 /// output.
 std::int64_t normalised_layers(const RuleOptions& rule, const Architecture& architecture) {
-  return rule_kind(rule.name).supervised ? architecture.layers() - 1 : architecture.layers();
+  return supervised(rule) ? architecture.layers() - 1 : architecture.layers();
 }
 
 /// W^l and b^l in float32.

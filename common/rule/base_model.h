@@ -26,6 +26,12 @@ struct Matrix {
 struct FrozenStatistics {
   std::vector<std::vector<double>> mean;                ///< [normalised layers][N_l]
   std::vector<std::vector<double>> standard_deviation;  ///< [normalised layers][N_l]: sqrt(variance + 1e-6)
+
+  struct Tensor {
+    std::vector<std::int64_t> shape;
+    std::vector<double> values;  ///< row-major
+  };
+  std::vector<Tensor> tensors{};  ///< what a module's calibrate returned; the others are then empty
 };
 
 /// Statistics over all rows of `inputs` [examples, N_0], computed layer by layer with φ unchanged (each layer

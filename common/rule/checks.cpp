@@ -4,6 +4,7 @@
 
 #include "common/base/error.h"
 #include "common/rule/rules.h"
+#include "common/rule/scripted_rule.h"
 
 namespace outerloop::rule {
 namespace {
@@ -57,7 +58,10 @@ void check_classes(const Architecture& architecture, const Batch& batch, const N
 }  // namespace
 
 void check_rule(const RuleOptions& rule) {
-  if (rule_kind(rule.name).supervised) return;
+  const bool scripted = rule.name == "torchscript";
+  if (scripted != (rule.script != nullptr))
+    throw InputError("rule.name: " + rule.name + (scripted ? " needs its module" : " takes no module"));
+  if (scripted || supervised(rule)) return;
   const auto& s = rule.neuron_local;
   const std::pair<const char*, std::int64_t> from_one[] = {{"hidden_channels", s.hidden_channels},
                                                            {"top_channels", s.top_channels},
@@ -101,7 +105,9 @@ void check_state(const RuleOptions& rule, const Layout& theta_layout, const Arch
     if (units < 1 || units > kMostUnits)
       fail("the base model " + architecture.description() + " has a layer of " + std::to_string(units) +
            " units");
-  if (!rule_kind(rule.name).supervised && architecture.outputs() != rule.neuron_local.output_units)
+  if (rule.script && architecture.nonlinearity != Nonlinearity::relu)
+    throw InputError(rule.script->name + ": a module has its own non-linearity, no other can be asked for");
+  if (!supervised(rule) && architecture.outputs() != rule.neuron_local.output_units)
     fail("the base model " + architecture.description() + " has " + std::to_string(architecture.outputs()) +
          " outputs, but θ fixes output_units = " + std::to_string(rule.neuron_local.output_units));
   check_count("θ", theta.size(), theta_layout.size());
@@ -110,7 +116,7 @@ void check_state(const RuleOptions& rule, const Layout& theta_layout, const Arch
 
 void check_inner(const RuleOptions& rule, const Architecture& architecture, const Batch& inner,
                  const std::string& what) {
-  if (rule_kind(rule.name).supervised)
+  if (supervised(rule))
     check_classes(architecture, inner, {what, ""});
   else
     check_batch(architecture, inner, {what, ""}, false);
@@ -118,7 +124,7 @@ void check_inner(const RuleOptions& rule, const Architecture& architecture, cons
 
 void check_labelled(const RuleOptions& rule, const Architecture& architecture, const StepData& step,
                     const std::string& what) {
-  if (rule_kind(rule.name).supervised) {
+  if (supervised(rule)) {
     check_classes(architecture, step.b, {what, ", labelled minibatch b"});
     return;
   }

@@ -14,6 +14,24 @@ const char* outcome_name(Outcome outcome) {
   return "unknown";
 }
 
+Layout Engine::phi_layout(const Architecture& architecture) { return rule::phi_layout(rule(), architecture); }
+
+std::vector<double> Engine::initial_phi(const Architecture& architecture, std::uint64_t seed,
+                                        std::uint32_t stream, std::uint32_t task) {
+  return rule::initial_phi(phi_layout(architecture), seed, stream, task);
+}
+
+FrozenStatistics Engine::calibrate(const Architecture& architecture, const std::vector<double>&,
+                                   const std::vector<double>& phi, const Matrix& inputs) {
+  return frozen_statistics(rule(), architecture, phi, inputs);
+}
+
+Matrix Engine::features(const Architecture& architecture, const std::vector<double>&,
+                        const std::vector<double>& phi, const FrozenStatistics& statistics,
+                        const Matrix& inputs) {
+  return rule::features(rule(), architecture, phi, statistics, inputs);
+}
+
 std::vector<TruncationResult> Engine::truncations(const Architecture& architecture,
                                                   const std::vector<double>& theta,
                                                   const std::vector<TruncationLane>& lanes) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/rule/base_model.h"
 #include "common/rule/phi.h"
 #include "common/rule/theta.h"
 
@@ -86,6 +87,25 @@ class Engine {
 
   virtual const RuleOptions& rule() const = 0;
   virtual const Layout& theta_layout() const = 0;
+
+  /// φ's tensors for base models of this architecture. This function and the three below have the built-in
+  /// rules' base model (phi.h, base_model.h) as their default.
+  virtual Layout phi_layout(const Architecture& architecture);
+
+  /// φ before the first inner step, drawn from (seed, stream, task).
+  virtual std::vector<double> initial_phi(const Architecture& architecture, std::uint64_t seed,
+                                          std::uint32_t stream, std::uint32_t task);
+
+  /// What features() depends on beside φ and the row: statistics over all rows of `inputs` [examples, N_0],
+  /// frozen. Throws Error where sizes do not fit.
+  virtual FrozenStatistics calibrate(const Architecture& architecture, const std::vector<double>& theta,
+                                     const std::vector<double>& phi, const Matrix& inputs);
+
+  /// Features [examples, units] of every row of `inputs`, of a supervised rule those below the class scores
+  /// (a module: the scores). Throws Error where sizes do not fit.
+  virtual Matrix features(const Architecture& architecture, const std::vector<double>& theta,
+                          const std::vector<double>& phi, const FrozenStatistics& statistics,
+                          const Matrix& inputs);
 
   /// k = steps.size() >= 1 inner steps from φ, and the gradient of their mean meta-objective by θ in one
   /// reverse sweep (no stop-gradient inside; φ at the start is a constant). Sizes are checked: throws Error

@@ -18,7 +18,7 @@ std::vector<float> to_floats(const std::vector<double>& values, std::int64_t fir
 RowFeatures::RowFeatures(const RuleOptions& rule, const Architecture& architecture,
                          const std::vector<double>& phi, const FrozenStatistics& statistics)
     : nonlinearity_(architecture.nonlinearity), widest_(architecture.inputs()) {
-  OUTERLOOP_CHECK(!rule_kind(rule.name).supervised, "a rule without labels");
+  OUTERLOOP_CHECK(!supervised(rule), "a rule without labels");
   const Layout layout = phi_layout(rule, architecture);
   OUTERLOOP_CHECK_EQ(static_cast<std::int64_t>(phi.size()), layout.size());
   OUTERLOOP_CHECK_EQ(static_cast<std::int64_t>(statistics.mean.size()), architecture.layers());

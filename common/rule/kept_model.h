@@ -24,6 +24,7 @@ struct KeptModel {
   std::vector<double> phi;  ///< phi_layout(rule, architecture)
   FrozenStatistics statistics;
   InputScaling scaling;
+  std::vector<double> theta{};  ///< of a module alone, whose features may depend on it
 };
 
 /// Features of single rows, with weights prepared once. Several threads may call it at once.

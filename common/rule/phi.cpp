@@ -2,7 +2,9 @@
 
 #include <cmath>
 
+#include "common/base/error.h"
 #include "common/rule/random.h"
+#include "common/rule/scripted_rule.h"
 
 namespace outerloop::rule {
 
@@ -46,6 +48,11 @@ Layout neuron_local_phi(const RuleOptions&, const Architecture& architecture) {
 
 Layout supervised_sgd_phi(const RuleOptions&, const Architecture& architecture) {
   return layout_of(architecture, true);
+}
+
+Layout torchscript_phi(const RuleOptions& rule, const Architecture& architecture) {
+  OUTERLOOP_CHECK(rule.script != nullptr, "a rule torchscript without its module");
+  return rule.script->phi_layout(architecture);
 }
 
 std::vector<double> initial_phi(const Layout& layout, std::uint64_t seed, std::uint32_t stream,

@@ -30,11 +30,13 @@ struct Architecture {
 /// Tensors of φ, layer by layer, l = 1..L.
 /// neuron_local: "l/W" [N_{l-1}, N_l], "l/b" [N_l], "l/V" [N_{l-1}, N_l].
 /// supervised_sgd: "l/W", "l/b" and their momentum buffers "l/momentum_W", "l/momentum_b".
+/// torchscript: "l/KEY", whatever the module's init returns.
 Layout phi_layout(const RuleOptions& rule, const Architecture& architecture);
 
 /// φ's layout of each rule (see rules.h).
 Layout neuron_local_phi(const RuleOptions& rule, const Architecture& architecture);
 Layout supervised_sgd_phi(const RuleOptions& rule, const Architecture& architecture);
+Layout torchscript_phi(const RuleOptions& rule, const Architecture& architecture);
 
 /// φ before the first inner step, drawn from (seed, stream, task).
 std::vector<double> initial_phi(const Layout& layout, std::uint64_t seed, std::uint32_t stream,

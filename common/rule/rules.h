@@ -14,13 +14,13 @@ namespace outerloop::rule {
 /// and reference/engine.cpp.
 struct RuleKind {
   const char* name;
-  /// True: the rule trains on labels. The minibatches of inner steps carry them, the base model has an output
-  /// per class and a linear last layer, and its meta-objective is its loss on minibatch b. False: the rule
-  /// never sees a label, θ fixes the outputs (output_units), every layer ends in batch norm and the
-  /// non-linearity, and a read-out scores the features.
+  /// True: the rule trains on labels (a module says so itself: see supervised()). The minibatches of inner
+  /// steps carry them, the base model has an output per class and a linear last layer, and its meta-objective
+  /// is its loss on minibatch b. False: the rule never sees a label, θ fixes the outputs (output_units),
+  /// every layer ends in batch norm and the non-linearity, and a read-out scores the features.
   bool supervised;
   Layout (*theta_layout)(const RuleOptions& rule);
-  /// Holds at least "l/W" [N_{l-1}, N_l] and "l/b" [N_l] of every layer l.
+  /// Holds at least "l/W" [N_{l-1}, N_l] and "l/b" [N_l] of every layer l, except for a module.
   Layout (*phi_layout)(const RuleOptions& rule, const Architecture& architecture);
 };
 
@@ -28,5 +28,8 @@ const std::vector<RuleKind>& rule_kinds();
 
 /// Throws InputError that lists the known rules.
 const RuleKind& rule_kind(const std::string& name);
+
+/// Whether the rule trains on labels.
+bool supervised(const RuleOptions& rule);
 
 }  // namespace outerloop::rule

@@ -5,6 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/rule/random.h"
+#include "common/rule/scripted_rule.h"
 
 namespace outerloop::rule {
 namespace {
@@ -107,6 +108,15 @@ Layout supervised_sgd_theta(const RuleOptions& rule) {
     list.constant(std::string(kind) + ".logit_momentum", 1, "one", logit);
   }
   return Layout(list.take());
+}
+
+Layout torchscript_theta(const RuleOptions& rule) {
+  OUTERLOOP_CHECK(rule.script != nullptr, "a rule torchscript without its module");
+  return rule.script->theta;
+}
+
+std::vector<double> initial_theta(const RuleOptions& rule, std::uint64_t seed) {
+  return rule.script ? rule.script->initial_theta : initial_theta(theta_layout(rule), seed);
 }
 
 std::vector<double> initial_theta(const Layout& layout, std::uint64_t seed) {

@@ -1,6 +1,7 @@
 #pragma once
 // θ, the parameters of an update rule: names, shapes and initial values of its tensors.
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -37,11 +38,16 @@ struct SupervisedSgdOptions {
   double initial_momentum = 0.0;       ///< above 0, below 1
 };
 
+struct ScriptedRule;
+
 /// An update rule with its options.
 struct RuleOptions {
   std::string name;  ///< of rule_kinds() (rules.h)
   NeuronLocalSize neuron_local;
   SupervisedSgdOptions supervised_sgd;
+  /// The module of the rule torchscript (scripted_rule.h); null for all others. output_units and ridge are
+  /// then also in neuron_local.
+  std::shared_ptr<const ScriptedRule> script{};
 };
 
 /// θ's tensors in the order of the golden files' name table. Throws InputError for an unknown rule name, and
@@ -51,8 +57,10 @@ Layout theta_layout(const RuleOptions& rule);
 /// θ's layout of each rule (see rules.h).
 Layout neuron_local_theta(const RuleOptions& rule);
 Layout supervised_sgd_theta(const RuleOptions& rule);
+Layout torchscript_theta(const RuleOptions& rule);
 
-/// θ before meta-training.
+/// θ before meta-training: drawn from `seed`, or the values that a module was saved with.
+std::vector<double> initial_theta(const RuleOptions& rule, std::uint64_t seed);
 std::vector<double> initial_theta(const Layout& layout, std::uint64_t seed);
 
 }  // namespace outerloop::rule

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 
 #include "common/base/error.h"
 #include "common/rule/phi.h"
@@ -25,20 +26,20 @@ void add(Document& document, const std::string& path, Dataset dataset) {
 }
 
 /// φ's layout, if `units` are valid and φ of that size fits a vector of `values`.
-rule::Layout phi_layout(const std::string& rule_name, const std::vector<std::int64_t>& units,
-                        std::size_t values) {
+rule::Layout phi_layout(const RuleFile& file, const std::vector<std::int64_t>& units, std::size_t values) {
   const auto limit = static_cast<std::int64_t>(values);
   const bool sane = units.size() >= 2 && units.size() <= values + 2 &&
                     std::all_of(units.begin(), units.end(), [&](auto n) { return n >= 1 && n <= limit; });
-  if (!sane) return rule::Layout();
+  if (!sane && !file.script) return rule::Layout();
   std::int64_t weights = 0;
-  for (std::size_t l = 1; l < units.size(); ++l) {
+  for (std::size_t l = 1; l < units.size() && !file.script; ++l) {
     if (units[l - 1] > limit / units[l]) return rule::Layout();
     weights += units[l - 1] * units[l];
     if (weights > limit) return rule::Layout();
   }
   rule::RuleOptions options;
-  options.name = rule_name;
+  options.name = file.rule;
+  options.script = file.script;
   return rule::phi_layout(options, {units, rule::Nonlinearity::relu});
 }
 
@@ -47,15 +48,19 @@ std::string sizes_differ(std::uint32_t stream, const std::string& rule_name, std
          " values, which is not what its units give under the rule " + rule_name;
 }
 
-void encode_phi(const std::string& rule_name, std::uint32_t stream, const LaneState& lane,
-                const std::string& group, Document& document) {
+void encode_phi(const RuleFile& file, std::uint32_t stream, const LaneState& lane, const std::string& group,
+                Document& document) {
   if (lane.phi.empty()) return;
-  const auto layout = phi_layout(rule_name, lane.units, lane.phi.size());
+  const auto layout = phi_layout(file, lane.units, lane.phi.size());
   if (layout.size() != static_cast<std::int64_t>(lane.phi.size()))
-    throw Error(sizes_differ(stream, rule_name, lane.phi.size()));
-  for (const auto& tensor : layout.tensors())
-    add(document, group + "phi/" + tensor.name,
-        Dataset::float64(lane.phi, tensor.offset, tensor.shape).with_axes(tensor.axes));
+    throw Error(sizes_differ(stream, file.rule, lane.phi.size()));
+  std::int64_t position = 0;
+  for (const auto& tensor : layout.tensors()) {
+    auto dataset = Dataset::float64(lane.phi, tensor.offset, tensor.shape).with_axes(tensor.axes);
+    // Only a module knows the order of its tensors, and readers do not run it.
+    if (file.script) dataset.attributes["position"] = position++;
+    add(document, group + "phi/" + tensor.name, std::move(dataset));
+  }
   for (std::size_t p = 0; p < lane.pairs.size(); ++p) {
     const auto flat = [&](const char* name, const std::vector<double>& values) {
       add(document, group + "pairs/" + std::to_string(p) + "/" + name,
@@ -75,27 +80,27 @@ void encode_position(const std::string& group, std::uint32_t task, std::int64_t 
 }
 
 /// All of a lane but its position.
-void encode_lane(const std::string& rule_name, std::uint32_t stream, const LaneState& lane,
-                 const std::string& group, Document& document) {
+void encode_lane(const RuleFile& file, std::uint32_t stream, const LaneState& lane, const std::string& group,
+                 Document& document) {
   add(document, group + "units", Dataset::integers(lane.units).with_axes("layer"));
   add(document, group + "dataset", Dataset::text(lane.dataset));
   add(document, group + "permutation_seed", Dataset::unsigned_integer(lane.permutation_seed));
-  encode_phi(rule_name, stream, lane, group, document);
+  encode_phi(file, stream, lane, group, document);
 }
 
 /// A stream of one lane has that lane's task in its own group.
-void encode_stream(const std::string& rule_name, const StreamState& state, Document& document) {
+void encode_stream(const RuleFile& file, const StreamState& state, Document& document) {
   const std::string group = kStreams + std::to_string(state.stream) + "/";
   encode_position(group, state.task, state.step, state.truncation, document);
   add(document, group + "begun_at", Dataset::integer(state.begun_at));
   if (state.lanes.size() < 2)
-    return encode_lane(rule_name, state.stream, state.lanes.empty() ? LaneState() : state.lanes.front(),
-                       group, document);
+    return encode_lane(file, state.stream, state.lanes.empty() ? LaneState() : state.lanes.front(), group,
+                       document);
   for (std::size_t l = 0; l < state.lanes.size(); ++l) {
     const LaneState& lane = state.lanes[l];
     const std::string own = group + kLanes + std::to_string(l) + "/";
     encode_position(own, lane.task, lane.step, lane.truncation, document);
-    encode_lane(rule_name, state.stream, lane, own, document);
+    encode_lane(file, state.stream, lane, own, document);
   }
 }
 
@@ -139,8 +144,30 @@ std::uint32_t unsigned_32(const DocumentReader& reader, const std::string& path)
   return static_cast<std::uint32_t>(value);
 }
 
-std::vector<double> decode_phi(const DocumentReader& reader, const std::string& rule_name,
-                               std::uint32_t stream, const LaneState& lane, const std::string& group) {
+/// φ of a module: its tensors in the order of their positions, which are 0, 1, 2, ...
+std::vector<double> decode_module_phi(const DocumentReader& reader, const std::string& group) {
+  std::map<std::int64_t, std::string> paths;
+  std::int64_t tensors = 0;
+  for (const auto& layer : reader.links(group))
+    for (const auto& tensor : reader.links(group + layer + "/")) {
+      const std::string path = group + layer + "/" + tensor;
+      paths[reader.integer_attribute(reader.dataset(path).attributes, path, "position")] = path;
+      ++tensors;
+    }
+  const auto found = static_cast<std::int64_t>(paths.size());
+  if (found != tensors || (found > 0 && (paths.begin()->first != 0 || paths.rbegin()->first != found - 1)))
+    reader.refuse(group + ": a tensor of φ is missing, or two have one position");
+  std::vector<double> phi;
+  for (const auto& entry : paths) {
+    const auto part = reader.numbers(entry.second);
+    phi.insert(phi.end(), part.begin(), part.end());
+  }
+  return phi;
+}
+
+std::vector<double> decode_phi(const DocumentReader& reader, const RuleFile& file, std::uint32_t stream,
+                               const LaneState& lane, const std::string& group) {
+  if (file.script) return decode_module_phi(reader, group);
   std::size_t values = 0, tensors = 0;
   for (const auto& layer : reader.links(group))
     for (const auto& tensor : reader.links(group + layer + "/")) {
@@ -148,9 +175,9 @@ std::vector<double> decode_phi(const DocumentReader& reader, const std::string& 
       ++tensors;
     }
   if (tensors == 0) return {};
-  const auto layout = phi_layout(rule_name, lane.units, values);
+  const auto layout = phi_layout(file, lane.units, values);
   if (layout.size() != static_cast<std::int64_t>(values) || layout.tensors().size() != tensors)
-    reader.refuse(sizes_differ(stream, rule_name, values));
+    reader.refuse(sizes_differ(stream, file.rule, values));
   std::vector<double> phi;
   for (const auto& tensor : layout.tensors()) {
     if (reader.dataset(group + tensor.name).shape != tensor.shape)
@@ -175,7 +202,7 @@ std::vector<rule::PerturbedPair> decode_pairs(const DocumentReader& reader, cons
   return pairs;
 }
 
-LaneState decode_lane(const DocumentReader& reader, const std::string& rule_name, std::uint32_t stream,
+LaneState decode_lane(const DocumentReader& reader, const RuleFile& file, std::uint32_t stream,
                       const std::string& group) {
   LaneState lane;
   lane.task = unsigned_32(reader, group + "task");
@@ -184,13 +211,12 @@ LaneState decode_lane(const DocumentReader& reader, const std::string& rule_name
   lane.units = reader.integers(group + "units");
   lane.dataset = reader.text(group + "dataset");
   lane.permutation_seed = reader.unsigned_integer(group + "permutation_seed");
-  lane.phi = decode_phi(reader, rule_name, stream, lane, group + "phi/");
+  lane.phi = decode_phi(reader, file, stream, lane, group + "phi/");
   lane.pairs = decode_pairs(reader, lane, group + "pairs/");
   return lane;
 }
 
-StreamState decode_stream(const DocumentReader& reader, const std::string& rule_name,
-                          const std::string& link) {
+StreamState decode_stream(const DocumentReader& reader, const RuleFile& file, const std::string& link) {
   StreamState state;
   const std::string group = kStreams + link + "/";
   const auto [end, error] = std::from_chars(link.data(), link.data() + link.size(), state.stream);
@@ -201,9 +227,8 @@ StreamState decode_stream(const DocumentReader& reader, const std::string& rule_
   if (reader.contains(group + "begun_at")) state.begun_at = count_at(reader, group + "begun_at");
   const std::size_t lanes = reader.links(group + kLanes).size();
   for (std::size_t l = 0; l < lanes; ++l)
-    state.lanes.push_back(
-        decode_lane(reader, rule_name, state.stream, group + kLanes + std::to_string(l) + "/"));
-  if (lanes == 0) state.lanes.push_back(decode_lane(reader, rule_name, state.stream, group));
+    state.lanes.push_back(decode_lane(reader, file, state.stream, group + kLanes + std::to_string(l) + "/"));
+  if (lanes == 0) state.lanes.push_back(decode_lane(reader, file, state.stream, group));
   const bool begun = !state.lanes.front().phi.empty();
   for (const auto& lane : state.lanes)
     if (lane.phi.empty() == begun) reader.refuse(group + ": some of its lanes have no φ");
@@ -249,7 +274,7 @@ Checkpoint decode_checkpoint(const DocumentReader& reader) {
     reader.refuse("attribute seconds is out of range: " + std::to_string(checkpoint.seconds));
   decode_history(reader, checkpoint);
   for (const auto& link : reader.links(kStreams))
-    checkpoint.streams.push_back(decode_stream(reader, checkpoint.rule.rule, link));
+    checkpoint.streams.push_back(decode_stream(reader, checkpoint.rule, link));
   std::sort(checkpoint.streams.begin(), checkpoint.streams.end(),
             [](const auto& a, const auto& b) { return a.stream < b.stream; });
   for (std::size_t i = 1; i < checkpoint.streams.size(); ++i)
@@ -278,7 +303,7 @@ std::string write_checkpoint(const std::string& path, const Checkpoint& checkpoi
   add(document, "/adam/step", Dataset::integer(checkpoint.adam_step));
   if (checkpoint.safe_point) encode_safe_point(*checkpoint.safe_point, layout, document);
   encode_history(checkpoint, document);
-  for (const auto& state : checkpoint.streams) encode_stream(checkpoint.rule.rule, state, document);
+  for (const auto& state : checkpoint.streams) encode_stream(checkpoint.rule, state, document);
   for (const auto& [name, count] : checkpoint.counters)
     add(document, kCounters + link_name(name), Dataset::integer(count));
   for (const auto& [key, hash] : checkpoint.dataset_sha256)

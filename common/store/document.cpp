@@ -79,6 +79,10 @@ Dataset Dataset::unsigned_integer(std::uint64_t value) {
   return {ElementType::uint64, {}, bytes_of(&value, 1), {}};
 }
 
+Dataset Dataset::binary(const std::string& bytes) {
+  return {ElementType::uint8, {static_cast<std::int64_t>(bytes.size())}, {bytes.begin(), bytes.end()}, {}};
+}
+
 Dataset Dataset::text(const std::string& value) {
   if (value.find('\0') != std::string::npos)
     throw Error("a text with a NUL inside cannot be stored: " + value);
@@ -176,6 +180,11 @@ std::string DocumentReader::text(const std::string& path) const {
   const auto& bytes = typed(path, ElementType::text, true).bytes;
   const std::string padded(bytes.begin(), bytes.end());
   return padded.substr(0, padded.find_last_not_of('\0') + 1);
+}
+
+std::string DocumentReader::binary(const std::string& path) const {
+  const auto& bytes = typed(path, ElementType::uint8, false).bytes;
+  return {bytes.begin(), bytes.end()};
 }
 
 std::vector<std::string> DocumentReader::links(const std::string& group) const {

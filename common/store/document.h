@@ -10,7 +10,7 @@
 namespace outerloop::store {
 
 /// Element types of a dataset; all little-endian. `text`: one fixed-length UTF-8 string, padded with NUL.
-enum class ElementType { float32, float64, int64, uint64, text };
+enum class ElementType { float32, float64, int64, uint64, text, uint8 };
 
 using Attribute = std::variant<std::int64_t, double, std::string>;
 using Attributes = std::map<std::string, Attribute>;
@@ -28,6 +28,8 @@ struct Dataset {
   static Dataset integers(const std::vector<std::int64_t>& values);
   static Dataset integer(std::int64_t value);
   static Dataset unsigned_integer(std::uint64_t value);
+  /// [bytes] of uint8.
+  static Dataset binary(const std::string& bytes);
   /// Throws Error for a NUL inside, which a fixed-length string cannot hold.
   static Dataset text(const std::string& value);
 
@@ -64,6 +66,7 @@ class DocumentReader {
   std::int64_t integer(const std::string& path) const;
   std::uint64_t unsigned_integer(const std::string& path) const;
   std::string text(const std::string& path) const;
+  std::string binary(const std::string& path) const;
 
   /// Names of the links directly in `group` (a path that ends in "/"), datasets and groups, in byte order.
   std::vector<std::string> links(const std::string& group) const;

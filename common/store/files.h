@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@
 
 #include "common/rule/estimator.h"
 #include "common/rule/layout.h"
+#include "common/rule/scripted_rule.h"
 
 namespace outerloop::store {
 
@@ -23,7 +25,7 @@ inline constexpr int kFormatVersion = 2;
 
 /// A rule: θ and its metadata.
 struct RuleFile {
-  std::string rule;                   ///< its name: neuron_local | supervised_sgd
+  std::string rule;                   ///< its name: neuron_local | supervised_sgd | torchscript
   rule::Layout layout;                ///< of theta, with axes and initializers; kept exactly, order included
   std::vector<double> theta;          ///< [layout.size()], stored as float32
   std::vector<double> theta_average;  ///< running average, stored as float32; empty if none is kept
@@ -35,6 +37,9 @@ struct RuleFile {
   std::string instruction_set;  ///< of that engine
   /// Mean meta-objective on validation tasks, for a rule selected by it; NaN: not evaluated.
   double validation_meta_objective = std::numeric_limits<double>::quiet_NaN();
+  /// The module of the rule torchscript. As read from a file it is bytes alone, which nothing has run;
+  /// writing a checkpoint with streams needs its phi_layout.
+  std::shared_ptr<const rule::ScriptedRule> script{};
 };
 
 /// State of one of a stream's lanes: of the task that it is at.
@@ -112,6 +117,9 @@ Kind read_kind(const std::string& path);
 
 /// SHA-256 (hex) over the parameters in byte order of their names, each little-endian float32, row-major.
 std::string theta_sha256(const rule::Layout& layout, const std::vector<double>& theta);
+
+/// SHA-256 (hex) of the module's file.
+std::string module_sha256(const rule::ScriptedRule& script);
 
 /// The file that `path` refers to: itself, or, if it ends in `latest` and there is no such file (a file
 /// system without links, a dangling link), the newest checkpoint in that folder.

@@ -43,6 +43,8 @@ Handle element_type(ElementType type, std::size_t text_size) {
       return Handle(H5Tcopy(H5T_STD_I64LE), H5Tclose, "int64");
     case ElementType::uint64:
       return Handle(H5Tcopy(H5T_STD_U64LE), H5Tclose, "uint64");
+    case ElementType::uint8:
+      return Handle(H5Tcopy(H5T_STD_U8LE), H5Tclose, "uint8");
     case ElementType::text:
       break;
   }
@@ -158,7 +160,8 @@ ElementType known_type(hid_t type, const std::string& path) {
   const std::pair<ElementType, hid_t> plain[] = {{ElementType::float32, H5T_IEEE_F32LE},
                                                  {ElementType::float64, H5T_IEEE_F64LE},
                                                  {ElementType::int64, H5T_STD_I64LE},
-                                                 {ElementType::uint64, H5T_STD_U64LE}};
+                                                 {ElementType::uint64, H5T_STD_U64LE},
+                                                 {ElementType::uint8, H5T_STD_U8LE}};
   for (const auto& [kind, id] : plain)
     if (H5Tequal(type, id) > 0) return kind;
   if (H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0) return ElementType::text;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <utility>
 
 #include "common/base/error.h"
@@ -48,10 +49,50 @@ std::uint64_t seed_of(const DocumentReader& reader) {
   return seed;
 }
 
+/// The numbers of a group's datasets in the order of their attribute position.
+std::vector<double> decode_ordered(const DocumentReader& reader, const std::vector<std::string>& paths) {
+  std::map<std::int64_t, std::string> ordered;
+  for (const auto& path : paths)
+    ordered[reader.integer_attribute(reader.dataset(path).attributes, path, "position")] = path;
+  if (ordered.size() != paths.size()) reader.refuse("two tensors have one position");
+  std::vector<double> values;
+  for (const auto& entry : ordered) {
+    const auto part = reader.numbers(entry.second);
+    values.insert(values.end(), part.begin(), part.end());
+  }
+  if (!all_finite(values)) reader.refuse("holds numbers that are not finite");
+  return values;
+}
+
+/// φ, θ and statistics of a module, whose layouts it knows alone.
+void decode_module_state(const DocumentReader& reader, rule::KeptModel& model) {
+  std::vector<std::string> phi, theta;
+  for (const auto& layer : reader.links("/phi/"))
+    for (const auto& key : reader.links("/phi/" + layer + "/")) phi.push_back("/phi/" + layer + "/" + key);
+  for (const auto& link : reader.links("/theta/")) theta.push_back("/theta/" + link);
+  model.phi = decode_ordered(reader, phi);
+  model.theta = decode_ordered(reader, theta);
+  const std::size_t count = reader.links("/statistics/").size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string path = "/statistics/" + std::to_string(i + 1);
+    model.statistics.tensors.push_back({reader.dataset(path).shape, reader.numbers(path)});
+  }
+}
+
+void decode_scaling(const DocumentReader& reader, rule::KeptModel& model) {
+  const auto& scaling = reader.dataset(kInputs);
+  model.scaling.kind = reader.text_attribute(scaling.attributes, kInputs, "kind");
+  model.scaling.columns = reader.integer_attribute(scaling.attributes, kInputs, "columns");
+  model.scaling.numbers = reader.numbers(kInputs);
+  if (model.scaling.columns != model.architecture.inputs())
+    reader.refuse(std::string(kInputs) + ": of another number of columns than the model has inputs");
+}
+
 /// The file's own tensors of φ by name, in the rule's layout.
 rule::KeptModel decode(const DocumentReader& reader) {
   rule::KeptModel model;
   model.rule.name = reader.text_attribute(reader.root(), "/", "rule");
+  model.rule.script = decode_module(reader, model.rule.name);
   const auto& kinds = rule::rule_kinds();
   if (std::none_of(kinds.begin(), kinds.end(), [&](const rule::RuleKind& kind) {
         return model.rule.name == kind.name && !kind.supervised;
@@ -61,6 +102,11 @@ rule::KeptModel decode(const DocumentReader& reader) {
   for (const auto units : model.architecture.units)
     if (units < 1 || units > 1000000) reader.refuse("/units: " + std::to_string(units) + " units of a layer");
   if (model.architecture.units.size() < 2) reader.refuse("/units: fewer than two layers");
+  decode_scaling(reader, model);
+  if (model.rule.script) {
+    decode_module_state(reader, model);
+    return model;
+  }
   const auto layout = rule::phi_layout(model.rule, model.architecture);
   for (const auto& tensor : layout.tensors()) {
     const auto& dataset = reader.dataset("/phi/" + tensor.name);
@@ -79,13 +125,26 @@ rule::KeptModel decode(const DocumentReader& reader) {
     model.statistics.mean.push_back(std::move(mean));
     model.statistics.standard_deviation.push_back(std::move(scale));
   }
-  const auto& scaling = reader.dataset(kInputs);
-  model.scaling.kind = reader.text_attribute(scaling.attributes, kInputs, "kind");
-  model.scaling.columns = reader.integer_attribute(scaling.attributes, kInputs, "columns");
-  model.scaling.numbers = reader.numbers(kInputs);
-  if (model.scaling.columns != model.architecture.inputs())
-    reader.refuse(std::string(kInputs) + ": of another number of columns than the model has inputs");
   return model;
+}
+
+void encode_module_state(const rule::KeptModel& model, Document& document) {
+  std::int64_t position = 0;
+  for (const auto& tensor : model.rule.script->theta.tensors()) {
+    auto dataset = Dataset::float32(model.theta, tensor.offset, tensor.shape);
+    dataset.attributes["position"] = position++;
+    document.datasets["/theta/" + link_name(tensor.name)] = std::move(dataset);
+  }
+  position = 0;
+  const auto layout = rule::phi_layout(model.rule, model.architecture);
+  for (const auto& tensor : layout.tensors())
+    document.datasets["/phi/" + tensor.name].attributes["position"] = position++;
+  for (std::size_t i = 0; i < model.statistics.tensors.size(); ++i) {
+    const auto& tensor = model.statistics.tensors[i];
+    document.datasets["/statistics/" + std::to_string(i + 1)] =
+        Dataset::float64(tensor.values, 0, tensor.shape);
+  }
+  encode_module(model.rule.script, document);
 }
 
 }  // namespace
@@ -101,6 +160,7 @@ void write_model(const std::string& path, const ModelFile& file) {
     document.datasets[statistics_group(l) + "mean"] = column(model.statistics.mean[l], "unit");
     document.datasets[statistics_group(l) + "scale"] = column(model.statistics.standard_deviation[l], "unit");
   }
+  if (model.rule.script) encode_module_state(model, document);
   document.datasets[kInputs] = scaling_dataset(model.scaling);
   document.datasets["/units"] = Dataset::integers(model.architecture.units);
   document.datasets["/config"] = Dataset::text(file.config);

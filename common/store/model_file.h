@@ -9,8 +9,8 @@
 namespace outerloop::store {
 
 struct ModelFile {
-  rule::KeptModel model;      ///< only the name of its rule; the configuration has the rest
-  std::string theta;          ///< which θ trained it: average | last
+  rule::KeptModel model;  ///< of its rule only the name and a module's bytes; the configuration has the rest
+  std::string theta;      ///< which θ trained it: average | last
   std::string theta_sha256;   ///< of its rule, as the rule's file says
   std::int64_t update = 0;    ///< of its rule
   std::string config;         ///< of its rule, protobuf text format

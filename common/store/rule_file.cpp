@@ -20,6 +20,8 @@ using rule::TensorSpec;
 
 constexpr const char* kTheta = "/theta/";
 constexpr const char* kAverage = "/theta_average/";
+constexpr const char* kModule = "/module";
+constexpr const char* kScripted = "torchscript";
 constexpr const char* kTruncatedNormal = "truncated_normal";
 
 void check_size(const char* what, std::size_t size, const Layout& layout) {
@@ -132,6 +134,7 @@ std::string encode_rule(const RuleFile& file, Document& document) {
                   Dataset::float32(file.theta_average, tensor.offset, tensor.shape).with_axes(tensor.axes));
   }
   add_dataset(document, "/config", Dataset::text(file.config));
+  encode_module(file.script, document);
   const std::string sha256 = theta_sha256(file.layout, file.theta);
   document.attributes["format"] = std::string("outerloop");
   document.attributes["format_version"] = std::int64_t{kFormatVersion};
@@ -203,7 +206,32 @@ RuleFile decode_rule(const DocumentReader& reader) {
   file.theta_average = decode_flat(reader, kAverage, file.layout);
   if (theta_sha256(file.layout, file.theta) != reader.text_attribute(root, "/", "theta_sha256"))
     reader.refuse("damaged: theta_sha256 differs from θ's");
+  file.script = decode_module(reader, file.rule);
   return file;
+}
+
+void encode_module(const std::shared_ptr<const rule::ScriptedRule>& script, Document& document) {
+  if (!script) return;
+  auto dataset = Dataset::binary(script->bytes);
+  dataset.attributes["sha256"] = module_sha256(*script);
+  add_dataset(document, kModule, std::move(dataset));
+}
+
+std::shared_ptr<const rule::ScriptedRule> decode_module(const DocumentReader& reader,
+                                                        const std::string& rule_name) {
+  if (rule_name != kScripted) return nullptr;
+  auto script = std::make_shared<rule::ScriptedRule>();
+  script->bytes = reader.binary(kModule);
+  script->name = reader.file() + ": " + kModule;
+  if (module_sha256(*script) != reader.text_attribute(reader.dataset(kModule).attributes, kModule, "sha256"))
+    reader.refuse("damaged: the SHA-256 of its module differs");
+  return script;
+}
+
+std::string module_sha256(const rule::ScriptedRule& script) {
+  base::Sha256 hash;
+  hash.update(script.bytes.data(), script.bytes.size());
+  return base::hex(hash.finish());
 }
 
 void encode_moments(const std::string& group, const Layout& layout, const std::vector<double>& values,

@@ -1,6 +1,7 @@
 #pragma once
 // Encoding of a rule in a Document, shared by rule.h5 and checkpoints. Used only by the readers and writers
 // of files.h.
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,13 @@ OpenedDocument open_document(const std::string& path);
 
 /// The same without the user block, which the caller has verified; `name` begins error messages.
 OpenedDocument parse_document(const std::vector<std::uint8_t>& bytes, const std::string& name);
+
+/// Adds /module with its SHA-256, where there is one.
+void encode_module(const std::shared_ptr<const rule::ScriptedRule>& script, Document& document);
+
+/// The module of a rule torchscript: its bytes, which nothing runs; null for other rules. Throws InputError.
+std::shared_ptr<const rule::ScriptedRule> decode_module(const DocumentReader& reader,
+                                                        const std::string& rule_name);
 
 /// θ and its layout; theta_sha256 is verified. Throws InputError.
 RuleFile decode_rule(const DocumentReader& reader);

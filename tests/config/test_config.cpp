@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/base/error.h"
+#include "common/config/paths.h"
 #include "common/config/schema.h"
 #include "common/config/settings.h"
 #include "common/data/overlap.h"
@@ -304,4 +305,49 @@ TEST_CASE(
   const auto cpu = config::read_settings(preset, {"device=cpu"});
   CHECK(cpu.engine.kind == rule::EngineKind::reference);
   CHECK(cpu.engine.device == "cpu");
+}
+
+TEST_CASE("the rule torchscript: its path, its engine, and the keys that it ignores") {
+  const std::string tasks = " tasks { dataset { name: \"glyphs\" } } updates: 5";
+  const auto settings = settings_from_text(
+      "rule { name: torchscript path: \"my.pt\" ridge: 0.5 top_layers: 1 }" + tasks, "test", {});
+  CHECK(settings.engine.kind == outerloop::rule::EngineKind::reference);
+  CHECK(settings.ignored_keys == std::vector<std::string>{"rule.top_layers", "rule.ridge"});
+  CHECK_FALSE(contains(settings.text(), "top_layers"));
+  const auto again = settings_from_text(settings.text(), "test", {});
+  CHECK(again.ignored_keys.empty());
+  CHECK(again.text() == settings.text());
+  CHECK(settings_from_text("rule { ridge: 0.5 }" + tasks, "test", {}).ignored_keys.empty());
+
+  CHECK(contains(refusal("rule { name: torchscript }" + tasks), "needs rule.path"));
+  CHECK(contains(refusal("rule { path: \"my.pt\" }" + tasks), "rule.path is for rule.name = torchscript"));
+  CHECK(contains(refusal("rule { name: torchscript path: \"my.pt\" } engine { kind: fused }" + tasks),
+                 "engine.kind = fused does not know the rule torchscript"));
+
+  const outerloop::tests::TemporaryFolder folder;
+  std::ofstream(folder / "my.textproto") << "rule { name: torchscript path: \"my.pt\" }" + tasks;
+  const auto read = config::read_settings(folder / "my.textproto", {});
+  CHECK(config::path_of(read.config.rule()) == (folder / "my.pt"));
+  CHECK_FALSE(contains(read.text_as_written(), folder / "my.pt"));
+  const auto overridden = config::read_settings(folder / "my.textproto", {"rule.path=other.pt"});
+  CHECK(config::path_of(overridden.config.rule()) == (std::filesystem::current_path() / "other.pt").string());
+}
+
+TEST_CASE("a module says whether it trains on labels, its outputs and its λ") {
+  auto settings = settings_from_text(
+      "rule { name: torchscript path: \"my.pt\" } tasks { dataset { name: \"glyphs\" } } updates: 5", "test",
+      {});
+  auto module = std::make_shared<outerloop::rule::ScriptedRule>();
+  module->output_units = 7;
+  module->ridge = 0.3;
+  settings.set_module(module);
+  CHECK(settings.tasks.output_units == 7);
+  CHECK(settings.rule.neuron_local.output_units == 7);
+  CHECK(settings.rule.neuron_local.ridge == 0.3);
+  module = std::make_shared<outerloop::rule::ScriptedRule>();
+  module->supervised = true;
+  settings.set_module(module);
+  CHECK(settings.tasks.output_units == 0);
+  settings.tasks.augmentation.target_scale = 1.0;
+  CHECK_THROWS_AS(settings.set_module(module), InputError);
 }

@@ -107,7 +107,7 @@ TEST_CASE("filters are the first layer's weights, pixels in their own order") {
   REQUIRE(found.size() == 2);
   CHECK(found[1].step == 5);
   const auto engine = kRule.make_engine();
-  const evaluation::DrawSampler draws(engine->rule(), data, options);
+  const evaluation::DrawSampler draws(*engine, data, options);
   const auto draw = draws.sample(0);
   const auto W = rule::phi_layout(engine->rule(), draws.architecture()).at("1/W");
   REQUIRE(found[0].units.size() == 4);

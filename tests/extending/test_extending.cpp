@@ -97,7 +97,7 @@ TEST_CASE("an unknown rule is refused by a list of those that there are") {
   } catch (const InputError& error) {
     said = error.what();
   }
-  CHECK(said.find("'hebb'; there are neuron_local, supervised_sgd, oja") != std::string::npos);
+  CHECK(said.find("'hebb'; there are neuron_local, supervised_sgd, torchscript, oja") != std::string::npos);
 }
 
 TEST_CASE("other non-linearities are refused") {

@@ -2,6 +2,7 @@
 #include "common/base/error.h"
 #include "common/rule/reference/export.h"
 #include "common/rule/reference/neuron_local_engine.h"
+#include "common/rule/reference/scripted_engine.h"
 #include "common/rule/reference/supervised_sgd_engine.h"
 #include "common/rule/reference/translated.h"
 
@@ -11,6 +12,7 @@ namespace {
 Engine* make(const RuleOptions& rule, const EngineOptions& options) {
   check_rule(rule);
   if (rule.name == "supervised_sgd") return new SupervisedSgdEngine(rule, options);
+  if (rule.name == "torchscript") return new ScriptedEngine(rule, options);
   if (rule.name == "neuron_local") return new NeuronLocalEngine(rule, options);
   throw InputError("engine.kind: reference does not know the rule " + rule.name + "; take fused");
 }

@@ -7,6 +7,7 @@
 #include "common/rule/engine.h"
 #include "common/rule/kept_model.h"
 #include "common/rule/operation_count.h"
+#include "common/rule/scripted_rule.h"
 
 #define OUTERLOOP_REFERENCE_API __attribute__((visibility("default")))
 
@@ -22,6 +23,15 @@ extern "C" void outerloop_make_torchscript(const outerloop::rule::RuleOptions* r
 /// Stores the module's file in `bytes`, see model_torchscript_of.
 extern "C" void outerloop_make_model_torchscript(const outerloop::rule::KeptModel* model,
                                                  const std::string* metadata, std::string* bytes);
+
+/// Reads and checks a module: see read_scripted_rule.
+extern "C" void outerloop_read_module(const std::string* bytes, const std::string* name,
+                                      outerloop::rule::ScriptedRule* result);
+
+/// Leaves the module's file with another θ in `bytes`: see scripted_module_of.
+extern "C" void outerloop_write_module(const outerloop::rule::ScriptedRule* rule,
+                                       const std::vector<double>* theta, const std::string* metadata,
+                                       std::string* bytes);
 
 /// Stores the device_description of a CUDA device in `text`.
 extern "C" void outerloop_describe_device(const outerloop::rule::EngineOptions* options, std::string* text);

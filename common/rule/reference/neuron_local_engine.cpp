@@ -73,7 +73,7 @@ std::vector<TruncationResult> NeuronLocalEngine::truncations(const Architecture&
         fail_alike(s, "a " + minibatch_name(t) + " of another size");
   }
   if (lanes.empty()) return {};
-  const Layout layout = phi_layout(rule(), architecture);
+  const Layout layout = rule::phi_layout(rule(), architecture);
   const auto item = static_cast<std::int64_t>(tensor_options().dtype().itemsize());
   std::int64_t batch = 0, labelled = 0;
   for (const auto& lane : lanes)
@@ -110,7 +110,7 @@ std::vector<std::vector<double>> NeuronLocalEngine::unrolls(const Architecture& 
     }
   }
   if (lanes.empty()) return {};
-  const Layout layout = phi_layout(rule(), architecture);
+  const Layout layout = rule::phi_layout(rule(), architecture);
   const auto packed_theta = packed_.pack(theta);
   return translated([&] { return run_unroll(setup(architecture, layout), packed_theta, lanes); });
 }
@@ -123,7 +123,7 @@ std::vector<double> NeuronLocalEngine::meta_objectives(const Architecture& archi
     check_labelled(rule(), architecture, lanes[s].step, lane_name(s, lanes.size()) + "meta-objective");
   }
   if (lanes.empty()) return {};
-  const Layout layout = phi_layout(rule(), architecture);
+  const Layout layout = rule::phi_layout(rule(), architecture);
   return translated([&] { return run_objective(setup(architecture, layout), lanes); });
 }
 

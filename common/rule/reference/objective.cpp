@@ -90,8 +90,11 @@ LabelledPairs labelled_pairs(const LabelledShape& shape, const Tensor& numbers) 
 }
 
 Objectives ridge_objectives(const Phi& phi, const LabelledPairs& data, double ridge, Nonlinearity kind) {
+  return ridge_objectives(features_of(phi, data, kind), data, ridge);
+}
+
+Objectives ridge_objectives(const Tensor& u, const LabelledPairs& data, double ridge) {
   const std::int64_t M = data.x.size(0), K = data.y_a.size(1);
-  const Tensor u = features_of(phi, data, kind);
   const std::int64_t units = u.size(1);
   const Tensor augmented = at::cat({u, data.there}, 1);
   const Tensor a = augmented.narrow(2, 0, K), b = augmented.narrow(2, K, K);

@@ -48,5 +48,7 @@ struct Objectives {
 /// MetaObjective of M φ with ridge λ; the bias is not penalised. Not finite if numbers overflow.
 OUTERLOOP_REFERENCE_API Objectives ridge_objectives(const Phi& phi, const LabelledPairs& data, double ridge,
                                                     Nonlinearity kind);
+/// The same of features u [M, units, 2 K] of a and b, which are 0 where data.there is.
+OUTERLOOP_REFERENCE_API Objectives ridge_objectives(const Tensor& u, const LabelledPairs& data, double ridge);
 
 }  // namespace outerloop::rule::reference

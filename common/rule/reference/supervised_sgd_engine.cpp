@@ -26,7 +26,7 @@ std::vector<double> SupervisedSgdEngine::unroll(const Architecture& architecture
     check_inner(rule(), architecture, minibatches[i], minibatch_name(i));
   return translated([&] {
     const c10::NoGradGuard no_gradient;
-    const Layout layout = phi_layout(rule(), architecture);
+    const Layout layout = rule::phi_layout(rule(), architecture);
     const SupervisedSgd sgd(load(theta_layout(), theta, tensor_options(), false));
     auto state = load(layout, phi, tensor_options(), false);
     for (const auto& batch : minibatches) {
@@ -43,7 +43,7 @@ double SupervisedSgdEngine::meta_objective(const Architecture& architecture, con
   check_labelled(rule(), architecture, step, "meta-objective");
   return translated([&] {
     const c10::NoGradGuard no_gradient;
-    const auto state = load(phi_layout(rule(), architecture), phi, tensor_options(), false);
+    const auto state = load(rule::phi_layout(rule(), architecture), phi, tensor_options(), false);
     return loss(architecture, state, step.b).item<double>();
   });
 }
@@ -82,7 +82,7 @@ TruncationResult SupervisedSgdEngine::differentiate(const Architecture& architec
                                                     const std::vector<double>& phi,
                                                     const std::vector<StepData>& steps) const {
   // 1. θ as the leaves of the graph, φ as constants
-  const Layout layout = phi_layout(rule(), architecture);
+  const Layout layout = rule::phi_layout(rule(), architecture);
   const auto leaves = load(theta_layout(), theta, tensor_options(), true);
   const SupervisedSgd sgd(leaves);
   auto state = load(layout, phi, tensor_options(), false);

@@ -35,6 +35,15 @@ void add_parameters(torch::jit::Module& module, const Layout& layout, const std:
     module.register_parameter(parameter_name(layout.tensors()[i].name), tensors[i], /*is_buffer=*/false);
 }
 
+/// What makes the module a rule for Outerloop too (docs/python-rules.md).
+void add_attributes(torch::jit::Module& module, const Layout& layout, double ridge) {
+  c10::List<std::string> without_gradient;
+  for (const auto& tensor : layout.tensors())
+    if (tensor.zero_gradient) without_gradient.push_back(parameter_name(tensor.name));
+  module.register_attribute("ridge", c10::FloatType::get(), ridge);
+  module.register_attribute("zero_gradient", c10::ListType::ofStrings(), without_gradient);
+}
+
 void add_sizes(torch::jit::Module& module, const NeuronLocalSize& size) {
   module.register_attribute("inner_step_size", c10::FloatType::get(), size.inner_step_size);
   module.register_attribute("output_units", c10::IntType::get(), size.output_units);
@@ -51,6 +60,7 @@ std::string make_torchscript(const RuleOptions& rule, const std::vector<double>&
   torch::jit::Module module("outerloop_rule");
   add_parameters(module, layout, theta);
   add_sizes(module, rule.neuron_local);
+  add_attributes(module, layout, rule.neuron_local.ridge);
   module.define(theta_method(layout));
   module.define(kTorchScriptSource);
   std::ostringstream bytes;
