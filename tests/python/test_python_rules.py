@@ -57,7 +57,7 @@ def refused(module, *parts):
 def plasticity_rule():
     build("oja_rule")
     outerloop("train", "oja_rule.textproto", "--set", "seconds=" + seconds, "--run-dir", "oja")
-    outerloop("evaluate", "oja/rule.h5", "--dataset", "glyphs:held_out", "--draws", "20", "--baselines", "untrained,pixels",
+    outerloop("evaluate", "oja/rule.h5", "--dataset", "glyphs:held_out", "--draws", "10", "--baselines", "untrained",
               "--readouts", "ridge", "--json", "oja.json")
     accuracy = {row["method"]: row["accuracy"] for row in rows("oja.json")}
     print("plasticity rule:", accuracy)
@@ -67,7 +67,7 @@ def plasticity_rule():
 def learned_optimizer():
     build("learned_optimizer")
     outerloop("train", "learned_optimizer.textproto", "--set", "seconds=" + seconds, "--run-dir", "optimizer")
-    outerloop("evaluate", "optimizer/rule.h5", "--dataset", "glyphs:held_out", "--draws", "20", "--json", "optimizer.json")
+    outerloop("evaluate", "optimizer/rule.h5", "--dataset", "glyphs:held_out", "--draws", "8", "--json", "optimizer.json")
     losses = {}
     for row in rows("optimizer.json"):
         losses.setdefault(row["method"], {})[row["steps"]] = row["loss"]
