@@ -239,7 +239,8 @@ TEST_CASE("a wrong safe point, a forgotten step back, and a forgotten beginning 
 
 TEST_CASE("a refused gradient whose stream goes on in its task is caught") {
   std::string said;
-  CHECK(caught<RestartForgotten>(true, "wrong place", said) > 20);
+  // Where a stream has several lanes, its worker begins their next tasks by itself.
+  CHECK(caught<RestartForgotten>(true, "wrong place", said) > 12);
 }
 
 TEST_CASE("a stream that changes hands in the wrong place, or not at all, is caught") {
