@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test_links.sh SOURCES: what pages link to is there, headings included. Every page of docs is linked from docs/README.md, or from
 # the README.md of its own folder. What sources and pages name in words is there too: `docs/PAGE.md`, `docs/PAGE.md, §3.4`, and
-# `docs/PAGE.md, "Heading"`. The table of files in docs/fused-engine.md has those of its folder.
+# `docs/PAGE.md, "Heading"`. The table of files in docs/lab/fused-kernels.md has those of its folder.
 set -euo pipefail
 list=$("$(dirname "$0")/pages.sh" "$1")
 mapfile -t pages <<<"$list"
@@ -93,7 +93,7 @@ while IFS= read -r file; do
 done < <(grep -rIlE '\.md|§' --exclude-dir={.git,build,runs,.cache} --exclude=test_*.sh .)
 [ "$count" -ge 10 ] || fault "only $count references to § found: are they written otherwise now?"
 
-fault "$(mapped docs/fused-engine.md common/rule/fused)"
+fault "$(mapped docs/lab/fused-kernels.md common/rule/fused)"
 
 # The checks themselves find what is wrong.
 folder=$(mktemp -d)
@@ -111,6 +111,6 @@ finds 0 references right.h <<<$'// The step (docs/update-rule.md, §3.6), its\n/
 finds 4 references wrong.h <<<$'// docs/update-rule.md, §3.7; docs/update-rule.md,\n// §9; then §3.8 and docs/fused-engine.md, "Looms".'
 finds 2 references unknown.h <<<$'// The step (§3.6 of docs/update-rules.md).'
 finds 2 references page.md <<<$'# A page\n## 1. One\n### 1.1 Of it\nSee §1, §1.1, §1.2; [the rule](docs/update-rule.md), §8.'
-sed 's/`arena.h`/`areas.h`/' docs/fused-engine.md >"$folder/map.md"
+sed 's/`arena.h`/`areas.h`/' docs/lab/fused-kernels.md >"$folder/map.md"
 [ "$(mapped "$folder/map.md" common/rule/fused | wc -l)" -eq 2 ] || fault "a file too many and one too few are not found in a table"
 exit "$bad"

@@ -28,8 +28,8 @@ store::Checkpoint scripted_checkpoint() {
   checkpoint.rule.rule = "torchscript";
   checkpoint.rule.script = sample_module();
   checkpoint.streams.resize(1);
-  checkpoint.streams[0].phi = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-  checkpoint.streams[0].pairs.clear();
+  checkpoint.streams[0].lanes.at(0).phi = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+  checkpoint.streams[0].lanes[0].pairs.clear();
   return checkpoint;
 }
 
@@ -54,7 +54,7 @@ TEST_CASE("a checkpoint holds its module, and φ in the module's order") {
   REQUIRE(read.rule.script);
   CHECK(read.rule.script->bytes == written.rule.script->bytes);
   CHECK_FALSE(read.rule.script->phi_layout);
-  CHECK(read.streams.at(0).phi == written.streams[0].phi);
+  CHECK(read.streams.at(0).lanes.at(0).phi == written.streams[0].lanes[0].phi);
   store::write_rule(folder / "r.h5", written.rule);
   CHECK(store::read_rule(folder / "r.h5").script->bytes == written.rule.script->bytes);
   CHECK(store::read_contents(folder / "r.h5").checkpoint.rule.script->bytes == written.rule.script->bytes);
