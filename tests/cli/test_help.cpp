@@ -125,7 +125,7 @@ TEST_CASE("train --keys lists every key with what it takes, its default and its 
   CHECK(contains(keys.out, "\noptimizer.learning_rate = 0.001   (0 to 10)\n"));
   CHECK(contains(keys.out, "batch = 8   (whole, 1 to 1e+06)\n    Gradients per update.\n"));
   CHECK(contains(keys.out, "mode = asynchronous   (asynchronous | deterministic)\n"));
-  CHECK(contains(keys.out, "reference: LibTorch and its autograd."));
+  CHECK(contains(keys.out, "    reference: LibTorch and its autograd;"));
   CHECK(contains(keys.out, "\ntasks.first.min_width   (whole, 1 to 100000)\n"));
   CHECK_FALSE(contains(keys.out, "resolved_path"));
   std::istringstream lines(keys.out);

@@ -27,7 +27,7 @@ store::Checkpoint scripted_checkpoint() {
   auto checkpoint = sample_checkpoint();
   checkpoint.rule.rule = "torchscript";
   checkpoint.rule.script = sample_module();
-  checkpoint.streams.resize(1);
+  checkpoint.streams.erase(checkpoint.streams.begin());  // the other one has begun
   checkpoint.streams[0].lanes.at(0).phi = {1, 2, 3, 4, 5, 6, 7, 8, 9};
   checkpoint.streams[0].lanes[0].pairs.clear();
   return checkpoint;
