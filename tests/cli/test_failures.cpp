@@ -334,7 +334,7 @@ TEST_CASE("workers that joined follow a run that MPI has forced into a new job")
   if (!can_join()) return;
   const std::vector<std::string> settings = {"mode=deterministic", "batch=6", "checkpoint.every_updates=5",
                                              "deadline_seconds=600",
-                                             kSanitized ? "updates=400" : "updates=2500"};
+                                             kSanitized ? "updates=300" : "updates=1000"};
   const TemporaryFolder folder;
   const std::string run = folder / "run";
   auto arguments = job(run, 2, settings);
