@@ -110,7 +110,7 @@ TEST_CASE("a run with lanes does not go on with another number of them") {
   finished_run(run, 1, train("fused", 2));
   const auto refused = run_alone("train --resume --set tasks.group=2 --run-dir " + run);
   CHECK(refused.exit_code == 2);
-  CHECK(occurrences(refused.err, "'tasks.group' may not change over a resume") == 1);
+  CHECK(occurrences(refused.err, "'tasks.group' may not change when a run is resumed") == 1);
 }
 
 TEST_CASE("the preset gpu trains on the CPU, with small base models and its tasks side by side") {
