@@ -77,7 +77,7 @@ find_temporary_folder() {
 
 # Whether the caller has chosen networks, in the environment, among ARGUMENTS or in Open MPI's files.
 networks_are_chosen() {
-  local pattern='(_if_include|_if_exclude|(^|[^a-z])btl[ =])'
+  local pattern='(_if_include|_if_exclude|[^a-z]btl )' # in files `btl` is the distribution's
   [[ "$(compgen -e | grep -E '^(OMPI|PRTE|PMIX)_MCA_' | tr '\n' ' ') $*" =~ $pattern ]] ||
     grep -qsE "^[^#]*$pattern" ~/.openmpi/mca-params.conf /etc/openmpi*/openmpi-mca-params.conf ~/.prte/mca-params.conf
 }

@@ -3,7 +3,7 @@ sources=$1
 program=$2
 launcher=$sources/scripts/mpirun
 folder=$(mktemp -d)
-trap 'cd / && rm -rf "$folder"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null; cd / && rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
 export OUTERLOOP_CACHE_DIR=$folder/cache
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 # where mpirun is called without the script

@@ -123,10 +123,11 @@ open_ports() {
       $4 == "0A" && $10 in mine && $2 !~ /^(0100007F|0*1000000):/ {print $2}' /proc/net/tcp /proc/net/tcp6
   done
 }
-"$launcher" -n 3 "$program" train smoke --run-dir ports --set updates=1000000 >out 2>err &
+"$launcher" -n 3 "$program" train smoke --run-dir "$folder/ports" --set updates=1000000 >out 2>err &
 until_true 60 test -e ports/checkpoints/latest || fail "the run for its ports did not begin"
-[ "$(ranks_of ports | wc -l)" = 3 ] || fail "the ranks of the run for its ports were not found"
-[ -z "$(open_ports ports)" ] || fail "ranks listen for other hosts: $(open_ports ports)"
+three_ranks() { [ "$(ranks_of "$folder/ports" | wc -l)" = 3 ]; }
+until_true 10 three_ranks || fail "the ranks of the run for its ports were not found: $(ranks_of "$folder/ports" | wc -l)"
+[ -z "$(open_ports "$folder/ports")" ] || fail "ranks listen for other hosts: $(open_ports "$folder/ports")"
 kill %1 && wait %1
 [ "$(stop_reason ports)" = signal ] || fail "the run for its ports did not end by the signal"
 if unshare -n true 2>/dev/null; then
