@@ -39,6 +39,8 @@ namespace {
 
 // Deadline until the configuration provides watchdog_seconds.
 constexpr double kStartSeconds = 900.0;
+// A worker that joins waits up to 60 s for its turn, and then inside MPI for a rank 0 that may have died.
+constexpr double kJoinSeconds = 180.0;
 
 using coordinator::Coordinator;
 using coordinator::RunDirectory;
@@ -248,7 +250,7 @@ int compute(net::MpiSession& mpi, net::Watchdog& watchdog, const config::Setting
 
 /// A worker that is added to a running job: rank 0 has started it (--respawn), or it joins (--join).
 int work_late(net::MpiSession& mpi, net::Watchdog& watchdog, const TrainOptions& options) {
-  watchdog.set_deadline(kStartSeconds);
+  watchdog.set_deadline(mpi.spawned() ? kStartSeconds : kJoinSeconds);
   mpi.abandon();  // MPI_Finalize would wait for lost ranks
   watchdog.watch("rank 0 to answer");
   const auto invitation = mpi.spawned() ? Invitation::from_environment() : read_invitation(options.join);
