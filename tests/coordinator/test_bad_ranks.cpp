@@ -161,7 +161,8 @@ TEST_CASE("a newcomer with other data or another program is refused, or warned o
     CHECK(f.recorder.warnings.empty());  // the ranks of the start have been compared in it
     for (const int worker : {3, 4}) f.one(worker, bytes_of(message));
     REQUIRE(f.recorder.warnings.size() == 2);
-    CHECK(f.recorder.warnings[0].find("dataset toy differs between hosts: a worker on elsewhere joined") == 0);
+    CHECK(f.recorder.warnings[0].find("dataset toy differs between hosts: a worker on elsewhere joined") ==
+          0);
     CHECK(f.recorder.warnings[1].find("the program differs between hosts: 0.1.0 (def) on elsewhere") == 0);
     CHECK(f.coordinator.workers_lost() == 0);
   }
