@@ -105,10 +105,10 @@ keep_to_loopback() {
     [[ $argument != --join* ]] || ! has_other_networks || return 0
     [[ $argument != --join* && $argument != --respawn ]] || grows=yes
   done
-  preset_anew OMPI_MCA_btl_tcp_if_include lo
-  preset_anew OMPI_MCA_oob_tcp_if_include lo
-  preset_anew PRTE_MCA_prte_if_include lo
-  preset_anew PMIX_MCA_ptl_tcp_if_include lo
+  preset OMPI_MCA_btl_tcp_if_include lo
+  preset OMPI_MCA_oob_tcp_if_include lo
+  preset PRTE_MCA_prte_if_include lo
+  preset PMIX_MCA_ptl_tcp_if_include lo
   [ "$major" -ge 5 ] || [ -n "$grows" ] || ! shared_memory_suffices || preset OMPI_MCA_btl self,vader
 }
 
@@ -224,6 +224,13 @@ processes_of_job() {
     sed 's|/proc/\([0-9]*\)/environ|\1|' || true
 }
 
+# Replaces this script with a new one for the same command line.
+start_again() {
+  rm -rf "$job_folder"
+  [ "${#presets[@]}" -eq 0 ] || unset "${presets[@]}"
+  exec "$root/scripts/mpirun" --restarts "$restarts" "${arguments[@]}"
+}
+
 # Starts the same command line once more, if it may: `train` then goes on with the run in OUTERLOOP_RESTART, whatever its
 # arguments say of configuration and folder. First the old job's processes have to be gone.
 restart() {
@@ -239,10 +246,8 @@ restart() {
   done
   [ -z "$old" ] || kill -KILL $old 2>/dev/null || true
   say "the run goes on from its last checkpoint, update ${updates:-unknown} at the latest ($((left - 1)) restarts are left)" >&2
-  rm -rf "$job_folder"
-  forget_presets
   export OUTERLOOP_RESTART=$run_directory OUTERLOOP_RESTARTED_AT=${updates:-0} OUTERLOOP_RESTARTS_LEFT=$((left - 1))
-  exec "$root/scripts/mpirun" --restarts "$restarts" "${arguments[@]}"
+  start_again
 }
 
 # Joins the run in `joins` again if its job has ended because of MPI and goes on in a new one, within 60 s.
@@ -251,9 +256,7 @@ rejoin() {
   for ((tries = 0; tries < 300; ++tries)); do
     if [ -r "$joins/join.json" ] && [ "$(identity_of "$joins/join.json")" != "$joined_by" ]; then
       say "the run in $joins goes on in a new job: joining it again" >&2
-      rm -rf "$job_folder"
-      forget_presets
-      exec "$root/scripts/mpirun" --restarts "$restarts" "${arguments[@]}"
+      start_again
     fi
     case $(value_of "$joins/result.json" stop_reason) in
       mpi) ;;
