@@ -64,6 +64,17 @@ inline Finished run_on_ranks(int ranks, const std::string& arguments) {
                    executable() + " " + arguments);
 }
 
+/// result.json of a run in `folder` that must end well.
+inline nlohmann::json finished_run(const std::string& folder, int ranks, const std::string& arguments) {
+  const auto finished = run_on_ranks(ranks, arguments + " --run-dir " + folder);
+  INFO(finished.err);
+  REQUIRE(finished.exit_code == 0);
+  return read_json(folder + "/result.json");
+}
+
+/// θ's checksum in result.json.
+inline std::string bits(const nlohmann::json& result) { return result.at("theta_sha256").get<std::string>(); }
+
 /// A folder with a run of the preset `smoke` in `run`, trained once in a test program.
 inline const TemporaryFolder& smoke_run() {
   static const TemporaryFolder folder;

@@ -54,15 +54,6 @@ std::int64_t kept_bytes(std::int64_t memory_budget_mib) {
   return fused->arena_bytes();
 }
 
-json finished_run(const std::string& folder, int ranks, const std::string& arguments) {
-  const auto finished = run_on_ranks(ranks, arguments + " --run-dir " + folder);
-  INFO(finished.err);
-  REQUIRE(finished.exit_code == 0);
-  return read_json(folder + "/result.json");
-}
-
-std::string bits(const json& result) { return result.at("theta_sha256").get<std::string>(); }
-
 /// Updates in metrics.jsonl must be 1, 2, ... without a gap or a repetition.
 void check_metrics(const std::string& run, std::int64_t updates) {
   std::istringstream text(read_text(run + "/metrics.jsonl"));

@@ -17,15 +17,6 @@ std::string train(const std::string& engine, std::int64_t updates, std::uint32_t
          " --set engine.kind=" + engine + " --set updates=" + std::to_string(updates);
 }
 
-json finished_run(const std::string& folder, int ranks, const std::string& arguments) {
-  const auto finished = run_on_ranks(ranks, arguments + " --run-dir " + folder);
-  INFO(finished.err);
-  REQUIRE(finished.exit_code == 0);
-  return read_json(folder + "/result.json");
-}
-
-std::string bits(const json& result) { return result.at("theta_sha256").get<std::string>(); }
-
 /// Kills rank 0 of a run once it has written `lines` lines of metrics.
 void kill_at(std::int64_t lines, const std::string& arguments, const std::string& run) {
   std::vector<std::string> words = {OUTERLOOP_MPIRUN, "-n", "3", OUTERLOOP_EXECUTABLE};
