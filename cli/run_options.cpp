@@ -23,6 +23,9 @@ coordinator::CoordinatorOptions coordinator_options(const Plan& plan, const Rank
   options.reject_norm = config.reject_norm();
   options.gradient_norm_clip = config.clip().gradient_norm();
   options.datasets = setup.training_names;
+  options.phi_fits = [rule = plan.start.rule](const std::vector<std::int64_t>& units, std::size_t values) {
+    return store::phi_fits(rule, units, values);
+  };
   options.revision = program_revision();
   options.dataset_sha256 = setup.dataset_sha256;
   options.batch_norm_clip = config.clip().batch_norm();

@@ -23,12 +23,26 @@ bool is_finite(const proto::LaneState& lane) {
          });
 }
 
+/// Whether a checkpoint can hold the lane, and a worker resume it: φ must be as long as its base model needs.
+bool sizes_fit(const proto::LaneState& lane, std::size_t theta, const CoordinatorOptions& options) {
+  if (options.phi_fits && !options.phi_fits({lane.units().begin(), lane.units().end()},
+                                            static_cast<std::size_t>(lane.phi_size())))
+    return false;
+  return std::all_of(lane.pairs().begin(), lane.pairs().end(), [&](const auto& pair) {
+    return static_cast<std::size_t>(pair.noise_size()) == theta && pair.phi_plus_size() == lane.phi_size() &&
+           pair.phi_minus_size() == lane.phi_size();
+  });
+}
+
 /// Why the state of a lane of stream `number` cannot be taken; empty where it can.
-std::string objection_to(const proto::LaneState& lane, std::uint32_t number,
-                         const std::set<std::string>& datasets) {
+std::string objection_to(const proto::LaneState& lane, std::uint32_t number, std::size_t theta,
+                         const CoordinatorOptions& options) {
   if (lane.step() < 0) return fmt::format("it sent stream {} with a lane at step {}", number, lane.step());
   if (lane.phi_size() == 0) return fmt::format("it sent stream {} with a lane that has no φ", number);
   if (!is_finite(lane)) return fmt::format("it sent stream {} with numbers that are not finite", number);
+  if (!sizes_fit(lane, theta, options))
+    return fmt::format("it sent stream {} with φ of another size than its units have", number);
+  const auto& datasets = options.datasets;
   if (!datasets.empty() && datasets.count(lane.dataset()) == 0)
     return fmt::format("it sent stream {} of a dataset that the run does not have", number);
   return {};
@@ -76,7 +90,7 @@ std::vector<std::string> differences_of(const proto::Hello& hello, const Coordin
 }
 
 std::string objection_to(const proto::StreamState& state, const std::vector<std::uint32_t>& owned,
-                         std::int64_t update, const CoordinatorOptions& options) {
+                         std::int64_t update, std::size_t theta, const CoordinatorOptions& options) {
   const auto number = state.stream();
   if (std::find(owned.begin(), owned.end(), number) == owned.end())
     return fmt::format("it sent stream {}, which is not its own", number);
@@ -87,7 +101,7 @@ std::string objection_to(const proto::StreamState& state, const std::vector<std:
     return fmt::format("it sent stream {} with {} lanes, and the run has {} (tasks.group)", number,
                        state.lanes_size(), options.group);
   for (const auto& lane : state.lanes())
-    if (auto objection = objection_to(lane, number, options.datasets); !objection.empty()) return objection;
+    if (auto objection = objection_to(lane, number, theta, options); !objection.empty()) return objection;
   return {};
 }
 

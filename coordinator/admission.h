@@ -23,8 +23,8 @@ std::string dataset_name(const std::string& key);
 std::vector<std::string> differences_of(const proto::Hello& hello, const CoordinatorOptions& options);
 
 /// Why a stream's state is rejected; empty if it is valid. `owned`: the streams of the worker that sent it.
-/// `update`: the coordinator's.
+/// `update`: the coordinator's. `theta`: number of θ's elements.
 std::string objection_to(const proto::StreamState& state, const std::vector<std::uint32_t>& owned,
-                         std::int64_t update, const CoordinatorOptions& options);
+                         std::int64_t update, std::size_t theta, const CoordinatorOptions& options);
 
 }  // namespace outerloop::coordinator

@@ -183,13 +183,14 @@ bool Coordinator::compare_newcomer(int worker, const proto::Hello& hello) {
 std::string Coordinator::objection_to_streams(const Member& member,
                                               const proto::WorkerMessage& message) const {
   if (message.segment() != segment()) return {};
+  const std::size_t theta = training_.rule().theta.size();
   for (const auto& state : message.streams())
-    if (auto objection = objection_to(state, member.streams, update(), options_); !objection.empty())
+    if (auto objection = objection_to(state, member.streams, update(), theta, options_); !objection.empty())
       return objection;
   const auto& asked = member.giving_up;
   for (const auto& state : message.given_up())
     if (std::find(asked.begin(), asked.end(), state.stream()) != asked.end())
-      if (auto objection = objection_to(state, asked, update(), options_); !objection.empty())
+      if (auto objection = objection_to(state, asked, update(), theta, options_); !objection.empty())
         return objection;
   return {};
 }

@@ -1,10 +1,12 @@
 #pragma once
 // Options of the coordinator: the batch, limits, staleness, the outer optimizer, checkpoints, failures.
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "coordinator/adam.h"
 #include "coordinator/evaluations.h"
@@ -30,6 +32,9 @@ struct CoordinatorOptions {
   double gradient_norm_clip = 0.0;   ///< workers scale gradients down to this norm; 0: no clipping
   /// Names of the training datasets; others are rejected. Empty: any name is accepted.
   std::set<std::string> datasets;
+  /// Whether φ of a base model with these units has this many values; others are rejected. None: any is
+  /// accepted.
+  std::function<bool(const std::vector<std::int64_t>& units, std::size_t values)> phi_fits;
   double batch_norm_clip = 0.0;                       ///< 0: no clipping
   std::string revision;                               ///< of the program; others cause a warning
   std::map<std::string, std::string> dataset_sha256;  ///< by place and name; others cause a warning

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <set>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -146,6 +147,23 @@ std::string dataset_of(hid_t creation, std::size_t i) {
   return text.c_str();
 }
 
+/// HDF5's patterns in the names of a virtual dataset's sources: %b is the number of a block, %% a percent
+/// sign.
+std::string expanded(const std::string& pattern, std::size_t block) {
+  std::string name;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    const std::string_view two = std::string_view(pattern).substr(i, 2);
+    if (two == "%b")
+      name += std::to_string(block);
+    else
+      name += pattern[i];
+    if (two == "%b" || two == "%%") ++i;
+  }
+  return name;
+}
+
+bool has_blocks(const std::string& pattern) { return expanded(pattern, 0) != expanded(pattern, 1); }
+
 std::vector<std::int64_t> shape_of(hid_t dataset, const std::string& name) {
   const hid_t space =
       require(H5Dget_space(dataset), name + ": its shape cannot be read: fetch the file again");
@@ -195,10 +213,7 @@ hid_t Hdf5File::open_dataset(hid_t file, const std::string& dataset, const std::
 
 hid_t Hdf5File::open_source(const std::string& file, const std::string& name) {
   const fs::path folder = path_.parent_path();
-  const fs::path source = canonical_path(fs::path(file).is_absolute() ? fs::path(file) : folder / file);
-  if (file.find('%') != std::string::npos)
-    throw InputError(name + ": a virtual dataset that names its files by a pattern, " + file +
-                     ": write its numbers into one dataset");
+  const fs::path source = canonical_path(folder / file);
   if (!is_inside(source.parent_path(), folder))
     throw InputError(name + ": a virtual dataset with a part in " + file +
                      ", but only files beside its own are read: put that file into " + folder.string());
@@ -211,18 +226,35 @@ hid_t Hdf5File::open_source(const std::string& file, const std::string& name) {
   return sources_[source.string()] = open_file(source);
 }
 
+bool Hdf5File::is_source(hid_t file, const std::string& source, const std::string& dataset) {
+  std::error_code error;
+  if (source != "." && !fs::is_regular_file(path_.parent_path() / source, error)) return false;
+  const hid_t of_source = source == "." ? file : open_source(source, source);
+  return H5Lexists(of_source, dataset.c_str(), H5P_DEFAULT) > 0;
+}
+
 std::int64_t Hdf5File::check_sources(hid_t file, hid_t creation, const std::string& name, int depth) {
   std::size_t count = 0;
-  if (H5Pget_virtual_count(creation, &count) < 0 || count > kSources || depth >= kDeepest)
-    throw InputError(name + ": a virtual dataset of too many parts: write its numbers into one dataset");
+  const auto too_many = [&] {
+    return InputError(name + ": a virtual dataset of too many parts: write its numbers into one dataset");
+  };
+  if (H5Pget_virtual_count(creation, &count) < 0 || count > kSources || depth >= kDeepest) throw too_many();
   std::set<std::pair<std::string, std::string>> seen;
   std::int64_t stored = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    const std::string source = file_of(creation, i), dataset = dataset_of(creation, i);
-    if (!seen.emplace(source, dataset).second) continue;
-    const hid_t of_source = source == "." ? file : open_source(source, name);
-    const std::string part = name + ": its part " + source + ":" + dataset;
-    stored += check_storage(of_source, open_dataset(of_source, dataset, part), part, depth + 1);
+    const std::string files = file_of(creation, i), datasets = dataset_of(creation, i);
+    const bool blocks = has_blocks(files) || has_blocks(datasets);
+    // As the library does, blocks are counted up to the first that is not there.
+    for (std::size_t block = 0;
+         block == 0 || (blocks && is_source(file, expanded(files, block), expanded(datasets, block)));
+         ++block) {
+      const std::string source = expanded(files, block), dataset = expanded(datasets, block);
+      if (!seen.emplace(source, dataset).second) continue;
+      if (seen.size() > kSources) throw too_many();
+      const hid_t of_source = source == "." ? file : open_source(source, name);
+      const std::string part = name + ": its part " + source + ":" + dataset;
+      stored += check_storage(of_source, open_dataset(of_source, dataset, part), part, depth + 1);
+    }
   }
   return stored;
 }

@@ -58,6 +58,7 @@ class Hdf5File {
   hid_t open_dataset(hid_t file, const std::string& dataset, const std::string& name) const;
   hid_t open_file(const std::filesystem::path& path);
   hid_t open_source(const std::string& file, const std::string& name);
+  bool is_source(hid_t file, const std::string& source, const std::string& dataset);
   /// Stored bytes of the dataset.
   std::int64_t check_storage(hid_t file, hid_t dataset, const std::string& name, int depth);
   std::int64_t check_sources(hid_t file, hid_t creation, const std::string& name, int depth);

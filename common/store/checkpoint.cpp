@@ -348,6 +348,14 @@ Contents read_contents(const std::string& path) {
   return contents;
 }
 
+bool phi_fits(const RuleFile& file, const std::vector<std::int64_t>& units, std::size_t values) {
+  try {
+    return phi_layout(file, units, values).size() == static_cast<std::int64_t>(values);
+  } catch (const Error&) {
+    return false;  // a module has no base model of these units
+  }
+}
+
 Kind read_kind(const std::string& path) { return open_document(path).kind; }
 
 }  // namespace outerloop::store

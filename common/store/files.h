@@ -87,6 +87,10 @@ struct Checkpoint {
   std::optional<SafePoint> safe_point;                ///< the state that a diverging run rolls back to
 };
 
+/// Whether φ of a base model with these units has `values` values under the file's rule: no checkpoint holds
+/// another.
+bool phi_fits(const RuleFile& file, const std::vector<std::int64_t>& units, std::size_t values);
+
 /// Metadata of a file.
 enum class Kind { theta, checkpoint, evaluation, model };
 const char* kind_name(Kind kind);

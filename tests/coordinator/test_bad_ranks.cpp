@@ -1,6 +1,7 @@
 // What a rank may not do to a run with what it sends: numbers, names, streams, sizes and text.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <string>
 
@@ -75,6 +76,36 @@ TEST_CASE("a stream is taken from its owner alone, finite and of a known dataset
   auto noise = with_stream(0, 0.5);
   noise.mutable_streams(0)->mutable_lanes(0)->add_pairs()->add_noise(std::numeric_limits<double>::infinity());
   CHECK_FALSE(kept(noise));
+}
+
+TEST_CASE("a stream is taken only with as many values as its units and θ have") {
+  const auto taken = [](const std::function<void(proto::LaneState&)>& change) {
+    auto o = options();
+    o.phi_fits = [](const std::vector<std::int64_t>& units, std::size_t values) {
+      return units == std::vector<std::int64_t>{1, 1} && values == 2;
+    };
+    Fixture f(o);
+    f.one(1, hello());
+    auto message = with_stream(0, 0.5);
+    auto& lane = *message.mutable_streams(0)->mutable_lanes(0);
+    for (int i = 0; i < 2; ++i) lane.add_units(1);
+    lane.add_phi(0.25);
+    auto& pair = *lane.add_pairs();
+    for (int i = 0; i < 3; ++i) pair.add_noise(0.0);
+    for (int i = 0; i < 2; ++i) {
+      pair.add_phi_plus(0.5);
+      pair.add_phi_minus(0.5);
+    }
+    change(lane);
+    f.one(1, bytes_of(message, {0.1f, 0.0f, 0.0f}));
+    return f.coordinator.workers_lost() == 0;
+  };
+  CHECK(taken([](auto&) {}));
+  CHECK_FALSE(taken([](auto& lane) { lane.add_phi(0.5); }));
+  CHECK_FALSE(taken([](auto& lane) { lane.set_units(0, 7); }));
+  CHECK_FALSE(taken([](auto& lane) { lane.mutable_pairs(0)->add_noise(0.0); }));
+  CHECK_FALSE(taken([](auto& lane) { lane.mutable_pairs(0)->add_phi_plus(0.5); }));
+  CHECK_FALSE(taken([](auto& lane) { lane.mutable_pairs(0)->clear_phi_minus(); }));
 }
 
 TEST_CASE("streams travel ahead of the message that is answered, one to a frame") {

@@ -234,20 +234,47 @@ TEST_CASE("virtual datasets are read over files beside them, and over no others"
   holds(hdf5_refusal(path + ":/v"), "its part rows.h5:/none: no such dataset");
 }
 
-TEST_CASE("virtual datasets that name their files by a pattern are refused") {
-  const TemporaryFolder folder;
-  const hid_t file = make_file(folder / "v.h5");
+/// A virtual dataset /v of blocks of 20 rows, from the numbered sources that `file_pattern` and `pattern`
+/// name.
+void write_blocks(const std::string& path, const std::string& file_pattern, const std::string& pattern) {
+  const hid_t file = make_file(path);
   const hsize_t shape[] = {20, 3}, most[] = {H5S_UNLIMITED, 3}, start[] = {0, 0},
                 count[] = {H5S_UNLIMITED, 1};
   const hid_t whole = H5Screate_simple(2, shape, most), part = H5Screate_simple(2, shape, nullptr);
   REQUIRE(H5Sselect_hyperslab(whole, H5S_SELECT_SET, start, shape, count, shape) >= 0);
   const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
-  REQUIRE(H5Pset_virtual(creation, whole, "rows-%b.h5", "/rows", part) >= 0);
+  REQUIRE(H5Pset_virtual(creation, whole, file_pattern.c_str(), pattern.c_str(), part) >= 0);
   REQUIRE(H5Dcreate2(file, "/v", H5T_STD_U8LE, whole, H5P_DEFAULT, creation, H5P_DEFAULT) >= 0);
+  if (file_pattern == ".") {
+    write_rows(make_rows(file, "/rows0"));
+    write_rows(make_rows(file, "/rows1"));
+  }
   for (const hid_t space : {whole, part}) H5Sclose(space);
   H5Pclose(creation);
   H5Fclose(file);
-  holds(hdf5_refusal((folder / "v.h5") + ":/v"), "names its files by a pattern, rows-%b.h5");
+}
+
+TEST_CASE("virtual datasets may name their files or datasets by a pattern") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "v.h5";
+  write_blocks(path, "rows-%b.h5", "/rows");
+  holds(hdf5_refusal(path + ":/v"), "rows-0.h5 is missing");
+  // The third is not reached, since there is no second.
+  for (const char* name : {"rows-0.h5", "rows-1.h5", "rows-3.h5"}) write_rows_file(folder / name);
+  Bytes twice = counting(60);
+  twice.insert(twice.end(), twice.begin(), twice.begin() + 60);
+  CHECK(open_hdf5(path + ":/v")->pixels == twice);
+  write_blocks(path, ".", "/rows%b");
+  CHECK(open_hdf5(path + ":/v")->pixels == twice);
+  // A later block may no more lie elsewhere than the first.
+  std::filesystem::create_directories(folder / "data");
+  std::filesystem::rename(folder / "rows-0.h5", folder / "data/rows-0.h5");
+  std::filesystem::create_symlink("../rows-1.h5", folder / "data/rows-1.h5");
+  write_blocks(folder / "data/v.h5", "rows-%b.h5", "/rows");
+  holds(hdf5_refusal((folder / "data/v.h5") + ":/v"), "only files beside its own are read");
+  write_rows_file(folder / "50%.h5");
+  write_virtual(path, "50%%.h5");
+  CHECK(open_hdf5(path + ":/v")->pixels == counting(60));
 }
 
 TEST_CASE("virtual datasets of virtual datasets are looked through, and circles of them end") {

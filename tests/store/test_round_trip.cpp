@@ -212,6 +212,17 @@ TEST_CASE("theta_sha256 is the contract's") {
   CHECK(theta_sha256(layout, theta) == "794d757a77190730bc8e1fa9779b6baaaa57860b5f27597c19359cb05d5b9d3d");
 }
 
+TEST_CASE("φ fits a checkpoint only with the size that its units have under the rule") {
+  store::RuleFile rule;
+  rule.rule = "neuron_local";
+  CHECK(store::phi_fits(rule, {3, 2}, 3 * 2 + 2 + 3 * 2));
+  CHECK_FALSE(store::phi_fits(rule, {3, 2}, 13));
+  const std::int64_t huge = std::numeric_limits<std::int64_t>::max();
+  for (const std::vector<std::int64_t>& units : std::vector<std::vector<std::int64_t>>{
+           {}, {14}, {3, -2}, {huge, huge}, std::vector<std::int64_t>(1000000, 1)})
+    CHECK_FALSE(store::phi_fits(rule, units, 14));
+}
+
 TEST_CASE("what does not fit together is not written") {
   const Folder folder;
   Checkpoint checkpoint = sample_checkpoint();
