@@ -194,6 +194,25 @@ void check(const BenchEstimatorsOptions& options) {
                       options.horizons[i], options.truncation));
 }
 
+/// Prints a line for each horizon, and returns the same numbers.
+json print_table(const BenchEstimatorsOptions& options, const std::vector<Row>& rows) {
+  fmt::print(
+      "{} tasks, truncations of {} inner steps, deviation {:g}, {} replicates; noise: a pair's variance over "
+      "the squared norm of what it estimates\n\n",
+      options.tasks, options.truncation, options.deviation, options.replicates);
+  fmt::print("{:>8}{:>13}{:>13}{:>9}{:>9}{:>13}{:>9}{:>13}{:>9}{:>13}{:>9}\n", "horizon", "whole norm",
+             "truncated", "cosine", "ms", "ES noise", "ms", "PES noise", "ms", "reuse noise", "ms");
+  json table = json::array();
+  for (const Row& row : rows) {
+    fmt::print("{:>8}{:>13.4g}{:>13.4g}{:>9.3f}{:>9.1f}{:>13.4g}{:>9.1f}{:>13.4g}{:>9.1f}{:>13.4g}{:>9.1f}\n",
+               row.horizon, row.whole_norm, row.truncated_norm, row.cosine, row.milliseconds,
+               row.evolution_noise, row.evolution.milliseconds, row.persistent_noise,
+               row.persistent.milliseconds, row.reuse_noise, row.reuse.milliseconds);
+    table.push_back(row.to_json());
+  }
+  return table;
+}
+
 }  // namespace
 
 int bench_estimators(const BenchEstimatorsOptions& options) {
@@ -234,20 +253,7 @@ int bench_estimators(const BenchEstimatorsOptions& options) {
   }
 
   // 3. The table
-  fmt::print(
-      "{} tasks, truncations of {} inner steps, deviation {:g}, {} replicates; noise: a pair's variance over "
-      "the squared norm of what it estimates\n\n",
-      options.tasks, options.truncation, options.deviation, options.replicates);
-  fmt::print("{:>8}{:>13}{:>13}{:>9}{:>9}{:>13}{:>9}{:>13}{:>9}{:>13}{:>9}\n", "horizon", "whole norm",
-             "truncated", "cosine", "ms", "ES noise", "ms", "PES noise", "ms", "reuse noise", "ms");
-  json table = json::array();
-  for (const Row& row : rows) {
-    fmt::print("{:>8}{:>13.4g}{:>13.4g}{:>9.3f}{:>9.1f}{:>13.4g}{:>9.1f}{:>13.4g}{:>9.1f}{:>13.4g}{:>9.1f}\n",
-               row.horizon, row.whole_norm, row.truncated_norm, row.cosine, row.milliseconds,
-               row.evolution_noise, row.evolution.milliseconds, row.persistent_noise,
-               row.persistent.milliseconds, row.reuse_noise, row.reuse.milliseconds);
-    table.push_back(row.to_json());
-  }
+  const json table = print_table(options, rows);
   const json result = {{"cpu", processor_name()},
                        {"engine", engine->description()},
                        {"rule", options.rule},

@@ -107,9 +107,10 @@ TEST_CASE("every key that the sources of data, configuration and rules name exis
   CHECK(named > 30);
 }
 
-TEST_CASE("options of tasks out of range are refused by keys that exist") {
+/// One for each range of the options of tasks, to a value outside.
+std::vector<std::function<void(data::TaskOptions&)>> changes_out_of_range() {
   using Options = data::TaskOptions;
-  const std::vector<std::function<void(Options&)>> changes = {
+  return {
       [](Options& o) { o.sizes.minibatch = 0; },
       [](Options& o) {
         o.sizes.hidden_layers = {2, 1};
@@ -157,8 +158,11 @@ TEST_CASE("options of tasks out of range are refused by keys that exist") {
       [](Options& o) { o.augmentation.noise = -1; },
       [](Options& o) { o.augmentation.target_scale = -1; },
   };
+}
+
+TEST_CASE("options of tasks out of range are refused by keys that exist") {
   std::set<std::string> messages;
-  for (const auto& change : changes) {
+  for (const auto& change : changes_out_of_range()) {
     const std::string message = refusal(change);
     INFO(message);
     CHECK(messages.insert(message).second);
@@ -166,7 +170,7 @@ TEST_CASE("options of tasks out of range are refused by keys that exist") {
     CHECK_FALSE(keys.empty());
     for (const std::string& key : keys) CHECK(exists(key));
   }
-  CHECK(refusal([](Options&) {}).find("no dataset") != std::string::npos);
+  CHECK(refusal([](data::TaskOptions&) {}).find("no dataset") != std::string::npos);
 }
 
 TEST_CASE(

@@ -284,19 +284,20 @@ TEST_CASE("numbers that are not finite are an outcome of their own") {
         rule::Outcome::not_finite);
 }
 
-TEST_CASE("sizes that do not fit are errors, not crashes") {
+/// Checks that the problem is refused with one line about `word`.
+void refused(const Problem& problem, const std::string& word) {
+  try {
+    run(*engine_under_test(problem.rule), problem);
+    FAIL("no Error about " << word);
+  } catch (const Error& error) {
+    INFO(error.what());
+    CHECK(contains(error.what(), word));
+    CHECK_FALSE(contains(error.what(), "\n"));
+  }
+}
+
+TEST_CASE("base models whose sizes do not fit are errors, not crashes") {
   const auto good = make_problem(small_neuron_local(), ProblemSize{});
-  const auto engine = engine_under_test(good.rule);
-  const auto refused = [&](const Problem& problem, const std::string& word) {
-    try {
-      run(*engine, problem);
-      FAIL("no Error about " << word);
-    } catch (const Error& error) {
-      INFO(error.what());
-      CHECK(contains(error.what(), word));
-      CHECK_FALSE(contains(error.what(), "\n"));
-    }
-  };
   auto p = good;
   p.theta.pop_back();
   refused(p, "θ has");
@@ -321,7 +322,11 @@ TEST_CASE("sizes that do not fit are errors, not crashes") {
   p = good;
   p.architecture.units.assign(5000, 4);
   refused(p, "4999 layers");
-  p = good;
+}
+
+TEST_CASE("minibatches whose sizes do not fit are errors, not crashes") {
+  const auto good = make_problem(small_neuron_local(), ProblemSize{});
+  auto p = good;
   p.steps[1].inner.x.pop_back();
   refused(p, "minibatch 2: x");
   p = good;

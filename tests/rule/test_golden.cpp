@@ -286,6 +286,21 @@ TEST_CASE("golden quantities in float32") {
 
 namespace {
 
+/// The gradient of J_k, from `d_mean`, that of the mean. J_1 .. J_{k-1} are those of a truncation that is one
+/// step shorter, so its gradient gives that of J_k.
+std::vector<double> last_gradient(rule::Engine& engine, const GoldenCase& golden,
+                                  const std::vector<double>& d_mean) {
+  REQUIRE(golden.steps.size() > 1);
+  auto shorter = golden.steps;
+  shorter.pop_back();
+  const auto before = engine.truncation(golden.architecture, golden.theta, golden.phi, shorter);
+  REQUIRE(before.outcome == rule::Outcome::finished);
+  const auto k = static_cast<double>(golden.steps.size());
+  std::vector<double> d_last(d_mean.size());
+  for (std::size_t i = 0; i < d_last.size(); ++i) d_last[i] = k * d_mean[i] - (k - 1) * before.d_theta[i];
+  return d_last;
+}
+
 /// Compares a truncation on the engine of these options with the file: objectives, gradient and φ.
 void check_truncation(const std::string& path, const rule::EngineOptions& options) {
   const Hdf5File file(path);
@@ -308,18 +323,8 @@ void check_truncation(const std::string& path, const rule::EngineOptions& option
   }
   CHECK(std::abs(result.mean_meta_objective - mean) <= (exact ? 1e-9 : 1e-3) * std::abs(mean));
 
+  const auto d_last = last_gradient(*engine, golden, result.d_theta);
   const auto scales = group_scales(expected);
-  REQUIRE(golden.steps.size() > 1);
-  // J_1 .. J_{k-1} are those of a truncation that is one step shorter, so their gradients give that of J_k.
-  auto shorter = golden.steps;
-  shorter.pop_back();
-  const auto before = engine->truncation(golden.architecture, golden.theta, golden.phi, shorter);
-  REQUIRE(before.outcome == rule::Outcome::finished);
-  const auto k = static_cast<double>(golden.steps.size());
-  std::vector<double> d_last(result.d_theta.size());
-  for (std::size_t i = 0; i < d_last.size(); ++i)
-    d_last[i] = k * result.d_theta[i] - (k - 1) * before.d_theta[i];
-
   std::vector<double> ours, theirs;
   const auto compare = [&](const std::string& group, const rule::Layout& layout,
                            const std::vector<double>& values, double bound) {

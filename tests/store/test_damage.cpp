@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <cmath>
+#include <functional>
 
 #include "common/store/hdf5.h"
 #include "common/store/sealed_file.h"
@@ -131,109 +132,87 @@ TEST_CASE("a promised length beyond the file costs no memory") {
   CHECK(contains(refused(path), "ends early"));
 }
 
-TEST_CASE("contents that do not fit together are refused although their seal is right") {
+namespace {
+
+/// A change of a sample checkpoint, and what the line that refuses it says.
+struct Forgery {
+  const char* what;
+  std::function<void(Document&)> change;
+  const char* expected;
+};
+
+void check_refused(const Forgery& forgery, bool with_checksum) {
   const Folder folder;
   const std::string path = folder / "x.h5";
   write_checkpoint(path, sample_checkpoint());
-  std::string expected;
-  SECTION("a dataset's bytes") {
-    reseal(path, [](Document& d) { d.datasets["/history/seconds"].bytes[3] ^= 1; });
-    expected = "checksum";
-  }
-  SECTION("theta_sha256") {
-    reseal(path, [](Document& d) { d.attributes["theta_sha256"] = std::string(64, '0'); });
-    expected = "theta_sha256";
-  }
-  SECTION("a parameter is missing") {
-    reseal(path, [](Document& d) {
-      d.datasets.erase("/theta/delta.b");
-      d.attributes["checksum"] = d.checksum();
-    });
-    expected = "position 1 is missing";
-  }
-  SECTION("a moment of another shape") {
-    reseal(path, [](Document& d) {
-      d.datasets["/adam/m/delta.b"].shape = {2, 2};
-      d.attributes["checksum"] = d.checksum();
-    });
-    expected = "/adam/m/delta.b has shape [2, 2], not [4]";
-  }
-  SECTION("columns of different lengths") {
-    reseal(path, [](Document& d) {
-      d.datasets["/history/seconds"] = Dataset::float64({1.0}, 0, {1});
-      d.attributes["checksum"] = d.checksum();
-    });
-    expected = "/history/";
-  }
-  SECTION("a stream's units do not give its phi") {
-    reseal(path, [](Document& d) {
-      d.datasets["/streams/10/units"] = Dataset::integers({5, 1LL << 62, 3});
-      d.attributes["checksum"] = d.checksum();
-    });
-    expected = "stream 10";
-  }
-  SECTION("another element type") {
-    reseal(path, [](Document& d) {
-      d.datasets["/adam/step"] = Dataset::text("7");
-      d.attributes["checksum"] = d.checksum();
-    });
-    expected = "/adam/step";
-  }
-  SECTION("an update below zero") {
-    reseal(path, [](Document& d) { d.attributes["update"] = std::int64_t{-1}; });
-    expected = "attribute update is out of range: -1";
-  }
-  SECTION("an update that no run can reach") {
-    reseal(path, [](Document& d) { d.attributes["update"] = std::int64_t{0x7fffffffffffffff}; });
-    expected = "attribute update is out of range";
-  }
-  SECTION("steps below zero") {
-    reseal(path, [](Document& d) {
-      d.datasets["/adam/step"] = Dataset::integer(-5);
-      d.attributes["checksum"] = d.checksum();
-    });
-    expected = "/adam/step is out of range: -5";
-  }
-  SECTION("a counter below zero") {
-    reseal(path, [](Document& d) {
-      d.datasets["/counters/gradients"] = Dataset::integer(-1);
-      d.attributes["checksum"] = d.checksum();
-    });
-    expected = "/counters/gradients is out of range: -1";
-  }
-  SECTION("a time that is no number") {
-    reseal(path, [](Document& d) { d.attributes["seconds"] = std::nan(""); });
-    expected = "attribute seconds is out of range";
-  }
-  SECTION("a column of two dimensions") {
-    reseal(path, [](Document& d) {
-      for (auto& [name, dataset] : d.datasets)
-        if (name.rfind("/history/", 0) == 0) dataset.shape.push_back(1);
-      d.attributes["checksum"] = d.checksum();
-    });
-    expected = "is no column";
-  }
-  SECTION("a stream that is there twice") {
-    reseal(path, [](Document& d) {
-      auto copies = d.datasets;
-      for (const auto& [name, dataset] : copies)
-        if (name.rfind("/streams/10/", 0) == 0) d.datasets["/streams/010/" + name.substr(12)] = dataset;
-      d.attributes["checksum"] = d.checksum();
-    });
-    expected = "stream 10 is there twice";
-  }
-  SECTION("a kind with an escape code and line ends") {
-    reseal(path, [](Document& d) { d.attributes["kind"] = std::string("\x1b[2J\nrecipe"); });
-    expected = "\\x1b[2J\\nrecipe";
-  }
-  SECTION("an unknown kind") {
-    reseal(path, [](Document& d) { d.attributes["kind"] = std::string("recipe"); });
-    expected = "recipe";
-  }
+  reseal(path, [&](Document& d) {
+    forgery.change(d);
+    if (with_checksum) d.attributes["checksum"] = d.checksum();
+  });
   const auto line = refused(path);
-  INFO(line);
+  INFO(forgery.what << ": " << line);
   CHECK(contains(line, path));
-  CHECK(contains(line, expected));
+  CHECK(contains(line, forgery.expected));
+}
+
+}  // namespace
+
+TEST_CASE("attributes that do not describe the file are refused although its seal is right") {
+  const std::vector<Forgery> forgeries{
+      {"a dataset's bytes", [](Document& d) { d.datasets["/history/seconds"].bytes[3] ^= 1; }, "checksum"},
+      {"theta_sha256", [](Document& d) { d.attributes["theta_sha256"] = std::string(64, '0'); },
+       "theta_sha256"},
+      {"an update below zero", [](Document& d) { d.attributes["update"] = std::int64_t{-1}; },
+       "attribute update is out of range: -1"},
+      {"an update that no run can reach",
+       [](Document& d) { d.attributes["update"] = std::int64_t{0x7fffffffffffffff}; },
+       "attribute update is out of range"},
+      {"a time that is no number", [](Document& d) { d.attributes["seconds"] = std::nan(""); },
+       "attribute seconds is out of range"},
+      {"a kind with an escape code and line ends",
+       [](Document& d) { d.attributes["kind"] = std::string("\x1b[2J\nrecipe"); }, "\\x1b[2J\\nrecipe"},
+      {"an unknown kind", [](Document& d) { d.attributes["kind"] = std::string("recipe"); }, "recipe"},
+  };
+  for (const auto& forgery : forgeries) check_refused(forgery, false);
+}
+
+TEST_CASE("datasets that do not fit together are refused although their checksum is right") {
+  const std::vector<Forgery> forgeries{
+      {"a parameter is missing", [](Document& d) { d.datasets.erase("/theta/delta.b"); },
+       "position 1 is missing"},
+      {"a moment of another shape",
+       [](Document& d) {
+         d.datasets["/adam/m/delta.b"].shape = {2, 2};
+       },
+       "/adam/m/delta.b has shape [2, 2], not [4]"},
+      {"columns of different lengths",
+       [](Document& d) { d.datasets["/history/seconds"] = Dataset::float64({1.0}, 0, {1}); }, "/history/"},
+      {"a stream's units do not give its phi",
+       [](Document& d) {
+         d.datasets["/streams/10/units"] = Dataset::integers({5, 1LL << 62, 3});
+       },
+       "stream 10"},
+      {"another element type", [](Document& d) { d.datasets["/adam/step"] = Dataset::text("7"); },
+       "/adam/step"},
+      {"steps below zero", [](Document& d) { d.datasets["/adam/step"] = Dataset::integer(-5); },
+       "/adam/step is out of range: -5"},
+      {"a counter below zero", [](Document& d) { d.datasets["/counters/gradients"] = Dataset::integer(-1); },
+       "/counters/gradients is out of range: -1"},
+      {"a column of two dimensions",
+       [](Document& d) {
+         for (auto& [name, dataset] : d.datasets)
+           if (name.rfind("/history/", 0) == 0) dataset.shape.push_back(1);
+       },
+       "is no column"},
+      {"a stream that is there twice",
+       [](Document& d) {
+         auto copies = d.datasets;
+         for (const auto& [name, dataset] : copies)
+           if (name.rfind("/streams/10/", 0) == 0) d.datasets["/streams/010/" + name.substr(12)] = dataset;
+       },
+       "stream 10 is there twice"},
+  };
+  for (const auto& forgery : forgeries) check_refused(forgery, true);
 }
 
 namespace {

@@ -103,7 +103,13 @@ class PackedTheta::Builder {
 
 PackedTheta::PackedTheta(const NeuronLocalSize& size, const Layout& layout) : theta_size_(layout.size()) {
   Builder build(*this, layout);
-  // 1. The top network
+  add_top(size, build);
+  add_hidden(size, build);
+  add_readouts(size, build);
+  add_small_groups(size, build);
+}
+
+void PackedTheta::add_top(const NeuronLocalSize& size, Builder& build) {
   build.begin();
   for (const char* name : {"top.in", "top.mix.0", "top.mix.1"}) top_.blocks.push_back(build.block(name));
   for (std::int64_t i = 0; i < size.top_layers; ++i)
@@ -111,8 +117,10 @@ PackedTheta::PackedTheta(const NeuronLocalSize& size, const Layout& layout) : th
   top_.out.w = build.tensor("top.out.w");
   top_.out.beta = build.tensor("top.out.b");
   build.end();
+}
 
-  // 2. The network of hidden states. Features: x, z, sin, cos, d
+/// The network of hidden states. Features: x, z, sin, cos, d.
+void PackedTheta::add_hidden(const NeuronLocalSize& size, Builder& build) {
   build.begin();
   auto beta = build.indices("hidden.features.beta");
   const Indices identity(beta.begin() + 2, beta.begin() + 4);
@@ -129,8 +137,9 @@ PackedTheta::PackedTheta(const NeuronLocalSize& size, const Layout& layout) : th
     for (const char* part : {"", ".unit.0", ".unit.1"}) hidden_.blocks.push_back(build.block(name + part));
   }
   build.end();
+}
 
-  // 3. Readouts of hidden states
+void PackedTheta::add_readouts(const NeuronLocalSize& size, Builder& build) {
   build.begin();
   std::vector<std::string> prefixes = {""};
   if (size.separate_backward_readouts) prefixes.emplace_back("backward.");
@@ -153,8 +162,9 @@ PackedTheta::PackedTheta(const NeuronLocalSize& size, const Layout& layout) : th
   read_.delta_w = build.tensor("delta.w");
   read_.delta_b = build.tensor("delta.b");
   build.end();
+}
 
-  // 4. Small groups
+void PackedTheta::add_small_groups(const NeuronLocalSize& size, Builder& build) {
   const auto merge = [&](const std::string& prefix, bool there) {
     build.begin();
     if (there) {

@@ -78,6 +78,11 @@ class OUTERLOOP_REFERENCE_API PackedTheta {
 
  private:
   class Builder;
+  // Each appends the groups of its part of θ.
+  void add_top(const NeuronLocalSize& size, Builder& build);
+  void add_hidden(const NeuronLocalSize& size, Builder& build);
+  void add_readouts(const NeuronLocalSize& size, Builder& build);
+  void add_small_groups(const NeuronLocalSize& size, Builder& build);
 
   std::vector<std::int64_t> source_;  ///< index in θ of each number
   std::vector<std::int64_t> group_sizes_;

@@ -273,17 +273,16 @@ Values over_blocks(const std::vector<Number>& sums, std::size_t numbers) {
   return total;
 }
 
-/// Largest error of all outputs of both passes, relative to the largest number of each kind.
+/// Largest error of the forward pass's outputs, relative to the largest number of each kind.
 template <class Real>
-double worst_error(Setting<Real>& s, const ConvolutionKernels<Real>& kernels) {
+double forward_error(Setting<Real>& s, const ConvolutionKernels<Real>& kernels) {
   const auto& c = s.c;
   s.forward(kernels);
   double worst = 0;
   const auto compare = [&](const Values& got, const Values& expected) {
     worst = std::max(worst, largest_error(got, expected));
   };
-  // forward
-  const auto outputs = static_cast<std::size_t>(s.z.padded), inputs = static_cast<std::size_t>(s.z0.padded);
+  const auto outputs = static_cast<std::size_t>(s.z.padded);
   Values got, expected, sums(outputs), squares(outputs), means(s.means.size());
   for (std::int64_t u = 0; u < c.units; ++u)
     for (std::int64_t b = 0; b < c.batch; ++b) {
@@ -305,12 +304,25 @@ double worst_error(Setting<Real>& s, const ConvolutionKernels<Real>& kernels) {
     for (std::int64_t i = c.inputs; i < s.z0.padded; ++i)
       s.means[static_cast<std::size_t>(u * s.z0.padded + i)] = 0;
   compare(Values(s.means.begin(), s.means.end()), means);
+  return worst;
+}
 
-  // backward
-  s.backward(kernels);
-  const auto weights = static_cast<std::size_t>(c.taps * c.inputs) * outputs;
-  Values d_weights(weights), d_bias(outputs), d_per_unit(s.per_unit.size());
-  Tensor<double> d_input(c.units, c.batch, c.inputs, s.lanes);
+/// The backward pass by plain loops: gradients of the weights, the bias, the terms per unit and the input.
+template <class Real>
+struct PlainBackward {
+  explicit PlainBackward(const Setting<Real>& s);
+
+  Values d_weights, d_bias, d_per_unit;
+  Tensor<double> d_input;
+};
+
+template <class Real>
+PlainBackward<Real>::PlainBackward(const Setting<Real>& s)
+    : d_weights(static_cast<std::size_t>(s.c.taps * s.c.inputs * s.z.padded)),
+      d_bias(static_cast<std::size_t>(s.z.padded)),
+      d_per_unit(s.per_unit.size()),
+      d_input(s.c.units, s.c.batch, s.c.inputs, s.lanes) {
+  const auto& c = s.c;
   for (std::int64_t u = 0; u < c.units; ++u)
     for (std::int64_t b = 0; b < c.batch; ++b)
       for (std::int64_t o = 0; o < c.outputs; ++o) {
@@ -327,12 +339,25 @@ double worst_error(Setting<Real>& s, const ConvolutionKernels<Real>& kernels) {
           }
         }
       }
+}
+
+/// As forward_error(), of the backward pass, which follows it.
+template <class Real>
+double backward_error(Setting<Real>& s, const ConvolutionKernels<Real>& kernels) {
+  const auto& c = s.c;
+  s.backward(kernels);
+  const PlainBackward<Real> plain(s);
+  double worst = 0;
+  const auto compare = [&](const Values& got, const Values& expected) {
+    worst = std::max(worst, largest_error(got, expected));
+  };
+  const auto inputs = static_cast<std::size_t>(s.z0.padded);
   Values d_sum(inputs), d_normalised(inputs), got_input, expected_input;
   const bool sums_wanted = c.kind != SourceKind::single && c.kind != SourceKind::plain;
   for (std::int64_t u = 0; u < c.units; ++u)
     for (std::int64_t b = 0; b < c.batch; ++b)
       for (std::int64_t i = 0; i < c.inputs; ++i) {
-        const double value = d_input.at(u, b, i) + (c.skip ? s.skip.at(u, b, i) : 0);
+        const double value = plain.d_input.at(u, b, i) + (c.skip ? s.skip.at(u, b, i) : 0);
         got_input.push_back(s.d_input.at(u, b, i));
         expected_input.push_back(value);
         if (!sums_wanted) continue;
@@ -342,13 +367,19 @@ double worst_error(Setting<Real>& s, const ConvolutionKernels<Real>& kernels) {
         d_normalised[static_cast<std::size_t>(i)] += value * n;
       }
   compare(got_input, expected_input);
-  compare(over_blocks(s.d_weights, weights), d_weights);
-  compare(over_blocks(s.d_bias, outputs), d_bias);
+  compare(over_blocks(s.d_weights, plain.d_weights.size()), plain.d_weights);
+  compare(over_blocks(s.d_bias, plain.d_bias.size()), plain.d_bias);
   compare(over_blocks(s.d_sum, inputs), d_sum);
   compare(over_blocks(s.d_normalised, inputs), d_normalised);
-  if (c.per_unit) compare(Values(s.d_per_unit.begin(), s.d_per_unit.end()), d_per_unit);
+  if (c.per_unit) compare(Values(s.d_per_unit.begin(), s.d_per_unit.end()), plain.d_per_unit);
   CHECK(s.guarded());
   return worst;
+}
+
+template <class Real>
+double worst_error(Setting<Real>& s, const ConvolutionKernels<Real>& kernels) {
+  const double forward = forward_error(s, kernels);
+  return std::max(forward, backward_error(s, kernels));
 }
 
 }  // namespace

@@ -66,17 +66,34 @@ struct FeatureCase {
   }
 };
 
-void check_features(InstructionSet set, const FeatureCase& k) {
-  const auto& kernels = signal_kernels<double>(set);
-  const std::int64_t padded = padded_channels(k.delta + 2, convolution_kernels<double>(set).lanes);
-  const Values d = normal_numbers(k.rows() * k.delta, 1), x = normal_numbers(k.rows(), 2),
-               z = normal_numbers(k.rows(), 3), linear = normal_numbers(k.rows() * k.delta, 4);
-  const auto with_slack = [](Values values) {
-    values.resize(values.size() + kSlack);
-    return values;
-  };
-  Values d_in = with_slack(d), z_in = with_slack(z), f(at(k.rows() * padded) + kSlack), rms(at(k.rows()));
-  Values sum(at(padded)), squares(at(padded));
+Values with_slack(Values values) {
+  values.resize(values.size() + kSlack);
+  return values;
+}
+
+/// The kernels of one instruction set on one problem; its checks follow one another.
+struct FeatureChecks {
+  FeatureChecks(InstructionSet set, const FeatureCase& problem)
+      : k(problem),
+        kernels(signal_kernels<double>(set)),
+        padded(padded_channels(k.delta + 2, convolution_kernels<double>(set).lanes)) {}
+
+  void forward();
+  void error_signal();
+  void backward();
+
+  FeatureCase k;
+  const SignalKernels<double>& kernels;
+  std::int64_t padded;
+  Values d = normal_numbers(k.rows() * k.delta, 1), x = normal_numbers(k.rows(), 2),
+         z = normal_numbers(k.rows(), 3);
+  Values expected = k.plain(d, x, z);
+  Values z_in = with_slack(z), f = Values(at(k.rows() * padded) + kSlack), rms = Values(at(k.rows()));
+  Values workspace = Values(at(k.batch) + kSlack);
+};
+
+void FeatureChecks::forward() {
+  Values d_in = with_slack(d), sum(at(padded)), squares(at(padded));
   Features<double> forward;
   forward.units = forward.last = k.units;
   forward.batch = k.batch;
@@ -90,7 +107,6 @@ void check_features(InstructionSet set, const FeatureCase& k) {
   forward.sum = sum.data();
   forward.sum_squares = squares.data();
   kernels.features(forward);
-  const Values expected = k.plain(d, x, z);
   Values dense, sums(at(padded));
   for (std::int64_t i = 0; i < k.rows(); ++i)
     for (std::int64_t c = 0; c < padded; ++c) {
@@ -101,9 +117,12 @@ void check_features(InstructionSet set, const FeatureCase& k) {
     }
   CHECK(largest_error(dense, expected) < 1e-13);
   CHECK(largest_error(sum, sums) < 1e-12);
+}
 
-  // δ = d σ(z) + linear, unit by unit
-  Values error(at(k.rows() * k.delta) + kSlack), workspace(at(k.batch) + kSlack);
+/// δ = d σ(z) + linear, unit by unit.
+void FeatureChecks::error_signal() {
+  const Values linear = normal_numbers(k.rows() * k.delta, 4);
+  Values error(at(k.rows() * k.delta) + kSlack);
   Values linear_in = with_slack(linear);
   for (std::int64_t u = 0; u < k.units; ++u)
     kernels.error_signal(k.batch, k.delta, f.data() + u * k.batch * padded, padded, z_in.data() + u * k.batch,
@@ -117,9 +136,10 @@ void check_features(InstructionSet set, const FeatureCase& k) {
                                linear[at(i * k.delta + c)]);
     }
   CHECK(largest_error(delta, expected_delta) < 1e-13);
+}
 
-  // The adjoint of ⟨p, a f + ...⟩ + ⟨q, δ⟩, with batch norm's b and c as plain additions to the gradient by
-  // f.
+/// The adjoint of ⟨p, a f + ...⟩ + ⟨q, δ⟩, with batch norm's b and c as plain additions to the gradient by f.
+void FeatureChecks::backward() {
   const Values p = normal_numbers(k.rows() * padded, 5),
                q = with_slack(normal_numbers(k.rows() * k.delta, 6));
   const Values a = normal_numbers(padded, 7), zero(at(padded));
@@ -135,7 +155,7 @@ void check_features(InstructionSet set, const FeatureCase& k) {
   backward.b = backward.c = zero.data();
   backward.z = z_in.data();
   backward.d_error = k.with_error ? q.data() : nullptr;
-  backward.inverse_rms = forward.inverse_rms;
+  backward.inverse_rms = k.normalised ? rms.data() : nullptr;
   backward.d_d = d_d.data();
   backward.d_x = d_x.data();
   backward.d_z = d_z.data();
@@ -155,6 +175,13 @@ void check_features(InstructionSet set, const FeatureCase& k) {
   check_gradient("d", d, d_d, [&](const Values& v) { return value(v, x, z); });
   check_gradient("x", x, d_x, [&](const Values& v) { return value(d, v, z); });
   check_gradient("z", z, d_z, [&](const Values& v) { return value(d, x, v); });
+}
+
+void check_features(InstructionSet set, const FeatureCase& k) {
+  FeatureChecks checks(set, k);
+  checks.forward();
+  checks.error_signal();
+  checks.backward();
 }
 
 void check_unit_norm(InstructionSet set, std::int64_t units, std::int64_t batch, std::int64_t channels) {
