@@ -183,7 +183,7 @@ bool Coordinator::compare_newcomer(int worker, const proto::Hello& hello) {
 std::string Coordinator::objection_to_streams(const Member& member,
                                               const proto::WorkerMessage& message) const {
   if (message.segment() != segment()) return {};
-  const std::size_t theta = training_.rule().theta.size();
+  const std::size_t theta = training_.learner().parameters();
   for (const auto& state : message.streams())
     if (auto objection = objection_to(state, member.streams, update(), theta, options_); !objection.empty())
       return objection;
