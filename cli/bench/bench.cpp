@@ -45,13 +45,16 @@ Command add_engine(CLI::App& bench) {
   command->add_option("--threads", options->threads, "of every engine")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  command->add_flag("--count", options->count,
-                    "only count the operations of the reference engine on a device");
-  command->add_option("--lanes", options->lanes, "tasks side by side, for --count")
+  command
+      ->add_option("--device", options->device, "cpu, cuda or cuda:INDEX; a GPU takes the reference engine")
+      ->capture_default_str();
+  command->add_option("--lanes", options->lanes, "tasks side by side in one call, e.g. 1,4,16,64")
+      ->default_str("1, for --count 1,16")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{4096}))
-      ->capture_default_str();
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{4096}));
+  command->add_flag("--count", options->count,
+                    "only count the operations of the reference engine on a device");
   command->add_option("--count-on", options->count_on, "meta: shapes without numbers, for any size; or cpu")
       ->check(CLI::IsMember(std::vector<std::string>{"meta", "cpu"}))
       ->capture_default_str();

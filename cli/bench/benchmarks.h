@@ -13,9 +13,10 @@ struct BenchEngineOptions {
   int repetitions = 5;
   std::int64_t inner_steps = 0;  ///< k; 0: the default of the size
   int threads = 1;
-  bool count = false;                         ///< count the reference engine's operations, measure nothing
-  std::vector<std::int64_t> lanes = {1, 16};  ///< tasks side by side; only for `count`
-  std::string count_on = "meta";              ///< meta | cpu
+  std::string device = "cpu";       ///< cpu | cuda | cuda:INDEX
+  std::vector<std::int64_t> lanes;  ///< tasks side by side; empty: 1, and for `count` also 16
+  bool count = false;               ///< count the reference engine's operations, measure nothing
+  std::string count_on = "meta";    ///< meta | cpu
   std::string json;
 };
 

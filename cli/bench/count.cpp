@@ -51,13 +51,14 @@ json to_json(const Row& row) {
 }  // namespace
 
 int bench_count(const BenchEngineOptions& options) {
+  const auto lane_counts = options.lanes.empty() ? std::vector<std::int64_t>{1, 16} : options.lanes;
   fmt::print("Operations of the reference engine per inner step with its gradient, counted on {}\n\n",
              options.count_on);
   fmt::print("{:<8}{:>6}{:>4}{:>12}{:>13}{:>18}{:>12}{:>15}\n", "size", "lanes", "k", "operations",
              "copies in it", "host and device", "host reads", "mixed devices");
   json result = {{"device", options.count_on}, {"rows", json::array()}};
   for (const auto& name : options.sizes)
-    for (const auto lanes : options.lanes) {
+    for (const auto lanes : lane_counts) {
       const Row row = count(bench_size(name), lanes, options);
       fmt::print("{:<8}{:>6}{:>4}{:>12.1f}{:>13.1f}{:>18}{:>12}{:>15}\n", row.size, row.lanes,
                  row.inner_steps, row.per_step(row.count.operations), row.per_step(row.count.copies),

@@ -27,9 +27,10 @@ struct Machine {
 struct Row {
   std::string size;
   EngineName engine;
+  std::int64_t lanes = 1;
   bool gradient = false;
   std::int64_t inner_steps = 0;
-  double gflop = 0.0;  ///< nominal, of one inner step
+  double gflop = 0.0;  ///< nominal, of one inner step of every lane
   std::int64_t peak_bytes = 0;
   Seconds seconds;                      ///< of complete runs
   std::map<std::string, double> parts;  ///< shares of another run's time; empty: unknown
@@ -41,7 +42,7 @@ struct Row {
 };
 
 /// All engines at one size, in turn, so that a change of the machine's speed affects all of them.
-std::vector<Row> measure(const BenchSize& size, const std::vector<EngineName>& engines,
+std::vector<Row> measure(const BenchSize& size, std::int64_t lanes, const std::vector<EngineName>& engines,
                          const BenchEngineOptions& options, const rule::EngineOptions& engine_options) {
   const std::int64_t k = options.inner_steps > 0 ? options.inner_steps : size.inner_steps;
   const auto problem = bench_problem(size, k);
@@ -49,13 +50,14 @@ std::vector<Row> measure(const BenchSize& size, const std::vector<EngineName>& e
   std::vector<Row> rows;
   runners.reserve(engines.size());
   for (const auto& engine : engines) {
-    runners.emplace_back(engine, size, engine_options);
+    runners.emplace_back(engine, size, lanes, engine_options);
     for (const bool gradient : {false, true})
       rows.push_back({size.name,
                       engine,
+                      lanes,
                       gradient,
                       k,
-                      size.gflop(gradient),
+                      static_cast<double>(lanes) * size.gflop(gradient),
                       runners.back().measure_memory(problem, gradient),
                       Seconds(),
                       {},
@@ -72,15 +74,17 @@ std::vector<Row> measure(const BenchSize& size, const std::vector<EngineName>& e
 }
 
 void print_machine(const Machine& machine, const BenchEngineOptions& options) {
-  fmt::print("{}, {}, {}, {}\n", machine.cpu, machine.pinned, machine.instruction_set,
-             options.threads == 1 ? "1 thread" : fmt::format("{} threads", options.threads));
+  fmt::print("{}, {}, {}, {}{}\n", machine.cpu, machine.pinned, machine.instruction_set,
+             options.threads == 1 ? "1 thread" : fmt::format("{} threads", options.threads),
+             options.device == "cpu" ? "" : ", device " + options.device);
   fmt::print("fused multiply-add peak of one core {:.1f} GFLOP/s (float32)\n", machine.fma_peak);
   if (machine.blas.gflops > 0)
     fmt::print("sgemm {:.1f} GFLOP/s, 384 x 384, {}\n", machine.blas.gflops, machine.blas.name);
   else
     fmt::print("sgemm not measured: neither libblas.so.3 nor libopenblas.so.0 is here\n");
-  fmt::print("\n{:<8}{:<11}{:<10}{:<10}{:>4}{:>14}{:>20}{:>11}{:>10}{:>12}\n", "size", "engine", "precision",
-             "direction", "k", "ms per step", "least to most", "GFLOP/s", "of peak", "memory");
+  fmt::print("\n{:<8}{:<11}{:<10}{:<10}{:>5}{:>4}{:>14}{:>20}{:>11}{:>10}{:>12}\n", "size", "engine",
+             "precision", "direction", "lanes", "k", "ms per step", "least to most", "GFLOP/s", "of peak",
+             "memory");
   std::fflush(stdout);
 }
 
@@ -98,12 +102,13 @@ std::string parts_text(const std::map<std::string, double>& parts) {
 
 void print_rows(const std::vector<Row>& rows, double peak) {
   for (const auto& row : rows)
-    fmt::print("{:<8}{:<11}{:<10}{:<10}{:>4}{:>14.2f}{:>20}{:>11.1f}{:>9.1f}%{:>12}\n", row.size,
+    fmt::print("{:<8}{:<11}{:<10}{:<10}{:>5}{:>4}{:>14.2f}{:>20}{:>11.1f}{:>10}{:>12}\n", row.size,
                row.engine.kind_name(), row.engine.precision_name(), row.gradient ? "gradient" : "forward",
-               row.inner_steps, row.per_step(),
+               row.lanes, row.inner_steps, row.per_step(),
                fmt::format("{:.2f} to {:.2f}", row.milliseconds(row.seconds.least()),
                            row.milliseconds(row.seconds.most())),
-               row.gflops(), 100 * row.gflops() / peak, mebibytes(row.peak_bytes));
+               row.gflops(), peak > 0 ? fmt::format("{:.1f}%", 100 * row.gflops() / peak) : "-",
+               mebibytes(row.peak_bytes));
   for (const auto& row : rows)
     if (!row.parts.empty())
       fmt::print("        time of a gradient, {}: {}; arena {}\n", row.engine.text(), parts_text(row.parts),
@@ -126,27 +131,31 @@ std::map<std::string, double> ratios(const std::vector<Row>& rows, int threads) 
   std::map<std::string, double> fused, ratio;
   if (threads != 1) return ratio;
   for (const auto& row : rows)
-    if (row.gradient && row.engine.text() == "fused:float32") fused[row.size] = row.per_step();
+    if (row.gradient && row.lanes == 1 && row.engine.text() == "fused:float32")
+      fused[row.size] = row.per_step();
   for (const auto& row : rows)
-    if (row.gradient && row.engine.text() == "reference:float32" && fused.count(row.size) > 0)
+    if (row.gradient && row.lanes == 1 && row.engine.text() == "reference:float32" &&
+        fused.count(row.size) > 0)
       ratio[row.size] = row.per_step() / fused[row.size];
   return ratio;
 }
 
+/// `peak` is 0 on a device, whose peak is not known.
 json to_json(const Row& row, int threads, double peak) {
   json result = {{"size", row.size},
                  {"engine", row.engine.kind_name()},
                  {"precision", row.engine.precision_name()},
                  {"threads", threads},
                  {"direction", row.gradient ? "gradient" : "forward"},
+                 {"lanes", row.lanes},
                  {"k", row.inner_steps},
                  {"ms_per_inner_step", row.per_step()},
                  {"ms_least", row.milliseconds(row.seconds.least())},
                  {"ms_most", row.milliseconds(row.seconds.most())},
                  {"gflops", row.gflops()},
-                 {"fraction_of_peak", row.gflops() / peak},
                  {"peak_bytes", row.peak_bytes},
                  {"arena_bytes", row.arena_bytes}};
+  if (peak > 0) result["fraction_of_peak"] = row.gflops() / peak;
   if (!row.parts.empty()) result["parts"] = row.parts;
   return result;
 }
@@ -154,6 +163,7 @@ json to_json(const Row& row, int threads, double peak) {
 json to_json(const Machine& machine, const std::vector<Row>& rows, const BenchEngineOptions& options,
              double peak) {
   json result = {{"cpu", machine.cpu},
+                 {"device", options.device},
                  {"pinned", machine.pinned},
                  {"instruction_set", machine.instruction_set},
                  {"blas", machine.blas.name},
@@ -178,22 +188,24 @@ int bench_engine(const BenchEngineOptions& options) {
   machine.instruction_set = rule::fused::instruction_set_name(set);
   machine.fma_peak = fma_peak_gflops(set);
   machine.blas = measure_blas();
-  const double peak = options.threads * machine.fma_peak;
+  const double peak = options.device == "cpu" ? options.threads * machine.fma_peak : 0.0;
 
   // 2. The engines
   rule::EngineOptions engine_options = config::default_engine();
   engine_options.instruction_set = options.instruction_set;
   engine_options.threads = options.threads;
+  engine_options.device = options.device;
   const auto engines = choose_engines(options.engines, engine_options);
 
   // 3. One size after another
   print_machine(machine, options);
   std::vector<Row> rows;
-  for (const auto& name : options.sizes) {
-    const auto some = measure(bench_size(name), engines, options, engine_options);
-    print_rows(some, peak);
-    rows.insert(rows.end(), some.begin(), some.end());
-  }
+  for (const auto& name : options.sizes)
+    for (const auto lanes : options.lanes.empty() ? std::vector<std::int64_t>{1} : options.lanes) {
+      const auto some = measure(bench_size(name), lanes, engines, options, engine_options);
+      print_rows(some, peak);
+      rows.insert(rows.end(), some.begin(), some.end());
+    }
   for (const auto& [size, ratio] : ratios(rows, options.threads))
     fmt::print("\n{}: fused is {:.1f} times as fast as reference (float32, gradient)", size, ratio);
   fmt::print("\n");

@@ -37,8 +37,12 @@ std::map<std::string, double> PartClock::shares() {
   return shares;
 }
 
-Runner::Runner(const EngineName& name, const BenchSize& size, const rule::EngineOptions& options)
-    : name_(name), size_(size), engine_(open_engine(name, size.rule, options)) {
+Runner::Runner(const EngineName& name, const BenchSize& size, std::int64_t lanes,
+               const rule::EngineOptions& options)
+    : name_(name),
+      size_(size),
+      lanes_(static_cast<std::size_t>(lanes)),
+      engine_(open_engine(name, size.rule, options)) {
   warm_up(*engine_);
   forget_peak();
   base_ = resident_bytes();
@@ -51,14 +55,16 @@ std::int64_t Runner::measure_memory(const BenchProblem& problem, bool gradient) 
 }
 
 void Runner::run(const BenchProblem& problem, bool gradient) {
-  if (gradient) {
-    const auto result = engine_->truncation(size_.architecture, problem.theta, problem.phi, problem.steps);
+  if (!gradient) {
+    const std::vector<rule::UnrollLane> lanes(lanes_, {problem.phi, problem.minibatches});
+    engine_->unrolls(size_.architecture, problem.theta, lanes);
+    return;
+  }
+  const std::vector<rule::TruncationLane> lanes(lanes_, {problem.phi, problem.steps});
+  for (const auto& result : engine_->truncations(size_.architecture, problem.theta, lanes))
     if (result.outcome != rule::Outcome::finished)
       throw Error(fmt::format("bench: {} at size {} ended as {}", name_.text(), size_.name,
                               rule::outcome_name(result.outcome)));
-  } else {
-    engine_->unroll(size_.architecture, problem.theta, problem.phi, problem.minibatches);
-  }
 }
 
 void Runner::time(const BenchProblem& problem, bool gradient, Seconds& seconds) {

@@ -42,11 +42,13 @@ class PartClock final : public rule::fused::Profiler {
   Clock::time_point since_ = Clock::now();
 };
 
-/// An engine with a problem size. The first run of each direction measures memory, later runs measure time.
+/// An engine with a problem size, which it computes for some lanes at a time. The first run of each direction
+/// measures memory, later runs measure time.
 class Runner {
  public:
   /// Makes the engine and warms it up.
-  Runner(const EngineName& name, const BenchSize& size, const rule::EngineOptions& options);
+  Runner(const EngineName& name, const BenchSize& size, std::int64_t lanes,
+         const rule::EngineOptions& options);
 
   /// Peak resident memory during the first run of this direction, minus the resident memory before the
   /// engine's first run at this size. Includes the memory that the engine keeps between runs.
@@ -66,6 +68,7 @@ class Runner {
 
   EngineName name_;
   const BenchSize& size_;
+  std::size_t lanes_;
   std::unique_ptr<rule::Engine> engine_;
   std::int64_t base_ = 0;  ///< resident bytes before the first run
 };

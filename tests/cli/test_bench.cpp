@@ -74,6 +74,25 @@ TEST_CASE("bench engine measures every engine in both directions") {
     CHECK(result.at("ratio_to_reference").empty());
 }
 
+TEST_CASE("bench engine takes numbers of lanes, whose work it counts together") {
+  const TemporaryFolder folder;
+  const auto run =
+      run_alone("bench engine --sizes laptop --inner-steps 1 --repetitions 1 --engines " +
+                engines_here().back() + " --lanes 1,3 --json \"" + (folder / "bench.json") + "\"");
+  INFO(run.err);
+  REQUIRE(run.exit_code == 0);
+  const json result = read_json(folder / "bench.json");
+  CHECK(result.at("device") == "cpu");
+  std::vector<int> lanes;
+  for (const auto& row : result.at("rows")) {
+    lanes.push_back(row.at("lanes"));
+    const double work = row.at("direction") == "gradient" ? 1070.0 : 1070.0 / 3;
+    CHECK(row.at("gflops").get<double>() * row.at("ms_per_inner_step").get<double>() ==
+          Approx(work * lanes.back()));
+  }
+  CHECK(lanes == std::vector<int>{1, 1, 3, 3});
+}
+
 TEST_CASE("bench engine takes a number of threads, against whose cores' peak it compares") {
   const TemporaryFolder folder;
   const auto run = run_alone(
@@ -181,8 +200,9 @@ TEST_CASE("bench refuses what it does not know with one line") {
        {"bench", "bench speed", "bench engine --sizes huge", "bench engine --sizes laptop --engines fast",
         "bench engine --engines reference:float16", "bench engine --engines reference:mixed",
         "bench engine --repetitions 0", "bench coordinator --workers 0", "bench coordinator --floats -1",
-        "bench engine --instruction-set mmx", "bench unroll --lengths 0", "bench unroll --size tiny",
-        "bench unroll --engine fast"}) {
+        "bench engine --instruction-set mmx", "bench engine --lanes 0",
+        "bench engine --engines fused --device cuda", "bench engine --engines reference --device cuda:99",
+        "bench unroll --lengths 0", "bench unroll --size tiny", "bench unroll --engine fast"}) {
     const auto run = run_alone(arguments);
     INFO(arguments << ": " << run.err);
     CHECK(run.exit_code == 2);

@@ -1,7 +1,9 @@
 #include "tests/rule/problem.h"
 
+#include "common/base/error.h"
 #include "common/rule/engines/make_engine.h"
 #include "common/rule/random.h"
+#include "tests/catch.h"
 #include "tests/rule_options.h"
 
 namespace outerloop::tests {
@@ -78,6 +80,15 @@ std::unique_ptr<rule::Engine> fused_engine(const rule::RuleOptions& options, rul
   engine.instruction_set = instruction_set;
   engine.memory_budget_mib = memory_budget_mib;
   return rule::make_engine(options, engine);
+}
+
+std::unique_ptr<rule::Engine> engine_on_device(const rule::RuleOptions& options, rule::Precision precision) {
+  try {
+    return rule::make_engine(options, device_engine(precision));
+  } catch (const InputError& error) {
+    if (std::string(error.what()).find("device: ") == std::string::npos) throw;
+    skip(error.what());
+  }
 }
 
 double mean_objective(rule::Engine& engine, const Problem& problem, const std::vector<double>& theta) {

@@ -55,6 +55,10 @@ inline std::unique_ptr<rule::Engine> engine_under_test(const rule::RuleOptions& 
                                                      : reference_engine(rule, precision);
 }
 
+/// An engine on the device under test (rule_options.h); ends the executable as skipped where it is not there.
+std::unique_ptr<rule::Engine> engine_on_device(const rule::RuleOptions& rule,
+                                               rule::Precision precision = rule::Precision::float64);
+
 /// J at `theta`: the mean of the meta-objectives after each of the problem's steps, by forward passes only.
 double mean_objective(rule::Engine& engine, const Problem& problem, const std::vector<double>& theta);
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # scripts/slurm/train.sbatch over nodes that die: a run goes on without a node of its workers; one whose first node dies
-# is put back by Slurm and goes on elsewhere. Both end at the bits of an unbroken run.
+# is put back by Slurm and goes on elsewhere; one that MPI does not come back to is started again within its job. All end
+# at the bits of an unbroken run.
 # Arguments: the folder of the sources, the program.
 set -uo pipefail
 sources=$1
@@ -41,10 +42,28 @@ until_true 30 "three nodes again" nodes_are_idle 3
 job=$(submit --nodes=2 --ntasks-per-node=1 --output="$folder/first.log" "$train" "$folder/first" "${small[@]}" \
   --set checkpoint.every_updates=5)
 until_true 60 "training" has_checkpoint "$folder/first" 5
-kill_host "$(batch_node "$job")"
+dead=$(batch_node "$job")
+kill_host "$dead"
 until_true 90 "the second start" has_lines 2 'starting:' "$folder/first.log"
 wait_for_end "$job" 180 COMPLETED
 grep -q 'SLURM_RESTART_COUNT 1' "$folder/first.log" || fail "the log does not tell the second start"
 grep -q 'starting: .*--resume' "$folder/first.log" || fail "it was not resumed"
 [ "$(result "$folder/first" theta_sha256)" = "$bits" ] || fail "other bits of θ"
+
+echo "3. a replacement stands still: the run goes on in the same job, once the steps of its first start are over"
+until_true 30 "n$dead's end" is_down "n$dead"
+start_node "$dead"
+until_true 30 "three nodes again" nodes_are_idle 3
+job=$(submit --nodes=2 --ntasks-per-node=2 --output="$folder/respawned.log" "$train" "$folder/respawned" "${small[@]}" \
+  --set checkpoint.every_updates=5 --respawn)
+until_true 60 "training" has_checkpoint "$folder/respawned" 5
+pkill -KILL --newest -f -- "^$program train --run-dir $folder/respawned " || fail "there is no worker"
+until_true 30 "a replacement" pkill -STOP -f -- "^$program train --respawn\$"
+until_true 90 "the next start" has_lines 1 'the run goes on from its last checkpoint' "$folder/respawned.log"
+steps=$(squeue --noheader --steps --jobs "$job" --format=%i | grep -c '\.[0-9]')
+[ "$steps" -le 1 ] || fail "the second start has begun beside $steps steps"
+pkill -KILL -f -- "^$program train --respawn\$"
+wait_for_end "$job" 180 COMPLETED
+[ "$(result "$folder/respawned" theta_sha256)" = "$bits" ] || fail "other bits of θ"
+! has_lines 2 'starting:' "$folder/respawned.log" || fail "Slurm has put it back"
 echo passed
