@@ -28,7 +28,7 @@ struct Row {
 Row measure(const EngineName& engine, const BenchSize& size, std::int64_t k, int repetitions,
             const rule::EngineOptions& options) {
   const auto problem = bench_problem(size, k);
-  Runner runner(engine, size, options);
+  Runner runner(engine, size, 1, options);
   Row row;
   row.inner_steps = k;
   row.peak_bytes = runner.measure_memory(problem, true);

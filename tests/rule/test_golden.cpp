@@ -16,6 +16,7 @@
 #include "common/rule/reference/objective.h"
 #include "tests/catch.h"
 #include "tests/rule/golden_file.h"
+#include "tests/rule/problem.h"
 #include "tests/rule_options.h"
 
 namespace outerloop::tests {
