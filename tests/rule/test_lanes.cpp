@@ -94,7 +94,9 @@ TEST_CASE("several lanes on a device equal one call for each, there and on the C
   if (kEngineUnderTest == rule::EngineKind::fused) return;  // which computes on the CPU only
   for (const std::size_t count : {1, 2, 7, 16})
     for (const auto& rule : {small_neuron_local(), supervised_sgd()}) {
-      const auto problems = make_lanes(rule, ProblemSize{}, count);
+      ProblemSize size;
+      if (rule.name == "supervised_sgd") size.units = {7, 6, 5};
+      const auto problems = make_lanes(rule, size, count);
       const auto& first = problems.front();
       const auto device = engine_on_device(first.rule), here = engine_with_budget(first.rule, 0);
       const auto results = device->truncations(first.architecture, first.theta, as_lanes(problems));
