@@ -110,3 +110,11 @@ checkpoint_of() {
 }
 has_checkpoint() { [ "$(checkpoint_of "$1")" -ge "$2" ]; }
 result() { sed -n "s/^ *\"$2\": *\"\{0,1\}\([^\",]*\).*/\1/p" "$1/result.json"; }
+
+# Stops a worker that is started in the place of a lost one, within MPI_Init, which takes it fractions of a second.
+stop_replacement() {
+  local end=$((SECONDS + 30))
+  until pkill -STOP -f -- "^$program train --respawn\$"; do
+    [ "$SECONDS" -lt "$end" ] || fail "no replacement has come"
+  done
+}

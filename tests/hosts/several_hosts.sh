@@ -199,11 +199,11 @@ a_replacement_stands_still() {
   [ "$major" -lt 5 ] || return 0  # which starts no replacements
   slots=10.98.0.11:3,10.98.0.12:2 ranks=4 start respawned "${deterministic[@]}" --respawn
   enter_host 2 pkill -KILL --newest -f -- "--run-dir $run " || fail "there is no worker on n2"
-  until_true 30 "a replacement" pkill -STOP -f -- "^$program train --respawn\$"
+  stop_replacement
   until_true 60 "the end of the job" has_lines 1 'MPI was asked to start a worker' "$log"
   until_true 60 "the next job" has_lines 1 'the run goes on from its last checkpoint' "$log"
   pkill -KILL -f -- "^$program train --respawn\$"
-  ends 120 updates 1
+  ends 120 updates 0
   has_bits_of "${deterministic[@]}"
 }
 

@@ -95,7 +95,7 @@ TEST_CASE("several lanes on a device equal one call for each, there and on the C
   for (const std::size_t count : {1, 2, 7, 16})
     for (const auto& rule : {small_neuron_local(), supervised_sgd()}) {
       ProblemSize size;
-      if (rule.name == "supervised_sgd") size.units = {7, 6, 5};
+      if (rule.name == "supervised_sgd") size.units = {7, 6, 7};
       const auto problems = make_lanes(rule, size, count);
       const auto& first = problems.front();
       const auto device = engine_on_device(first.rule), here = engine_with_budget(first.rule, 0);

@@ -58,7 +58,7 @@ job=$(submit --nodes=2 --ntasks-per-node=2 --output="$folder/respawned.log" "$tr
   --set checkpoint.every_updates=5 --respawn)
 until_true 60 "training" has_checkpoint "$folder/respawned" 5
 pkill -KILL --newest -f -- "^$program train --run-dir $folder/respawned " || fail "there is no worker"
-until_true 30 "a replacement" pkill -STOP -f -- "^$program train --respawn\$"
+stop_replacement
 until_true 90 "the next start" has_lines 1 'the run goes on from its last checkpoint' "$folder/respawned.log"
 steps=$(squeue --noheader --steps --jobs "$job" --format=%i | grep -c '\.[0-9]')
 [ "$steps" -le 1 ] || fail "the second start has begun beside $steps steps"
