@@ -55,7 +55,7 @@ std::vector<Trajectory> read_trajectories(const FigureRequest& request) {
 }
 
 /// The table row of `method`.
-const evaluation::FewShotRow& row_of(const evaluation::FewShotTable& table, const std::string& method) {
+evaluation::FewShotRow row_of(const evaluation::FewShotTable& table, const std::string& method) {
   const auto row = std::find_if(table.rows.begin(), table.rows.end(),
                                 [&](const evaluation::FewShotRow& r) { return r.method == method; });
   OUTERLOOP_CHECK(row != table.rows.end(), "no row of " + method);
@@ -68,7 +68,7 @@ json curve_of(const Trajectory& trajectory, const evaluation::FewShotData& data,
   for (const auto& [update, rule] : trajectory.rules) {
     const auto table = evaluate_with_progress(
         rule, data, options, fmt::format("{}, {} at update {}", data.name, trajectory.name, update));
-    const auto& row = row_of(table, "rule");
+    const auto row = row_of(table, "rule");
     points.push_back({{"update", update},
                       {"accuracy", row.accuracy},
                       {"ci95", row.ci95},

@@ -55,7 +55,7 @@ until_true 30 "n$dead's end" is_down "n$dead"
 start_node "$dead"
 until_true 30 "three nodes again" nodes_are_idle 3
 job=$(submit --nodes=2 --ntasks-per-node=2 --output="$folder/respawned.log" "$train" "$folder/respawned" "${small[@]}" \
-  --set checkpoint.every_updates=5 --respawn)
+  --set updates=1000 --set checkpoint.every_updates=5 --respawn)
 until_true 60 "training" has_checkpoint "$folder/respawned" 5
 pkill -KILL --newest -f -- "^$program train --run-dir $folder/respawned " || fail "there is no worker"
 stop_replacement
@@ -64,6 +64,8 @@ steps=$(squeue --noheader --steps --jobs "$job" --format=%i | grep -c '\.[0-9]')
 [ "$steps" -le 1 ] || fail "the second start has begun beside $steps steps"
 pkill -KILL -f -- "^$program train --respawn\$"
 wait_for_end "$job" 180 COMPLETED
-[ "$(result "$folder/respawned" theta_sha256)" = "$bits" ] || fail "other bits of θ"
+"$sources/scripts/mpirun" -n 1 "$program" train "${small[@]}" --set updates=1000 --run-dir "$folder/longer" >/dev/null ||
+  fail "unbroken"
+[ "$(result "$folder/respawned" theta_sha256)" = "$(result "$folder/longer" theta_sha256)" ] || fail "other bits of θ"
 ! has_lines 2 'starting:' "$folder/respawned.log" || fail "Slurm has put it back"
 echo passed
