@@ -80,12 +80,13 @@ start_ranks() {
 }
 
 # Waits for mpirun, which may hang at its end once a node has gone: it is terminated a minute after result.json was written.
+# A run that MPI has ended (mpi) goes on in a new job, which scripts/mpirun starts.
 wait_for_ranks() {
   local directory=$1 waited=0
   while kill -0 "$launcher" 2>/dev/null; do
     sleep 1 &
     wait $! || true
-    case $(result_of "$directory") in '' | "$old_result") continue ;; esac
+    case $(stop_reason "$directory") in none | mpi) continue ;; esac
     waited=$((waited + 1))
     [ "$waited" -ne "${OUTERLOOP_END_SECONDS:-60}" ] || kill -TERM "$launcher" 2>/dev/null || true
     [ "$waited" -ne $((${OUTERLOOP_END_SECONDS:-60} + 30)) ] || kill -KILL -- "-$launcher" 2>/dev/null || true

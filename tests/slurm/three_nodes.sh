@@ -19,7 +19,9 @@ export OUTERLOOP_END_SECONDS=5
 start_slurm_of_three
 
 train=$sources/scripts/slurm/train.sbatch
-small=(smoke --set mode=deterministic --set batch=4 --set streams=4 --set updates=100 --set deadline_seconds=5)
+unending=(smoke --set mode=deterministic --set batch=4 --set streams=4 --set deadline_seconds=5)
+small=("${unending[@]}" --set updates=100)
+long=("${unending[@]}" --set updates=1000)
 "$sources/scripts/mpirun" -n 1 "$program" train "${small[@]}" --run-dir "$folder/unbroken" >/dev/null || fail "unbroken"
 bits=$(result "$folder/unbroken" theta_sha256)
 
@@ -54,8 +56,8 @@ echo "3. a replacement stands still: the run goes on in the same job, once the s
 until_true 30 "n$dead's end" is_down "n$dead"
 start_node "$dead"
 until_true 30 "three nodes again" nodes_are_idle 3
-job=$(submit --nodes=2 --ntasks-per-node=2 --output="$folder/respawned.log" "$train" "$folder/respawned" "${small[@]}" \
-  --set updates=1000 --set checkpoint.every_updates=5 --respawn)
+job=$(submit --nodes=2 --ntasks-per-node=2 --output="$folder/respawned.log" "$train" "$folder/respawned" "${long[@]}" \
+  --set checkpoint.every_updates=5 --respawn)
 until_true 60 "training" has_checkpoint "$folder/respawned" 5
 pkill -KILL --newest -f -- "^$program train --run-dir $folder/respawned " || fail "there is no worker"
 stop_replacement
@@ -64,8 +66,7 @@ steps=$(squeue --noheader --steps --jobs "$job" --format=%i | grep -c '\.[0-9]')
 [ "$steps" -le 1 ] || fail "the second start has begun beside $steps steps"
 pkill -KILL -f -- "^$program train --respawn\$"
 wait_for_end "$job" 180 COMPLETED
-"$sources/scripts/mpirun" -n 1 "$program" train "${small[@]}" --set updates=1000 --run-dir "$folder/longer" >/dev/null ||
-  fail "unbroken"
+"$sources/scripts/mpirun" -n 1 "$program" train "${long[@]}" --run-dir "$folder/longer" >/dev/null || fail "unbroken"
 [ "$(result "$folder/respawned" theta_sha256)" = "$(result "$folder/longer" theta_sha256)" ] || fail "other bits of θ"
 ! has_lines 2 'starting:' "$folder/respawned.log" || fail "Slurm has put it back"
 echo passed
