@@ -13,11 +13,13 @@
 
 #include "cli/support/evaluated_rule.h"
 #include "cli/support/feature_file.h"
+#include "cli/support/output_files.h"
 #include "cli/support/rule_flags.h"
 #include "cli/support/rule_module.h"
 #include "cli/support/table_json.h"
 #include "common/base/cores.h"
 #include "common/base/error.h"
+#include "common/base/standard_streams.h"
 #include "common/data/rows.h"
 #include "common/data/scaling.h"
 #include "common/data/sources.h"
@@ -78,24 +80,24 @@ void warn_of_other_kind(const ApplyOptions& options, const config::Settings& set
     seen.insert(data::domain_name(*domain));
   }
   if (seen.empty()) return;
-  fmt::print(stderr,
-             "outerloop: {} was trained on {} only, and {} holds {}; outerloop evaluate --dataset on similar "
-             "labelled data measures whether the features help\n",
-             options.rule, fmt::join(seen, " and "), options.input, images ? "images" : "vectors");
+  base::print_remark(
+      fmt::format("{} was trained on {} only, and {} holds {}; outerloop evaluate --dataset on similar "
+                  "labelled data measures whether the features help",
+                  options.rule, fmt::join(seen, " and "), options.input, images ? "images" : "vectors"));
 }
 
 void print_unknown(const ApplyOptions& options, const data::RowReader& rows) {
   for (const auto& [column, count] : rows.unknown())
-    fmt::print(stderr,
-               "outerloop: {}: column {}: {} rows with a text that the model has not seen; all of its "
-               "0/1 inputs are 0 there\n",
-               options.input, column, count);
+    base::print_remark(
+        fmt::format("{}: column {}: {} rows with a text that the model has not seen; all of its "
+                    "0/1 inputs are 0 there",
+                    options.input, column, count));
 }
 
 /// Opens the input, and prints remarks about it.
 std::unique_ptr<data::RowReader> open_input(const ApplyOptions& options, const data::TableColumns* kept) {
   auto rows = data::open_rows(options.input, options.table, kept);
-  for (const std::string& remark : rows->remarks()) fmt::print(stderr, "outerloop: {}\n", remark);
+  for (const std::string& remark : rows->remarks()) base::print_remark(remark);
   return rows;
 }
 
@@ -195,6 +197,7 @@ int apply_model(const ApplyOptions& options) {
 int apply(ApplyOptions options) {
   if (options.rule.empty() == options.model.empty())
     throw InputError("apply: give RULE to train a base model, or --model to use a saved one");
+  require_distinct({options.rule, options.model, options.input}, {options.output, options.save_model});
   options.table.replace_missing = options.missing == "mean";
   return options.model.empty() ? apply_rule(options) : apply_model(options);
 }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/support/few_shot_tables.h"
+#include "cli/support/output_files.h"
 #include "cli/support/study.h"
 #include "cli/support/supervised_tables.h"
 #include "common/store/metrics.h"
@@ -41,6 +42,9 @@ json on_labels(const EvaluatedRule& rule, const StudyOptions& study) {
 
 int evaluate(const EvaluateOptions& options) {
   const auto& study = options.study;
+  auto read = study.datasets;
+  read.push_back(study.rule);
+  require_distinct(read, {options.json});
   // 1. Read the rule and its configuration.
   const auto rule = read_evaluated_rule(study.rule, study.theta == "average", true);
   fmt::print("{}: {} after {} updates, {} θ\n", study.rule, rule.file.rule, rule.file.update,

@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/support/output_files.h"
 #include "cli/support/rule_flags.h"
 #include "cli/support/rule_module.h"
 #include "common/base/error.h"
@@ -60,6 +61,7 @@ int export_model(const ExportOptions& options) {
 int export_rule(const ExportOptions& options) {
   if (options.safetensors.empty() && options.torchscript.empty())
     throw InputError("export: no output file; give --safetensors FILE or --torchscript FILE");
+  require_distinct({options.rule}, {options.safetensors, options.torchscript});
   if (store::read_kind(options.rule) == store::Kind::model) return export_model(options);
   const auto rule = store::read_rule(options.rule);
   // Without an average there is only one θ.

@@ -14,6 +14,7 @@
 
 #include "cli/compare.h"
 #include "cli/inspect_model.h"
+#include "cli/support/output_files.h"
 #include "common/base/error.h"
 #include "common/base/text.h"
 #include "common/store/files.h"
@@ -316,6 +317,7 @@ Command add_inspect(CLI::App& app) {
                  "print only the configuration that made the file, for use by train")
       ->excludes(json);
   return {command, [options] {
+            require_distinct(options->files, {options->json});
             return options->config ? inspect_config(options->files) : inspect(options->files, options->json);
           }};
 }

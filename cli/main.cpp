@@ -84,7 +84,7 @@ int run(int argc, char** argv) {
     if (error.get_exit_code() == 0) return app.exit(error);
     // Under mpirun every rank parses the same flags.
     if (outerloop::net::speaks_for_its_program())
-      std::fprintf(stderr, "outerloop: %s\n", usage_error(app, argc, argv, error.what()).c_str());
+      outerloop::base::print_remark(usage_error(app, argc, argv, error.what()));
     return kUsage;
   }
 
@@ -92,12 +92,12 @@ int run(int argc, char** argv) {
   try {
     return run_given(commands);
   } catch (const outerloop::Error& error) {
-    if (error.what()[0] != '\0') std::fprintf(stderr, "outerloop: %s\n", error.what());
+    if (error.what()[0] != '\0') outerloop::base::print_remark(error.what());
     return error.exit_code();
   } catch (const std::exception& error) {
     if (!outerloop::base::standard_output_is_complete())
       return 0;  // the incomplete output is the failure, and finish() reports it
-    std::fprintf(stderr, "outerloop: unexpected failure: %s\n", error.what());
+    outerloop::base::print_remark(std::string("unexpected failure: ") + error.what());
     return kFailure;
   }
 }
@@ -107,7 +107,7 @@ int finish(int exit_code) {
   try {
     outerloop::base::flush_standard_output();
   } catch (const outerloop::Error& error) {
-    std::fprintf(stderr, "outerloop: %s\n", error.what());
+    outerloop::base::print_remark(error.what());
     if (exit_code == 0) exit_code = kFailure;
   }
   return outerloop::net::leave_status(exit_code);

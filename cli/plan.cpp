@@ -9,6 +9,7 @@
 #include "cli/support/rule_module.h"
 #include "cli/version.h"
 #include "common/base/error.h"
+#include "common/base/standard_streams.h"
 #include "common/data/overlap.h"
 #include "common/net/mpi.h"
 #include "common/rule/checks.h"
@@ -154,7 +155,7 @@ void read_run(const TrainOptions& options, Plan& plan) {
     note_moved(config::settings_from_text(plan.start.rule.config, "the checkpoint", {}), true, plan);
   }
   plan.best = coordinator::RunDirectory::read_best(plan.run_directory, lines);
-  for (const auto& line : lines) std::fprintf(stderr, "outerloop: %s\n", line.c_str());
+  for (const auto& line : lines) base::print_remark(line);
 }
 
 /// Creates the run directory. Throws InputError if it is not empty; the message names the process if a live

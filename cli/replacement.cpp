@@ -167,9 +167,8 @@ json read_join_file(const std::string& directory) {
 }  // namespace
 
 std::optional<Invitation> read_invitation(const std::string& directory) {
-  std::string why;
-  if (!net::MpiSession::can_connect(why)) throw InputError("--join: " + why);
   const json join = read_join_file(directory);
+  if (std::string why; !net::MpiSession::can_connect(why)) throw InputError("--join: " + why);
   if (!join.contains("rank_0")) return std::nullopt;
   return Invitation{net::draw_caller_number(),
                     net::MeetingPoint::parse(join.at("rank_0").get<std::string>())};

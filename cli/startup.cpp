@@ -20,6 +20,7 @@
 #include "cli/version.h"
 #include "common/base/cores.h"
 #include "common/base/error.h"
+#include "common/base/standard_streams.h"
 #include "common/base/text.h"
 #include "common/net/peer_process.h"
 #include "common/rule/engines/device.h"
@@ -168,8 +169,7 @@ std::vector<std::string> on_all_ranks(const net::MpiSession& mpi, const std::fun
     if (code != 0) {
       if (mpi.rank() == 0) {
         const std::string where = mpi.size() > 1 && rank > 0 ? fmt::format("rank {}: ", rank) : "";
-        std::fprintf(stderr, "outerloop: %s%s\n", where.c_str(),
-                     base::printable(other.at("error").get<std::string>()).c_str());
+        base::print_remark(where + other.at("error").get<std::string>());
       }
       throw SaidAlready(code);
     }

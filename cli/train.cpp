@@ -148,7 +148,7 @@ BoundedCall::Hooks around_mpi(const net::MpiSession& mpi, const Coordinator& coo
       run.write_result(result);
       if (!json.empty()) store::write_file_atomically(json, result.dump(2) + "\n");
     } catch (const std::exception& error) {  // the job ends anyway
-      std::fprintf(stderr, "outerloop: %s\n", error.what());
+      base::print_remark(error.what());
     }
   };
   return hooks;
@@ -203,23 +203,23 @@ int say_why() {
   try {
     throw;
   } catch (const Error& error) {
-    std::fprintf(stderr, "outerloop: %s\n", error.what());
+    base::print_remark(error.what());
     return error.exit_code();
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "outerloop: unexpected failure: %s\n", error.what());
+    base::print_remark(std::string("unexpected failure: ") + error.what());
   }
   return 1;
 }
 
 /// The watchdog's action while all ranks need each other.
 void end_job(const std::string& line) {
-  std::fprintf(stderr, "outerloop: %s; the job ends\n", line.c_str());
+  base::print_remark(line + "; the job ends");
   net::MpiSession::abort(1);
 }
 
 /// The watchdog's action on a worker; the others take over its streams.
 void end_worker(const std::string& line) {
-  std::fprintf(stderr, "outerloop: %s; this worker ends, the others continue\n", line.c_str());
+  base::print_remark(line + "; this worker ends, the others continue");
   std::_Exit(1);
 }
 

@@ -6,6 +6,8 @@
 [ -e /proc/self/fd/1 ] || exec >/dev/null
 [ -e /proc/self/fd/2 ] || exec 2>/dev/null
 
+export PATH # bash's own where there was none, which it does not export by itself
+
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 
 say() { printf '%s: %s\n' "${0##*/}" "$*"; }
@@ -206,7 +208,9 @@ build() {
 # --- running --------------------------------------------------------------------------------------------------------
 
 # value_of FILE KEY: a value of a JSON object with one key per line; empty if there is no such file or key.
-value_of() { sed -n "s/^ *\"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" "$1" 2>/dev/null | head -n 1; }
+value_of() {
+  { sed -n "s/^ *\"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" "$1" 2>/dev/null || true; } | head -n 1
+}
 
 # wait_for PROCESS: waits for the exit status, however many signals interrupt the wait.
 wait_for() {

@@ -20,6 +20,7 @@
 #include "cli/support/launcher.h"
 #include "common/base/cores.h"
 #include "common/base/error.h"
+#include "common/base/standard_streams.h"
 #include "common/net/bare_exchange.h"
 #include "common/net/peer_process.h"
 #include "common/net/watchdog.h"
@@ -92,7 +93,7 @@ class Watcher final : public coordinator::Observer {
       cycle_.staleness[updates] += gradients;
   }
   void on_checkpoint(const store::Checkpoint&) override {}
-  void on_warning(const std::string& line) override { std::fprintf(stderr, "outerloop: %s\n", line.c_str()); }
+  void on_warning(const std::string& line) override { base::print_remark(line); }
 
   const Cycle& cycle() const { return cycle_; }
 
@@ -289,7 +290,7 @@ int bench_coordinator(const BenchCoordinatorOptions& options) {
   // 1. At least two ranks
   if (!net::MpiSession::launched()) launch(options);
   net::Watchdog watchdog(net::this_rank(), kLongestPause, [](const std::string& line) {
-    std::fprintf(stderr, "outerloop: %s; the job ends\n", line.c_str());
+    base::print_remark(line + "; the job ends");
     net::MpiSession::abort(1);
   });
   watchdog.watch("all ranks to start");

@@ -9,6 +9,7 @@
 #include "cli/bench/benchmarks.h"
 #include "cli/bench/machine.h"
 #include "cli/bench/measure.h"
+#include "common/base/standard_streams.h"
 #include "common/config/settings.h"
 #include "common/store/atomic_file.h"
 
@@ -211,11 +212,10 @@ int bench_engine(const BenchEngineOptions& options) {
   fmt::print("\n");
   const double share = core_share(rows);
   if (options.threads == 1 && share < 0.97)
-    fmt::print(
-        stderr,
-        "outerloop: other processes took {:.0f} % of the time on this core, so times are too long; run the "
-        "benchmark on a machine that has nothing else to do\n",
-        100 * (1 - share));
+    base::print_remark(
+        fmt::format("other processes took {:.0f} % of the time on this core, so times are too long; run the "
+                    "benchmark on a machine that has nothing else to do",
+                    100 * (1 - share)));
   if (!options.json.empty())
     store::write_file_atomically(options.json, to_json(machine, rows, options, peak).dump(2) + "\n");
   return 0;

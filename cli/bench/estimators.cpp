@@ -11,6 +11,7 @@
 #include "cli/bench/benchmarks.h"
 #include "cli/bench/machine.h"
 #include "cli/support/evaluated_rule.h"
+#include "cli/support/output_files.h"
 #include "cli/support/rule_module.h"
 #include "common/base/error.h"
 #include "common/config/settings.h"
@@ -218,6 +219,7 @@ json print_table(const BenchEstimatorsOptions& options, const std::vector<Row>& 
 int bench_estimators(const BenchEstimatorsOptions& options) {
   // 1. The rule, its tasks and an engine
   check(options);
+  require_distinct({options.rule}, {options.json});
   const std::string pinned = pin_to_cores(1);
   auto file = store::read_rule(options.rule);
   auto settings = config::settings_from_text(file.config, options.rule + ": /config", {});

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "common/base/error.h"
+#include "common/base/standard_streams.h"
 #include "common/rule/engines/make_engine.h"
 #include "common/rule/random.h"
 
@@ -118,7 +119,7 @@ std::vector<EngineName> choose_engines(const std::vector<std::string>& names,
       engines.push_back(parse_engine(name));
     } catch (const InputError& error) {
       const std::string reason = fmt::format("{} left out: {}", name, error.what());
-      std::fprintf(stderr, "outerloop: %s\n", reason.c_str());
+      base::print_remark(reason);
       reasons += (reasons.empty() ? "" : "; ") + reason;
     }
   if (engines.empty()) throw InputError("bench: no engine can be made here: " + reasons);

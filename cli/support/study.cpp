@@ -9,6 +9,7 @@
 
 #include "common/base/cores.h"
 #include "common/base/error.h"
+#include "common/base/standard_streams.h"
 #include "common/base/text.h"
 #include "common/config/paths.h"
 #include "common/data/class_split.h"
@@ -148,11 +149,11 @@ void say_trained_classes(const data::DatasetRequest& request, const std::vector<
   const std::string names = fmt::format("{}{}", fmt::join(trained.begin(), trained.begin() + named, ", "),
                                         trained.size() > kMostNamed ? ", ..." : "");
   const std::size_t others = split_names.size() - trained.size();
-  fmt::print(stderr, "outerloop: {}: the rule was trained on {} of its {} classes ({}){}\n",
-             data::request_label(request), trained.size(), split_names.size(), names,
-             others == 0
-                 ? ": this is not accuracy on held-out classes"
-                 : fmt::format("; {}:held_out takes the other {} alone", request_text(request), others));
+  base::print_remark(fmt::format(
+      "{}: the rule was trained on {} of its {} classes ({}){}", data::request_label(request), trained.size(),
+      split_names.size(), names,
+      others == 0 ? ": this is not accuracy on held-out classes"
+                  : fmt::format("; {}:held_out takes the other {} alone", request_text(request), others)));
 }
 
 evaluation::FewShotData open_study_data(const data::DatasetRequest& request,

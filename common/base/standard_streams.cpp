@@ -9,12 +9,15 @@
 #include <system_error>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 
 namespace outerloop::base {
 namespace {
 
 /// errno of the first failed write, if known.
 int write_error = 0;
+
+constexpr std::size_t kMostRemark = 8192;  // bytes
 
 }  // namespace
 
@@ -28,6 +31,10 @@ void open_standard_streams() {
       close(opened);
     }
   }
+}
+
+void print_remark(const std::string& line) {
+  std::fprintf(stderr, "outerloop: %s\n", printable(line, kMostRemark).c_str());
 }
 
 bool standard_output_is_complete() {

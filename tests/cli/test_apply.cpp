@@ -200,6 +200,55 @@ TEST_CASE("a CSV table becomes features, and new rows of it by the model") {
   CHECK(data::read_npy(folder / "new.npy").shape == std::vector<std::int64_t>{1, 8});
 }
 
+TEST_CASE("no command writes over a file that it reads, or over its own output") {
+  const std::string folder = smoke_run() / "same", rule = folder + "/rule.h5", input = folder + "/x.npy";
+  std::filesystem::create_directories(folder);
+  std::filesystem::copy_file(smoke_run() / "run/rule.h5", rule);
+  write(input, data::npy_of(example_array()));
+  std::filesystem::create_symlink("rule.h5", folder + "/link.h5");
+  const std::string before = read_text(rule), apply = "apply " + rule + " --inner-steps 1 --input " + input;
+  for (const std::string& arguments :
+       {apply + " --output " + input, apply + " --output " + rule, apply + " --output " + folder + "/link.h5",
+        apply + " --output " + folder + "/f.npy --save-model " + folder + "/../same/rule.h5",
+        apply + " --output " + folder + "/f.h5 --save-model " + folder + "/f.h5",
+        "apply --model " + rule + " --input " + input + " --output " + rule,
+        "inspect " + rule + " --json " + rule, "export " + rule + " --safetensors " + rule,
+        "evaluate " + rule + " --json " + rule,
+        "evaluate " + rule + " --dataset npy:" + input + " --json " + input}) {
+    const auto finished = run_alone(arguments);
+    INFO(arguments << ": " << finished.err);
+    CHECK(finished.exit_code == 2);
+    CHECK(occurrences(finished.err, "\n") == 1);
+    CHECK(finished.err.find("different names") + finished.err.find("would be written over") !=
+          2 * std::string::npos);
+  }
+  CHECK(read_text(rule) == before);
+  CHECK(read_text(input) == data::npy_of(example_array()));
+}
+
+TEST_CASE("remarks that cannot be printed cost neither features nor the model") {
+  const std::string input = smoke_run() / "other.npy", output = smoke_run() / "unsaid.npy",
+                    model = smoke_run() / "unsaid.h5";
+  write(input, data::npy_of(example_array()));
+  const auto finished =
+      run_shell(executable() + " apply " + (smoke_run() / "run/rule.h5") + " --input " + input +
+                " --inner-steps 1 --output " + output + " --save-model " + model + " 2>/dev/full");
+  CHECK(finished.exit_code == 0);
+  CHECK(data::read_npy(output).shape == std::vector<std::int64_t>{60, 8});
+  CHECK(run_alone("inspect " + model).exit_code == 0);
+}
+
+TEST_CASE("an error stays one line whatever is in the name of a file") {
+  const std::string name = smoke_run() / "two\nlines\x1b[31m.h5";
+  for (const std::string& command : {"inspect", "export --safetensors /dev/null", "evaluate", "plot"}) {
+    const auto finished = run_alone(command + " \"" + name + "\"");
+    INFO(command << ": " << finished.err);
+    CHECK(finished.exit_code == 2);
+    CHECK(occurrences(finished.err, "\n") == 1);
+    CHECK(finished.err.find("two\\nlines\\x1b[31m.h5") != std::string::npos);
+  }
+}
+
 TEST_CASE("an array that does not fit is refused with one line, and nothing is written") {
   const std::string output = smoke_run() / "never.npy";
   const auto refuses = [&](const std::string& input, const std::string& said) {

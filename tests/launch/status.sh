@@ -74,4 +74,16 @@ sleep 0.7
 kill -KILL "$job"
 wait "$job" 2>/dev/null
 until_true 60 eval "! pgrep -f -- '$launcher -n 2 $program train smoke --run-dir orphan ' >/dev/null" || fail "a watcher is left"
+
+echo "9. a run that is not there cannot be joined, and that is said"
+mkdir -p ended/checkpoints
+echo '{"stop_reason": "updates"}' >ended/result.json
+for run in nowhere ended; do
+  expect 2 "joining $run" "$launcher" -n 1 "$program" train --join "$run"
+  says "$run/join.json: cannot be read; no run is active there" "joining $run"
+done
+
+echo "10. without PATH the programs are those of the shell's own"
+expect 0 "no PATH" env -i OUTERLOOP_CACHE_DIR="$OUTERLOOP_CACHE_DIR" "$(type -P bash)" "$launcher" -n 2 "$program" train smoke \
+  --run-dir pathless --set updates=1
 echo passed
