@@ -240,7 +240,7 @@ TEST_CASE("remarks that cannot be printed cost neither features nor the model") 
 
 TEST_CASE("an error stays one line whatever is in the name of a file") {
   const std::string name = smoke_run() / "two\nlines\x1b[31m.h5";
-  for (const std::string& command : {"inspect", "export --safetensors /dev/null", "evaluate", "plot"}) {
+  for (const std::string command : {"inspect", "export --safetensors /dev/null", "evaluate", "plot"}) {
     const auto finished = run_alone(command + " \"" + name + "\"");
     INFO(command << ": " << finished.err);
     CHECK(finished.exit_code == 2);
