@@ -139,14 +139,50 @@ Command add_estimators(CLI::App& bench) {
   return {command, [options] { return bench_estimators(*options); }};
 }
 
+Command add_gradient(CLI::App& bench) {
+  const auto options = std::make_shared<BenchGradientOptions>();
+  auto* command = bench.add_subcommand(
+      "gradient", "Compares a rule's gradient with central differences; exit code 1 where they disagree.");
+  command
+      ->add_option("RULE", options->rule,
+                   "rule.h5, a checkpoint, or a configuration, whose initial θ is used")
+      ->default_str("laptop");
+  command
+      ->add_option("--set", options->overrides,
+                   "key=value of the configuration, e.g. --set rule.name=supervised_sgd; may be repeated")
+      ->allow_extra_args(false);
+  command->add_option("--layers", options->layers, "units of the base model's hidden layers")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{4096}))
+      ->capture_default_str();
+  command->add_option("--inner-steps", options->inner_steps, "of the truncation")
+      ->check(CLI::Range(std::int64_t{1}, kMostSteps))
+      ->capture_default_str();
+  command
+      ->add_option("--noise", options->noise,
+                   "standard deviation of noise on θ: initial values of 0 can hide a wrong gradient")
+      ->check(CLI::Range(0.0, 10.0))
+      ->capture_default_str();
+  command
+      ->add_option("--tolerance", options->tolerance,
+                   "largest difference, relative to the largest gradient of its parameter")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--seed", options->seed, "of data, φ, noise and directions")->capture_default_str();
+  command->add_option("--json", options->json, "write the table to this file as JSON");
+  return {command, [options] { return bench_gradient(*options); }};
+}
+
 }  // namespace
 
 Command add_bench(CLI::App& app) {
-  auto* command =
-      app.add_subcommand("bench", "Measures engines, the coordinator and gradient estimators here.");
+  auto* command = app.add_subcommand(
+      "bench", "Measures engines, the coordinator and gradient estimators; checks gradients.");
   command->require_subcommand(1);
   const std::vector<Command> commands = {add_engine(*command), add_coordinator(*command),
-                                         add_unroll(*command), add_estimators(*command)};
+                                         add_unroll(*command), add_estimators(*command),
+                                         add_gradient(*command)};
   return {command, [commands] { return run_given(commands); }};
 }
 

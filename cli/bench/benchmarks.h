@@ -1,5 +1,6 @@
 #pragma once
-// The four benchmarks of `outerloop bench` with their options: engine, coordinator, unroll and estimators.
+// The benchmarks of `outerloop bench` with their options: engine, coordinator, unroll, estimators and
+// gradient.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -41,6 +42,17 @@ struct BenchEstimatorsOptions {
   std::string json;
 };
 
+struct BenchGradientOptions {
+  std::string rule;  ///< rule.h5, a checkpoint or a configuration; empty: the preset laptop
+  std::vector<std::string> overrides;
+  std::vector<std::int64_t> layers = {5, 6};  ///< units of the hidden layers
+  std::int64_t inner_steps = 3;
+  double noise = 0.01;  ///< standard deviation of what is added to each number of θ
+  double tolerance = 1e-5;
+  std::uint64_t seed = 0;
+  std::string json;
+};
+
 struct BenchCoordinatorOptions {
   std::int64_t workers = 512;    ///< simulated, on all ranks except 0
   std::int64_t floats = 115000;  ///< size of θ
@@ -57,5 +69,8 @@ int bench_count(const BenchEngineOptions& options);
 int bench_coordinator(const BenchCoordinatorOptions& options);
 int bench_unroll(const BenchUnrollOptions& options);
 int bench_estimators(const BenchEstimatorsOptions& options);
+
+/// Throws Error where the gradient and the differences disagree.
+int bench_gradient(const BenchGradientOptions& options);
 
 }  // namespace outerloop::cli

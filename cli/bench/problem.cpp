@@ -17,8 +17,9 @@ constexpr std::int64_t kWay = 10, kLabelsPerClass = 10;
 constexpr std::uint64_t kSeed = 1;
 
 /// `task` distinguishes the minibatches.
-rule::Batch random_batch(std::int64_t examples, std::int64_t inputs, std::int64_t way, std::uint32_t task) {
-  const rule::Random random(kSeed, 0, task, rule::Purpose::test);
+rule::Batch random_batch(std::int64_t examples, std::int64_t inputs, std::int64_t way, std::uint64_t seed,
+                         std::uint32_t task) {
+  const rule::Random random(seed, 0, task, rule::Purpose::test);
   rule::Batch batch;
   batch.examples = examples;
   batch.inputs = inputs;
@@ -35,14 +36,8 @@ BenchProblem make_problem(const rule::RuleOptions& rule, const rule::Architectur
   BenchProblem problem;
   problem.theta = rule::initial_theta(rule::theta_layout(rule), kSeed);
   problem.phi = rule::initial_phi(rule::phi_layout(rule, architecture), kSeed, 0, 0);
-  const std::int64_t inputs = architecture.inputs();
-  for (std::int64_t t = 0; t < inner_steps; ++t) {
-    const auto task = static_cast<std::uint32_t>(3 * t);
-    problem.steps.push_back({random_batch(batch, inputs, 0, task),
-                             random_batch(labelled, inputs, kWay, task + 1),
-                             random_batch(labelled, inputs, kWay, task + 2)});
-    problem.minibatches.push_back(problem.steps.back().inner);
-  }
+  problem.steps = random_steps({architecture.inputs(), batch, false, labelled, kWay, inner_steps, kSeed});
+  for (const auto& step : problem.steps) problem.minibatches.push_back(step.inner);
   return problem;
 }
 
@@ -75,6 +70,18 @@ BenchSize bench_size(const std::string& name) {
 
 BenchProblem bench_problem(const BenchSize& size, std::int64_t inner_steps) {
   return make_problem(size.rule, size.architecture, size.batch, kWay * kLabelsPerClass, inner_steps);
+}
+
+std::vector<rule::StepData> random_steps(const RandomSteps& sizes) {
+  std::vector<rule::StepData> steps;
+  const std::int64_t inner_way = sizes.labelled_inner ? sizes.way : 0;
+  for (std::int64_t t = 0; t < sizes.inner_steps; ++t) {
+    const auto task = static_cast<std::uint32_t>(3 * t);
+    steps.push_back({random_batch(sizes.batch, sizes.inputs, inner_way, sizes.seed, task),
+                     random_batch(sizes.labelled, sizes.inputs, sizes.way, sizes.seed, task + 1),
+                     random_batch(sizes.labelled, sizes.inputs, sizes.way, sizes.seed, task + 2)});
+  }
+  return steps;
 }
 
 std::string EngineName::kind_name() const { return kind == rule::EngineKind::fused ? "fused" : "reference"; }

@@ -36,6 +36,19 @@ struct BenchProblem {
 };
 BenchProblem bench_problem(const BenchSize& size, std::int64_t inner_steps);
 
+/// Sizes of random minibatches.
+struct RandomSteps {
+  std::int64_t inputs = 0;
+  std::int64_t batch = 0;       ///< examples of an inner step
+  bool labelled_inner = false;  ///< the rule trains on labels
+  std::int64_t labelled = 0;    ///< examples in each of the two labelled minibatches
+  std::int64_t way = 0;         ///< classes, in turn
+  std::int64_t inner_steps = 0;
+  std::uint64_t seed = 0;
+};
+/// Inputs uniform in [0, 1), different examples in every step.
+std::vector<rule::StepData> random_steps(const RandomSteps& sizes);
+
 /// An engine and its precision, e.g. "fused:float32".
 struct EngineName {
   rule::EngineKind kind = rule::EngineKind::fused;

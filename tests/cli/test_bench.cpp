@@ -1,4 +1,5 @@
 // outerloop bench end to end: its tables, its JSON, its exit codes.
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -160,6 +161,42 @@ TEST_CASE("bench estimators measures bias and noise at every horizon") {
   CHECK(rows[0].at("evolution_noise").get<double>() < 3.0 * numbers);
   for (const char* wrong : {" --horizons 3 --truncation 2", " --horizons 4,2 --truncation 2"})
     CHECK(run_alone("bench estimators " + rule + wrong).exit_code == 2);
+}
+
+TEST_CASE("bench gradient agrees with central differences for rules of every kind") {
+  const TemporaryFolder folder;
+  const auto& trained = smoke_run();
+  const auto largest = [&](const std::string& arguments) {
+    const auto run = run_alone("bench gradient " + arguments + " --json " + (folder / "g.json"));
+    INFO(arguments << ": " << run.out << run.err);
+    REQUIRE(run.exit_code == 0);
+    CHECK(occurrences(run.out, "Largest difference") == 1);
+    const json result = read_json(folder / "g.json");
+    CHECK(result.at("rows").size() > 2);
+    double most = 0.0;
+    for (const auto& row : result.at("rows")) most = std::max(most, row.at("difference").get<double>());
+    CHECK(most == result.at("largest_difference").get<double>());
+    return most;
+  };
+  CHECK(largest("smoke") < 1e-5);
+  CHECK(largest("--set rule.name=supervised_sgd --inner-steps 5 --layers 9") < 1e-5);
+  CHECK(largest(trained / "run/rule.h5") < 1e-5);
+  CHECK(largest((trained / "run/checkpoints/latest") + " --noise 0") < 1e-5);
+  if (engines_here().size() < 2) return;
+  CHECK(largest("smoke --set engine.kind=reference") < 1e-5);
+  const std::string module = folder / "rule.pt";
+  REQUIRE(run_alone("export " + (trained / "run/rule.h5") + " --torchscript " + module).exit_code == 0);
+  CHECK(largest("smoke --set rule.name=torchscript --set rule.path=" + module) < 1e-5);
+}
+
+TEST_CASE("bench gradient ends with exit code 1 where they disagree") {
+  const auto run = run_alone("bench gradient smoke --tolerance 1e-14");
+  CHECK(run.exit_code == 1);
+  CHECK(occurrences(run.err, "\n") == 1);
+  CHECK(run.err.rfind("outerloop: bench gradient: the gradient by ", 0) == 0);
+  CHECK(occurrences(run.out, "Largest difference") == 1);
+  for (const char* wrong : {"no_such.h5", "no_such_preset", "smoke --tolerance 0", "smoke --set ridge=0"})
+    CHECK(run_alone(std::string("bench gradient ") + wrong).exit_code == 2);
 }
 
 TEST_CASE("bench coordinator feeds the real coordinator, beside the bare exchange") {

@@ -23,6 +23,8 @@ export CCACHE_BASEDIR=$folder CCACHE_NOHASHDIR=1
 cd "$folder"
 build/release/outerloop data check gratings | tee check.txt
 grep -q '3600 examples of .* in 36 classes' check.txt || fail "gratings are not what the page says"
+build/release/outerloop bench gradient docs/examples/oja.textproto | tee gradient.txt
+grep -q decorrelation gradient.txt || fail "the gradient of another rule was compared"
 scripts/mpirun -n 3 build/release/outerloop train docs/examples/oja.textproto --run-dir runs/oja
 grep -q '"stop_reason": *"updates"' runs/oja/result.json || fail "training did not end well"
 build/release/outerloop evaluate runs/oja/rule.h5 --draws 2 --labels 5 --baselines untrained --readouts ridge

@@ -26,19 +26,15 @@ Problem oja_problem() {
 TEST_CASE("the rule's gradient by central differences") {
   const auto problem = oja_problem();
   const auto engine = fused_engine(problem.rule);
-  const auto result = engine->truncation(problem.architecture, problem.theta, problem.phi, problem.steps);
-  REQUIRE(result.outcome == rule::Outcome::finished);
-  CHECK(result.mean_meta_objective == Approx(mean_objective(*engine, problem, problem.theta)).epsilon(1e-12));
-  for (std::size_t i = 0; i < problem.theta.size(); ++i) {
-    constexpr double kStep = 1e-6;
-    auto above = problem.theta, below = problem.theta;
-    above[i] += kStep;
-    below[i] -= kStep;
-    const double slope =
-        (mean_objective(*engine, problem, above) - mean_objective(*engine, problem, below)) / (2 * kStep);
-    INFO("number " << i << " of θ");
-    CHECK(std::abs(result.d_theta[i]) > 1e-6);
-    CHECK(result.d_theta[i] == Approx(slope).epsilon(1e-5));
+  const rule::DifferenceOptions options;
+  const auto check = rule::check_gradient(*engine, problem, options);
+  REQUIRE(check.outcome == rule::Outcome::finished);
+  CHECK(check.forward_objective == Approx(check.objective).epsilon(1e-12));
+  REQUIRE(check.tensors.size() == problem.theta.size());
+  for (const auto& tensor : check.tensors) {
+    INFO(tensor.tensor);
+    CHECK(std::abs(tensor.analytic) > 1e-6);
+    CHECK(tensor.difference < options.tolerance);
   }
 }
 

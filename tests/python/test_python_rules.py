@@ -8,11 +8,13 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from typing import Dict, List
 
 import numpy as np
 
 try:
     import torch
+    from torch import Tensor
 except ImportError as error:
     print(f"skipped: {error} (apt-get install python3-torch)")
     sys.exit(77)
@@ -42,15 +44,20 @@ def rows(path):
         return json.load(file)["tables"][0]["rows"]
 
 
-def refused(module, *parts):
-    """Training with this module ends with one line."""
-    said = outerloop("train", "smoke", "--set", "rule.name=torchscript", "--set", "rule.path=" + module, "--run-dir",
-                     "refused", code=2)
+def one_line(*arguments, parts):
+    """The command is refused by one line with `parts`."""
+    said = outerloop(*arguments, code=2)
     lines = [line for line in said.splitlines() if line]
     print(lines)
     assert len(lines) == 1, said
-    for part in (module, *parts):
+    for part in parts:
         assert part in said, (part, said)
+
+
+def refused(module, *parts):
+    """Training with this module ends with one line."""
+    one_line("train", "smoke", "--set", "rule.name=torchscript", "--set", "rule.path=" + module, "--run-dir", "refused",
+             parts=(module, *parts))
     assert not os.path.exists("refused")
 
 
@@ -140,6 +147,40 @@ def rewritten(module, result, change):
             new.writestr(record.filename, change(record.filename, old.read(record.filename)))
 
 
+class Half(torch.nn.Module):
+    """Feature averages that follow the inputs; `drift` is learned, but its share of the gradient is cut."""
+
+    def __init__(self):
+        super().__init__()
+        self.output_units = 2
+        self.rate = torch.nn.Parameter(torch.tensor(0.1))
+        self.drift = torch.nn.Parameter(torch.tensor(0.2))
+
+    @torch.jit.export
+    def init(self, sizes: List[int], seed: int) -> List[Dict[str, Tensor]]:
+        return [{"weights": torch.sin(torch.arange(sizes[0] * 2) + float(seed % 100)).view(sizes[0], 2)}]
+
+    @torch.jit.export
+    def features(self, phi: List[Dict[str, Tensor]], x: Tensor) -> Tensor:
+        return torch.tanh(torch.matmul(x, phi[0]["weights"]))
+
+    @torch.jit.export
+    def step(self, phi: List[Dict[str, Tensor]], x: Tensor) -> List[Dict[str, Tensor]]:
+        moved = self.rate * torch.matmul(x.t(), self.features(phi, x)) / x.size(0)
+        return [{"weights": phi[0]["weights"] + moved + (self.drift * phi[0]["weights"]).detach()}]
+
+
+def gradients():
+    """Every module's gradient is that of central differences, but for one that is cut by half."""
+    for name in ("oja_rule", "learned_optimizer"):
+        build(name)
+        print(outerloop("bench", "gradient", name + ".textproto"))
+    torch.jit.script(Half()).save("half.pt")
+    said = outerloop("bench", "gradient", "smoke", "--set", "rule.name=torchscript", "--set", "rule.path=half.pt",
+                     code=1)
+    assert "the gradient by drift is wrong" in said, said
+
+
 def mistakes():
     build("oja_rule")
     torch.jit.trace(Traced(), torch.zeros(3)).save("traced.pt")
@@ -172,6 +213,7 @@ OPTIMIZER_SHARE = 0.6
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     sys.dont_write_bytecode = True
+    gradients()
     plasticity_rule()
     learned_optimizer()
     a_rule_file_is_enough()

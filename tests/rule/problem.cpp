@@ -91,14 +91,4 @@ std::unique_ptr<rule::Engine> engine_on_device(const rule::RuleOptions& options,
   }
 }
 
-double mean_objective(rule::Engine& engine, const Problem& problem, const std::vector<double>& theta) {
-  auto phi = problem.phi;
-  double sum = 0.0;
-  for (const auto& step : problem.steps) {
-    phi = engine.unroll(problem.architecture, theta, phi, {step.inner});
-    sum += engine.meta_objective(problem.architecture, theta, phi, step);
-  }
-  return sum / static_cast<double>(problem.steps.size());
-}
-
 }  // namespace outerloop::tests

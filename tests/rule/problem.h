@@ -6,14 +6,12 @@
 #include <vector>
 
 #include "common/rule/engine.h"
+#include "common/rule/gradient_check.h"
 
 namespace outerloop::tests {
 
-struct Problem {
+struct Problem : rule::GradientProblem {
   rule::RuleOptions rule;
-  rule::Architecture architecture;
-  std::vector<double> theta, phi;
-  std::vector<rule::StepData> steps;
 };
 
 /// The sizes to draw.
@@ -58,8 +56,5 @@ inline std::unique_ptr<rule::Engine> engine_under_test(const rule::RuleOptions& 
 /// An engine on the device under test (rule_options.h); ends the executable as skipped where it is not there.
 std::unique_ptr<rule::Engine> engine_on_device(const rule::RuleOptions& rule,
                                                rule::Precision precision = rule::Precision::float64);
-
-/// J at `theta`: the mean of the meta-objectives after each of the problem's steps, by forward passes only.
-double mean_objective(rule::Engine& engine, const Problem& problem, const std::vector<double>& theta);
 
 }  // namespace outerloop::tests

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <memory>
+#include <utility>
 
 #include "tests/catch.h"
 #include "tests/rule/problem.h"
@@ -9,77 +11,53 @@
 namespace outerloop::tests {
 namespace {
 
-/// The largest error of a problem.
-struct Worst {
-  double error = 0.0;
-  std::string where = "nowhere";
-};
-
-/// First, middle and last entry of a tensor.
-std::vector<std::int64_t> chosen_entries(const rule::TensorSpec& tensor) {
-  std::vector<std::int64_t> entries = {0, tensor.size() / 2, tensor.size() - 1};
-  entries.erase(std::unique(entries.begin(), entries.end()), entries.end());
-  return entries;
-}
-
-/// ∂J/∂θ[at] by a central difference.
-double difference_quotient(rule::Engine& engine, const Problem& problem, std::size_t at, double step) {
-  auto theta = problem.theta;
-  theta[at] = problem.theta[at] + step;
-  const double above = mean_objective(engine, problem, theta);
-  theta[at] = problem.theta[at] - step;
-  return (above - mean_objective(engine, problem, theta)) / (2 * step);
-}
-
-/// The error of one entry. A long step loses the fewest digits but may cross a kink, where a relu changes
-/// sides; then a shorter one decides. A gradient that is wrong is wrong at every step.
-double entry_error(rule::Engine& engine, const Problem& problem, std::size_t at, double gradient,
-                   double scale) {
-  double error = 1.0;
-  for (const double step : {1e-5, 1e-6, 1e-7}) {
-    error = std::min(error, std::abs(difference_quotient(engine, problem, at, step) - gradient) / scale);
-    if (error < 1e-6) break;
-  }
-  return error;
-}
-
-/// Errors are relative to the largest gradient of the tensor, or to a thousandth of the overall largest if
-/// that is more: differences of J have rounding noise in proportion to J.
-Worst compare_with_differences(const std::string& name, const Problem& problem) {
-  const auto engine = engine_under_test(problem.rule);
-  const auto result = engine->truncation(problem.architecture, problem.theta, problem.phi, problem.steps);
-  INFO(name);
-  REQUIRE(result.outcome == rule::Outcome::finished);
-  CHECK(mean_objective(*engine, problem, problem.theta) == Approx(result.mean_meta_objective).epsilon(1e-12));
-
-  double top = 0.0;
-  for (const double g : result.d_theta) top = std::max(top, std::abs(g));
-  REQUIRE(top > 0.0);
-  Worst worst;
-  for (const auto& tensor : engine->theta_layout().tensors()) {
-    double scale = 1e-3 * top;
-    for (std::int64_t i = 0; i < tensor.size(); ++i)
-      scale = std::max(scale, std::abs(result.d_theta[static_cast<std::size_t>(tensor.offset + i)]));
-    for (const auto i : chosen_entries(tensor)) {
-      const auto at = static_cast<std::size_t>(tensor.offset + i);
-      const double error = entry_error(*engine, problem, at, result.d_theta[at], scale);
-      if (error > worst.error) worst = {error, tensor.name + "[" + std::to_string(i) + "]"};
-    }
-  }
-  std::printf("%-36s largest gradient %.2e, largest error %.2e at %s\n", name.c_str(), top, worst.error,
-              worst.where.c_str());
-  return worst;
-}
-
-// J of about 2 has 16 digits: its difference over 2e-5 is exact to about 1e-10, and the smallest scale is
-// about 4e-5.
-constexpr double kTolerance = 1e-5;
-
 void check_problem(const std::string& name, const Problem& problem) {
-  const Worst worst = compare_with_differences(name, problem);
-  INFO(name << ": largest error at " << worst.where);
-  CHECK(worst.error < kTolerance);
+  const auto engine = engine_under_test(problem.rule);
+  const rule::DifferenceOptions options;
+  const auto check = rule::check_gradient(*engine, problem, options);
+  INFO(name);
+  REQUIRE(check.outcome == rule::Outcome::finished);
+  CHECK(check.forward_objective == Approx(check.objective).epsilon(1e-12));
+  REQUIRE(check.largest > 0.0);
+  const auto& worst = check.worst();
+  std::printf("%-36s largest gradient %.2e, largest error %.2e at %s, %s\n", name.c_str(), check.largest,
+              worst.difference, worst.tensor.c_str(), worst.place.c_str());
+  CHECK(check.tensors.size() == engine->theta_layout().tensors().size());
+  CHECK(worst.difference < options.tolerance);
 }
+
+/// An engine with a gradient that is off by `error` at one number of θ.
+class WrongEngine final : public rule::Engine {
+ public:
+  WrongEngine(std::unique_ptr<rule::Engine> right, std::size_t at, double error)
+      : right_(std::move(right)), at_(at), error_(error) {}
+
+  const rule::RuleOptions& rule() const override { return right_->rule(); }
+  const rule::Layout& theta_layout() const override { return right_->theta_layout(); }
+  std::string description() const override { return right_->description(); }
+  std::string instruction_set() const override { return right_->instruction_set(); }
+  rule::TruncationResult truncation(const rule::Architecture& architecture, const std::vector<double>& theta,
+                                    const std::vector<double>& phi,
+                                    const std::vector<rule::StepData>& steps) override {
+    auto result = right_->truncation(architecture, theta, phi, steps);
+    result.d_theta.at(at_) += error_;
+    return result;
+  }
+  std::vector<double> unroll(const rule::Architecture& architecture, const std::vector<double>& theta,
+                             const std::vector<double>& phi,
+                             const std::vector<rule::Batch>& minibatches) override {
+    return right_->unroll(architecture, theta, phi, minibatches);
+  }
+  double meta_objective(const rule::Architecture& architecture, const std::vector<double>& theta,
+                        const std::vector<double>& phi, const rule::StepData& step) override {
+    return right_->meta_objective(architecture, theta, phi, step);
+  }
+
+ private:
+  std::unique_ptr<rule::Engine> right_;
+  std::size_t at_;
+  double error_;
+};
 
 }  // namespace
 
@@ -150,6 +128,34 @@ TEST_CASE("meta-gradient of learning rate and momentum by central differences") 
   size.units = {5, 3};
   size.way = 3;
   check_problem("sgd, one linear layer", make_problem(supervised_sgd(), size));
+}
+
+TEST_CASE("a wrong gradient is found wherever in its tensor it is") {
+  auto small = small_neuron_local();
+  small.neuron_local.hidden_blocks = small.neuron_local.top_layers = 0;
+  ProblemSize size;
+  size.units = {6, 4};
+  size.steps = 1;
+  const auto problem = make_problem(small, size);
+  const rule::DifferenceOptions options;
+  const auto layout = rule::theta_layout(problem.rule);
+  const auto& tensor = layout.at("hidden.in.w");
+  REQUIRE(tensor.size() > 8);
+  const auto right = engine_under_test(problem.rule)
+                         ->truncation(problem.architecture, problem.theta, problem.phi, problem.steps);
+  double largest = 0.0;
+  for (const double g : right.d_theta) largest = std::max(largest, std::abs(g));
+  // The first number is compared by itself, the third only in the direction of all.
+  for (const std::int64_t place : {0, 2}) {
+    WrongEngine engine(engine_under_test(problem.rule), static_cast<std::size_t>(tensor.offset + place),
+                       1e-2 * largest);
+    const auto check = rule::check_gradient(engine, problem, options);
+    CHECK(check.worst().tensor == "hidden.in.w");
+    CHECK(check.worst().place == (place == 0 ? "[0]" : "all"));
+    CHECK(check.worst().difference > 10 * options.tolerance);
+    for (const auto& other : check.tensors)
+      CHECK((other.difference < options.tolerance) == (other.tensor != "hidden.in.w"));
+  }
 }
 
 }  // namespace outerloop::tests

@@ -113,21 +113,13 @@ double relative(const std::vector<double>& a, const std::vector<double>& b) {
 /// ∂J/∂θ against central differences.
 void check_gradient(const Problem& problem) {
   const auto engine = reference_engine(problem.rule);
-  const auto result = engine->truncation(problem.architecture, problem.theta, problem.phi, problem.steps);
-  REQUIRE(result.outcome == rule::Outcome::finished);
-  CHECK(result.mean_meta_objective == Approx(mean_objective(*engine, problem, problem.theta)).epsilon(1e-12));
-  std::vector<double> differences;
-  for (std::size_t i = 0; i < problem.theta.size(); ++i) {
-    constexpr double kStepSize = 1e-6;
-    auto theta = problem.theta;
-    theta[i] += kStepSize;
-    const double high = mean_objective(*engine, problem, theta);
-    theta[i] -= 2.0 * kStepSize;
-    differences.push_back((high - mean_objective(*engine, problem, theta)) / (2.0 * kStepSize));
-  }
-  const double off = relative(differences, result.d_theta);
-  std::printf("gradient of %zu numbers: off by %.1e of the largest\n", problem.theta.size(), off);
-  CHECK(off < 1e-6);
+  const auto check = rule::check_gradient(*engine, problem, rule::DifferenceOptions());
+  REQUIRE(check.outcome == rule::Outcome::finished);
+  CHECK(check.forward_objective == Approx(check.objective).epsilon(1e-12));
+  std::printf("gradient of %zu numbers: off by %.1e of the largest\n", problem.theta.size(),
+              check.worst().difference);
+  CHECK(check.largest > 0.0);
+  CHECK(check.worst().difference < 1e-6);
 }
 
 std::string refused(const ModuleText& text) {
@@ -345,7 +337,7 @@ TEST_CASE("a rule whose gradient is cut says so, and evolution strategies do wit
   CHECK(contains(
       refusal([&] { engine->truncation(problem.architecture, problem.theta, problem.phi, problem.steps); }),
       "cuts the gradient"));
-  CHECK(std::isfinite(mean_objective(*engine, problem, problem.theta)));
+  CHECK(std::isfinite(rule::mean_meta_objective(*engine, problem, problem.theta)));
   CHECK(contains(refusal([&] { fused_engine(problem.rule); }), "fused does not know the rule torchscript"));
 }
 
