@@ -1,16 +1,14 @@
 #pragma once
-// The Engine interface for a TorchScript module (rule torchscript): one task at a time, gradients by
-// autograd.
-#include <optional>
+// The Engine interface for a TorchScript module (rule torchscript).
 #include <vector>
 
+#include "common/rule/reference/autograd_engine.h"
 #include "common/rule/reference/objective.h"
 #include "common/rule/reference/scripted_module.h"
-#include "common/rule/reference/torch_engine.h"
 
 namespace outerloop::rule::reference {
 
-class ScriptedEngine final : public TorchEngine {
+class ScriptedEngine final : public AutogradEngine {
  public:
   ScriptedEngine(const RuleOptions& rule, const EngineOptions& options);
 
@@ -24,33 +22,16 @@ class ScriptedEngine final : public TorchEngine {
                   const std::vector<double>& phi, const FrozenStatistics& statistics,
                   const Matrix& inputs) override;
 
-  TruncationResult truncation(const Architecture& architecture, const std::vector<double>& theta,
-                              const std::vector<double>& phi, const std::vector<StepData>& steps) override;
-  std::vector<double> unroll(const Architecture& architecture, const std::vector<double>& theta,
-                             const std::vector<double>& phi, const std::vector<Batch>& minibatches) override;
-  double meta_objective(const Architecture& architecture, const std::vector<double>& theta,
-                        const std::vector<double>& phi, const StepData& step) override;
+ protected:
+  std::vector<Tensor> bind(const std::vector<double>& theta, bool requires_grad) override;
+  State step(const Call& call, const State& phi, const Batch& inner) override;
+  Judgement judge(const Call& call, const State& phi, const StepData& step) override;
+  void refuse_cut_gradient() const override;
 
  private:
-  struct Judgement {
-    Tensor value;  ///< [], the meta-objective
-    Tensor alive;  ///< [], 0 where the features of a minibatch are all zero; undefined: not known
-    bool dead() const { return alive.defined() && alive.item<double>() == 0.0; }
-  };
-
-  void set_theta(const std::vector<double>& theta, bool requires_grad);
-  State leaves(const Layout& layout, const std::vector<double>& phi) const;
-  State step(const Layout& layout, const Architecture& architecture, const State& phi, const Batch& inner);
-  Judgement judge(const Layout& layout, const Architecture& architecture, const State& phi,
-                  const StepData& step);
   Judgement ridge(const Layout& layout, const State& phi, const StepData& step);
-  Tensor inputs(const Batch& batch) const;
-  Tensor labels(const Architecture& architecture, const Batch& batch) const;
-  void tell_of_sweep(const State& phi);
-  std::vector<double> sweep(const Tensor& mean);
 
   ScriptedModule module_;
-  bool sweeping_ = false;
 };
 
 }  // namespace outerloop::rule::reference
