@@ -170,6 +170,25 @@ class Half(torch.nn.Module):
         return [{"weights": phi[0]["weights"] + moved + (self.drift * phi[0]["weights"]).detach()}]
 
 
+class Holder(Half):
+    def __init__(self, part):
+        super().__init__()
+        self.part = part
+
+    @torch.jit.export
+    def features(self, phi: List[Dict[str, Tensor]], x: Tensor) -> Tensor:
+        return torch.tanh(self.part(torch.matmul(x, phi[0]["weights"])))
+
+
+doubled = torch.jit.trace(lambda x: 2 * x, torch.zeros(3))
+
+
+class Caller(Half):
+    @torch.jit.export
+    def features(self, phi: List[Dict[str, Tensor]], x: Tensor) -> Tensor:
+        return torch.tanh(doubled(torch.matmul(x, phi[0]["weights"])))
+
+
 def gradients():
     """Every module's gradient is that of central differences, but for one that is cut by half."""
     for name in ("oja_rule", "learned_optimizer"):
@@ -185,6 +204,14 @@ def mistakes():
     build("oja_rule")
     torch.jit.trace(Traced(), torch.zeros(3)).save("traced.pt")
     refused("traced.pt", "lacks the method init", "torch.jit.script")
+    part = torch.nn.Linear(2, 2)
+    torch.jit.script(Holder(torch.jit.trace(part, torch.zeros(12, 2)))).save("holder.pt")
+    refused("holder.pt", "holds the traced submodule part", "torch.jit.script")
+    torch.jit.script(Holder(part)).save("scripted.pt")
+    outerloop("train", "smoke", "--set", "rule.name=torchscript", "--set", "rule.path=scripted.pt", "--set", "updates=1",
+              "--run-dir", "scripted")
+    torch.jit.script(Caller()).save("caller.pt")
+    refused("caller.pt", "calls a traced function in features", "torch.jit.script")
     torch.save({"rate": torch.tensor(0.1)}, "weights.pt")
     refused("weights.pt", "no TorchScript module")
     refused("missing.pt", "cannot be read")

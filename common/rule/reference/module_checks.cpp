@@ -146,10 +146,32 @@ std::optional<std::string> random_operation(const torch::jit::Block& block) {
   return std::nullopt;
 }
 
-void check_without_generator(ScriptedModule& module) {
+/// Whether torch.jit.trace wrote a part of it: a node's place in the sources is then the tracer's call stack.
+bool is_traced(const torch::jit::Block& block) {
+  for (const auto* node : block.nodes()) {
+    if (node->sourceRange().str().find("_trace.py(") != std::string::npos) return true;
+    for (const auto* inner : node->blocks())
+      if (is_traced(*inner)) return true;
+  }
+  return false;
+}
+
+/// What is traced has the sizes and the branches of one call burnt in, and may work with others all the same.
+void check_no_part_traced(const ScriptedModule& module) {
+  for (const auto& part : module.module().named_modules())
+    for (const auto& method : part.value.get_methods())
+      if (is_traced(*method.graph()->block()))
+        module.refuse((part.name.empty() ? "is traced" : "holds the traced submodule " + part.name) +
+                      " (torch.jit.trace keeps the sizes and branches of one call); use torch.jit.script");
+}
+
+void check_inlined(const ScriptedModule& module) {
   for (const auto& method : module.module().get_methods()) {
     const auto graph = method.graph()->copy();
     torch::jit::Inline(*graph);
+    if (is_traced(*graph->block()))
+      module.refuse("calls a traced function in " + method.name() +
+                    " (torch.jit.trace keeps the sizes and branches of one call); use torch.jit.script");
     if (const auto operation = random_operation(*graph->block()))
       module.refuse("uses a random generator in " + method.name() + " (" + *operation +
                     "); compute from the seed that init is given");
@@ -251,7 +273,8 @@ std::int64_t output_units_of(const ScriptedModule& module) {
 void check_module(ScriptedModule& module) {
   check_methods(module, module.flag("supervised", false));
   check_parameters(module);
-  check_without_generator(module);
+  check_no_part_traced(module);
+  check_inlined(module);
   check_at_two_sizes(module);
 }
 
