@@ -7,6 +7,7 @@
 #include <map>
 #include <vector>
 
+#include "cli/figures/figure_parts.h"
 #include "cli/support/few_shot_tables.h"
 #include "common/base/error.h"
 
@@ -40,11 +41,10 @@ std::vector<std::string> rule_files(const std::string& run) {
 
 std::vector<Trajectory> read_trajectories(const FigureRequest& request) {
   std::vector<Trajectory> trajectories;
-  for (const auto& run : request.runs) {
-    auto path = fs::path(run).lexically_normal();
-    if (path.filename().empty()) path = path.parent_path();  // runs/first/
-    Trajectory trajectory{path.stem().string(), {}};
-    for (const auto& file : rule_files(run)) {
+  const auto names = run_names(request.runs);
+  for (std::size_t i = 0; i < request.runs.size(); ++i) {
+    Trajectory trajectory{names[i], {}};
+    for (const auto& file : rule_files(request.runs[i])) {
       auto rule = read_evaluated_rule(file, request.study.theta == "average");
       const auto update = rule.file.update;
       trajectory.rules.insert_or_assign(update, std::move(rule));

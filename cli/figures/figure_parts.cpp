@@ -12,6 +12,8 @@
 namespace outerloop::cli {
 namespace {
 
+constexpr std::size_t kMostParts = 64;  // of a path in a legend
+
 /// With a sign; negative numbers have a typographic minus.
 std::string signed_number(double value) {
   const std::string digits = fmt::format("{:.1f}", std::abs(value));
@@ -38,6 +40,30 @@ std::string make_stem(const std::string& out_dir, const char* name) {
 
 std::vector<std::string> written(const std::string& stem) {
   return {stem + ".png", stem + ".svg", stem + ".pdf"};
+}
+
+std::vector<std::string> run_names(const std::vector<std::string>& paths) {
+  namespace fs = std::filesystem;
+  // Parts of each path, the last one first; relative to the working directory, which they have in common.
+  std::vector<std::vector<std::string>> parts;
+  std::vector<std::string> names;
+  for (const auto& path : paths) {
+    fs::path whole = fs::path(path).lexically_normal();
+    if (whole.filename().empty()) whole = whole.parent_path();  // runs/first/
+    if (whole.extension() == ".h5") whole.replace_extension();
+    parts.emplace_back();
+    for (const auto& part : whole) parts.back().insert(parts.back().begin(), part.string());
+    names.push_back(parts.back().front());
+  }
+  const auto same = [&](std::size_t i) { return std::count(names.begin(), names.end(), names[i]) > 1; };
+  for (std::size_t depth = 1; depth <= kMostParts; ++depth) {
+    std::vector<std::string> longer = names;
+    for (std::size_t i = 0; i < names.size(); ++i)
+      if (same(i) && depth < parts[i].size()) longer[i] = (fs::path(parts[i][depth]) / names[i]).string();
+    if (longer == names) break;
+    names = std::move(longer);
+  }
+  return names;
 }
 
 std::string method_label(const std::string& method, bool images) {

@@ -16,6 +16,10 @@ std::string make_stem(const std::string& out_dir, const char* name);
 /// The three files that render() makes of a stem.
 std::vector<std::string> written(const std::string& stem);
 
+/// A legend's name for each run directory or rule file: the last part of its path, of a rule without .h5, and
+/// as many parts before it as tell it from the others.
+std::vector<std::string> run_names(const std::vector<std::string>& paths);
+
 /// e.g. "learned rule" for rule. The baseline "pixels" is raw pixels of images, and raw inputs of vectors.
 std::string method_label(const std::string& method, bool images);
 

@@ -155,24 +155,33 @@ TEST_CASE("the figure of sizes has all baselines") {
 
 TEST_CASE("the figure of domains follows each run over its snapshots") {
   const std::string run = trained() / "run", rule = trained() / "run/rule.h5";
-  const auto domains = drawn("domains", run + " --dataset fashion_mnist --layers 8");
-  CHECK(domains.at("runs") == json{rule, run});
+  std::filesystem::create_directories(trained() / "copy");
+  const std::string copy = trained() / "copy/rule.h5";
+  std::filesystem::copy_file(rule, copy, std::filesystem::copy_options::overwrite_existing);
+  const auto domains = drawn("domains", copy + " " + run + " --dataset fashion_mnist --layers 8");
+  CHECK(domains.at("runs") == json{rule, copy, run});
   REQUIRE(domains.at("datasets").size() == 2);
   for (const auto& dataset : domains.at("datasets")) {
     std::vector<std::string> baselines;
     for (const auto& row : dataset.at("baselines")) baselines.push_back(row.at("method"));
     CHECK(baselines == std::vector<std::string>{"random", "pixels", "pca", "kmeans"});
     const auto& curves = dataset.at("curves");
-    REQUIRE(curves.size() == 2);
+    REQUIRE(curves.size() == 3);
     REQUIRE(curves[0].at("points").size() == 1);  // a file
-    CHECK(curves[1].at("run") == "run");
+    CHECK(curves[0].at("run") == "run/rule");
+    CHECK(curves[1].at("run") == "copy/rule");
+    CHECK(curves[2].at("run") == "run");
     std::vector<std::int64_t> updates;
-    for (const auto& point : curves[1].at("points")) updates.push_back(point.at("update"));
+    for (const auto& point : curves[2].at("points")) updates.push_back(point.at("update"));
     CHECK(updates == std::vector<std::int64_t>{1, 3, 10, 20});
     // The last of the run is the rule itself.
-    CHECK(curves[1].at("points").back().at("accuracy") == curves[0].at("points")[0].at("accuracy"));
-    CHECK(curves[1].at("points").back().at("ci95").is_number());
+    CHECK(curves[2].at("points").back().at("accuracy") == curves[0].at("points")[0].at("accuracy"));
+    CHECK(curves[2].at("points").back().at("ci95").is_number());
   }
+  // Both files have a line of their own in the legend.
+  const auto drawing = read_text(trained() / "figures/domains.svg");
+  for (const char* name : {"\nrun/rule\n", "\ncopy/rule\n", "\nrun\n"})
+    CHECK(occurrences(drawing, name) == 1);
 }
 
 TEST_CASE("what cannot be drawn is refused with one line") {

@@ -10,6 +10,7 @@
 #include "cli/figures/chart_axis.h"
 #include "cli/figures/colours.h"
 #include "cli/figures/figure_data.h"
+#include "cli/figures/figure_parts.h"
 #include "cli/figures/plot.h"
 #include "cli/figures/run_figures.h"
 #include "tests/catch.h"
@@ -251,6 +252,15 @@ TEST_CASE("several runs are drawn in one figure") {
                  }),
                  "e.json: several inputs are drawn in one figure where each is a run directory"));
   CHECK_FALSE(std::filesystem::exists(folder / "never"));
+}
+
+TEST_CASE("runs of one name have as much of their paths in the legend as tells them apart") {
+  using Names = std::vector<std::string>;
+  CHECK(cli::run_names({"runs/a/rule.h5", "runs/b/rule.h5", "runs/c"}) == Names{"a/rule", "b/rule", "c"});
+  CHECK(cli::run_names({"runs/v1.2/", "./rule.h5", "runs/y/rule.h5"}) == Names{"v1.2", "rule", "y/rule"});
+  CHECK(cli::run_names({"r/a/rule.h5", "r/b/rule.h5", "/s/a/rule.h5"}) ==
+        Names{"r/a/rule", "b/rule", "s/a/rule"});
+  CHECK(cli::run_names({"a/rule.h5", "a/rule.h5"}) == Names{"a/rule", "a/rule"});  // one run, twice
 }
 
 TEST_CASE("a colour that is wished twice has shades, and none takes another's wish") {
