@@ -142,6 +142,9 @@ json depths(const FigureRequest& request) {
 
 json nonlinearities(const FigureRequest& request) {
   using rule::Nonlinearity;
+  if (request.rule.settings.rule.script)
+    throw InputError("figure nonlinearities: " + request.rule.path +
+                     " is a module, which has its own non-linearity; take another figure");
   const std::vector<std::pair<const char*, Nonlinearity>> kinds = {
       {"ReLU", Nonlinearity::relu},   {"leaky ReLU", Nonlinearity::leaky_relu},
       {"Swish", Nonlinearity::swish}, {"ELU", Nonlinearity::elu},

@@ -5,6 +5,7 @@
 #include "common/base/error.h"
 #include "common/evaluation/baselines/pca.h"
 #include "common/rule/phi.h"
+#include "common/rule/scripted_rule.h"
 
 namespace outerloop::evaluation {
 namespace {
@@ -21,6 +22,24 @@ void for_each_step(const RuleUnderTest& rule, const FewShotData& data, FewShotOp
     const auto draw = set.draws().sample(number);
     for (const auto& phi : set.train(rule.theta, draw, steps)) look(set, pool.prepared(), draw, phi);
   });
+}
+
+/// Throws InputError for a module without weights on the inputs.
+void check_has_filters(rule::Engine& engine, const FewShotData& data, const FewShotOptions& options) {
+  const auto& script = engine.rule().script;
+  if (!script) return;
+  rule::Architecture architecture;
+  architecture.units = {data.train.columns};
+  architecture.units.insert(architecture.units.end(), options.hidden.begin(), options.hidden.end());
+  architecture.units.push_back(engine.rule().neuron_local.output_units);
+  const auto layout = engine.phi_layout(architecture);
+  const auto inputs = architecture.inputs();
+  if (layout.contains("1/W")) {
+    const auto& shape = layout.at("1/W").shape;
+    if (shape.size() == 2 && shape[0] == inputs) return;
+  }
+  throw InputError("filters: φ of " + script->name + " has no tensor 1/W [" + std::to_string(inputs) +
+                   ", units] to draw; take another figure");
 }
 
 void flip_like(const rule::Matrix& before, rule::Matrix& points) {
@@ -40,8 +59,7 @@ std::vector<Filters> first_layer_filters(const RuleUnderTest& rule, const FewSho
                                          const std::vector<std::int64_t>& steps, std::int64_t units) {
   std::vector<Filters> result;
   const auto engine = rule.make_engine();
-  if (engine->rule().script)
-    throw InputError("filters: a module has weights of its own kind; take another figure");
+  check_has_filters(*engine, data, options);
   for_each_step(rule, data, options, steps,
                 [&](const MethodSet& set, const FewShotPreparation&, const Draw& draw, const auto& phi) {
                   const auto straight = set.draws().without_permutation(draw, phi);

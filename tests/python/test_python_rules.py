@@ -102,6 +102,12 @@ def a_rule_file_is_enough():
     assert np.abs(y - np.load("again.npy")).max() < 1e-4 * np.abs(y).max()
     assert np.abs(y[:1] - np.load("alone.npy")).max() < 1e-4 * np.abs(y).max()
     assert "not run" in outerloop("inspect", "model.h5")
+    outerloop("figure", "filters", "oja/rule.h5", "--dataset", "glyphs:held_out", "--out", "figures")
+    with open("figures/filters.json", encoding="utf-8") as file:
+        panels = json.load(file)["panels"]
+    assert [len(panel["filters"]) for panel in panels] == [32, 32, 32]
+    assert len(panels[0]["filters"][0]) == 64 and panels[0]["filters"] != panels[1]["filters"]
+    one_line("figure", "nonlinearities", "oja/rule.h5", parts=["oja/rule.h5 is a module, which has its own"])
     outerloop("export", "oja/rule.h5", "--torchscript", "trained.pt")
     outerloop("export", "oja/rule.h5", "--safetensors", "trained.safetensors")
     trained = torch.jit.load("trained.pt")
@@ -210,6 +216,8 @@ def mistakes():
     torch.jit.script(Holder(part)).save("scripted.pt")
     outerloop("train", "smoke", "--set", "rule.name=torchscript", "--set", "rule.path=scripted.pt", "--set", "updates=1",
               "--run-dir", "scripted")
+    said = outerloop("figure", "filters", "scripted/rule.h5", "--dataset", "glyphs", code=2)
+    assert "has no tensor 1/W [64, units]" in said.splitlines()[-1], said
     torch.jit.script(Caller()).save("caller.pt")
     refused("caller.pt", "calls a traced function in features", "torch.jit.script")
     torch.save({"rate": torch.tensor(0.1)}, "weights.pt")
