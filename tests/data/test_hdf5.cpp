@@ -149,11 +149,17 @@ TEST_CASE("HDF5 files with bytes flipped or cut give data or one line, never a c
               static_cast<std::int64_t>(array.bytes.size() + array.numbers.size()));
       } catch (const InputError& error) {
         holds(error.what(), name);
+        CHECK(std::string(error.what()).find("lock") == std::string::npos);
         ++refused;
       }
     }
   }
   CHECK(refused > 40);
+  write_file(folder / "cut.h5", first_bytes(whole, whole.size() - 100));
+  holds(refusal([&] {
+          data::read_hdf5({folder / "cut.h5", "/images"});
+        }),
+        "cut.h5: incomplete: the HDF5 file is shorter than it says");
 }
 
 /// Creates a file for the tests below; closing the file closes all of its identifiers.
@@ -259,13 +265,30 @@ TEST_CASE("virtual datasets may name their files or datasets by a pattern") {
   const std::string path = folder / "v.h5";
   write_blocks(path, "rows-%b.h5", "/rows");
   holds(hdf5_refusal(path + ":/v"), "rows-0.h5 is missing");
-  // The third is not reached, since there is no second.
-  for (const char* name : {"rows-0.h5", "rows-1.h5", "rows-3.h5"}) write_rows_file(folder / name);
+  for (const char* name : {"rows-0.h5", "rows-1.h5", "rows-12.h5"}) write_rows_file(folder / name);
+  // The library would leave out what comes after the missing one.
+  holds(hdf5_refusal(path + ":/v"), "rows-2.h5 is missing, though rows-12.h5 is there: bring that file back");
+  std::filesystem::rename(folder / "rows-12.h5", folder / "rows-02.h5");  // no block's name
   Bytes twice = counting(60);
   twice.insert(twice.end(), twice.begin(), twice.begin() + 60);
   CHECK(open_hdf5(path + ":/v")->pixels == twice);
+  std::filesystem::create_symlink("nowhere.h5", folder / "rows-2.h5");
+  holds(hdf5_refusal(path + ":/v"), "rows-2.h5 is missing: bring that file back");
+  std::filesystem::create_directories(folder / "part0");
+  std::filesystem::create_directories(folder / "part2");
+  write_rows_file(folder / "part0/rows.h5");
+  write_blocks(path, "part%b/rows.h5", "/rows");
+  CHECK(open_hdf5(path + ":/v")->pixels == counting(60));
+  write_rows_file(folder / "part2/rows.h5");
+  holds(hdf5_refusal(path + ":/v"), "part1/rows.h5 is missing, though part2/rows.h5 is there");
   write_blocks(path, ".", "/rows%b");
   CHECK(open_hdf5(path + ":/v")->pixels == twice);
+  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+  const hid_t later = make_rows(file, "/rows4");
+  write_rows(later);
+  H5Dclose(later);
+  H5Fclose(file);
+  holds(hdf5_refusal(path + ":/v"), ".:/rows2 is missing, though /rows4 is there: bring that dataset back");
   // A later block may no more lie elsewhere than the first.
   std::filesystem::create_directories(folder / "data");
   std::filesystem::rename(folder / "rows-0.h5", folder / "data/rows-0.h5");
@@ -275,6 +298,34 @@ TEST_CASE("virtual datasets may name their files or datasets by a pattern") {
   write_rows_file(folder / "50%.h5");
   write_virtual(path, "50%%.h5");
   CHECK(open_hdf5(path + ":/v")->pixels == counting(60));
+}
+
+TEST_CASE("a virtual dataset with rows of no source has a remark") {
+  const TemporaryFolder folder;
+  write_rows_file(folder / "rows.h5");
+  // Rows from .. from + 9 of the virtual dataset come from the first 10 of the source.
+  const auto remark = [&](const std::vector<hsize_t>& from) {
+    const hid_t file = make_file(folder / "v.h5");
+    const hsize_t shape[] = {20, 3}, part[] = {10, 3}, none[] = {0, 0};
+    const hid_t whole = H5Screate_simple(2, shape, nullptr), source = H5Screate_simple(2, shape, nullptr);
+    REQUIRE(H5Sselect_hyperslab(source, H5S_SELECT_SET, none, nullptr, part, nullptr) >= 0);
+    const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    for (const hsize_t row : from) {
+      const hsize_t begin[] = {row, 0};
+      REQUIRE(H5Sselect_hyperslab(whole, H5S_SELECT_SET, begin, nullptr, part, nullptr) >= 0);
+      REQUIRE(H5Pset_virtual(creation, whole, "rows.h5", "/rows", source) >= 0);
+    }
+    make_rows(file, "/v", creation);
+    for (const hid_t space : {whole, source}) H5Sclose(space);
+    H5Pclose(creation);
+    H5Fclose(file);
+    std::vector<std::string> remarks;
+    open_hdf5((folder / "v.h5") + ":/v", &remarks);
+    return remarks.empty() ? "" : remarks[0];
+  };
+  CHECK(remark({0, 10}).empty());
+  for (const std::vector<hsize_t>& from : {std::vector<hsize_t>{0}, {10}, {0, 0}, {0, 5}})
+    holds(remark(from), "v.h5:/v: a virtual dataset, and some of its numbers come from no source");
 }
 
 TEST_CASE("virtual datasets of virtual datasets are looked through, and circles of them end") {
