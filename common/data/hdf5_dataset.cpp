@@ -65,6 +65,13 @@ std::string library_text() {
   return text;
 }
 
+std::string newer_version() {
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return "one of a newer version than HDF5 " + std::to_string(major) + "." + std::to_string(minor) + "." +
+         std::to_string(release) + " reads: write it again";
+}
+
 [[noreturn]] void refuse_locked(const std::string& name) {
   throw InputError(name + ": locked: another program has it open for writing: close it there, or set " +
                    kNoLocking + " if nothing writes to it");
@@ -81,11 +88,7 @@ std::string library_text() {
   if (text.find("unable to lock") != std::string::npos) refuse_locked(name);
   if (text.find("truncated file") != std::string::npos)
     throw InputError(name + ": incomplete: the HDF5 file is shorter than it says: fetch or write it again");
-  unsigned major = 0, minor = 0, release = 0;
-  H5get_libversion(&major, &minor, &release);
-  throw InputError(name + ": a damaged HDF5 file, or one of a newer version than HDF5 " +
-                   std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(release) +
-                   " reads: write it again");
+  throw InputError(name + ": a damaged HDF5 file, or " + newer_version());
 }
 
 /// False if the file system has no locks, which is added to `remarks`.
@@ -184,6 +187,10 @@ hid_t Hdf5File::open_dataset(hid_t file, const std::string& dataset, const std::
   if (id >= 0) return id;
   if (behind_external_link(file, dataset))
     throw InputError(name + ": an external link leads to another file, and is not followed: name that file");
+  H5O_info_t info;
+  const bool known = H5Oget_info_by_name(file, dataset.c_str(), &info, H5P_DEFAULT) >= 0;
+  if (known ? info.type == H5O_TYPE_DATASET : H5Oexists_by_name(file, dataset.c_str(), H5P_DEFAULT) > 0)
+    throw InputError(name + ": a damaged dataset, or " + newer_version());
   throw InputError(name + ": no such dataset in the file: h5ls -r lists them");
 }
 

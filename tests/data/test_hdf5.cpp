@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
@@ -161,6 +162,25 @@ TEST_CASE("HDF5 files with bytes flipped or cut give data or one line, never a c
           data::read_hdf5({folder / "cut.h5", "/images"});
         }),
         "cut.h5: incomplete: the HDF5 file is shorter than it says");
+}
+
+TEST_CASE("a dataset whose header the library cannot read is not called missing") {
+  const TemporaryFolder folder;
+  const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
+  H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+  const hid_t file = H5Fcreate((folder / "a.h5").c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);
+  write_rows(make_rows(file, "/rows"));
+  H5Fclose(file);
+  H5Pclose(access);
+  std::ifstream stream(folder / "a.h5", std::ios::binary);
+  Bytes bytes(std::istreambuf_iterator<char>(stream), {});
+  const std::string begin = "OHDR";  // of an object's header; the first is the root group's
+  const auto header = std::find_end(bytes.begin(), bytes.end(), begin.begin(), begin.end());
+  REQUIRE(bytes.end() - header > 20);
+  header[20] ^= 0x55;
+  write_file(folder / "a.h5", bytes);
+  holds(hdf5_refusal((folder / "a.h5") + ":/rows"), "/rows: a damaged dataset, or one of a newer version");
 }
 
 TEST_CASE("external links and external storage are refused") {
