@@ -112,7 +112,6 @@ constexpr OtherKind kOtherKinds[] = {
     {"\xFD"
      "7zXZ",
      "packed by xz: unpack it"},
-    {"BZh", "packed by bzip2: unpack it"},
     {"PK\x03\x04", "a ZIP archive or a workbook: unpack it, or save it as CSV"},
     {"<!doctype", "an HTML page: fetch the table itself"},
     {"<html", "an HTML page: fetch the table itself"},
@@ -128,8 +127,8 @@ void check_text(const Head& head, const std::string& name) {
     if (begin == kind.begin) throw InputError(name + ": no CSV file, but " + kind.what);
   }
   // \x1A ends old files of DOS, and \x1B begins the codes that colour a terminal.
-  const auto is_control = [](char c) {
-    return (c >= 0 && c < '\t') || (c > '\r' && c < ' ' && c != '\x1A' && c != '\x1B');
+  const auto is_control = [](unsigned char c) {
+    return c < '\t' || (c > '\r' && c < ' ' && c != '\x1A' && c != '\x1B');
   };
   for (const auto& [part, line] : head.parts)
     if (std::any_of(part.begin(), part.end(), is_control))
