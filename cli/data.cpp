@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/data/class_split.h"
 #include "common/data/dataset.h"
 #include "common/data/sources.h"
@@ -67,7 +68,10 @@ std::pair<std::vector<std::string>, std::vector<std::string>> split(const data::
 
 std::string class_list(const std::vector<std::string>& names) {
   if (names.empty() || names.size() > kNamedClasses) return std::to_string(names.size());
-  return fmt::format("{}: {}", names.size(), fmt::join(names, ", "));
+  constexpr std::size_t kMostPrinted = 80;  // bytes of a name
+  std::vector<std::string> printed;
+  for (const std::string& name : names) printed.push_back(base::printable(name, kMostPrinted));
+  return fmt::format("{}: {}", names.size(), fmt::join(printed, ", "));
 }
 
 std::int64_t fewest_inputs(const data::Dataset& dataset) {
@@ -123,9 +127,12 @@ std::string numbers(const json& entry) {
 
 void print_check(const json& entry) {
   const auto path = entry.at("path").get<std::string>();
-  fmt::print("{}{}{}\n", entry.at("name").get<std::string>(), path.empty() ? "" : "  ", path);
+  // Names of files and texts from them may hold anything.
+  constexpr std::size_t kMostBytes = 1 << 14;
+  const auto printed = [](const json& text) { return base::printable(text.get<std::string>(), kMostBytes); };
+  fmt::print("{}{}{}\n", printed(entry.at("name")), path.empty() ? "" : "  ", printed(entry.at("path")));
   if (!entry.at("ok").get<bool>()) {
-    fmt::print("  NOT OK: {}\n", entry.at("message").get<std::string>());
+    fmt::print("  NOT OK: {}\n", printed(entry.at("message")));
     return;
   }
   const auto size = entry.at("size").get<std::int64_t>();
@@ -138,7 +145,7 @@ void print_check(const json& entry) {
              class_list(entry.at("train_classes").get<std::vector<std::string>>()));
   fmt::print("  classes: held_out  {}\n",
              class_list(entry.at("held_out_classes").get<std::vector<std::string>>()));
-  for (const auto& warning : entry.at("warnings")) fmt::print("  warning: {}\n", warning.get<std::string>());
+  for (const auto& warning : entry.at("warnings")) fmt::print("  warning: {}\n", printed(warning));
 }
 
 std::vector<DatasetRequest> requests(const DataOptions& options) {

@@ -7,6 +7,7 @@
 
 #include "common/base/error.h"
 #include "common/config/paths.h"
+#include "common/data/source_files.h"
 #include "common/rule/engines/scripted_rule.h"
 
 namespace outerloop::cli {
@@ -18,6 +19,7 @@ std::string module_name(const config::Settings& settings) {
 void read_module(config::Settings& settings) {
   if (settings.config.rule().name() != proto::Rule::torchscript) return;
   const std::string path = config::path_of(settings.config.rule());
+  if (data::is_present(path)) data::require_file(path);
   errno = 0;
   std::ifstream stream(path, std::ios::binary);
   std::ostringstream bytes;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 
 namespace outerloop::cli {
 namespace {
@@ -23,7 +24,7 @@ data::TableColumn column_of(const nlohmann::json& json) {
   const auto& name = json.at("kind").get_ref<const std::string&>();
   const auto kind =
       std::find_if(kKinds.begin(), kKinds.end(), [&](const auto& k) { return name == k.second; });
-  if (kind == kKinds.end()) throw InputError("a column is of kind \"" + name + "\"");
+  if (kind == kKinds.end()) throw InputError("a column is of kind \"" + base::printable(name) + "\"");
   column.kind = kind->first;
   if (json.contains("values")) json.at("values").get_to(column.values);
   if (json.contains("means")) json.at("means").get_to(column.means);
@@ -32,7 +33,7 @@ data::TableColumn column_of(const nlohmann::json& json) {
                                                            : column.values.size();
   if (column.means.size() != inputs || (column.kind != Kind::text && !column.values.empty()) ||
       !std::is_sorted(column.values.begin(), column.values.end()))
-    throw InputError("column \"" + column.name + "\" has values that do not fit its kind");
+    throw InputError("column \"" + base::printable(column.name) + "\" has values that do not fit its kind");
   return column;
 }
 
@@ -77,12 +78,14 @@ data::TableColumns table_of_json(const std::string& text, const std::string& nam
 
 std::string texts_in_words(const data::TableColumns& columns) {
   constexpr int kMostNamed = 4;
+  constexpr std::size_t kMostPrinted = 40;  // bytes of a name
   std::string names;
   int count = 0;
   for (const auto& column : columns.columns) {
     if (column.kind != Kind::text) continue;
     if (++count <= kMostNamed)
-      names += fmt::format("{}{}: {}", count > 1 ? ", " : "", column.name, column.values.size());
+      names += fmt::format("{}{}: {}", count > 1 ? ", " : "", base::printable(column.name, kMostPrinted),
+                           column.values.size());
   }
   if (count == 0) return "";
   return fmt::format("{} column{} of texts as 0/1 inputs ({}{})", count, count == 1 ? "" : "s", names,

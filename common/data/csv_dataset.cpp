@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/data/table_columns.h"
 
 namespace outerloop::data {
@@ -69,6 +70,7 @@ CsvPath parse_csv_path(const std::string& path) {
 WorkingSet read_csv_set(const CsvPath& path) {
   CsvFile file(path.file);
   TableOptions options;
+  options.has_flags = false;
   options.labels = label_column(file, path.column);
   std::int64_t rows = 0;
   const TableColumns columns = fit_columns(file, options, rows);
@@ -85,7 +87,7 @@ WorkingSet read_csv_set(const CsvPath& path) {
     labels.push_back(file.fields()[place]);
     if (csv_missing(labels.back()))
       throw InputError(file.name() + ": line " + std::to_string(file.line()) + ": no label in column \"" +
-                       options.labels + "\": leave the row out");
+                       base::printable(options.labels, 40) + "\": leave the row out");
   }
   if (!labels.empty()) {
     set_labels(labels, file.name(), set);

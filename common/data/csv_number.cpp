@@ -51,6 +51,19 @@ std::optional<double> plain_number(std::string_view text) {
   return value;
 }
 
+/// The field in lower case, without the space around it; nothing for a long one.
+std::optional<std::string> short_word(std::string_view field) {
+  constexpr std::string_view kSpace = " \t";
+  constexpr std::size_t kLongest = 9;  // -infinity
+  const std::size_t first = field.find_first_not_of(kSpace);
+  if (first == std::string_view::npos) return "";
+  field = field.substr(first, field.find_last_not_of(kSpace) + 1 - first);
+  if (field.size() > kLongest) return std::nullopt;
+  std::string lower;
+  for (const char c : field) lower += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return lower;
+}
+
 }  // namespace
 
 std::optional<double> csv_number(std::string_view field, DecimalMark mark) {
@@ -71,17 +84,18 @@ std::optional<DecimalMark> proven_mark(std::string_view field) {
 }
 
 bool csv_missing(std::string_view field) {
-  constexpr std::string_view kSpace = " \t";
-  constexpr std::size_t kLongest = 4;
-  const std::size_t first = field.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) return true;
-  field = field.substr(first, field.find_last_not_of(kSpace) + 1 - first);
-  if (field.size() > kLongest) return false;
-  std::string lower;
-  for (const char c : field) lower += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  for (const char* word : {"na", "n/a", "nan", "null", "?"})
-    if (lower == word) return true;
+  const auto word = short_word(field);
+  if (!word) return false;
+  for (const char* missing : {"", "na", "n/a", "nan", "null", "?"})
+    if (*word == missing) return true;
   return false;
+}
+
+bool csv_infinite(std::string_view field) {
+  auto word = short_word(field);
+  if (!word) return false;
+  if (!word->empty() && (word->front() == '-' || word->front() == '+')) word->erase(0, 1);
+  return *word == "inf" || *word == "infinity" || *word == "1.#inf";
 }
 
 }  // namespace outerloop::data

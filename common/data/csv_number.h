@@ -19,4 +19,7 @@ std::optional<DecimalMark> proven_mark(std::string_view field);
 /// True for an empty field, NA, N/A, NaN, null and ?, in upper or lower case.
 bool csv_missing(std::string_view field);
 
+/// True for inf, infinity and 1.#INF, with or without a sign, in upper or lower case.
+bool csv_infinite(std::string_view field);
+
 }  // namespace outerloop::data

@@ -11,6 +11,7 @@
 
 #include "common/base/error.h"
 #include "common/base/sha256.h"
+#include "common/base/text.h"
 #include "common/data/class_split.h"
 #include "common/data/sources.h"
 
@@ -115,12 +116,6 @@ std::string nothing_to_learn(const DatasetRequest& request, const Dataset& datas
 
 /// Removes characters that would break a line or move the terminal's cursor: file names may contain any
 /// character.
-std::string one_line(std::string text) {
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-  return text;
-}
-
 void say_once(const std::vector<std::string>& remarks) {
   static std::mutex mutex;
   static std::set<std::string> said;
@@ -194,7 +189,8 @@ std::shared_ptr<const Dataset> open_dataset(const DatasetRequest& request, const
     throw InputError("dataset " + request.name + ": no class is left by the class split: take classes: all");
   dataset->sha256 = content_sha256(*dataset);
   if (!varies(*dataset)) lines.push_back(nothing_to_learn(request, *dataset));
-  for (std::string& line : lines) line = one_line(std::move(line));
+  constexpr std::size_t kMostPrinted = 1 << 14;  // bytes: lists of names are long
+  for (std::string& line : lines) line = base::printable(line, kMostPrinted);
   if (remarks == nullptr)
     say_once(lines);
   else

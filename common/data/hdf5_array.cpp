@@ -7,6 +7,7 @@
 #include "common/base/error.h"
 #include "common/base/isolated.h"
 #include "common/data/hdf5_dataset.h"
+#include "common/data/source_files.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;
@@ -129,8 +130,7 @@ std::vector<std::string> from_child(
     const std::function<void(Hdf5File&, std::vector<std::uint8_t>&)>& put_content,
     const std::function<void(const std::vector<std::uint8_t>&, std::size_t&)>& take_content) {
   const std::string name = path.file.string();
-  std::error_code error;
-  if (!fs::is_regular_file(path.file, error)) throw InputError(name + ": no such file: check the path");
+  require_file(path.file);
   const base::IsolatedResult result =
       base::run_isolated([&] { return message_of(path, put_content); }, most + kMostRemarks);
   if (result.outcome != base::IsolatedResult::Outcome::finished || result.bytes.empty())

@@ -9,11 +9,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <set>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/data/hdf5_virtual.h"
 #include "common/data/source_files.h"
 
 namespace outerloop::data {
@@ -65,6 +65,13 @@ std::string library_text() {
   return text;
 }
 
+std::string newer_version() {
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return "one of a newer version than HDF5 " + std::to_string(major) + "." + std::to_string(minor) + "." +
+         std::to_string(release) + " reads: write it again";
+}
+
 [[noreturn]] void refuse_locked(const std::string& name) {
   throw InputError(name + ": locked: another program has it open for writing: close it there, or set " +
                    kNoLocking + " if nothing writes to it");
@@ -77,12 +84,11 @@ std::string library_text() {
                      ": another program has it open for writing, or ended without closing it: close it "
                      "there, or remove the mark with h5clear -s " +
                      name);
-  if (text.find("lock") != std::string::npos) refuse_locked(name);
-  unsigned major = 0, minor = 0, release = 0;
-  H5get_libversion(&major, &minor, &release);
-  throw InputError(name + ": a damaged HDF5 file, or one of a newer version than HDF5 " +
-                   std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(release) +
-                   " reads: write it again");
+  // The text of any other failure may hold "superblock" or "block".
+  if (text.find("unable to lock") != std::string::npos) refuse_locked(name);
+  if (text.find("truncated file") != std::string::npos)
+    throw InputError(name + ": incomplete: the HDF5 file is shorter than it says: fetch or write it again");
+  throw InputError(name + ": a damaged HDF5 file, or " + newer_version());
 }
 
 /// False if the file system has no locks, which is added to `remarks`.
@@ -133,37 +139,6 @@ bool behind_external_link(hid_t file, const std::string& dataset, int depth = 0)
   return false;
 }
 
-std::string file_of(hid_t creation, std::size_t i) {
-  const ssize_t size = H5Pget_virtual_filename(creation, i, nullptr, 0);
-  std::string text(static_cast<std::size_t>(std::max<ssize_t>(0, size)) + 1, '\0');
-  H5Pget_virtual_filename(creation, i, text.data(), text.size());
-  return text.c_str();
-}
-
-std::string dataset_of(hid_t creation, std::size_t i) {
-  const ssize_t size = H5Pget_virtual_dsetname(creation, i, nullptr, 0);
-  std::string text(static_cast<std::size_t>(std::max<ssize_t>(0, size)) + 1, '\0');
-  H5Pget_virtual_dsetname(creation, i, text.data(), text.size());
-  return text.c_str();
-}
-
-/// HDF5's patterns in the names of a virtual dataset's sources: %b is the number of a block, %% a percent
-/// sign.
-std::string expanded(const std::string& pattern, std::size_t block) {
-  std::string name;
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
-    const std::string_view two = std::string_view(pattern).substr(i, 2);
-    if (two == "%b")
-      name += std::to_string(block);
-    else
-      name += pattern[i];
-    if (two == "%b" || two == "%%") ++i;
-  }
-  return name;
-}
-
-bool has_blocks(const std::string& pattern) { return expanded(pattern, 0) != expanded(pattern, 1); }
-
 std::vector<std::int64_t> shape_of(hid_t dataset, const std::string& name) {
   const hid_t space =
       require(H5Dget_space(dataset), name + ": its shape cannot be read: fetch the file again");
@@ -200,7 +175,11 @@ hid_t Hdf5File::open_file(const fs::path& path) {
 }
 
 bool Hdf5File::exists(const std::string& dataset) const {
-  return H5Lexists(file_, dataset.c_str(), H5P_DEFAULT) > 0;
+  const htri_t found = H5Lexists(file_, dataset.c_str(), H5P_DEFAULT);
+  if (found < 0)
+    throw InputError(path_.string() + ":" + dataset +
+                     ": damaged: it cannot be looked up in the file: write the file again");
+  return found > 0;
 }
 
 hid_t Hdf5File::open_dataset(hid_t file, const std::string& dataset, const std::string& name) const {
@@ -208,6 +187,10 @@ hid_t Hdf5File::open_dataset(hid_t file, const std::string& dataset, const std::
   if (id >= 0) return id;
   if (behind_external_link(file, dataset))
     throw InputError(name + ": an external link leads to another file, and is not followed: name that file");
+  H5O_info_t info;
+  const bool known = H5Oget_info_by_name(file, dataset.c_str(), &info, H5P_DEFAULT) >= 0;
+  if (known ? info.type == H5O_TYPE_DATASET : H5Oexists_by_name(file, dataset.c_str(), H5P_DEFAULT) > 0)
+    throw InputError(name + ": a damaged dataset, or " + newer_version());
   throw InputError(name + ": no such dataset in the file: h5ls -r lists them");
 }
 
@@ -218,7 +201,7 @@ hid_t Hdf5File::open_source(const std::string& file, const std::string& name) {
     throw InputError(name + ": a virtual dataset with a part in " + file +
                      ", but only files beside its own are read: put that file into " + folder.string());
   std::error_code error;
-  if (!fs::is_regular_file(source, error))
+  if (fs::status(source, error).type() == fs::file_type::not_found)
     throw InputError(name + ": a virtual dataset whose part " + source.string() +
                      " is missing: bring that file back");
   const auto known = sources_.find(source.string());
@@ -226,11 +209,28 @@ hid_t Hdf5File::open_source(const std::string& file, const std::string& name) {
   return sources_[source.string()] = open_file(source);
 }
 
-bool Hdf5File::is_source(hid_t file, const std::string& source, const std::string& dataset) {
+bool Hdf5File::is_source(hid_t file, const std::string& source, const std::string& dataset,
+                         bool file_blocks) {
   std::error_code error;
-  if (source != "." && !fs::is_regular_file(path_.parent_path() / source, error)) return false;
+  // A name that leads nowhere is a damaged source, and not the end of the blocks.
+  if (file_blocks)
+    return fs::symlink_status(path_.parent_path() / source, error).type() != fs::file_type::not_found;
   const hid_t of_source = source == "." ? file : open_source(source, source);
   return H5Lexists(of_source, dataset.c_str(), H5P_DEFAULT) > 0;
+}
+
+void Hdf5File::require_last_block(hid_t file, const VirtualNames& names, std::size_t block,
+                                  const std::string& name) {
+  const bool of_files = has_blocks(names.file);
+  const std::string source = expanded(names.file, block), dataset = expanded(names.dataset, block);
+  const auto later =
+      of_files ? later_file(path_.parent_path(), names.file, block)
+               : later_dataset(source == "." ? file : open_source(source, name), names.dataset, block);
+  if (!later) return;
+  const std::string missing = of_files ? (path_.parent_path() / source).string() : source + ":" + dataset;
+  const std::string there = expanded(of_files ? names.file : names.dataset, *later);
+  throw InputError(name + ": a virtual dataset whose part " + missing + " is missing, though " + there +
+                   " is there: bring that " + (of_files ? "file" : "dataset") + " back");
 }
 
 std::int64_t Hdf5File::check_sources(hid_t file, hid_t creation, const std::string& name, int depth) {
@@ -242,19 +242,21 @@ std::int64_t Hdf5File::check_sources(hid_t file, hid_t creation, const std::stri
   std::set<std::pair<std::string, std::string>> seen;
   std::int64_t stored = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    const std::string files = file_of(creation, i), datasets = dataset_of(creation, i);
-    const bool blocks = has_blocks(files) || has_blocks(datasets);
+    const VirtualNames names{virtual_file(creation, i), virtual_dataset(creation, i)};
+    const bool file_blocks = has_blocks(names.file), blocks = file_blocks || has_blocks(names.dataset);
+    std::size_t block = 0;
     // As the library does, blocks are counted up to the first that is not there.
-    for (std::size_t block = 0;
-         block == 0 || (blocks && is_source(file, expanded(files, block), expanded(datasets, block)));
+    for (; block == 0 || (blocks && is_source(file, expanded(names.file, block),
+                                              expanded(names.dataset, block), file_blocks));
          ++block) {
-      const std::string source = expanded(files, block), dataset = expanded(datasets, block);
+      const std::string source = expanded(names.file, block), dataset = expanded(names.dataset, block);
       if (!seen.emplace(source, dataset).second) continue;
       if (seen.size() > kSources) throw too_many();
       const hid_t of_source = source == "." ? file : open_source(source, name);
       const std::string part = name + ": its part " + source + ":" + dataset;
       stored += check_storage(of_source, open_dataset(of_source, dataset, part), part, depth + 1);
     }
+    if (blocks) require_last_block(file, names, block, name);
   }
   return stored;
 }
@@ -266,7 +268,14 @@ std::int64_t Hdf5File::check_storage(hid_t file, hid_t dataset, const std::strin
     throw InputError(name +
                      ": its numbers are in another file (external storage), which is not read: write "
                      "them into one file");
-  if (H5Pget_layout(creation) == H5D_VIRTUAL) return check_sources(file, creation, name, depth);
+  if (H5Pget_layout(creation) == H5D_VIRTUAL) {
+    const std::int64_t stored = check_sources(file, creation, name, depth);
+    if (has_unmapped(creation, dataset))
+      remarks_.push_back(name +
+                         ": a virtual dataset, and some of its numbers come from no source: they are "
+                         "the fill value");
+    return stored;
+  }
   H5D_space_status_t status = H5D_SPACE_STATUS_ERROR;
   if (H5Dget_space_status(dataset, &status) >= 0 && status == H5D_SPACE_STATUS_NOT_ALLOCATED)
     remarks_.push_back(name + ": was never written: all of its numbers are the fill value");

@@ -28,9 +28,9 @@ class Hdf5File {
   explicit Hdf5File(const std::filesystem::path& path);
 
   /// Throws InputError that names file and dataset: missing, behind an external link, numbers that are in
-  /// another file (external storage), a virtual dataset whose sources are missing or do not lie in the file's
-  /// own folder or below it, another kind of element, no or more than four axes, far more elements than the
-  /// file holds, damaged.
+  /// another file (external storage), a virtual dataset whose sources are missing (also one in the middle of
+  /// a pattern) or do not lie in the file's own folder or below it, another kind of element, no or more than
+  /// four axes, far more elements than the file holds, damaged.
   Array read(const std::string& dataset);
 
   /// Throws what read() throws, but for numbers that are damaged.
@@ -39,9 +39,10 @@ class Hdf5File {
   /// not there.
   Array read_rows(const std::string& dataset, std::int64_t first, std::int64_t count);
 
+  /// Throws InputError where damage forbids to tell.
   bool exists(const std::string& dataset) const;
 
-  /// Messages for the user, a line each: no locks, numbers that were never written.
+  /// Messages for the user, a line each: no locks, numbers that were never written or come from no source.
   const std::vector<std::string>& remarks() const { return remarks_; }
 
  private:
@@ -58,7 +59,13 @@ class Hdf5File {
   hid_t open_dataset(hid_t file, const std::string& dataset, const std::string& name) const;
   hid_t open_file(const std::filesystem::path& path);
   hid_t open_source(const std::string& file, const std::string& name);
-  bool is_source(hid_t file, const std::string& source, const std::string& dataset);
+  /// The patterns of a virtual dataset's mapping.
+  struct VirtualNames {
+    std::string file, dataset;
+  };
+  bool is_source(hid_t file, const std::string& source, const std::string& dataset, bool file_blocks);
+  /// Throws InputError if there is a block after the missing number `block`.
+  void require_last_block(hid_t file, const VirtualNames& names, std::size_t block, const std::string& name);
   /// Stored bytes of the dataset.
   std::int64_t check_storage(hid_t file, hid_t dataset, const std::string& name, int depth);
   std::int64_t check_sources(hid_t file, hid_t creation, const std::string& name, int depth);

@@ -104,8 +104,7 @@ std::vector<std::int64_t> parse_idx_header(const std::uint8_t* bytes, std::size_
 
 Idx read_idx(const std::filesystem::path& path) {
   std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error))
-    throw InputError(path.string() + ": no such file: check the path");
+  require_file(path);
   const auto size = static_cast<std::int64_t>(std::filesystem::file_size(path, error));
   if (error) throw InputError(path.string() + ": " + error.message() + ": check the file");
   if (size == 0) throw InputError(path.string() + ": the file is empty: fetch it again");

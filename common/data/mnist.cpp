@@ -4,6 +4,7 @@
 
 #include "common/base/error.h"
 #include "common/data/idx.h"
+#include "common/data/source_files.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;
@@ -33,7 +34,7 @@ fs::path find_file(const std::string& dataset, const fs::path& folder, const std
   for (const char* separator : {"-", "."}) {
     for (const char* suffix : {"", ".gz"}) {
       const fs::path path = folder / (stem + separator + "idx" + axes + "-ubyte" + suffix);
-      if (fs::is_regular_file(path, error)) return path;
+      if (is_present(path) && !fs::is_directory(path, error)) return path;
     }
   }
   const std::string remedy = dataset == "fashion_mnist"

@@ -7,6 +7,8 @@
 #include <string>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
+#include "common/data/source_files.h"
 
 namespace outerloop::data {
 namespace fs = std::filesystem;
@@ -15,6 +17,7 @@ namespace {
 constexpr char kMagic[] = "\x93NUMPY";
 constexpr std::size_t kMagicBytes = 6;
 constexpr std::uint64_t kMostHead = std::uint64_t{1} << 17;
+constexpr std::size_t kMostPrinted = 40;                // bytes of the type in an error
 constexpr std::int64_t kBlock = std::int64_t{1} << 20;  // elements
 
 /// Parser of the header, a Python literal such as
@@ -136,7 +139,7 @@ ElementType element_type(const std::string& descr, const std::string& name) {
                               static_cast<std::size_t>(std::stoi(type.substr(1)))};
     if (element.size <= 8 || (element.size == sizeof(long double) && !element.swapped)) return element;
   }
-  throw InputError(name + ": elements of NumPy type '" + descr +
+  throw InputError(name + ": elements of NumPy type '" + base::printable(descr, kMostPrinted) +
                    "'; integers and floats are read (u1, i4, f2, f8 and such): convert the array");
 }
 
@@ -170,7 +173,6 @@ void append_halves(const std::uint8_t* bytes, std::int64_t count, std::vector<do
 
 std::uint64_t size_of(const fs::path& path) {
   std::error_code error;
-  if (!fs::is_regular_file(path, error)) throw InputError(path.string() + ": no such file: check the path");
   const std::uintmax_t size = fs::file_size(path, error);
   if (error) throw InputError(path.string() + ": " + error.message() + ": check the file");
   if (size == 0) throw InputError(path.string() + ": the file is empty: fetch it again");
@@ -206,7 +208,7 @@ std::pair<std::size_t, std::size_t> header_extent(const std::vector<std::uint8_t
 
 }  // namespace
 
-NpyFile::NpyFile(const fs::path& path) : name_(path.string()), file_(path, std::ios::binary) {
+NpyFile::NpyFile(const fs::path& path) : name_(path.string()), file_(require_file(path), std::ios::binary) {
   const std::uint64_t size = size_of(path);
   const std::vector<std::uint8_t> bytes = first_bytes(file_, size, name_);
   const auto [begin, length] = header_extent(bytes, name_);

@@ -177,8 +177,8 @@ std::unique_ptr<RowReader> open_rows(const std::string& path, const TableOptions
   if (kept != nullptr)
     for (const TableColumn& column : kept->columns)
       if (column.kind == TableColumn::Kind::text)
-        throw InputError(path + ": the model was trained on a table with column \"" + column.name +
-                         "\" of texts: give a CSV file");
+        throw InputError(path + ": the model was trained on a table with column \"" +
+                         base::printable(column.name) + "\" of texts: give a CSV file");
   if (npy) return std::make_unique<NpyRows>(path);
   return std::make_unique<Hdf5FileRows>(path);
 }

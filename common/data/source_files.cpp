@@ -26,7 +26,34 @@ struct OpenFile {
                        "): check its permissions and its file system");
 }
 
+void require_regular(const struct stat& status, const fs::path& path) {
+  if (S_ISREG(status.st_mode)) return;
+  throw UnreadableFile(path.string() +
+                       (S_ISDIR(status.st_mode) ? ": is a folder" : ": is a pipe or a device") +
+                       ", no file: check the path");
+}
+
 }  // namespace
+
+const fs::path& require_file(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) unreadable(path, errno);
+  require_regular(status, path);
+  return path;
+}
+
+bool is_present(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0) return true;
+  const int code = errno;
+  if (::lstat(path.c_str(), &status) == 0) {
+    if (code == ENOENT || code == ENOTDIR)
+      throw UnreadableFile(path.string() + ": is a symbolic link that leads nowhere: bring its file back");
+    unreadable(path, code);
+  }
+  if (errno != ENOENT && errno != ENOTDIR) unreadable(path, errno);
+  return false;
+}
 
 std::vector<std::uint8_t> read_file(const fs::path& path, std::uint64_t limit) {
   // Without O_NONBLOCK, opening a pipe of that name would block.
@@ -38,7 +65,7 @@ std::vector<std::uint8_t> read_file(const fs::path& path, std::uint64_t limit) {
 std::vector<std::uint8_t> read_open_file(int descriptor, const fs::path& path, std::uint64_t limit) {
   struct stat status {};
   if (::fstat(descriptor, &status) != 0) unreadable(path, errno);
-  if (!S_ISREG(status.st_mode)) unreadable(path, ENOENT);
+  require_regular(status, path);
   const auto size = static_cast<std::uint64_t>(status.st_size);
   if (size == 0) throw InputError(path.string() + ": the file is empty: fetch it again");
   if (size > limit)

@@ -16,6 +16,14 @@ class UnreadableFile : public InputError {
   using InputError::InputError;
 };
 
+/// Returns `path`. Throws UnreadableFile that names it where it is missing, cannot be looked at, or is no
+/// regular file: opening a pipe would wait for a writer.
+const std::filesystem::path& require_file(const std::filesystem::path& path);
+
+/// Whether there is anything of that name. Throws UnreadableFile that names it where that cannot be told, and
+/// for a symbolic link that leads nowhere.
+bool is_present(const std::filesystem::path& path);
+
 /// Every byte of a regular file. Throws InputError that names it where it is empty, or larger than `limit`
 /// bytes (checked before anything is allocated), and UnreadableFile where it cannot be read or is no regular
 /// file.

@@ -184,9 +184,8 @@ Source find_npy(const DatasetRequest&, const fs::path& file) {
   Source source;
   source.files = {file};
   source.make = [file] {
-    std::error_code error;
     const fs::path labels = npy_labels_path(file);
-    const bool labelled = fs::exists(labels, error);
+    const bool labelled = is_present(labels);
     return array_set(read_npy(file), labelled ? std::optional<Array>(read_npy(labels)) : std::nullopt,
                      file.string());
   };

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 
 namespace outerloop::data {
 namespace {
@@ -15,12 +16,7 @@ constexpr std::size_t kMostShown = 40;  // bytes of a field in an error
 
 using Kind = TableColumn::Kind;
 
-std::string shown(const std::string& field) {
-  std::string text = field.substr(0, kMostShown);
-  for (char& c : text)
-    if (c == '\n' || c == '\r') c = ' ';
-  return "\"" + text + (field.size() > kMostShown ? "...\"" : "\"");
-}
+std::string shown(const std::string& field) { return "\"" + base::printable(field, kMostShown) + "\""; }
 
 std::string listed(const std::vector<std::string>& names) {
   constexpr std::size_t kMostListed = 8;
@@ -65,10 +61,12 @@ DecimalMark mark_of(CsvFile& file, const std::vector<bool>& passed_over,
 struct Scan {
   std::vector<std::pair<std::string, std::int64_t>> values;  // distinct fields and the count of each
   bool too_many = false;                                     // more than kMostTexts of them
-  double sum = 0.0;
+  long double sum = 0.0L;                                    // of doubles that may be near the largest
   std::int64_t numbers = 0, present = 0;
   std::string first_text;
   std::int64_t first_text_line = 0, first_missing_line = 0;
+  std::string first_infinite;
+  std::int64_t infinite = 0, first_infinite_line = 0;
   std::int64_t other_marks = 0;  // numbers with the other decimal mark than the file's
 
   void add(const std::string& field, DecimalMark mark, std::int64_t line) {
@@ -78,9 +76,14 @@ struct Scan {
     }
     ++present;
     if (!too_many) count(field);
-    if (const auto number = csv_number(field, mark)) {
+    const auto number = csv_number(field, mark);
+    if (number && std::isfinite(*number)) {
       ++numbers;
       sum += *number;
+    } else if (number || csv_infinite(field)) {
+      if (infinite++ > 0) return;
+      first_infinite = field;
+      first_infinite_line = line;
     } else {
       if (proven_mark(field)) ++other_marks;
       if (first_text_line > 0) return;
@@ -104,6 +107,14 @@ struct Scan {
   }
 };
 
+/// Whether the fields of a file's only line are names: none is a number, or stands for a missing one.
+bool is_header(const std::vector<std::string>& fields) {
+  return std::none_of(fields.begin(), fields.end(), [](const std::string& field) {
+    return csv_number(field, DecimalMark::point) || csv_number(field, DecimalMark::comma) ||
+           csv_infinite(field) || (csv_missing(field) && !field.empty());
+  });
+}
+
 class Fitter {
  public:
   Fitter(CsvFile& file, const TableOptions& options)
@@ -117,19 +128,21 @@ class Fitter {
     if (file_.separator() == ';') columns.decimal_mark = mark_of(file_, left_out_, std::nullopt);
     mark_ = columns.decimal_mark.value_or(DecimalMark::point);
     for (rows = 0; file_.next(); ++rows)
-      for (std::size_t j = 0; j < scans_.size(); ++j) {
-        if (left_out_[j]) continue;
-        scans_[j].add(file_.fields()[j], mark_, file_.line());
-        if (!std::isfinite(scans_[j].sum)) refuse(j, file_.line(), "no finite number");
-      }
+      for (std::size_t j = 0; j < scans_.size(); ++j)
+        if (!left_out_[j]) scans_[j].add(file_.fields()[j], mark_, file_.line());
     if (rows == 0) throw InputError(file_.name() + ": the table holds no row: check the path");
+    if (rows == 1 && !file_.has_header() && is_header(file_.fields()))
+      throw InputError(file_.name() +
+                       ": holds one line without a number, so a header without rows: check the path");
     columns.named = file_.has_header();
     columns.replace_missing = options_.replace_missing;
     for (std::size_t j = 0; j < scans_.size(); ++j) columns.columns.push_back(column(j));
     if (columns.inputs() == 0) throw InputError(file_.name() + ": no column is left: leave out fewer");
     if (columns.inputs() > kMostInputs)
-      throw InputError(file_.name() + ": " + std::to_string(columns.inputs()) + " inputs, and at most " +
-                       std::to_string(kMostInputs) + " are read: leave columns out with --drop");
+      throw InputError(
+          file_.name() + ": " + std::to_string(columns.inputs()) + " inputs, and at most " +
+          std::to_string(kMostInputs) + " are read: " +
+          (options_.has_flags ? "leave columns out with --drop" : "remove columns from the file"));
     return columns;
   }
 
@@ -141,7 +154,8 @@ class Fitter {
 
   TableColumn column(std::size_t j) const {
     const Scan& scan = scans_[j];
-    const std::string drop = "--drop " + shown(file_.names()[j]);
+    const std::string leave_out =
+        options_.has_flags ? "leave it out, --drop " + shown(file_.names()[j]) : "remove it from the file";
     TableColumn column;
     column.name = file_.names()[j];
     if (left_out_[j]) {
@@ -149,18 +163,21 @@ class Fitter {
       return column;
     }
     if (scan.present == 0)
-      throw InputError(file_.name() + ": column " + shown(column.name) + " holds no value: leave it out, " +
-                       drop);
+      throw InputError(file_.name() + ": column " + shown(column.name) + " holds no value: " + leave_out);
     if (scan.other_marks > 0 && scan.numbers + scan.other_marks == scan.present)
       refuse(j, scan.first_text_line, other_mark_in_words(scan.first_text, mark_));
+    if (scan.infinite > 0 && scan.numbers + scan.infinite == scan.present)
+      refuse(j, scan.first_infinite_line, shown(scan.first_infinite) + " is no finite number");
     if (scan.first_text_line > 0 && scan.too_many)
       refuse(j, scan.first_text_line,
              shown(scan.first_text) + " is no number, and the column has more than " +
-                 std::to_string(kMostTexts) + " different values: leave it out, " + drop);
+                 std::to_string(kMostTexts) + " different values: " + leave_out);
     if (scan.first_missing_line > 0 && !options_.replace_missing)
-      refuse(j, scan.first_missing_line, "no value: fill it in, take --missing mean, or " + drop);
+      refuse(j, scan.first_missing_line,
+             options_.has_flags ? "no value: fill it in, take --missing mean, or " + leave_out
+                                : "no value: fill it in, or remove its row");
     if (scan.first_text_line == 0) {
-      column.means = {scan.sum / static_cast<double>(scan.numbers)};
+      column.means = {static_cast<double>(scan.sum / static_cast<long double>(scan.numbers))};
       return column;
     }
     column.kind = Kind::text;
@@ -226,10 +243,12 @@ void TableEncoder::place_columns() {
   }
   std::vector<std::string> missing;
   std::set<std::string> more(names.begin(), names.end());
+  std::map<std::string, std::size_t> places;
+  for (std::size_t j = 0; j < names.size(); ++j) places.emplace(names[j], j);
   for (const TableColumn& column : columns_.columns) {
-    const auto found = std::find(names.begin(), names.end(), column.name);
-    place_.push_back(found == names.end() ? kNowhere : static_cast<std::size_t>(found - names.begin()));
-    if (found == names.end() && column.kind != Kind::left_out) missing.push_back(column.name);
+    const auto found = places.find(column.name);
+    place_.push_back(found == places.end() ? kNowhere : found->second);
+    if (found == places.end() && column.kind != Kind::left_out) missing.push_back(column.name);
     more.erase(column.name);
   }
   if (missing.empty() && more.empty()) return;
@@ -240,6 +259,12 @@ void TableEncoder::place_columns() {
 }
 
 void TableEncoder::append(std::vector<double>& inputs) {
+  const auto is_name = [](const TableColumn& column, const std::string& field) {
+    return column.name == field;
+  };
+  if (columns_.named && !file_.has_header() &&
+      std::equal(columns_.columns.begin(), columns_.columns.end(), file_.fields().begin(), is_name))
+    throw InputError(file_.name() + ": holds a header without rows: check the path");
   for (std::size_t j = 0; j < columns_.columns.size(); ++j) {
     const TableColumn& column = columns_.columns[j];
     if (column.kind == Kind::left_out) continue;
@@ -263,8 +288,9 @@ void TableEncoder::append_number(const TableColumn& column, const std::string& f
                                  std::vector<double>& inputs) const {
   const auto number = csv_number(field, mark_);
   if (!number && proven_mark(field)) refuse(column, other_mark_in_words(field, mark_));
+  if (number ? !std::isfinite(*number) : csv_infinite(field))
+    refuse(column, shown(field) + " is no finite number");
   if (!number) refuse(column, shown(field) + " is no number");
-  if (!std::isfinite(*number)) refuse(column, shown(field) + " is no finite number");
   inputs.push_back(*number);
 }
 

@@ -36,6 +36,7 @@ struct TableOptions {
   std::vector<std::string> drop;  ///< names or numbers (from 1) of excluded columns
   std::string labels;             ///< of the column of labels, which is also excluded; empty: none
   bool replace_missing = false;
+  bool has_flags = true;  ///< false: errors advise no --drop and --missing, which the command does not have
 };
 
 /// Index of the column with that name in the header, or with that number (from 1). Throws InputError that

@@ -82,6 +82,20 @@ TEST_CASE("data check says which dataset is damaged or missing, goes on, and end
   holds(checked.out, "NOT OK: " + (folder / "x.npy") + ": no NPY file");
 }
 
+TEST_CASE("data check prints the texts of a file on one line each") {
+  const TemporaryFolder folder;
+  write_file(folder / "t.csv", text_bytes("a,class\n1,\"u\n\x1B[2Jv\"\n2,w\n"));
+  const auto checked = run_alone("data check \"csv:" + (folder / "t.csv") + "\"");
+  CHECK(checked.exit_code == 0);
+  holds(checked.out, "u\\n\\x1b[2Jv");
+  CHECK(checked.out.find('\x1B') == std::string::npos);
+  write_file(folder / "t.csv", text_bytes("a,\"u\n\x1B[2Jv\"\n1,\n"));
+  const auto refused = run_alone("data check \"csv:" + (folder / "t.csv") + "\"");
+  CHECK(refused.exit_code == 2);
+  CHECK(refused.out.find('\x1B') == std::string::npos);
+  CHECK(occurrences(refused.out, "\n") == 2);
+}
+
 TEST_CASE("data check says what was passed over, and the range of each class") {
   const TemporaryFolder folder;
   write_file(folder / "p/a/1.png", encode_png({30, 30, Bytes(900, 7)}));

@@ -1,5 +1,7 @@
 // outerloop plot: figures that are whole files with the expected texts, ticks that are round, and errors that
 // name places.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -424,6 +426,10 @@ TEST_CASE("what cannot be drawn is refused with its place") {
 
   CHECK(contains(refused("x.h5", "something else"), "not a file of Outerloop"));
   CHECK(contains(refusal([&] { cli::plot({folder / "none"}, folder / "out"); }), "none: no such file"));
+  for (const char* pipe : {"pipe.json", "pipe.jsonl"}) {  // not waited for
+    REQUIRE(::mkfifo((folder / pipe).c_str(), 0600) == 0);
+    CHECK(contains(refusal([&] { cli::plot({folder / pipe}, folder / "out"); }), "is a pipe or a device"));
+  }
   std::filesystem::create_directory(folder / "empty");
   CHECK(contains(refusal([&] { cli::plot({folder / "empty"}, folder / "out"); }), "holds neither"));
   CHECK_FALSE(std::filesystem::exists(folder / "out"));

@@ -1,4 +1,6 @@
 // Arrays: NPY files, shapes, labels, scaling.
+#include <sys/stat.h>
+
 #include <cmath>
 #include <csignal>
 #include <limits>
@@ -8,6 +10,7 @@
 #include "common/data/dataset.h"
 #include "common/data/npy.h"
 #include "tests/catch.h"
+#include "tests/data/as_nobody.h"
 #include "tests/data/files.h"
 
 namespace outerloop::tests {
@@ -121,6 +124,33 @@ TEST_CASE("NPY files that are cut, damaged or of another kind are refused by nam
   holds(message(npy_bytes("|u1', 'x': '", "(4, 5)", counting(20))), "cannot be read");
   holds(message(npy_bytes("<f4", "(1, 2)", raw_bytes<float>({1, std::numeric_limits<float>::quiet_NaN()}))),
         "number 1 is not finite");
+}
+
+TEST_CASE("labels that are there but cannot be read are not passed over") {
+  const TemporaryFolder folder;
+  write_file(folder / "x.npy", npy_bytes("<f4", "(3, 2)", raw_bytes<float>({0, 10, 1, 20, 2, 30})));
+  const auto message = [&] { return refusal([&] { open_npy(folder / "x.npy"); }); };
+  const std::string labels = folder / "x.labels.npy";
+  std::filesystem::create_symlink("nowhere.npy", labels);
+  holds(message(), labels + ": is a symbolic link that leads nowhere");
+  std::filesystem::remove(labels);
+  std::filesystem::create_symlink("x.labels.npy", labels);  // a circle
+  holds(message(), labels + ": cannot be read (Too many levels of symbolic links)");
+  std::filesystem::remove(labels);
+  REQUIRE(::mkfifo(labels.c_str(), 0600) == 0);
+  holds(message(), labels + ": is a pipe or a device, no file");
+  std::filesystem::remove(labels);
+  std::filesystem::create_directory(folder / "private");
+  write_file(folder / "private/l.npy", npy_bytes("|u1", "(3,)", {0, 1, 0}));
+  std::filesystem::create_symlink("private/l.npy", labels);
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
+  std::filesystem::permissions(folder / "private", std::filesystem::perms::none);
+  {
+    const AsNobody nobody;
+    holds(message(), labels + ": cannot be read (Permission denied)");
+  }
+  std::filesystem::permissions(folder / "private", std::filesystem::perms(0755));
+  CHECK(open_npy(folder / "x.npy")->class_names.size() == 2);
 }
 
 TEST_CASE("labels that do not fit the examples are refused") {

@@ -180,7 +180,7 @@ TEST_CASE("what is no picture is refused") {
   holds(message({0xFF, 0xD8, 0xFF, 0xD9}), "damaged JPEG");
   holds(message({'R', 'I', 'F', 'F', 4, 0, 0, 0, 'W', 'E', 'B', 'P'}), "damaged or animated WebP");
   holds(refusal([&] { data::read_picture(folder / "none.png"); }), "no such file");
-  holds(refusal([&] { data::read_picture(folder.path()); }), "no such file");
+  holds(refusal([&] { data::read_picture(folder.path()); }), "is a folder");
 }
 
 }  // namespace
