@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 
 #include "common/base/error.h"
 #include "common/base/text.h"
@@ -181,41 +182,48 @@ void RunDirectory::write_start(const nlohmann::json& environment, const nlohmann
 }
 
 void RunDirectory::write_result(const nlohmann::json& result) {
-  prepare_to_write();
+  if (const std::string refusal = prepare_to_write(); !refusal.empty()) throw Error(refusal);
   store::write_file_atomically(path_ + "/result.json", result.dump(2) + "\n");
 }
 
-/// Reads the lock file before each write of a file that a resume would read.
-void RunDirectory::check_lock() {
-  if (lock_ == nullptr) return;
+/// Reads the lock file before each write of a file that a resume would read. While it cannot be read, nothing
+/// is written: the owner is unknown.
+std::string RunDirectory::check_lock() const {
+  if (lock_ == nullptr) return {};
   LockOwner owner;
-  const auto state = lock_->state(owner);
+  int code = 0;
+  const auto state = lock_->state(owner, &code);
+  if (state == RunLock::State::unreadable)
+    return path_ + ": the lock cannot be read: " + std::generic_category().message(code);
   if (state == RunLock::State::taken)
     throw Error(fmt::format(
         "{}: {} has taken over this run, according to its lock; this process ends without writing", path_,
         owner.name()));
-  if (state == RunLock::State::missing && written_by_others())
+  if (state != RunLock::State::missing) return {};
+  std::vector<std::int64_t> present;
+  try {
+    present = checkpoints_.updates();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  if (!present.empty() && present.back() > last_written_)
     throw Error(path_ + ": another process has continued this run; this process ends without writing");
+  return {};
 }
 
-bool RunDirectory::written_by_others() const {
-  const auto present = checkpoints_.updates();
-  return !present.empty() && present.back() > last_written_;
-}
-
-void RunDirectory::prepare_to_write() {
-  check_lock();
+std::string RunDirectory::prepare_to_write() {
+  if (std::string refusal = check_lock(); !refusal.empty()) return refusal;
   std::error_code error;
   const bool deleted = !fs::exists(config_path(path_), error) && !error;
   if (deleted) restore();
   LockOwner owner;
-  if (lock_ == nullptr || lock_->state(owner) != RunLock::State::missing) return;
+  if (lock_ == nullptr || lock_->state(owner) != RunLock::State::missing) return {};
   try {
-    if (lock_->renew()) return;
+    if (lock_->renew()) return {};
   } catch (const Error&) {
-    return;  // the disk refuses; the write that follows reports it
+    return {};  // the disk refuses; the write that follows reports it
   }
-  check_lock();
+  return check_lock();
 }
 
 void RunDirectory::restore() {
@@ -285,21 +293,30 @@ void RunDirectory::write_metrics(const nlohmann::json& line) {
 }
 
 void RunDirectory::on_checkpoint(const store::Checkpoint& checkpoint) {
-  prepare_to_write();
+  std::string refusal = prepare_to_write();
   unwritten_ = checkpoint;
   unwritten_->rule.created = utc_now();
   unwritten_rule_ = unwritten_->rule;
-  write_best();
-  const std::string refusal = write_unwritten();
-  if (!refusal.empty())
-    on_warning(fmt::format("{} of update {} was not written, training goes on: {}",
-                           unwritten_ ? "checkpoint" : "rule.h5", checkpoint.rule.update, refusal));
+  if (refusal.empty()) {
+    write_best();
+    refusal = write_unwritten();
+  }
+  say_once(refusal, unwritten_ ? "checkpoint" : "rule.h5", checkpoint.rule.update);
+}
+
+/// A refusal is said once, until a checkpoint and its rule.h5 are written again.
+void RunDirectory::say_once(const std::string& refusal, const char* what, std::int64_t update) {
+  if (refusal.empty() && refusal_said_)
+    on_warning(fmt::format("checkpoint of update {} is now written: the disk works again", update));
+  if (!refusal.empty() && !refusal_said_)
+    on_warning(fmt::format("{} of update {} was not written, training goes on: {}", what, update, refusal));
+  refusal_said_ = !refusal.empty();
 }
 
 void RunDirectory::retry(double now) {
   if (now >= next_look_) {
     next_look_ = now + kLookSeconds;
-    prepare_to_write();
+    prepare_to_write();  // a refusal is reported by the next write
   }
   if (last_checkpoint_written()) {
     next_try_.reset();
@@ -308,10 +325,10 @@ void RunDirectory::retry(double now) {
   if (!next_try_) next_try_ = now + kRetrySeconds;
   if (now < *next_try_) return;
   next_try_ = now + kRetrySeconds;
-  const char* what = unwritten_ ? "checkpoint" : "rule.h5";
   const std::int64_t update = unwritten_ ? unwritten_->rule.update : unwritten_rule_->update;
-  if (write_unwritten().empty())
-    on_warning(fmt::format("{} of update {} is now written: the disk works again", what, update));
+  std::string refusal = prepare_to_write();
+  if (refusal.empty()) refusal = write_unwritten();
+  say_once(refusal, unwritten_ ? "checkpoint" : "rule.h5", update);
 }
 
 /// Writes rule.h5 even if the checkpoint fails.

@@ -90,10 +90,11 @@ class RunDirectory : public Observer {
   std::string write_unwritten();
   void write_checkpoint();
   void write_best();
-  /// Runs before each write: throws Error if the run has another owner, and restores deleted files.
-  void prepare_to_write();
-  void check_lock();
-  bool written_by_others() const;
+  /// Runs before each write: throws Error if the run has another owner, and restores deleted files. Returns
+  /// why nothing can be written at the moment, or an empty text.
+  std::string prepare_to_write();
+  std::string check_lock() const;
+  void say_once(const std::string& refusal, const char* what, std::int64_t update);
   void restore();
 
   std::string path_;
@@ -117,6 +118,7 @@ class RunDirectory : public Observer {
   std::optional<double> next_try_;
   double next_look_ = 0.0;                         ///< time of the next check for a deleted directory
   std::optional<store::RuleFile> unwritten_best_;  ///< rule-best.h5, if the disk refused it
+  bool refusal_said_ = false;
   bool metrics_failed_ = false;
   bool link_failed_ = false;
   bool deletion_said_ = false;

@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "coordinator/run_directory.h"
 #include "tests/catch.h"
+#include "tests/data/as_nobody.h"
 #include "tests/temporary_folder.h"
 
 using namespace outerloop;
@@ -150,6 +151,40 @@ TEST_CASE("a disk that refuses is warned of, and the run goes on") {
   CHECK(run.last_checkpoint_written());
   CHECK(fs::exists(path + "/checkpoints/000000001.h5"));
   CHECK_NOTHROW(run.retry(1000.0));
+}
+
+TEST_CASE("a run directory that refuses access for a moment is warned of once, and written later") {
+  const tests::TemporaryFolder folder;
+  fs::permissions(folder.path(), fs::perms::all);
+  const tests::AsNobody unprivileged;
+  const std::string path = folder / "run";
+  fs::create_directory(path);
+  coordinator::HeldLock lock(path);
+  RunDirectory::create(path, "updates: 3\n");
+  RunDirectory run(path, 2, 1, 0, &lock.lock());
+  run.on_checkpoint(checkpoint(1));
+  fs::permissions(path, fs::perms::none);
+  for (const int update : {2, 3}) CHECK_NOTHROW(run.on_checkpoint(checkpoint(update)));
+  CHECK_FALSE(run.last_checkpoint_written());
+  CHECK_NOTHROW(run.retry(100.0));
+  std::string line;
+  try {
+    run.write_result({{"stop_reason", "updates"}});
+  } catch (const Error& error) {
+    CHECK(error.exit_code() == 1);
+    line = error.what();
+  }
+  CHECK(line.find("Permission denied") != std::string::npos);
+
+  fs::permissions(path, fs::perms::owner_all);
+  run.retry(110.0);
+  CHECK_FALSE(run.last_checkpoint_written());
+  run.retry(130.5);
+  CHECK(run.last_checkpoint_written());
+  CHECK(store::read_rule(path + "/rule.h5").update == 3);
+  CHECK(fs::exists(path + "/checkpoints/000000003.h5"));
+  CHECK(lines_of_log(path) == 1);  // "is now written"; the refusal could be said only to stderr
+  CHECK_NOTHROW(run.write_result({{"stop_reason", "updates"}}));
 }
 
 TEST_CASE("what file systems put into a folder, and what an earlier start left, does not make it used") {
