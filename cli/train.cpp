@@ -77,7 +77,7 @@ int finish(const net::MpiSession& mpi, const Coordinator& coordinator, RunDirect
     }
   };
   write();
-  print_result(result, run.path(), reason);
+  print_result(result, run, reason);
   if (!failed && !base::standard_output_is_complete()) {  // main prints the reason
     failed = true;
     write();

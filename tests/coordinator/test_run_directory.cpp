@@ -187,6 +187,52 @@ TEST_CASE("a run directory that refuses access for a moment is warned of once, a
   CHECK_NOTHROW(run.write_result({{"stop_reason", "updates"}}));
 }
 
+TEST_CASE("a run knows which rule.h5 is on the disk, and whether there is a checkpoint") {
+  const tests::TemporaryFolder folder;
+  const std::string path = folder / "run";
+  RunDirectory::create(path, "updates: 3\n");
+  {
+    RunDirectory run(path, 2, 1, 0);
+    CHECK_FALSE(run.rule_update());
+    CHECK_FALSE(run.has_checkpoint());
+    run.on_checkpoint(checkpoint(1));
+    CHECK(run.rule_update() == 1);
+    CHECK(run.has_checkpoint());
+  }
+  RunDirectory resumed(path, 2, 1, 1);
+  CHECK(resumed.rule_update() == 1);  // of the earlier start
+  fs::remove(path + "/rule.h5");
+  fs::create_directories(path + "/rule.h5/x");
+  resumed.on_checkpoint(checkpoint(2));
+  CHECK_FALSE(resumed.rule_update());
+  CHECK(resumed.has_checkpoint());
+}
+
+TEST_CASE("logs that a resume cannot open are warned of, and opened once the disk lets them be") {
+  const tests::TemporaryFolder folder;
+  fs::permissions(folder.path(), fs::perms::all);
+  const tests::AsNobody unprivileged;
+  const std::string path = folder / "run";
+  RunDirectory::create(path, "updates: 3\n");
+  std::ofstream(path + "/log.txt") << "";
+  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_exec);
+  RunDirectory run(path, 2, 1, 0);
+  CHECK(read_text(path + "/log.txt").find("metrics are not written, training goes on: ") !=
+        std::string::npos);
+  coordinator::UpdateRecord record;
+  record.update = 1;
+  CHECK_NOTHROW(run.on_update(record));
+  CHECK(lines_of_log(path) == 1);
+
+  fs::permissions(path, fs::perms::owner_all);
+  record.update = 2;
+  run.on_update(record);
+  CHECK(read_text(path + "/metrics.jsonl").find("\"update\":2") != std::string::npos);
+  const auto names = names_in(path);
+  CHECK(std::count_if(names.begin(), names.end(),
+                      [](const auto& name) { return name.find("events.out") == 0; }) == 1);
+}
+
 TEST_CASE("what file systems put into a folder, and what an earlier start left, does not make it used") {
   const tests::TemporaryFolder folder;
   const std::string path = folder / "run";
