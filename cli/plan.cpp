@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "cli/signals.h"
 #include "cli/support/rule_module.h"
 #include "cli/version.h"
 #include "common/base/error.h"
@@ -128,7 +129,9 @@ std::vector<std::string> path_overrides(const std::vector<std::string>& override
 }
 
 /// Called before any other file is read, so that no other process changes them afterwards.
-void lock_run(Plan& plan) { plan.lock = std::make_shared<coordinator::HeldLock>(plan.run_directory); }
+void lock_run(Plan& plan) {
+  plan.lock = std::make_shared<coordinator::HeldLock>(plan.run_directory, signal_received);
+}
 
 /// Reads configuration and checkpoint of a run to resume.
 void read_run(const TrainOptions& options, Plan& plan) {

@@ -13,6 +13,8 @@ namespace {
 constexpr std::int64_t kRest = 1 << 16;     // of a message: names and numbers
 constexpr std::int64_t kLaneRest = 1 << 9;  // likewise, of each lane
 constexpr double kMegabyte = 1e6;
+// Of a checkpoint: HDF5 takes 1 to 3 ms for each, and a resume reads them within a minute.
+constexpr std::int64_t kMostLanes = 10000;
 // Of all states at the coordinator: the newest, and those of the last checkpoint, which a loss leads back to.
 constexpr std::int64_t kCopies = 2;
 
@@ -60,6 +62,12 @@ std::string objection_to(const StreamSizes& sizes) {
         "holds {}; lower tasks.group to {}, or the tasks' width and depth",
         sizes.group, megabytes(sizes.bytes), megabytes(lane), megabytes(net::kMaximumFrameBytes),
         std::max<std::int64_t>(1, net::kMaximumFrameBytes / lane));
+  if (const std::int64_t lanes = sizes.streams * sizes.group; lanes > kMostLanes)
+    return fmt::format(
+        "streams = {}{}: a checkpoint holds the state of each, and one of more than {} takes too long to "
+        "write "
+        "when a run is told to end; lower streams (by default as many as batch)",
+        sizes.streams, sizes.group > 1 ? fmt::format(" of {} tasks", sizes.group) : "", kMostLanes);
   const std::int64_t all = kCopies * sizes.streams * sizes.bytes;
   if (sizes.group > 1 && all > sizes.available)
     return fmt::format(

@@ -77,7 +77,7 @@ int finish(const net::MpiSession& mpi, const Coordinator& coordinator, RunDirect
     }
   };
   write();
-  print_result(result, run.path(), reason);
+  print_result(result, run, reason);
   if (!failed && !base::standard_output_is_complete()) {  // main prints the reason
     failed = true;
     write();
@@ -154,6 +154,16 @@ BoundedCall::Hooks around_mpi(const net::MpiSession& mpi, const Coordinator& coo
   return hooks;
 }
 
+/// Status 2 means bad input, which is found before training begins.
+template <class Loop>
+void run_loop(const Loop& loop) {
+  try {
+    loop();
+  } catch (const InputError& error) {
+    throw Error(error.what());
+  }
+}
+
 /// Rank 0: everything but computing. Returns the exit code.
 int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const TrainOptions& options,
                const RankSetup& setup, const Ranks& ranks, Presence& presence) {
@@ -179,7 +189,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   if (mpi.size() == 1) {
     worker::Worker worker(stream_context(setup, plan.settings), worker_options(mpi, setup, config),
                           setup.evaluator.get());
-    serve_alone(coordinator, worker, watchdog, clock, hooks);
+    run_loop([&] { serve_alone(coordinator, worker, watchdog, clock, hooks); });
     housekeeping.end_progress();
     return finish(mpi, coordinator, run, options);
   }
@@ -190,7 +200,7 @@ int coordinate(net::MpiSession& mpi, net::Watchdog& watchdog, Plan& plan, const 
   net::WatchedTransport transport(mpi_transport, watchdog, "the workers");
   if (options.respawn) housekeeping.start_replacements(mpi_transport);
   if (options.joinable) housekeeping.let_others_join(mpi_transport);
-  coordinator::serve(transport, clock, coordinator, hooks);
+  run_loop([&] { coordinator::serve(transport, clock, coordinator, hooks); });
   housekeeping.end_progress();
   watchdog.watch("the file system to take the last checkpoint");
   const int exit_code = finish(mpi, coordinator, run, options);

@@ -235,7 +235,24 @@ json result_of(const net::MpiSession& mpi, const Coordinator& coordinator, const
   return result;
 }
 
-void print_result(const json& result, const std::string& run_directory, StopReason reason) {
+/// The path of rule.h5, with its update where that is not the last one; why there is none, where it is
+/// absent.
+std::string rule_row(const json& result, const RunDirectory& run) {
+  const std::string path = run.path() + "/rule.h5";
+  const auto update = run.rule_update();
+  if (!update) return path + " was not written";
+  if (*update == result.at("updates").get<std::int64_t>()) return path;
+  return fmt::format("{} (of update {})", path, *update);
+}
+
+std::string best_rule_row(const json& result, const RunDirectory& run) {
+  return fmt::format("{}/rule-best.h5 (update {}, validation {:.4f}{})", run.path(),
+                     result.at("best_update").get<std::int64_t>(),
+                     result.at("best_validation_meta_objective").get<double>(),
+                     run.best_rule_written() ? "" : "; it was not written");
+}
+
+void print_result(const json& result, const RunDirectory& run, StopReason reason) {
   put("\nMeta-training ended ({}).\n", result.at("stop_reason").get<std::string>());
   const auto row = [](const char* name, const std::string& value) { put("  {:<26}{}\n", name, value); };
   row("updates", fmt::format("{}", result.at("updates").get<std::int64_t>()));
@@ -254,13 +271,11 @@ void print_result(const json& result, const std::string& run_directory, StopReas
     row(fmt::format("worker {}", worker).c_str(),
         fmt::format("{} gradients ({:.1f} %), refused: {}", part.at("gradients").get<std::int64_t>(),
                     100.0 * part.at("share").get<double>(), by_cause(part.at("refused"))));
-  row("rule", run_directory + "/rule.h5");
-  if (result.contains("best_update"))
-    row("best rule", fmt::format("{}/rule-best.h5 (update {}, validation {:.4f})", run_directory,
-                                 result.at("best_update").get<std::int64_t>(),
-                                 result.at("best_validation_meta_objective").get<double>()));
-  if (reason == StopReason::signal || reason == StopReason::failures || reason == StopReason::disk)
-    put("To go on: outerloop train --resume --run-dir {}\n", run_directory);
+  row("rule", rule_row(result, run));
+  if (result.contains("best_update")) row("best rule", best_rule_row(result, run));
+  const bool may_go_on =
+      reason == StopReason::signal || reason == StopReason::failures || reason == StopReason::disk;
+  if (may_go_on && run.has_checkpoint()) put("To go on: outerloop train --resume --run-dir {}\n", run.path());
   std::fflush(stdout);
 }
 

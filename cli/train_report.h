@@ -37,7 +37,7 @@ nlohmann::json result_of(const net::MpiSession& mpi, const coordinator::Coordina
                          const std::string& theta_sha256);
 
 /// Prints the same as a table to standard output, with the command to resume the run if that is possible.
-void print_result(const nlohmann::json& result, const std::string& run_directory,
+void print_result(const nlohmann::json& result, const coordinator::RunDirectory& run,
                   coordinator::StopReason reason);
 
 }  // namespace outerloop::cli

@@ -89,11 +89,10 @@ std::vector<std::string> differences_of(const proto::Hello& hello, const Coordin
   return lines;
 }
 
-std::string objection_to(const proto::StreamState& state, const std::vector<std::uint32_t>& owned,
+std::string objection_to(const proto::StreamState& state, const std::set<std::uint32_t>& owned,
                          std::int64_t update, std::size_t theta, const CoordinatorOptions& options) {
   const auto number = state.stream();
-  if (std::find(owned.begin(), owned.end(), number) == owned.end())
-    return fmt::format("it sent stream {}, which is not its own", number);
+  if (owned.count(number) == 0) return fmt::format("it sent stream {}, which is not its own", number);
   if (state.step() < 0 || state.begun_at() < 0 || state.begun_at() > update)
     return fmt::format("it sent stream {} at step {}, begun at update {}", number, state.step(),
                        state.begun_at());

@@ -24,7 +24,7 @@ std::vector<std::string> differences_of(const proto::Hello& hello, const Coordin
 
 /// Why a stream's state is rejected; empty if it is valid. `owned`: the streams of the worker that sent it.
 /// `update`: the coordinator's. `theta`: number of θ's elements.
-std::string objection_to(const proto::StreamState& state, const std::vector<std::uint32_t>& owned,
+std::string objection_to(const proto::StreamState& state, const std::set<std::uint32_t>& owned,
                          std::int64_t update, std::size_t theta, const CoordinatorOptions& options);
 
 }  // namespace outerloop::coordinator

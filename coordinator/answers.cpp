@@ -39,7 +39,7 @@ void add_streams(Member& member, std::int64_t most_bytes, proto::CoordinatorMess
   add_assigned(member, most_bytes, message);
   message.mutable_restart()->Add(member.to_restart.begin(), member.to_restart.end());
   message.mutable_give_up()->Add(member.to_give_up.begin(), member.to_give_up.end());
-  member.giving_up.insert(member.giving_up.end(), member.to_give_up.begin(), member.to_give_up.end());
+  member.giving_up.insert(member.to_give_up.begin(), member.to_give_up.end());
   member.to_restart.clear();
   member.to_give_up.clear();
 }

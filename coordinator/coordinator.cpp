@@ -189,7 +189,7 @@ std::string Coordinator::objection_to_streams(const Member& member,
       return objection;
   const auto& asked = member.giving_up;
   for (const auto& state : message.given_up())
-    if (std::find(asked.begin(), asked.end(), state.stream()) != asked.end())
+    if (asked.count(state.stream()) > 0)
       if (auto objection = objection_to(state, asked, update(), theta, options_); !objection.empty())
         return objection;
   return {};

@@ -1,12 +1,26 @@
 #include "coordinator/membership.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
+#include <optional>
 
 #include "common/base/error.h"
 
 namespace outerloop::coordinator {
 namespace {
+
+/// The kept stream with the largest number. The search begins below the streams given up before, so that
+/// giving up many takes linear time.
+std::optional<std::uint32_t> last_kept(const Member& member) {
+  const auto& streams = member.streams;
+  const auto leaving = [&](std::uint32_t stream) { return member.gives_up(stream); };
+  const auto first =
+      member.to_give_up.empty() ? streams.end() : streams.lower_bound(*member.to_give_up.begin());
+  auto last = std::find_if_not(std::make_reverse_iterator(first), streams.rend(), leaving);
+  if (last == streams.rend()) last = std::find_if_not(streams.rbegin(), streams.rend(), leaving);
+  return last == streams.rend() ? std::nullopt : std::optional(*last);
+}
 
 /// Of all lanes: one may have begun others within its round.
 std::uint32_t newest_task(const store::StreamState& state) {
@@ -69,7 +83,7 @@ void Membership::deal(const std::vector<store::StreamState>& states) {
   std::size_t next = 0;
   for (const auto& state : states) {
     Member& member = *active[next++ % active.size()];
-    member.streams.push_back(state.stream);
+    member.streams.insert(state.stream);
     member.to_assign.push_back(state);
     task_of_[state.stream] = newest_task(state);
   }
@@ -111,18 +125,14 @@ void Membership::move_one(Member& from, Member& to) {
   if (!from.to_assign.empty()) {
     auto state = std::move(from.to_assign.back());
     from.to_assign.pop_back();
-    from.streams.erase(std::find(from.streams.begin(), from.streams.end(), state.stream));
-    to.streams.push_back(state.stream);
+    from.streams.erase(state.stream);
+    to.streams.insert(state.stream);
     to.to_assign.push_back(std::move(state));
     return;
   }
-  const auto leaving = [&](std::uint32_t stream) {
-    return std::count(from.to_give_up.begin(), from.to_give_up.end(), stream) > 0 ||
-           std::count(from.giving_up.begin(), from.giving_up.end(), stream) > 0;
-  };
-  const auto last = std::find_if_not(from.streams.rbegin(), from.streams.rend(), leaving);
-  OUTERLOOP_CHECK(last != from.streams.rend(), "a member that keeps no stream is to give one up");
-  from.to_give_up.push_back(*last);
+  const auto last = last_kept(from);
+  OUTERLOOP_CHECK(last, "a member that keeps no stream is to give one up");
+  from.to_give_up.insert(*last);
 }
 
 void Membership::take_all_back(Member& leaving) {
@@ -156,13 +166,11 @@ void Membership::even_out() {
 
 bool Membership::take_back(int worker, const store::StreamState& state) {
   Member& giver = members_.at(worker);
-  const auto asked = std::find(giver.giving_up.begin(), giver.giving_up.end(), state.stream);
-  if (asked == giver.giving_up.end()) return false;
-  giver.giving_up.erase(asked);
-  giver.streams.erase(std::find(giver.streams.begin(), giver.streams.end(), state.stream));
+  if (giver.giving_up.erase(state.stream) == 0) return false;
+  giver.streams.erase(state.stream);
   note_task(state.stream, newest_task(state));
   Member* heir = poorest();
-  heir->streams.push_back(state.stream);
+  heir->streams.insert(state.stream);
   heir->to_assign.push_back(state);
   return true;
 }
@@ -187,7 +195,7 @@ std::vector<store::StreamState> Membership::lose(int worker) {
     orphans.push_back(state);
     Member* heir = poorest();
     if (heir == nullptr) continue;
-    heir->streams.push_back(stream);
+    heir->streams.insert(stream);
     heir->to_assign.push_back(std::move(state));
   }
   gone.streams.clear();

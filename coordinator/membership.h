@@ -1,6 +1,7 @@
 #pragma once
 // The workers of a run and their streams: joins, losses and balancing.
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <set>
 #include <string>
@@ -20,15 +21,16 @@ struct Member {
   double usual_pause = 0.0;        ///< seconds between two of its messages, a running mean
   std::int64_t progress_step = 0;  ///< last reported inner step of its piece of work
   bool lost = false;
-  bool farewell = false;                      ///< has left gracefully
-  bool leaving = false;                       ///< wants to leave before the run ends; gets no more streams
-  std::int64_t theta_version = -1;            ///< newest θ sent to it
-  std::int64_t evaluated_version = -1;        ///< newest θ sent to it for evaluation
-  std::vector<std::uint32_t> streams;         ///< assigned to it
-  std::vector<store::StreamState> to_assign;  ///< sent with the next answer
-  std::vector<std::uint32_t> to_restart;      ///< sent with it: streams that begin their next task
-  std::vector<std::uint32_t> to_give_up;      ///< sent with it: streams for another worker
-  std::vector<std::uint32_t> giving_up;       ///< requested, not received yet
+  bool farewell = false;                ///< has left gracefully
+  bool leaving = false;                 ///< wants to leave before the run ends; gets no more streams
+  std::int64_t theta_version = -1;      ///< newest θ sent to it
+  std::int64_t evaluated_version = -1;  ///< newest θ sent to it for evaluation
+  // A run has thousands of streams, and each message of a worker asks for one of them.
+  std::set<std::uint32_t> streams;           ///< assigned to it
+  std::deque<store::StreamState> to_assign;  ///< sent with the next answer
+  std::vector<std::uint32_t> to_restart;     ///< sent with it: streams that begin their next task
+  std::set<std::uint32_t> to_give_up;        ///< sent with it: streams for another worker
+  std::set<std::uint32_t> giving_up;         ///< requested, not received yet
 
   /// Records the arrival of a message.
   void hear(double now) {
@@ -38,6 +40,9 @@ struct Member {
   }
   bool active() const { return !lost && !farewell; }
   bool staying() const { return active() && !leaving; }
+  bool gives_up(std::uint32_t stream) const {
+    return to_give_up.count(stream) > 0 || giving_up.count(stream) > 0;
+  }
   /// The number of streams it will keep.
   std::size_t kept() const { return streams.size() - to_give_up.size() - giving_up.size(); }
 };

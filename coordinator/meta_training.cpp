@@ -63,8 +63,7 @@ void MetaTraining::take_gradient(int from, Member& member, const proto::WorkerMe
                                  net::FloatView floats) {
   const proto::Gradient& gradient = message.gradient();
   const bool of_this_segment = message.segment() == segment_;
-  const bool own =
-      std::find(member.streams.begin(), member.streams.end(), gradient.stream()) != member.streams.end();
+  const bool own = member.streams.count(gradient.stream()) > 0;
   if (own && of_this_segment) membership_.note_task(gradient.stream(), newest_task(gradient));
   if (stopping()) return;
   enter(options_.profiler, Part::sum);

@@ -9,11 +9,11 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 
 #include "common/base/error.h"
 #include "common/base/text.h"
 #include "common/store/atomic_file.h"
-#include "coordinator/filters.h"
 #include "coordinator/folder_names.h"
 
 namespace outerloop::coordinator {
@@ -44,31 +44,6 @@ void remove_snapshots_beyond(const std::string& directory, std::int64_t update) 
 }
 
 std::string config_path(const std::string& directory) { return directory + "/config.textproto"; }
-
-/// A JSON object with the workers' numbers as keys.
-template <class Value>
-nlohmann::json by_worker(const std::map<int, Value>& values) {
-  nlohmann::json object = nlohmann::json::object();
-  for (const auto& [worker, value] : values) object[std::to_string(worker)] = value;
-  return object;
-}
-
-nlohmann::json to_json(const EvaluationScore& score) {
-  return {{"dataset", score.dataset.name},
-          {"role", evaluation_role_name(score.dataset.role)},
-          {"domain", data::domain_name(score.dataset.domain)},
-          {"meta_objective", score.meta_objective},
-          {"accuracy", score.accuracy},
-          {"tasks", score.tasks},
-          {"failed", score.failed}};
-}
-
-nlohmann::json to_json(const DomainScore& score) {
-  return {{"domain", data::domain_name(score.domain)},
-          {"role", evaluation_role_name(score.role)},
-          {"meta_objective", score.meta_objective},
-          {"accuracy", score.accuracy}};
-}
 
 }  // namespace
 
@@ -119,8 +94,11 @@ void RunDirectory::remove_unstarted(const std::string& path, RunLock* lock) {
 }
 
 std::string RunDirectory::read_config(const std::string& path) {
-  std::ifstream stream(config_path(path));
-  if (!stream)
+  std::error_code error;  // a pipe would be waited for
+  const bool regular = fs::is_regular_file(config_path(path), error);
+  std::ifstream stream;
+  if (regular) stream.open(config_path(path));
+  if (!regular || !stream)
     throw InputError(config_path(path) + ": cannot be read, so there is no run to resume in " + path +
                      "; start it without --resume");
   std::ostringstream text;
@@ -135,15 +113,12 @@ RunDirectory::RunDirectory(std::string path, std::int64_t keep, std::int64_t log
       log_every_(log_every),
       lock_(lock),
       checkpoints_(path_ + "/checkpoints"),
-      metrics_(path_ + "/metrics.jsonl", start_update),
-      events_(path_, start_update),
       config_text_(read_config(path_)),
+      logs_(path_, start_update, config_text_, [this](const std::string& line) { on_warning(line); }),
       last_written_(start_update) {
   store::remove_leftovers(path_);
   store::remove_leftovers(snapshots_path(path_));
   remove_snapshots_beyond(path_, start_update);
-  events_.text(start_update, "config", config_text_);
-  if (!metrics_.warning().empty()) on_warning(metrics_.warning());
 }
 
 bool RunDirectory::read_latest(const std::string& path, store::Checkpoint& checkpoint,
@@ -181,41 +156,48 @@ void RunDirectory::write_start(const nlohmann::json& environment, const nlohmann
 }
 
 void RunDirectory::write_result(const nlohmann::json& result) {
-  prepare_to_write();
+  if (const std::string refusal = prepare_to_write(); !refusal.empty()) throw Error(refusal);
   store::write_file_atomically(path_ + "/result.json", result.dump(2) + "\n");
 }
 
-/// Reads the lock file before each write of a file that a resume would read.
-void RunDirectory::check_lock() {
-  if (lock_ == nullptr) return;
+/// Reads the lock file before each write of a file that a resume would read. While it cannot be read, nothing
+/// is written: the owner is unknown.
+std::string RunDirectory::check_lock() const {
+  if (lock_ == nullptr) return {};
   LockOwner owner;
-  const auto state = lock_->state(owner);
+  int code = 0;
+  const auto state = lock_->state(owner, &code);
+  if (state == RunLock::State::unreadable)
+    return path_ + ": the lock cannot be read: " + std::generic_category().message(code);
   if (state == RunLock::State::taken)
     throw Error(fmt::format(
         "{}: {} has taken over this run, according to its lock; this process ends without writing", path_,
         owner.name()));
-  if (state == RunLock::State::missing && written_by_others())
+  if (state != RunLock::State::missing) return {};
+  std::vector<std::int64_t> present;
+  try {
+    present = checkpoints_.updates();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  if (!present.empty() && present.back() > last_written_)
     throw Error(path_ + ": another process has continued this run; this process ends without writing");
+  return {};
 }
 
-bool RunDirectory::written_by_others() const {
-  const auto present = checkpoints_.updates();
-  return !present.empty() && present.back() > last_written_;
-}
-
-void RunDirectory::prepare_to_write() {
-  check_lock();
+std::string RunDirectory::prepare_to_write() {
+  if (std::string refusal = check_lock(); !refusal.empty()) return refusal;
   std::error_code error;
   const bool deleted = !fs::exists(config_path(path_), error) && !error;
   if (deleted) restore();
   LockOwner owner;
-  if (lock_ == nullptr || lock_->state(owner) != RunLock::State::missing) return;
+  if (lock_ == nullptr || lock_->state(owner) != RunLock::State::missing) return {};
   try {
-    if (lock_->renew()) return;
+    if (lock_->renew()) return {};
   } catch (const Error&) {
-    return;  // the disk refuses; the write that follows reports it
+    return {};  // the disk refuses; the write that follows reports it
   }
-  check_lock();
+  return check_lock();
 }
 
 void RunDirectory::restore() {
@@ -230,9 +212,7 @@ void RunDirectory::restore() {
     if (!environment_.is_null())
       store::write_file_atomically(path_ + "/environment.json", environment_.dump(2) + "\n");
     if (!result_.is_null()) store::write_file_atomically(path_ + "/result.json", result_.dump(2) + "\n");
-    metrics_.reopen();
-    events_ = store::EventLog(path_, newest_.update);
-    events_.text(newest_.update, "config", config_text_);
+    logs_.reopen(newest_.update);
   } catch (const Error&) {
     // The disk refuses; the checkpoint is written next and reports it.
   }
@@ -241,65 +221,51 @@ void RunDirectory::restore() {
 
 void RunDirectory::on_update(const UpdateRecord& record) {
   newest_ = record;
-  for (const auto& [staleness, gradients] : record.batch.gradients_by_staleness)
-    staleness_[staleness] += gradients;
-  if (!record.domain_cosines.empty()) domain_cosines_ = record.domain_cosines;
-  if (record.update % log_every_ != 0 && !record.stepped_back_to) return;
-  const BatchSummary& batch = record.batch;
-  nlohmann::json line = {{"update", record.update},
-                         {"seconds", record.seconds},
-                         {"meta_objective", batch.meta_objective},
-                         {"meta_objective_smooth", record.meta_objective_smooth},
-                         {"gradient_norm", batch.gradient_norm},
-                         {"worker_gradient_norm", batch.worker_gradient_norm},
-                         {"gradient_norm_of", batch.gradient_norm_of},
-                         {"gradient_cosine", batch.gradient_cosine},
-                         {"learning_rate", record.learning_rate},
-                         {"staleness_mean", batch.staleness_mean},
-                         {"staleness_max", batch.staleness_max},
-                         {"unique_workers", batch.unique_workers},
-                         {"gradients_of", by_worker(batch.gradients_of)},
-                         {"gradients", record.gradients},
-                         {"gradients_per_second", record.gradients_per_second},
-                         {"meta_objective_of", batch.meta_objective_of},
-                         {"meta_objective_of_domain", batch.meta_objective_of_domain},
-                         {"meta_objective_smooth_of_domain", record.meta_objective_smooth_of_domain},
-                         {"refused", record.refused},
-                         {"refused_from", by_worker(record.refused_from)}};
-  if (record.stepped_back_to) line["stepped_back_to"] = *record.stepped_back_to;
-  if (!domain_cosines_.empty()) line["gradient_cosine_of_domain"] = domain_cosines_;
-  domain_cosines_.clear();
-  write_metrics(line);
-}
-
-void RunDirectory::write_metrics(const nlohmann::json& line) {
-  try {
-    metrics_.write(line);
-    events_.scalars(line);
-    metrics_failed_ = false;
-  } catch (const Error& error) {
-    if (!metrics_failed_)
-      on_warning(fmt::format("metrics are not written, training goes on: {}", error.what()));
-    metrics_failed_ = true;
-  }
+  logs_.update(record, record.update % log_every_ == 0 || record.stepped_back_to);
 }
 
 void RunDirectory::on_checkpoint(const store::Checkpoint& checkpoint) {
-  prepare_to_write();
+  std::string refusal = prepare_to_write();
   unwritten_ = checkpoint;
   unwritten_->rule.created = utc_now();
   unwritten_rule_ = unwritten_->rule;
-  write_best();
-  const std::string refusal = write_unwritten();
-  if (!refusal.empty())
-    on_warning(fmt::format("{} of update {} was not written, training goes on: {}",
-                           unwritten_ ? "checkpoint" : "rule.h5", checkpoint.rule.update, refusal));
+  if (refusal.empty()) {
+    write_best();
+    refusal = write_unwritten();
+  }
+  say_once(refusal, unwritten_ ? "checkpoint" : "rule.h5", checkpoint.rule.update);
+}
+
+/// A refusal is said once, until a checkpoint and its rule.h5 are written again.
+void RunDirectory::say_once(const std::string& refusal, const char* what, std::int64_t update) {
+  if (refusal.empty() && refusal_said_)
+    on_warning(fmt::format("checkpoint of update {} is now written: the disk works again", update));
+  if (!refusal.empty() && !refusal_said_)
+    on_warning(fmt::format("{} of update {} was not written, training goes on: {}", what, update, refusal));
+  refusal_said_ = !refusal.empty();
+}
+
+std::optional<std::int64_t> RunDirectory::rule_update() const {
+  if (rule_written_ && !unwritten_rule_) return rule_written_;
+  try {
+    return store::read_rule(path_ + "/rule.h5").update;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+bool RunDirectory::has_checkpoint() const {
+  try {
+    return !checkpoints_.updates().empty();
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 void RunDirectory::retry(double now) {
   if (now >= next_look_) {
     next_look_ = now + kLookSeconds;
-    prepare_to_write();
+    prepare_to_write();  // a refusal is reported by the next write
   }
   if (last_checkpoint_written()) {
     next_try_.reset();
@@ -308,10 +274,10 @@ void RunDirectory::retry(double now) {
   if (!next_try_) next_try_ = now + kRetrySeconds;
   if (now < *next_try_) return;
   next_try_ = now + kRetrySeconds;
-  const char* what = unwritten_ ? "checkpoint" : "rule.h5";
   const std::int64_t update = unwritten_ ? unwritten_->rule.update : unwritten_rule_->update;
-  if (write_unwritten().empty())
-    on_warning(fmt::format("{} of update {} is now written: the disk works again", what, update));
+  std::string refusal = prepare_to_write();
+  if (refusal.empty()) refusal = write_unwritten();
+  say_once(refusal, unwritten_ ? "checkpoint" : "rule.h5", update);
 }
 
 /// Writes rule.h5 even if the checkpoint fails.
@@ -323,7 +289,10 @@ std::string RunDirectory::write_unwritten() {
     refusal = error.what();
   }
   try {
-    if (unwritten_rule_) theta_sha256_ = store::write_rule(path_ + "/rule.h5", *unwritten_rule_);
+    if (unwritten_rule_) {
+      theta_sha256_ = store::write_rule(path_ + "/rule.h5", *unwritten_rule_);
+      rule_written_ = unwritten_rule_->update;
+    }
     unwritten_rule_.reset();
   } catch (const Error& error) {
     if (refusal.empty()) refusal = error.what();
@@ -345,31 +314,11 @@ void RunDirectory::write_checkpoint() {
   if (!refusal.empty() && !link_failed_)
     on_warning(fmt::format("{}; checkpoints are still written, and found without it", refusal));
   link_failed_ = link_failed_ || !refusal.empty();
-  write_histograms(checkpoint);
-  write_metrics({{"event", "checkpoint"},
-                 {"update", checkpoint.rule.update},
-                 {"seconds", checkpoint.seconds},
-                 {"theta_sha256", theta_sha256_}});
-}
-
-void RunDirectory::write_histograms(const store::Checkpoint& checkpoint) {
-  const auto& rule = checkpoint.rule;
-  try {
-    events_.tensors(rule.update, "theta", rule.layout, rule.theta);
-    events_.counts(rule.update, "staleness", staleness_);
-    staleness_.clear();
-    if (!settings_) settings_ = config::settings_from_text(read_config(path_), path_, {});
-    if (rule.script && !settings_->rule.script) settings_->set_module(rule.script);
-    for (const auto& stream : checkpoint.streams)
-      if (const auto picture = filters_of(stream, *settings_)) {
-        events_.picture(rule.update, "filters", picture->height, picture->width, picture->pixels);
-        break;  // one base model suffices
-      }
-  } catch (const Error& error) {
-    if (!metrics_failed_)
-      on_warning(fmt::format("the data for TensorBoard is not written, training goes on: {}", error.what()));
-    metrics_failed_ = true;
-  }
+  logs_.write_histograms(checkpoint);
+  logs_.write({{"event", "checkpoint"},
+               {"update", checkpoint.rule.update},
+               {"seconds", checkpoint.seconds},
+               {"theta_sha256", theta_sha256_}});
 }
 
 void RunDirectory::on_evaluation(const EvaluationRecord& record) {
@@ -380,18 +329,7 @@ void RunDirectory::on_evaluation(const EvaluationRecord& record) {
     unwritten_best_ = best_rule_;
     write_best();
   }
-  nlohmann::json line = {{"event", "evaluation"},
-                         {"update", record.update},
-                         {"seconds", record.seconds},
-                         {"theta", record.average ? "average" : "last"},
-                         {"datasets", nlohmann::json::array()},
-                         {"domains", nlohmann::json::array()},
-                         {"validation_meta_objective", record.validation},
-                         {"best", record.best},
-                         {"worker_seconds", record.worker_seconds}};
-  for (const auto& score : record.scores) line["datasets"].push_back(to_json(score));
-  for (const auto& score : scores_by_domain(record.scores)) line["domains"].push_back(to_json(score));
-  write_metrics(line);
+  logs_.evaluation(record);
 }
 
 void RunDirectory::write_best() {
@@ -419,20 +357,12 @@ void RunDirectory::on_snapshot(const store::RuleFile& rule) {
   }
 }
 
-void RunDirectory::on_rollback(std::int64_t update) {
-  try {
-    metrics_ = store::MetricsLog(path_ + "/metrics.jsonl", update);
-    if (!metrics_.warning().empty()) on_warning(metrics_.warning());
-    events_.restart(update);
-  } catch (const Error& error) {
-    on_warning(fmt::format("metrics beyond update {} are not cut: {}", update, error.what()));
-  }
-}
-
 void RunDirectory::on_warning(const std::string& text) {
   const std::string line = base::printable(text, kMostLine);
   std::fprintf(stderr, "outerloop: %s\n", line.c_str());
-  std::ofstream(path_ + "/log.txt", std::ios::app) << utc_now() << " " << line << "\n";
+  std::error_code error;
+  if (!fs::is_fifo(path_ + "/log.txt", error))
+    std::ofstream(path_ + "/log.txt", std::ios::app) << utc_now() << " " << line << "\n";
 }
 
 }  // namespace outerloop::coordinator

@@ -7,12 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "common/config/settings.h"
-#include "common/store/events.h"
 #include "common/store/files.h"
-#include "common/store/metrics.h"
 #include "coordinator/observer.h"
 #include "coordinator/run_lock.h"
+#include "coordinator/run_logs.h"
 
 namespace outerloop::coordinator {
 
@@ -63,7 +61,7 @@ class RunDirectory : public Observer {
   /// Writes θ to snapshots/. Warns if the disk refuses: training continues without this snapshot.
   void on_snapshot(const store::RuleFile& rule) override;
   /// Cuts the metrics after `update` and begins a new segment.
-  void on_rollback(std::int64_t update) override;
+  void on_rollback(std::int64_t update) override { logs_.roll_back(update); }
   /// Writes a line of metrics, and rule-best.h5 if this is the best so far. Warns if the disk refuses the
   /// file, and tries again with the next checkpoint.
   void on_evaluation(const EvaluationRecord& record) override;
@@ -76,24 +74,27 @@ class RunDirectory : public Observer {
 
   /// Whether the newest checkpoint and its rule.h5 are on the disk.
   bool last_checkpoint_written() const { return !unwritten_ && !unwritten_rule_; }
+  /// Update of the rule.h5 on the disk; nothing if there is none that can be read.
+  std::optional<std::int64_t> rule_update() const;
+  /// Whether the newest rule-best.h5 is on the disk.
+  bool best_rule_written() const { return !unwritten_best_; }
+  /// Whether a resume would find a checkpoint.
+  bool has_checkpoint() const;
   const std::string& theta_sha256() const { return theta_sha256_; }
   const std::string& path() const { return path_; }
   /// The newest update, for the progress line.
   const UpdateRecord& newest() const { return newest_; }
 
  private:
-  /// Warns once if the disk refuses: training continues.
-  void write_metrics(const nlohmann::json& line);
-  /// For TensorBoard: θ, the staleness since the previous checkpoint, and the first-layer filters.
-  void write_histograms(const store::Checkpoint& checkpoint);
   /// Returns the disk's error, or an empty text.
   std::string write_unwritten();
   void write_checkpoint();
   void write_best();
-  /// Runs before each write: throws Error if the run has another owner, and restores deleted files.
-  void prepare_to_write();
-  void check_lock();
-  bool written_by_others() const;
+  /// Runs before each write: throws Error if the run has another owner, and restores deleted files. Returns
+  /// why nothing can be written at the moment, or an empty text.
+  std::string prepare_to_write();
+  std::string check_lock() const;
+  void say_once(const std::string& refusal, const char* what, std::int64_t update);
   void restore();
 
   std::string path_;
@@ -101,23 +102,20 @@ class RunDirectory : public Observer {
   std::int64_t log_every_;
   RunLock* lock_;
   store::CheckpointFolder checkpoints_;
-  store::MetricsLog metrics_;
-  store::EventLog events_;
-  std::optional<config::Settings> settings_;        ///< of the run, read for the first picture
-  std::map<std::int64_t, std::int64_t> staleness_;  ///< gradients by staleness, since the last checkpoint
-  std::map<std::string, double> domain_cosines_;    ///< the newest, until written to a line
   UpdateRecord newest_;
   std::string theta_sha256_;
-  std::string config_text_;                     ///< to restore a deleted directory
+  std::string config_text_;  ///< to restore a deleted directory
+  RunLogs logs_;
   nlohmann::json environment_, result_;         ///< the same; null until written
   std::optional<store::RuleFile> best_rule_;    ///< the same
   std::int64_t last_written_;                   ///< update of the newest checkpoint of this start
   std::optional<store::Checkpoint> unwritten_;  ///< the newest, if the disk refused it
   std::optional<store::RuleFile> unwritten_rule_;
+  std::optional<std::int64_t> rule_written_;  ///< update of the rule.h5 that this start wrote
   std::optional<double> next_try_;
   double next_look_ = 0.0;                         ///< time of the next check for a deleted directory
   std::optional<store::RuleFile> unwritten_best_;  ///< rule-best.h5, if the disk refused it
-  bool metrics_failed_ = false;
+  bool refusal_said_ = false;
   bool link_failed_ = false;
   bool deletion_said_ = false;
 };

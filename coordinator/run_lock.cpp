@@ -72,14 +72,37 @@ std::optional<LockOwner> owner_of(const std::string& text) {
   }
 }
 
-/// Opens the file anew each time, so that network file systems ask the server. Nothing if there is no file.
-std::optional<std::string> read_record(const std::string& path) {
+/// Contents of the lock file, or why it cannot be read.
+struct Reading {
+  std::string text;
+  int code = 0;  ///< errno; 0: it was read
+  /// Any other error may pass, and says nothing about the file.
+  bool missing() const { return code == ENOENT || code == ENOTDIR; }
+};
+
+/// Opens the file anew each time, so that network file systems ask the server.
+Reading read_record(const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file.open()) return std::nullopt;
-  std::string text(2 * kRecordBytes, '\0');
-  const ssize_t count = pread(file.get(), text.data(), text.size(), 0);
-  text.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
-  return text;
+  if (!file.open()) return {"", errno};
+  Reading reading{std::string(2 * kRecordBytes, '\0'), 0};
+  const ssize_t count = pread(file.get(), reading.text.data(), reading.text.size(), 0);
+  if (count < 0) reading.code = errno;
+  reading.text.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+  return reading;
+}
+
+/// Refuses a pipe or a device, whose contents cannot be rewritten in place.
+void check_regular(const std::string& path, const Descriptor& file) {
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0 || S_ISREG(status.st_mode)) return;
+  throw InputError(path + ": the lock is no regular file; remove it if no process writes this run");
+}
+
+/// Refuses a symlink without a target: it can neither be created nor opened.
+void check_link(const std::string& path) {
+  struct stat status {};
+  if (lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode) && access(path.c_str(), F_OK) != 0)
+    throw InputError(path + ": the lock is a symlink that leads nowhere; remove it");
 }
 
 /// Start time of a process, field 22 of /proc/PID/stat; 0 if it cannot be read. `state` gets field 3.
@@ -142,14 +165,15 @@ LockOwner this_owner() {
   return owner;
 }
 
-LockSurroundings real_surroundings() {
+LockSurroundings real_surroundings(std::function<bool()> stop_requested) {
   const auto clock = std::make_shared<net::SteadyClock>();
   return {this_owner(),
           [clock] { return clock->now(); },
           [](double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); },
           really_flock,
           really_lives,
-          [](const std::string& line) { std::fprintf(stderr, "outerloop: %s\n", line.c_str()); }};
+          [](const std::string& line) { std::fprintf(stderr, "outerloop: %s\n", line.c_str()); },
+          std::move(stop_requested)};
 }
 
 RunLock::RunLock(const std::string& directory, LockSurroundings surroundings)
@@ -160,8 +184,14 @@ RunLock::RunLock(const std::string& directory, LockSurroundings surroundings)
     if (surroundings_.now() - start > kGiveUpSeconds)
       throw Error(path_ + ": other processes keep taking the lock; try again later");
     surroundings_.pause(kShortPause);
+    obey_signals();
   }
   held_ = true;
+}
+
+void RunLock::obey_signals() const {
+  if (surroundings_.stop_requested && surroundings_.stop_requested())
+    throw Error(directory_ + ": a signal has ended the wait for the lock; the run is unchanged");
 }
 
 RunLock::~RunLock() { release(); }
@@ -189,15 +219,16 @@ RunLock::Step RunLock::try_to_create() {
 RunLock::Step RunLock::try_to_take() {
   file_ = Descriptor(open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
   if (!file_.open()) {
-    if (errno == ENOENT) return Step::again;
     const int code = errno;
-    const auto record = read_record(path_);
-    if (const auto owner = record ? owner_of(*record) : std::nullopt;
+    check_link(path_);
+    if (code == ENOENT) return Step::again;
+    if (const auto owner = owner_of(read_record(path_).text);
         owner && sees(surroundings_.self, *owner) && surroundings_.process_lives(*owner))
       refuse(owner);
     throw InputError(path_ + ": the lock cannot be opened: " + reason(code) +
                      "; remove it if no process writes this run");
   }
+  check_regular(path_, file_);
   const int code = surroundings_.flock(file_.get());
   const bool got = code == 0, held = code == EWOULDBLOCK;
   if (!got && !held) store::say_not_supported(store::OptionalCall::lock, path_, code);
@@ -205,7 +236,7 @@ RunLock::Step RunLock::try_to_take() {
 
   std::string record;
   if (got)
-    record = read_record(path_).value_or("");
+    record = read_record(path_).text;
   else if (!wait_for_record(held, record))
     return Step::again;
   const auto owner = owner_of(record);
@@ -227,9 +258,9 @@ RunLock::Step RunLock::try_to_take() {
 bool RunLock::wait_for_record(bool held, std::string& record) {
   const double start = surroundings_.now();
   for (;;) {
-    const auto text = read_record(path_);
-    if (!text) return false;
-    record = *text;
+    const Reading reading = read_record(path_);
+    if (reading.missing()) return false;
+    record = reading.text;
     const auto owner = owner_of(record);
     const bool dead = owner && sees(surroundings_.self, *owner) && !surroundings_.process_lives(*owner);
     if (owner && !(dead && held)) return true;
@@ -247,13 +278,16 @@ void RunLock::wait_for_life(const std::string& record, const std::optional<LockO
                   directory_, who, kStandstillSeconds));
   for (const double start = surroundings_.now(); surroundings_.now() - start < kStandstillSeconds;) {
     surroundings_.pause(kLookSeconds);
-    const auto now = read_record(path_);
-    if (!now) return;  // the owner has released the lock
-    if (*now != record) {
-      const auto living = owner_of(*now);
+    obey_signals();
+    const Reading now = read_record(path_);
+    if (now.missing()) return;  // the owner has released the lock
+    if (now.code == 0 && now.text != record) {
+      const auto living = owner_of(now.text);
       refuse(living ? living : owner);
     }
   }
+  if (const Reading last = read_record(path_); last.code != 0 && !last.missing())
+    throw Error(path_ + ": the lock cannot be read: " + reason(last.code));
   surroundings_.say(
       fmt::format("{}: {} has shown no sign of life for {:.0f} s; this process takes over its run",
                   directory_, who, kStandstillSeconds));
@@ -262,7 +296,7 @@ void RunLock::wait_for_life(const std::string& record, const std::optional<LockO
 /// `seen`: the contents on which the decision is based. With flock the file is rewritten in place, otherwise
 /// replaced.
 RunLock::Step RunLock::take_over(const std::string& seen, bool with_flock) {
-  if (read_record(path_).value_or("") != seen || !is_file_of(file_)) return Step::again;
+  if (read_record(path_).text != seen || !is_file_of(file_)) return Step::again;
   auto& self = surroundings_.self;
   if (with_flock) {
     self.locked = true;
@@ -313,11 +347,10 @@ void RunLock::refuse(const std::optional<LockOwner>& owner) const {
 
 std::optional<LockOwner> RunLock::known_owner(const std::string& directory,
                                               const LockSurroundings& surroundings) {
-  const auto record = read_record(lock_path(directory));
-  const auto owner = record ? owner_of(*record) : std::nullopt;
+  const auto owner = owner_of(read_record(lock_path(directory)).text);
   if (!owner) return std::nullopt;
   if (sees(surroundings.self, *owner)) return surroundings.process_lives(*owner) ? owner : std::nullopt;
-  const Descriptor file(open(lock_path(directory).c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file(open(lock_path(directory).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   const bool held = file.open() && surroundings.flock(file.get()) == EWOULDBLOCK;
   return held && same_machine(surroundings.self, *owner) ? owner : std::nullopt;
 }
@@ -332,14 +365,15 @@ void RunLock::beat() {
 }
 
 bool RunLock::says_mine() const {
-  const auto owner = owner_of(read_record(path_).value_or(""));
+  const auto owner = owner_of(read_record(path_).text);
   return owner && owner->token == surroundings_.self.token;
 }
 
-RunLock::State RunLock::state(LockOwner& owner) const {
-  const auto record = read_record(path_);
-  if (!record) return State::missing;
-  const auto found = owner_of(*record);
+RunLock::State RunLock::state(LockOwner& owner, int* code) const {
+  const Reading reading = read_record(path_);
+  if (code != nullptr) *code = reading.code;
+  if (reading.code != 0) return reading.missing() ? State::missing : State::unreadable;
+  const auto found = owner_of(reading.text);
   if (!found) return State::mine;  // unreadable at the moment; the next check decides
   owner = *found;
   return found->token == surroundings_.self.token ? State::mine : State::taken;
@@ -359,7 +393,8 @@ void RunLock::release() {
   file_.close();
 }
 
-HeldLock::HeldLock(const std::string& directory) : lock_(directory, real_surroundings()) {
+HeldLock::HeldLock(const std::string& directory, std::function<bool()> stop_requested)
+    : lock_(directory, real_surroundings(std::move(stop_requested))) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);  // the thread inherits this signal mask

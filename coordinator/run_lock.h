@@ -45,16 +45,18 @@ struct LockSurroundings {
   std::function<int(int descriptor)> flock;             ///< non-blocking; returns 0 or an errno
   std::function<bool(const LockOwner&)> process_lives;  ///< of the same boot and process namespace
   std::function<void(const std::string&)> say;          ///< one line for the user
+  std::function<bool()> stop_requested;                 ///< a signal has arrived; may be empty
 };
 
 /// This process on this machine.
-LockSurroundings real_surroundings();
+LockSurroundings real_surroundings(std::function<bool()> stop_requested = {});
 
 class RunLock {
  public:
   /// Takes the lock of the run in `directory`, which must exist. Throws InputError that names the owner if
-  /// there is one; Error if the file cannot be written. Waits up to half a minute for a sign of life of an
-  /// owner that is not visible from here.
+  /// there is one, or of a file that no lock can be; Error if the file cannot be written. Waits up to half a
+  /// minute for a sign of life of an owner that is not visible from here; a signal ends the wait with an
+  /// Error.
   RunLock(const std::string& directory, LockSurroundings surroundings);
   /// Removes the file, if this process still owns it.
   ~RunLock();
@@ -69,9 +71,10 @@ class RunLock {
   void beat();
   static constexpr double kBeatSeconds = 5.0;
 
-  enum class State { mine, missing, taken };
-  /// The present state of the file; `owner` gets the owner if it was taken.
-  State state(LockOwner& owner) const;
+  enum class State { mine, missing, taken, unreadable };
+  /// The present state of the file; `owner` gets the owner if it was taken, `code` the errno if it is
+  /// unreadable.
+  State state(LockOwner& owner, int* code = nullptr) const;
   /// Recreates a missing file. Returns false if another process was quicker.
   bool renew();
   /// Releases the lock.
@@ -84,6 +87,7 @@ class RunLock {
   Step take_over(const std::string& seen, bool with_flock);
   bool wait_for_record(bool held, std::string& record);
   void wait_for_life(const std::string& record, const std::optional<LockOwner>& owner);
+  void obey_signals() const;
   bool says_mine() const;
   bool is_file_of(const store::Descriptor& file) const;
   int write_record();
@@ -100,7 +104,8 @@ class RunLock {
 /// A lock with a thread that rewrites its counter. The thread blocks all signals.
 class HeldLock {
  public:
-  explicit HeldLock(const std::string& directory);
+  /// `stop_requested`: whether a signal asks to end the wait for the lock.
+  explicit HeldLock(const std::string& directory, std::function<bool()> stop_requested = {});
   ~HeldLock();
   HeldLock(const HeldLock&) = delete;
   HeldLock& operator=(const HeldLock&) = delete;

@@ -81,6 +81,9 @@ net::Frame Worker::compute(const proto::CoordinatorMessage& message, const std::
 }
 
 void Worker::adopt(const proto::CoordinatorMessage& message, const std::vector<float>& theta) {
+  if (options_.deterministic &&
+      (message.segment() != segment_ || !theta.empty() || message.give_up_size() > 0))
+    next_ = 0;
   if (message.segment() != segment_) {
     streams_.clear();
     given_up_.clear();
@@ -93,21 +96,26 @@ void Worker::adopt(const proto::CoordinatorMessage& message, const std::vector<f
     theta_.assign(theta.begin(), theta.end());
     theta_version_ = message.theta_version();
   }
-  for (const std::uint32_t restarted : message.restart())
-    for (auto& work : streams_)
-      // If the rejected gradient was its task's last, the next task has already begun.
-      if (work.stream.state().stream == restarted && work.stream.state().task == work.before.task)
-        work.stream.begin_next_task();
-  for (const std::uint32_t stream : message.give_up()) give_up(stream);
+  restart({message.restart().begin(), message.restart().end()});
+  give_up({message.give_up().begin(), message.give_up().end()});
   for (const auto& state : message.assign())
     streams_.push_back({Stream(context_, store::from_message(state)), -1, {}});
   send_streams_ = send_streams_ || message.send_streams();
 }
 
-void Worker::give_up(std::uint32_t stream) {
+void Worker::restart(const std::set<std::uint32_t>& rejected) {
+  if (rejected.empty()) return;
+  for (auto& work : streams_)
+    // If the rejected gradient was its task's last, the next task has already begun.
+    if (rejected.count(work.stream.state().stream) > 0 && work.stream.state().task == work.before.task)
+      work.stream.begin_next_task();
+}
+
+void Worker::give_up(const std::set<std::uint32_t>& asked) {
+  if (asked.empty()) return;
   std::vector<ActiveStream> others;
   for (auto& work : streams_)
-    if (work.stream.state().stream == stream)
+    if (asked.count(work.stream.state().stream) > 0)
       given_up_.push_back(work.stream.state());
     else
       others.push_back(std::move(work));
@@ -118,8 +126,8 @@ void Worker::give_up(std::uint32_t stream) {
 Worker::ActiveStream* Worker::next_stream() {
   if (streams_.empty() || theta_.empty()) return nullptr;
   if (!options_.deterministic) return &streams_[next_++ % streams_.size()];
-  for (auto& work : streams_)
-    if (work.theta_version != theta_version_) return &work;
+  for (; next_ < streams_.size(); ++next_)
+    if (streams_[next_].theta_version != theta_version_) return &streams_[next_];
   return nullptr;
 }
 

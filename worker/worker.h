@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -84,7 +85,8 @@ class Worker {
   net::Frame wait();
   net::Frame farewell();
   net::Frame frame(proto::WorkerMessage message, std::vector<float> floats) const;
-  void give_up(std::uint32_t stream);
+  void restart(const std::set<std::uint32_t>& rejected);
+  void give_up(const std::set<std::uint32_t>& asked);
   void report_streams(proto::WorkerMessage& message);
   void send_ahead(proto::WorkerMessage& message);
 
@@ -94,7 +96,7 @@ class Worker {
   std::vector<ActiveStream> streams_;
   std::vector<store::StreamState> given_up_;  ///< sent with the next message
   std::vector<net::Frame> ahead_;
-  std::size_t next_ = 0;
+  std::size_t next_ = 0;  ///< asynchronous: a count; deterministic: all streams before it have used this θ
   std::vector<double> theta_;
   std::int64_t theta_version_ = -1;      ///< of theta_
   std::vector<double> evaluated_theta_;  ///< often an average, never used for training

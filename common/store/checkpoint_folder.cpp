@@ -93,6 +93,9 @@ std::string CheckpointFolder::write(const Checkpoint& checkpoint, std::int64_t k
   fs::create_directories(directory_, error);
   if (error) throw Error(directory_ + ": cannot be made: " + error.message());
   remove_leftovers(directory_);
+  const auto present = fs::status(path_of(update), error);
+  if (fs::exists(present) && !fs::is_regular_file(present))  // writing to a pipe would wait for its reader
+    move_over(path_of(update), path_of(update) + kSuperseded);
   const std::string sha256 = write_checkpoint(path_of(update), checkpoint);
   const auto old = set_aside();
   for (const auto other : updates())

@@ -138,8 +138,13 @@ EventLog::EventLog(const std::string& folder, std::int64_t last_update) : path_(
   if (!file_.open()) throw Error(path_ + ": cannot be made: " + std::generic_category().message(errno));
   events::Event version = event_at(0);
   version.set_file_version("brain.Event:2");
-  append(version.SerializeAsString());
-  restart(last_update);
+  try {
+    append(version.SerializeAsString());
+    restart(last_update);
+  } catch (const Error&) {
+    unlink(path_.c_str());  // the next attempt takes another name
+    throw;
+  }
 }
 
 void EventLog::restart(std::int64_t last_update) {

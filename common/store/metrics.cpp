@@ -29,12 +29,17 @@ bool append_to(const std::string& path, const std::string& text) {
 
 MetricsLog::MetricsLog(const std::string& path, std::int64_t last_update) : path_(path) {
   std::error_code error;
-  if (std::filesystem::is_regular_file(path, error)) cut(last_update);
+  const auto status = std::filesystem::status(path, error);
+  if (std::filesystem::is_regular_file(status))
+    cut(last_update);
+  else if (std::filesystem::exists(status) && !std::filesystem::is_character_file(status))
+    throw InputError(path + ": is no regular file; move it away");
   open_for_appending();
 }
 
 void MetricsLog::open_for_appending() {
-  file_ = Descriptor(open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
+  // Non-blocking, so that a pipe of that name does not block.
+  file_ = Descriptor(open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666));
   if (!file_.open()) throw Error(path_ + ": cannot be written: " + reason(errno));
 }
 

@@ -11,11 +11,11 @@ namespace outerloop::store {
 
 class MetricsLog {
  public:
-  /// Opens `path` for appending. Lines whose `update` is beyond `last_update`, and a truncated last line, are
-  /// removed first. The segment becomes one more than the largest that remains, 0 in a new file. The log is
-  /// read backwards from its end, only as far as needed; damaged lines found there are moved to
-  /// `path`.damaged and reported by warning(). Throws Error that names the path where it cannot be read or
-  /// written.
+  /// Opens `path` for appending; throws InputError where it is neither a file nor a device. Lines whose
+  /// `update` is beyond `last_update`, and a truncated last line, are removed first. The segment becomes one
+  /// more than the largest that remains, 0 in a new file. The log is read backwards from its end, only as far
+  /// as needed; damaged lines found there are moved to `path`.damaged and reported by warning(). Throws Error
+  /// that names the path where it cannot be read or written.
   MetricsLog(const std::string& path, std::int64_t last_update);
 
   /// After the file was deleted: continues in a new one, in the same segment. Throws Error.

@@ -48,6 +48,8 @@ TEST_CASE("a disk that stays full: said at once, trained to the end, stop_reason
     CHECK(result.at("seconds").get<double>() >= 5.0);
     CHECK(result.at("workers_lost") == 0);
     CHECK(occurrences(read_text(folder / "out"), "To go on: outerloop train --resume") == 1);
+    // The rule.h5 on the disk is an older one.
+    CHECK(occurrences(read_text(folder / "out"), "/rule.h5 (of update ") == 1);
     // Once there is room, the same run goes on from its last whole checkpoint.
     const auto resumed = run_alone("train --resume --run-dir " + run + " --set seconds=0 --set updates=" +
                                    std::to_string(result.at("updates").get<std::int64_t>()));

@@ -48,5 +48,11 @@ TEST_CASE(
             "tasks.group = 16: 512 streams of 16 tasks take up to 122913.6 MB (15.0 MB for each") == 0);
   CHECK(objection.find("its host has 64000.0 MB to spare; lower streams or tasks.group") !=
         std::string::npos);
-  CHECK(objection_to({1, 100000, most_stream_bytes(15 * kMegabyte, 1), kMegabyte}).empty());
+  CHECK(objection_to({1, 10000, most_stream_bytes(15 * kMegabyte, 1), kMegabyte}).empty());
+}
+
+TEST_CASE("more streams than a checkpoint can hold in time are refused") {
+  CHECK(objection_to({1, 10001, 1000, kPlenty}).find("streams = 10001: a checkpoint holds") == 0);
+  CHECK(objection_to({16, 626, 1000, kPlenty}).find("streams = 626 of 16 tasks: a checkpoint holds") == 0);
+  CHECK(objection_to({16, 625, 1000, kPlenty}).empty());
 }

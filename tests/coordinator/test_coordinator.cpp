@@ -1,5 +1,6 @@
 // The coordinator as a state machine: batches, refusals by cause, checkpoints, newcomers, the end of a run.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -308,6 +309,35 @@ TEST_CASE("the run ends after its updates, its seconds or a signal, with everyon
   told.set_signalled(true);
   signal.one(1, bytes_of(told, {0.0f, 0.0f, 0.0f}));
   CHECK(signal.coordinator.stop_reason() == StopReason::signal);
+}
+
+TEST_CASE("a farewell with 300,000 streams, and a move of half of 20,000, take seconds at most") {
+  const auto begin = std::chrono::steady_clock::now();
+  auto o = options();
+  o.streams = 300000;
+  Fixture f(o, {1});
+  f.one(1, hello());
+  proto::WorkerMessage message;
+  message.set_farewell(true);
+  message.set_has_streams(true);
+  for (std::uint32_t stream = 0; stream < o.streams; ++stream) message.add_streams()->set_stream(stream);
+  f.coordinator.handle(1, bytes_of(message), 1.0);
+  CHECK(f.coordinator.workers_lost() == 0);
+
+  coordinator::Membership membership({1}, 0.0);
+  std::vector<store::StreamState> states(20000);
+  for (std::uint32_t i = 0; i < states.size(); ++i) states[i].stream = i;
+  membership.deal(states);
+  auto& rich = *membership.find(1);
+  rich.to_assign.clear();  // sent
+  auto& poor = membership.admit(2, 0.0);
+  membership.even_out();
+  rich.giving_up.swap(rich.to_give_up);
+  CHECK(rich.giving_up.size() == 10000);
+  for (const auto& state : states) membership.take_back(1, state);
+  CHECK(rich.streams.size() == 10000);
+  CHECK(poor.streams.size() == 10000);
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(10));
 }
 
 TEST_CASE("the average of θ follows it, and a diverged θ ends the run") {

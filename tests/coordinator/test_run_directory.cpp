@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "coordinator/run_directory.h"
 #include "tests/catch.h"
+#include "tests/data/as_nobody.h"
 #include "tests/temporary_folder.h"
 
 using namespace outerloop;
@@ -150,6 +151,86 @@ TEST_CASE("a disk that refuses is warned of, and the run goes on") {
   CHECK(run.last_checkpoint_written());
   CHECK(fs::exists(path + "/checkpoints/000000001.h5"));
   CHECK_NOTHROW(run.retry(1000.0));
+}
+
+TEST_CASE("a run directory that refuses access for a moment is warned of once, and written later") {
+  const tests::TemporaryFolder folder;
+  fs::permissions(folder.path(), fs::perms::all);
+  const tests::AsNobody unprivileged;
+  const std::string path = folder / "run";
+  fs::create_directory(path);
+  coordinator::HeldLock lock(path);
+  RunDirectory::create(path, "updates: 3\n");
+  RunDirectory run(path, 2, 1, 0, &lock.lock());
+  run.on_checkpoint(checkpoint(1));
+  fs::permissions(path, fs::perms::none);
+  for (const int update : {2, 3}) CHECK_NOTHROW(run.on_checkpoint(checkpoint(update)));
+  CHECK_FALSE(run.last_checkpoint_written());
+  CHECK_NOTHROW(run.retry(100.0));
+  std::string line;
+  try {
+    run.write_result({{"stop_reason", "updates"}});
+  } catch (const Error& error) {
+    CHECK(error.exit_code() == 1);
+    line = error.what();
+  }
+  CHECK(line.find("Permission denied") != std::string::npos);
+
+  fs::permissions(path, fs::perms::owner_all);
+  run.retry(110.0);
+  CHECK_FALSE(run.last_checkpoint_written());
+  run.retry(130.5);
+  CHECK(run.last_checkpoint_written());
+  CHECK(store::read_rule(path + "/rule.h5").update == 3);
+  CHECK(fs::exists(path + "/checkpoints/000000003.h5"));
+  CHECK(lines_of_log(path) == 1);  // "is now written"; the refusal could be said only to stderr
+  CHECK_NOTHROW(run.write_result({{"stop_reason", "updates"}}));
+}
+
+TEST_CASE("a run knows which rule.h5 is on the disk, and whether there is a checkpoint") {
+  const tests::TemporaryFolder folder;
+  const std::string path = folder / "run";
+  RunDirectory::create(path, "updates: 3\n");
+  {
+    RunDirectory run(path, 2, 1, 0);
+    CHECK_FALSE(run.rule_update());
+    CHECK_FALSE(run.has_checkpoint());
+    run.on_checkpoint(checkpoint(1));
+    CHECK(run.rule_update() == 1);
+    CHECK(run.has_checkpoint());
+  }
+  RunDirectory resumed(path, 2, 1, 1);
+  CHECK(resumed.rule_update() == 1);  // of the earlier start
+  fs::remove(path + "/rule.h5");
+  fs::create_directories(path + "/rule.h5/x");
+  resumed.on_checkpoint(checkpoint(2));
+  CHECK_FALSE(resumed.rule_update());
+  CHECK(resumed.has_checkpoint());
+}
+
+TEST_CASE("logs that a resume cannot open are warned of, and opened once the disk lets them be") {
+  const tests::TemporaryFolder folder;
+  fs::permissions(folder.path(), fs::perms::all);
+  const tests::AsNobody unprivileged;
+  const std::string path = folder / "run";
+  RunDirectory::create(path, "updates: 3\n");
+  std::ofstream(path + "/log.txt") << "";
+  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_exec);
+  RunDirectory run(path, 2, 1, 0);
+  CHECK(read_text(path + "/log.txt").find("metrics are not written, training goes on: ") !=
+        std::string::npos);
+  coordinator::UpdateRecord record;
+  record.update = 1;
+  CHECK_NOTHROW(run.on_update(record));
+  CHECK(lines_of_log(path) == 1);
+
+  fs::permissions(path, fs::perms::owner_all);
+  record.update = 2;
+  run.on_update(record);
+  CHECK(read_text(path + "/metrics.jsonl").find("\"update\":2") != std::string::npos);
+  const auto names = names_in(path);
+  CHECK(std::count_if(names.begin(), names.end(),
+                      [](const auto& name) { return name.find("events.out") == 0; }) == 1);
 }
 
 TEST_CASE("what file systems put into a folder, and what an earlier start left, does not make it used") {

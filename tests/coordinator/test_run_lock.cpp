@@ -2,6 +2,7 @@
 // and time passes only where the lock waits.
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,6 +40,7 @@ struct World {
   bool flock_outlives = false;  ///< as on NFS: whoever asks hears that it is taken
   std::set<std::int64_t> living;
   std::vector<std::string> said;
+  bool signalled = false;
   std::function<void()> each_pause = [] {};
 
   /// A process of `host`; its boot id and namespace go by the host's name, unless given.
@@ -62,7 +64,8 @@ struct World {
               return ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
             },
             [this](const LockOwner& owner) { return living.count(owner.process) > 0; },
-            [this](const std::string& line) { said.push_back(line); }};
+            [this](const std::string& line) { said.push_back(line); },
+            [this] { return signalled; }};
   }
 };
 
@@ -263,6 +266,56 @@ TEST_CASE("a lock that was deleted is made anew, unless another was quicker") {
   RunLock second(folder.path(), world.process(12, "node1"));
   CHECK_FALSE(first.renew());
   CHECK(first.state(owner) == RunLock::State::taken);
+}
+
+TEST_CASE("a lock that is a dangling symlink or a pipe is refused at once, and is no owner's during a run") {
+  const tests::TemporaryFolder folder;
+  World world;
+  const std::string path = folder / "lock";
+  SECTION("a symlink without a target") {
+    fs::create_symlink("/nonexistent/target", path);
+    CHECK(contains(refusal(folder.path(), world.process(11, "node1")), "a symlink that leads nowhere"));
+  }
+  SECTION("a pipe") {
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    CHECK(contains(refusal(folder.path(), world.process(11, "node1")), "is no regular file"));
+  }
+  CHECK(world.now == 0.0);
+  CHECK(world.said.empty());
+  CHECK(fs::is_other(fs::symlink_status(path)) != fs::is_symlink(fs::symlink_status(path)));
+}
+
+TEST_CASE("a signal ends the wait for a sign of life at once") {
+  const tests::TemporaryFolder folder;
+  World world;
+  leave_behind(world, folder.path(), world.process(11, "node1"));
+  const double before = world.now;
+  world.each_pause = [&] { world.signalled = world.now - before > 3.0; };
+  std::string line;
+  try {
+    RunLock(folder.path(), world.process(12, "node2"));
+  } catch (const Error& error) {
+    line = error.what();
+  }
+  CHECK(contains(line, "a signal has ended the wait"));
+  CHECK(world.now - before < 5.0);
+  CHECK(contains(text_of(folder / "lock"), "token of 11"));
+}
+
+TEST_CASE("a lock that cannot be read for a moment is neither missing nor another's") {
+  const tests::TemporaryFolder folder;
+  World world;
+  RunLock lock(folder.path(), world.process(11, "node1"));
+  fs::rename(folder / "lock", folder / "aside");
+  fs::create_symlink("lock", folder / "lock");  // leads to itself: ELOOP
+  LockOwner owner;
+  int code = 0;
+  CHECK(lock.state(owner, &code) == RunLock::State::unreadable);
+  CHECK(code == ELOOP);
+  fs::remove(folder / "lock");
+  CHECK(lock.state(owner) == RunLock::State::missing);
+  fs::rename(folder / "aside", folder / "lock");
+  CHECK(lock.state(owner) == RunLock::State::mine);
 }
 
 TEST_CASE("this process's lock names it, and a child that reads files does not keep it") {

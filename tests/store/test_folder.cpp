@@ -142,6 +142,22 @@ TEST_CASE("what a crash left behind is neither read nor kept") {
   CHECK(root.names() == Names{"000000001.h5", "000000002.h5", "latest"});
 }
 
+TEST_CASE("a pipe in place of the newest checkpoint is passed over, and set aside by the next one") {
+  const Folder root;
+  CheckpointFolder folder(root.path());
+  folder.write(sample_checkpoint(1), 4);
+  REQUIRE(mkfifo(folder.path_of(2).c_str(), 0600) == 0);
+  CheckpointFolder::Found found;
+  REQUIRE(folder.read_latest(found));
+  CHECK(found.checkpoint.rule.update == 1);
+  REQUIRE(found.passed_over.size() == 1);
+  CHECK(contains(found.passed_over[0], "is no regular file"));
+  folder.write(sample_checkpoint(2), 4);
+  REQUIRE(folder.read_latest(found));
+  CHECK(found.checkpoint.rule.update == 2);
+  CHECK(found.passed_over.empty());
+}
+
 TEST_CASE("a full disk leaves the old file whole") {
   const Folder root;
   const std::string path = root / "c.h5";

@@ -1,5 +1,6 @@
 // metrics.jsonl: segments, and truncation at a resume.
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <csignal>
@@ -172,6 +173,12 @@ TEST_CASE("a log that cannot be written is named") {
   } catch (const Error& error) {
     CHECK(contains(error.what(), "/dev/full: cannot be written: No space left on device"));
   }
+}
+
+TEST_CASE("a pipe in place of the log is refused, not waited for") {
+  const Folder folder;
+  REQUIRE(mkfifo((folder / "metrics.jsonl").c_str(), 0600) == 0);
+  CHECK_THROWS_AS(MetricsLog(folder / "metrics.jsonl", 0), InputError);
 }
 
 TEST_CASE("a line that the disk cuts short is taken back") {
