@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/error.h"
-#include "common/data/source_files.h"
+#include "common/base/input_file.h"
 
 namespace outerloop::cli {
 namespace {
@@ -49,7 +49,7 @@ const json& list(const json& object, const char* key, const std::string& where) 
 }
 
 std::ifstream opened(const std::string& path) {
-  if (data::is_present(path)) data::require_file(path);
+  if (base::is_present(path)) base::require_file(path);
   std::ifstream stream(path, std::ios::binary);
   if (!stream || stream.peek() == std::ifstream::traits_type::eof())
     throw InputError(path + ": cannot be read, or is empty");

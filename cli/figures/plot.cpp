@@ -16,7 +16,7 @@
 #include "cli/figures/study_figures.h"
 #include "cli/support/study.h"
 #include "common/base/error.h"
-#include "common/data/source_files.h"
+#include "common/base/input_file.h"
 
 namespace outerloop::cli {
 namespace {
@@ -26,7 +26,7 @@ using Paths = std::vector<std::string>;
 
 /// JSON begins with a brace, perhaps after a byte order mark; no other input of `plot` does.
 bool looks_like_json(const std::string& path) {
-  std::ifstream stream(data::require_file(path), std::ios::binary);
+  std::ifstream stream(base::require_file(path), std::ios::binary);
   for (const int of_mark : {0xEF, 0xBB, 0xBF})
     if (stream.peek() == of_mark) stream.get();
   char first = 0;

@@ -19,53 +19,19 @@ struct OpenFile {
   }
 };
 
-[[noreturn]] void unreadable(const fs::path& path, int code) {
-  if (code == ENOENT || code == ENOTDIR)
-    throw UnreadableFile(path.string() + ": no such file: check the path");
-  throw UnreadableFile(path.string() + ": cannot be read (" + std::generic_category().message(code) +
-                       "): check its permissions and its file system");
-}
-
-void require_regular(const struct stat& status, const fs::path& path) {
-  if (S_ISREG(status.st_mode)) return;
-  throw UnreadableFile(path.string() +
-                       (S_ISDIR(status.st_mode) ? ": is a folder" : ": is a pipe or a device") +
-                       ", no file: check the path");
-}
-
 }  // namespace
-
-const fs::path& require_file(const fs::path& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) unreadable(path, errno);
-  require_regular(status, path);
-  return path;
-}
-
-bool is_present(const fs::path& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) == 0) return true;
-  const int code = errno;
-  if (::lstat(path.c_str(), &status) == 0) {
-    if (code == ENOENT || code == ENOTDIR)
-      throw UnreadableFile(path.string() + ": is a symbolic link that leads nowhere: bring its file back");
-    unreadable(path, code);
-  }
-  if (errno != ENOENT && errno != ENOTDIR) unreadable(path, errno);
-  return false;
-}
 
 std::vector<std::uint8_t> read_file(const fs::path& path, std::uint64_t limit) {
   // Without O_NONBLOCK, opening a pipe of that name would block.
   const OpenFile file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.descriptor < 0) unreadable(path, errno);
+  if (file.descriptor < 0) base::unreadable(path, errno);
   return read_open_file(file.descriptor, path, limit);
 }
 
 std::vector<std::uint8_t> read_open_file(int descriptor, const fs::path& path, std::uint64_t limit) {
   struct stat status {};
-  if (::fstat(descriptor, &status) != 0) unreadable(path, errno);
-  require_regular(status, path);
+  if (::fstat(descriptor, &status) != 0) base::unreadable(path, errno);
+  base::require_regular(status, path);
   const auto size = static_cast<std::uint64_t>(status.st_size);
   if (size == 0) throw InputError(path.string() + ": the file is empty: fetch it again");
   if (size > limit)
@@ -75,7 +41,7 @@ std::vector<std::uint8_t> read_open_file(int descriptor, const fs::path& path, s
   for (std::size_t done = 0; done < bytes.size();) {
     const ssize_t got = ::read(descriptor, bytes.data() + done, bytes.size() - done);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) unreadable(path, errno);
+    if (got < 0) base::unreadable(path, errno);
     if (got == 0) throw UnreadableFile(path.string() + ": became shorter while it was read: try again");
     done += static_cast<std::size_t>(got);
   }

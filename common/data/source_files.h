@@ -5,24 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "common/base/error.h"
+#include "common/base/input_file.h"
 
 namespace outerloop::data {
 
-/// Thrown where a file could not be read although it may be intact: it is missing, its permissions forbid it,
-/// or the file system reports an error. A result made without it must not be cached.
-class UnreadableFile : public InputError {
- public:
-  using InputError::InputError;
-};
-
-/// Returns `path`. Throws UnreadableFile that names it where it is missing, cannot be looked at, or is no
-/// regular file: opening a pipe would wait for a writer.
-const std::filesystem::path& require_file(const std::filesystem::path& path);
-
-/// Whether there is anything of that name. Throws UnreadableFile that names it where that cannot be told, and
-/// for a symbolic link that leads nowhere.
-bool is_present(const std::filesystem::path& path);
+using base::is_present;
+using base::require_file;
+using base::UnreadableFile;
 
 /// Every byte of a regular file. Throws InputError that names it where it is empty, or larger than `limit`
 /// bytes (checked before anything is allocated), and UnreadableFile where it cannot be read or is no regular
