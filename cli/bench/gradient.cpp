@@ -10,6 +10,7 @@
 
 #include "cli/bench/benchmarks.h"
 #include "cli/bench/problem.h"
+#include "cli/support/output_files.h"
 #include "cli/support/rule_module.h"
 #include "common/base/error.h"
 #include "common/config/settings.h"
@@ -109,6 +110,7 @@ void judge(const rule::GradientCheck& check, double tolerance) {
 }  // namespace
 
 int bench_gradient(const BenchGradientOptions& options) {
+  require_distinct({options.rule}, {options.json});
   // 1. The rule, its engine and a problem
   auto rule = read_checked(options);
   rule.settings.engine.precision = rule::Precision::float64;
