@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "common/base/error.h"
+#include "common/base/standard_streams.h"
 #include "common/base/text.h"
 #include "common/store/atomic_file.h"
 #include "coordinator/folder_names.h"
@@ -359,7 +360,7 @@ void RunDirectory::on_snapshot(const store::RuleFile& rule) {
 
 void RunDirectory::on_warning(const std::string& text) {
   const std::string line = base::printable(text, kMostLine);
-  std::fprintf(stderr, "outerloop: %s\n", line.c_str());
+  base::print_remark(line);
   std::error_code error;
   if (!fs::is_fifo(path_ + "/log.txt", error))
     std::ofstream(path_ + "/log.txt", std::ios::app) << utc_now() << " " << line << "\n";

@@ -21,6 +21,7 @@
 #include <system_error>
 
 #include "common/base/error.h"
+#include "common/base/standard_streams.h"
 #include "common/net/peer_process.h"
 #include "common/net/transport.h"
 #include "common/store/optional_call.h"
@@ -172,7 +173,7 @@ LockSurroundings real_surroundings(std::function<bool()> stop_requested) {
           [](double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); },
           really_flock,
           really_lives,
-          [](const std::string& line) { std::fprintf(stderr, "outerloop: %s\n", line.c_str()); },
+          base::print_remark,
           std::move(stop_requested)};
 }
 

@@ -29,6 +29,20 @@ store::Checkpoint checkpoint(std::int64_t update) {
   return c;
 }
 
+/// A new run in `path`, with its lock.
+struct LockedRun {
+  explicit LockedRun(const std::string& path) : lock(prepared(path)), run(path, 2, 1, 0, &lock.lock()) {}
+
+  coordinator::HeldLock lock;
+  RunDirectory run;
+
+ private:
+  static const std::string& prepared(const std::string& path) {
+    RunDirectory::create(path, "updates: 3\n");
+    return path;
+  }
+};
+
 std::string read_text(const std::string& path) {
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();
@@ -158,10 +172,8 @@ TEST_CASE("a run directory that refuses access for a moment is warned of once, a
   fs::permissions(folder.path(), fs::perms::all);
   const tests::AsNobody unprivileged;
   const std::string path = folder / "run";
-  fs::create_directory(path);
-  coordinator::HeldLock lock(path);
-  RunDirectory::create(path, "updates: 3\n");
-  RunDirectory run(path, 2, 1, 0, &lock.lock());
+  LockedRun locked(path);
+  RunDirectory& run = locked.run;
   run.on_checkpoint(checkpoint(1));
   fs::permissions(path, fs::perms::none);
   for (const int update : {2, 3}) CHECK_NOTHROW(run.on_checkpoint(checkpoint(update)));
@@ -339,10 +351,8 @@ TEST_CASE("a directory that is deleted in mid-run is written anew, with one warn
 TEST_CASE("a run that another process has taken over is not written to any more") {
   const tests::TemporaryFolder folder;
   const std::string path = folder / "run";
-  fs::create_directory(path);
-  coordinator::HeldLock lock(path);
-  RunDirectory::create(path, "updates: 3\n");
-  RunDirectory run(path, 2, 1, 0, &lock.lock());
+  LockedRun locked(path);
+  RunDirectory& run = locked.run;
   run.on_checkpoint(checkpoint(1));
   const auto refused = [&](const std::string& part) {
     std::string line;
