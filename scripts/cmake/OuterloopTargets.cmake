@@ -76,6 +76,8 @@ function(outerloop_test name)
   if(NOT outerloop_torch IN_LIST TEST_LIBRARIES)
     target_compile_options(${name} PRIVATE ${OUTERLOOP_TEST_OPTIONS})
     target_precompile_headers(${name} REUSE_FROM outerloop_catch)
+  elseif(OUTERLOOP_SANITIZE)
+    target_compile_options(${name} PRIVATE -O1)
   endif()
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests
                                            BUILD_RPATH "$ORIGIN/../lib")
