@@ -235,8 +235,8 @@ json result_of(const net::MpiSession& mpi, const Coordinator& coordinator, const
   return result;
 }
 
-/// The path of rule.h5, with its update where that is not the last one; why there is none, where it is
-/// absent.
+/// The path of rule.h5, with its update if that is not the last one. If the file is absent, a note that it
+/// was not written.
 std::string rule_row(const json& result, const RunDirectory& run) {
   const std::string path = run.path() + "/rule.h5";
   const auto update = run.rule_update();

@@ -34,7 +34,7 @@ bool sizes_fit(const proto::LaneState& lane, std::size_t theta, const Coordinato
   });
 }
 
-/// Why the state of a lane of stream `number` cannot be taken; empty where it can.
+/// Why the state of a lane of stream `number` is rejected; empty if it is valid.
 std::string objection_to(const proto::LaneState& lane, std::uint32_t number, std::size_t theta,
                          const CoordinatorOptions& options) {
   if (lane.step() < 0) return fmt::format("it sent stream {} with a lane at step {}", number, lane.step());

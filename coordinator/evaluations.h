@@ -59,7 +59,7 @@ struct EvaluationScore {
   double meta_objective = 0.0;
   double accuracy = 0.0;
   std::int64_t tasks = 0;
-  std::int64_t failed = 0;  ///< of them
+  std::int64_t failed = 0;  ///< of these tasks
 };
 
 /// Mean scores of the datasets of one domain and role, each weighted equally; NaN if all tasks of one have

@@ -51,11 +51,11 @@ class GradientBatch {
       : most_norm_(most_norm), sum_(parameters), next_sum_(parameters) {}
 
   std::int64_t size() const { return size_; }
-  /// Of the tasks whose gradients it is made of: one each, or one for every lane that has one.
+  /// One note for each task's gradient in the sum: one per stream, or one per lane with a gradient.
   const std::vector<GradientNote>& notes() const { return notes_; }
 
   /// Adds a gradient [parameters] in one pass over its bytes, or returns why it was rejected (not_finite or
-  /// norm). A rejected gradient changes nothing. `notes`: of its tasks, at least one, all of one domain.
+  /// norm). A rejected gradient changes nothing. `notes`: one per task, at least one, all of one domain.
   Refusal add(net::FloatView gradient, std::vector<GradientNote> notes);
   /// Also adds later gradients to `cosines`, which must outlive the batch; nullptr: stops.
   void watch(DomainCosines* cosines) { cosines_ = cosines; }

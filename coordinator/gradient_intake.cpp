@@ -19,7 +19,7 @@ data::Domain domain_of(const proto::Gradient& gradient) {
   }
 }
 
-/// Why a lane of this outcome has no gradient; none where it has one.
+/// Why a lane with this outcome has no gradient; Refusal::none if it has one.
 Refusal without_gradient(proto::Gradient::Outcome outcome) {
   switch (outcome) {
     case proto::Gradient::finished:
@@ -37,7 +37,7 @@ bool any_taken(const std::vector<Refusal>& causes) {
   return std::find(causes.begin(), causes.end(), Refusal::none) != causes.end();
 }
 
-/// A single lane's numbers stand in the header itself.
+/// Without lanes, the gradient's header itself holds the numbers of its one task.
 std::vector<proto::Gradient::Lane> lanes_of(const proto::Gradient& gradient, std::size_t group) {
   if (group > 1) return {gradient.lanes().begin(), gradient.lanes().end()};
   proto::Gradient::Lane lane;

@@ -20,7 +20,7 @@ bool is_snapshot(std::int64_t update, std::int64_t per_decade) {
   if (update < 1 || per_decade < 1) return false;
   const auto density = static_cast<double>(per_decade);
   const double nearest = std::round(density * std::log10(static_cast<double>(update)));
-  // Its neighbours too: small powers move when rounded to whole updates.
+  // Also test the neighbours of `nearest`: rounding to whole updates shifts small powers.
   for (const double j : {nearest - 1.0, nearest, nearest + 1.0})
     if (j >= 0.0 && std::llround(std::pow(10.0, j / density)) == update) return true;
   return false;

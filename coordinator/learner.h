@@ -48,8 +48,8 @@ bool is_snapshot(std::int64_t update, std::int64_t per_decade);
 class Learner {
  public:
   /// Continues from `start`: θ, Adam, average, history, counters. `average_decay` 0: no average.
-  /// Running means are over `group` times as many gradients where a stream gives those of so many tasks at
-  /// once.
+  /// `group`: tasks per stream; running means are then over `group` times as many gradients as with one
+  /// task.
   Learner(const AdamOptions& adam, double average_decay, const StepBackOptions& step_back,
           store::Checkpoint start, std::int64_t group = 1);
 

@@ -22,7 +22,7 @@ std::optional<std::uint32_t> last_kept(const Member& member) {
   return last == streams.rend() ? std::nullopt : std::optional(*last);
 }
 
-/// Of all lanes: one may have begun others within its round.
+/// The newest task of any lane: a lane whose task failed has begun others within its round.
 std::uint32_t newest_task(const store::StreamState& state) {
   std::uint32_t newest = state.task;
   for (const auto& lane : state.lanes) newest = std::max(newest, lane.task);

@@ -17,7 +17,7 @@ struct Member {
   std::int64_t pid = 0;
   std::string process;             ///< net::PeerProcess::here() of the worker
   double last_heard = 0.0;         ///< seconds on the coordinator's clock
-  double got_on = 0.0;             ///< same clock: last answer owed, or inner step towards it
+  double got_on = 0.0;             ///< same clock: last progress, from which the deadline counts
   double usual_pause = 0.0;        ///< seconds between two of its messages, a running mean
   std::int64_t progress_step = 0;  ///< last reported inner step of its piece of work
   bool lost = false;

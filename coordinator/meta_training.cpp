@@ -18,7 +18,7 @@ std::optional<std::int64_t> newest_evaluated(const store::Checkpoint& start) {
   return found->second;
 }
 
-/// Of all lanes: one may have begun others within its round.
+/// The newest task of any lane: a lane whose task failed has begun others within its round.
 std::uint32_t newest_task(const proto::Gradient& gradient) {
   std::uint32_t newest = gradient.task();
   for (const auto& lane : gradient.lanes()) newest = std::max(newest, lane.task());

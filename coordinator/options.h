@@ -17,15 +17,15 @@ namespace outerloop::coordinator {
 
 /// No defaults here; they are in config.proto. Batch, streams and deadline must be above 0.
 struct CoordinatorOptions {
-  /// An update takes exactly one gradient of every stream, computed at its θ and summed in stream order; the
-  /// loss of a worker returns the run to the last checkpoint. `batch` must equal `streams`.
+  /// An update takes exactly one gradient of every stream, computed with the current θ, summed in stream
+  /// order. The loss of a worker returns the run to the last checkpoint. `batch` must equal `streams`.
   bool deterministic = false;
   std::int64_t updates = 0;  ///< 0: no limit
   double seconds = 0.0;      ///< 0: no limit
   std::int64_t batch = 0;    ///< gradients per update
   std::int64_t streams = 0;
-  std::int64_t group = 1;  ///< lanes of a stream: tasks side by side, whose mean gradient it gives
-  /// Of one answer with states of streams: more than one stream goes out only within these bytes.
+  std::int64_t group = 1;  ///< lanes of a stream: tasks side by side, whose gradients it averages
+  /// Limit in bytes on one answer with states of streams; a single stream may exceed it.
   std::int64_t assign_bytes = std::int64_t{1} << 28;
   std::int64_t staleness_bound = 0;  ///< updates; ignored (0) in deterministic mode
   double reject_norm = 0.0;          ///< gradients of a larger norm are rejected

@@ -95,7 +95,7 @@ void RunDirectory::remove_unstarted(const std::string& path, RunLock* lock) {
 }
 
 std::string RunDirectory::read_config(const std::string& path) {
-  std::error_code error;  // a pipe would be waited for
+  std::error_code error;  // opening a pipe would block
   const bool regular = fs::is_regular_file(config_path(path), error);
   std::ifstream stream;
   if (regular) stream.open(config_path(path));
@@ -237,7 +237,7 @@ void RunDirectory::on_checkpoint(const store::Checkpoint& checkpoint) {
   say_once(refusal, unwritten_ ? "checkpoint" : "rule.h5", checkpoint.rule.update);
 }
 
-/// A refusal is said once, until a checkpoint and its rule.h5 are written again.
+/// Reports a refusal only once, until a checkpoint and its rule.h5 are written again.
 void RunDirectory::say_once(const std::string& refusal, const char* what, std::int64_t update) {
   if (refusal.empty() && refusal_said_)
     on_warning(fmt::format("checkpoint of update {} is now written: the disk works again", update));

@@ -54,9 +54,9 @@ LockSurroundings real_surroundings(std::function<bool()> stop_requested = {});
 class RunLock {
  public:
   /// Takes the lock of the run in `directory`, which must exist. Throws InputError that names the owner if
-  /// there is one, or of a file that no lock can be; Error if the file cannot be written. Waits up to half a
-  /// minute for a sign of life of an owner that is not visible from here; a signal ends the wait with an
-  /// Error.
+  /// there is one, or the file if it cannot be a lock. Throws Error if the file cannot be written. Waits up
+  /// to half a minute for a sign of life of an owner that is not visible from here; a signal ends the wait
+  /// with an Error.
   RunLock(const std::string& directory, LockSurroundings surroundings);
   /// Removes the file, if this process still owns it.
   ~RunLock();

@@ -73,7 +73,7 @@ RunLogs::RunLogs(std::string directory, std::int64_t start_update, std::string c
     metrics();
     events();
   } catch (const InputError&) {
-    throw;  // no file, which no free space would make one
+    throw;  // not a regular file: a retry would not help
   } catch (const Error& error) {
     warn_(fmt::format("metrics are not written, training goes on: {}", error.what()));
     failed_ = true;

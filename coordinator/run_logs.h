@@ -20,7 +20,7 @@ class RunLogs {
   using Warn = std::function<void(const std::string&)>;
 
   /// Opens the logs of the run in `directory` at `start_update` and cuts later lines. Warns if the disk
-  /// refuses, and tries again with each line. Throws InputError where metrics.jsonl is no file.
+  /// refuses, and tries again with each line. Throws InputError if metrics.jsonl is not a regular file.
   RunLogs(std::string directory, std::int64_t start_update, std::string config_text, Warn warn);
 
   /// Counts an update; writes its line if it is `due`.
@@ -33,11 +33,11 @@ class RunLogs {
 
   /// Cuts the lines after `update` and begins a new segment. Warns if the disk refuses.
   void roll_back(std::int64_t update);
-  /// Makes both files anew in a directory that was deleted. Throws Error.
+  /// Recreates both files in a directory that was deleted. Throws Error.
   void reopen(std::int64_t update);
 
  private:
-  // Each opens its file where it is not open yet. Throws Error.
+  // Each opens its file if it is not open yet. Throws Error.
   store::MetricsLog& metrics();
   store::EventLog& events();
 

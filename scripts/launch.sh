@@ -94,9 +94,9 @@ shared_memory_suffices() {
   read -r blocks bytes < <(stat -f -c '%a %S' /dev/shm 2>/dev/null) && [ $((blocks * bytes >> 23)) -ge "$ranks" ]
 }
 
-# A job on one host connects by way of loopback alone. One that lets workers of other hosts join, and those workers, need the
-# other networks; never both, because Open MPI takes 127.0.0.1 of two hosts for one network. Open MPI 4 listens on all networks
-# whatever it connects to: there, ranks that no others can come to talk through shared memory and do not listen at all.
+# A job on one host connects through loopback alone. A job that workers of other hosts may join, and those workers, use only the
+# other networks, because Open MPI takes 127.0.0.1 of two hosts for one network. Open MPI 4 listens on all networks, whichever it
+# connects through. So if no ranks can be added, its ranks use shared memory and do not listen at all.
 keep_to_loopback() {
   local argument grows=
   [ -z "$elsewhere" ] && grep -qs '0x[0-9a-f]*[13579bdf]$' /sys/class/net/lo/flags || return 0
@@ -231,8 +231,8 @@ start_again() {
   exec "$root/scripts/mpirun" --restarts "$restarts" "${arguments[@]}"
 }
 
-# Starts the same command line once more, if it may: `train` then goes on with the run in OUTERLOOP_RESTART, whatever its
-# arguments say of configuration and folder. First the old job's processes have to be gone.
+# Starts the same command line once more if restarts are left. `train` then resumes the run in OUTERLOOP_RESTART, whatever
+# configuration and folder its arguments name. Before that, the old job's processes must have ended.
 restart() {
   local updates left old
   updates=$(value_of "$run_directory/result.json" updates)
@@ -250,7 +250,7 @@ restart() {
   start_again
 }
 
-# Joins the run in `joins` again if its job has ended because of MPI and goes on in a new one, within 60 s.
+# Joins the run in `joins` again if its job was ended by a hanging MPI call and continues in a new job within 60 s.
 rejoin() {
   local tries
   for ((tries = 0; tries < 300; ++tries)); do

@@ -10,11 +10,11 @@ namespace outerloop::worker {
 
 struct GradientMessage {
   proto::Gradient header;
-  std::vector<float> floats;  ///< [parameters]; empty where no lane has a gradient to give
+  std::vector<float> floats;  ///< [parameters]; empty if no lane has a gradient
 };
 
 /// The message of `step`, which `stream` took with the θ of `theta_version`. Each lane's gradient is scaled
-/// down to the norm `clip` (0: not); a lane without one counts as zero.
+/// down to the norm `clip` (0: no clipping). A lane without a gradient counts as zero.
 GradientMessage gradient_message(const StreamStep& step, std::uint32_t stream, std::int64_t theta_version,
                                  double clip);
 

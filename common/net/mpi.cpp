@@ -37,7 +37,7 @@ bool died(int peer, int code, const char* call) {
   return false;
 }
 
-/// The number of ranks of this job per core here; 1 if they are too few to matter.
+/// Ranks of this job per core of this host; 1 if at most kMostUncrowded, which needs no measures.
 long ranks_on_a_core() {
   const char* text = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
   if (text == nullptr) return 1;

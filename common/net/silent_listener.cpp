@@ -8,7 +8,7 @@
 namespace outerloop::net {
 namespace {
 
-/// Constant time, wherever the two differ.
+/// Compares in constant time, so that the duration does not reveal where the two differ.
 bool equal(const char* a, const char* b, std::size_t count) {
   unsigned difference = 0;
   for (std::size_t i = 0; i < count; ++i)

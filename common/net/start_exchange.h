@@ -1,6 +1,6 @@
 #pragma once
 // Texts between rank 0 and the others while a run starts. Every message has one sender and one receiver, so a
-// rank that has died keeps nobody waiting but rank 0, which is told in `while_waiting`.
+// dead rank blocks only rank 0, whose `wait_until` can end the wait with an exception.
 #include <functional>
 #include <list>
 #include <memory>
@@ -16,11 +16,11 @@ class StartExchange {
   StartExchange(int rank, int size);
   ~StartExchange();
 
-  /// To be called by all ranks: each gets the texts of all, by rank, by way of rank 0. Throws Error where MPI
+  /// All ranks must call it. Each gets the texts of all ranks, by rank, through rank 0. Throws Error if MPI
   /// fails.
   std::vector<std::string> gather_all(const std::string& text, const WaitUntil& wait_until);
 
-  /// To be called by all ranks: each gets rank 0's text. Throws Error where MPI fails.
+  /// All ranks must call it. Each gets rank 0's text. Throws Error if MPI fails.
   std::string broadcast(const std::string& text, const WaitUntil& wait_until);
 
  private:

@@ -80,7 +80,7 @@ start_ranks() {
 }
 
 # Waits for mpirun, which may hang at its end once a node has gone: it is terminated a minute after result.json was written.
-# A run that MPI has ended (mpi) goes on in a new job, which scripts/mpirun starts.
+# A run that ended because of a hanging MPI call (`mpi`) continues in a new job, which scripts/mpirun starts.
 wait_for_ranks() {
   local directory=$1 waited=0
   while kill -0 "$launcher" 2>/dev/null; do
