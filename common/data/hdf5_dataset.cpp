@@ -120,6 +120,15 @@ std::string target_of(hid_t file, const std::string& link, std::size_t size) {
   return value.data();
 }
 
+/// Whether the object's header can be read. HDF5 1.12 has changed the function's name and its structure.
+bool read_info(hid_t file, const std::string& name, H5O_info_t& info) {
+#if H5_VERSION_GE(1, 12, 0)
+  return H5Oget_info_by_name3(file, name.c_str(), &info, H5O_INFO_BASIC, H5P_DEFAULT) >= 0;
+#else
+  return H5Oget_info_by_name2(file, name.c_str(), &info, H5O_INFO_BASIC, H5P_DEFAULT) >= 0;
+#endif
+}
+
 /// True if the path to `dataset` contains an external link.
 bool behind_external_link(hid_t file, const std::string& dataset, int depth = 0) {
   for (std::size_t at = 1; at < dataset.size() && depth < kLinks;) {
@@ -188,7 +197,7 @@ hid_t Hdf5File::open_dataset(hid_t file, const std::string& dataset, const std::
   if (behind_external_link(file, dataset))
     throw InputError(name + ": an external link leads to another file, and is not followed: name that file");
   H5O_info_t info;
-  const bool known = H5Oget_info_by_name(file, dataset.c_str(), &info, H5P_DEFAULT) >= 0;
+  const bool known = read_info(file, dataset, info);
   if (known ? info.type == H5O_TYPE_DATASET : H5Oexists_by_name(file, dataset.c_str(), H5P_DEFAULT) > 0)
     throw InputError(name + ": a damaged dataset, or " + newer_version());
   throw InputError(name + ": no such dataset in the file: h5ls -r lists them");
