@@ -216,8 +216,8 @@ value_of() {
 wait_for() {
   local status=0
   while kill -0 "$1" 2>/dev/null; do
-    wait "$1" || true
+    wait "$1" 2>/dev/null || true # bash would print a line for a process that a signal has ended
   done
-  wait "$1" || status=$?
+  wait "$1" 2>/dev/null || status=$?
   return "$status"
 }

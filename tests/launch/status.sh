@@ -86,4 +86,22 @@ done
 echo "10. without PATH the programs are those of the shell's own"
 expect 0 "no PATH" env -i OUTERLOOP_CACHE_DIR="$OUTERLOOP_CACHE_DIR" "$(type -P bash)" "$launcher" -n 2 "$program" train smoke \
   --run-dir pathless --set updates=1
+
+echo "11. an mpirun that stands still is ended once rank 0 has gone, and leaves no shared memory"
+segments() { ls /dev/shm | grep '^vader_segment' || true; }
+before=$(segments)
+"$launcher" -n 2 "$program" train smoke --run-dir still --set updates=0 --set seconds=600 >out 2>err &
+job=$!
+until_true 60 test -s still/metrics.jsonl || fail "it does not train"
+ranks=$(ranks_of still)
+kill -STOP "$(ps -o ppid= -p "${ranks%%[[:space:]]*}" | tr -d ' ')"
+kill -KILL $ranks
+began=$SECONDS
+wait "$job"
+status=$?
+[ "$status" = 1 ] || fail "an mpirun that stands still: status $status"
+[ $((SECONDS - began)) -le 30 ] || fail "an mpirun that stands still: over after $((SECONDS - began)) s"
+grep -q 'mpirun did not end by itself, and was ended' err || fail "no line says that mpirun was ended"
+! grep -q Killed err || fail "the shell's own line about mpirun is there as well"
+[ "$(segments)" = "$before" ] || fail "shared memory is left: $(segments)"
 echo passed
