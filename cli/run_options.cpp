@@ -4,6 +4,7 @@
 
 #include "cli/evaluation_setup.h"
 #include "common/net/peer_process.h"
+#include "common/rule/device_choice.h"
 
 namespace outerloop::cli {
 
@@ -73,6 +74,8 @@ worker::StreamContext stream_context(const RankSetup& setup, const config::Setti
           config.engine().threads()};
 }
 
+bool prefetches(const proto::Config& config) { return !rule::is_cpu(config.device()); }
+
 worker::WorkerOptions worker_options(const net::MpiSession& mpi, const RankSetup& setup,
                                      const proto::Config& config, bool joined) {
   return {config.clip().gradient_norm(),
@@ -83,7 +86,8 @@ worker::WorkerOptions worker_options(const net::MpiSession& mpi, const RankSetup
           net::PeerProcess::here(),
           joined,
           program_revision(),
-          setup.dataset_sha256};
+          setup.dataset_sha256,
+          prefetches(config)};
 }
 
 }  // namespace outerloop::cli

@@ -19,6 +19,9 @@ std::int64_t most_message_bytes(const Plan& plan, const RankSetup& setup);
 /// The setup must outlive the result.
 worker::StreamContext stream_context(const RankSetup& setup, const config::Settings& settings);
 
+/// Whether workers prepare minibatches in advance: a GPU computes meanwhile, but a CPU would share its cores.
+bool prefetches(const proto::Config& config);
+
 /// `joined`: the worker comes from another mpirun (--join).
 worker::WorkerOptions worker_options(const net::MpiSession& mpi, const RankSetup& setup,
                                      const proto::Config& config, bool joined = false);

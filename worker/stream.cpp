@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "common/base/error.h"
-#include "common/base/parallel.h"
 #include "common/rule/phi.h"
 #include "common/rule/random.h"
 #include "common/store/stream_message.h"
@@ -112,32 +111,50 @@ void Stream::begin_next_task() {
   begin_round(last + 1);
 }
 
-std::int64_t Stream::draw_length() const {
-  const rule::Random random(context_.seed, number_of(0), state_.task, rule::Purpose::truncation_length);
-  if (context_.log_uniform_length)
-    return random.log_uniform(state_.truncation, context_.min_length, context_.max_length);
-  const auto choices = static_cast<std::uint64_t>(context_.max_length - context_.min_length + 1);
-  return context_.min_length + static_cast<std::int64_t>(random.below(state_.truncation, choices));
+/// The update of θ that the round begins at; `update` if it begins now.
+std::int64_t Stream::begun_at(std::int64_t update) const {
+  return state_.step == 0 ? update : state_.begun_at;
 }
 
-/// [lanes][length]
-std::vector<std::vector<rule::StepData>> Stream::step_data(std::int64_t length) const {
-  const auto lanes = static_cast<std::int64_t>(tasks_.size());
-  std::vector<std::vector<rule::StepData>> data(tasks_.size());
-  for (auto& steps : data) steps.resize(static_cast<std::size_t>(std::max<std::int64_t>(length, 0)));
-  base::for_each_index(lanes * length, context_.threads, [&](std::size_t, std::int64_t i) {
-    const auto lane = static_cast<std::size_t>(i / length);
-    const std::int64_t step = i % length;
-    data[lane][static_cast<std::size_t>(step)] =
-        context_.tasks.step_data(tasks_[lane], state_.lanes[lane].step + step);
-  });
-  return data;
+/// Inner steps of the round.
+std::int64_t Stream::round_length(std::int64_t update) const {
+  return std::min(round_.inner_steps, context_.curriculum.limit(begun_at(update)));
+}
+
+std::int64_t Stream::draw_length(std::uint32_t truncation) const {
+  const rule::Random random(context_.seed, number_of(0), state_.task, rule::Purpose::truncation_length);
+  if (context_.log_uniform_length)
+    return random.log_uniform(truncation, context_.min_length, context_.max_length);
+  const auto choices = static_cast<std::uint64_t>(context_.max_length - context_.min_length + 1);
+  return context_.min_length + static_cast<std::int64_t>(random.below(truncation, choices));
+}
+
+/// Of the next truncation.
+std::int64_t Stream::next_length(std::int64_t update) const {
+  return std::min(draw_length(state_.truncation), round_length(update) - state_.step);
+}
+
+MinibatchRequest Stream::next_minibatches(std::int64_t update) const {
+  MinibatchRequest next{state_.stream, state_.task, tasks_, {}, 0};
+  for (const auto& lane : state_.lanes) next.steps.push_back(lane.step);
+  next.length = next_length(update);
+  return next;
+}
+
+std::optional<MinibatchRequest> Stream::minibatches_after(const MinibatchRequest& next,
+                                                          std::int64_t update) const {
+  const std::int64_t left = round_length(update) - state_.step - next.length;
+  if (left < 1) return std::nullopt;
+  MinibatchRequest after = next;
+  for (auto& step : after.steps) step += next.length;
+  after.length = std::min(draw_length(state_.truncation + 1), left);
+  return after;
 }
 
 std::vector<rule::TruncationResult> Stream::truncate(
-    const std::vector<double>& theta, std::int64_t length,
+    const std::vector<double>& theta, const Minibatches& data,
     std::vector<std::vector<rule::PerturbedPair>>& pairs) const {
-  const auto data = step_data(length);
+  OUTERLOOP_CHECK_EQ(data.size(), tasks_.size());
   std::vector<rule::TruncationInput> lanes;
   for (std::size_t l = 0; l < tasks_.size(); ++l) {
     const store::LaneState& lane = state_.lanes[l];
@@ -159,12 +176,18 @@ LaneStep Stream::take(std::size_t lane, rule::TruncationResult result) {
 }
 
 StreamStep Stream::advance(const std::vector<double>& theta, std::int64_t update) {
-  const std::int64_t begun_at = state_.step == 0 ? update : state_.begun_at;
-  const std::int64_t last = std::min(round_.inner_steps, context_.curriculum.limit(begun_at));
-  StreamStep step{state_.task, state_.step, std::min(draw_length(), last - state_.step), round_.domain, {}};
+  const auto request = next_minibatches(update);
+  return advance(theta, update, prepare_minibatches(context_.tasks, request, context_.threads));
+}
+
+StreamStep Stream::advance(const std::vector<double>& theta, std::int64_t update, const Minibatches& data) {
+  const std::int64_t begun = begun_at(update), last = round_length(update);
+  StreamStep step{state_.task, state_.step, next_length(update), round_.domain, {}};
+  for (const auto& steps : data)
+    OUTERLOOP_CHECK_EQ(static_cast<std::int64_t>(steps.size()), std::max<std::int64_t>(step.length, 0));
   std::vector<std::vector<rule::PerturbedPair>> pairs;
-  auto results = truncate(theta, step.length, pairs);  // may throw: nothing has changed then
-  state_.begun_at = begun_at;
+  auto results = truncate(theta, data, pairs);  // may throw: nothing has changed then
+  state_.begun_at = begun;
   state_.step += step.length;
   ++state_.truncation;
   for (std::size_t l = 0; l < tasks_.size(); ++l) {

@@ -3,6 +3,7 @@
 // the next.
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "common/rule/engine.h"
 #include "common/rule/estimator.h"
 #include "common/store/files.h"
+#include "worker/prefetch.h"
 
 namespace outerloop::worker {
 
@@ -74,6 +76,16 @@ class Stream {
   /// was no gradient.
   StreamStep advance(const std::vector<double>& theta, std::int64_t update);
 
+  /// The same with minibatches that the caller has prepared: those of next_minibatches(update).
+  StreamStep advance(const std::vector<double>& theta, std::int64_t update, const Minibatches& data);
+
+  /// The minibatches of the next truncation.
+  MinibatchRequest next_minibatches(std::int64_t update) const;
+
+  /// Those of the truncation after `next`, the next one, if all lanes continue their tasks; nothing if the
+  /// round ends with `next`.
+  std::optional<MinibatchRequest> minibatches_after(const MinibatchRequest& next, std::int64_t update) const;
+
   /// Abandons the current tasks of all lanes for a new round.
   void begin_next_task();
 
@@ -87,9 +99,11 @@ class Stream {
   void check_pairs(const store::LaneState& lane) const;
   data::Task task_of(std::size_t lane, std::uint32_t index) const;
   std::uint32_t number_of(std::size_t lane) const;
-  std::int64_t draw_length() const;
-  std::vector<std::vector<rule::StepData>> step_data(std::int64_t length) const;
-  std::vector<rule::TruncationResult> truncate(const std::vector<double>& theta, std::int64_t length,
+  std::int64_t begun_at(std::int64_t update) const;
+  std::int64_t round_length(std::int64_t update) const;
+  std::int64_t draw_length(std::uint32_t truncation) const;
+  std::int64_t next_length(std::int64_t update) const;
+  std::vector<rule::TruncationResult> truncate(const std::vector<double>& theta, const Minibatches& data,
                                                std::vector<std::vector<rule::PerturbedPair>>& pairs) const;
   LaneStep take(std::size_t lane, rule::TruncationResult result);
 

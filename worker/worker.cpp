@@ -26,7 +26,10 @@ net::Frame Worker::frame(proto::WorkerMessage message, std::vector<float> floats
 }
 
 Worker::Worker(StreamContext context, WorkerOptions options, const evaluation::Evaluator* evaluator)
-    : context_(context), options_(std::move(options)), evaluator_(evaluator) {
+    : context_(context),
+      options_(std::move(options)),
+      prefetch_(context.tasks, context.threads),
+      evaluator_(evaluator) {
   OUTERLOOP_CHECK(options_.deadline > 0.0, "a deadline of " + std::to_string(options_.deadline));
 }
 
@@ -131,6 +134,31 @@ Worker::ActiveStream* Worker::next_stream() {
   return nullptr;
 }
 
+/// The stream whose turn probably comes after that of `work`, which next_stream() has just returned: the
+/// coordinator may still change the streams.
+const Worker::ActiveStream& Worker::stream_after(const ActiveStream& work) const {
+  if (!options_.deterministic) return streams_[next_ % streams_.size()];
+  const auto is_left = [&](const ActiveStream& other) {
+    return &other != &work && other.theta_version != theta_version_;
+  };
+  const auto rest = streams_.begin() + static_cast<std::ptrdiff_t>(next_);
+  const auto next = std::find_if(rest, streams_.end(), is_left);
+  return next == streams_.end() ? streams_.front() : *next;  // the first one's turn is with the next θ
+}
+
+/// Those of the stream's next truncation. Then the preparation of the next ones begins.
+Minibatches Worker::minibatches(const ActiveStream& work) {
+  const MinibatchRequest request = work.stream.next_minibatches(theta_version_);
+  Minibatches data = prefetch_.take(request);
+  if (!options_.prefetch) return data;
+  const ActiveStream& after = stream_after(work);
+  if (&after != &work)
+    prefetch_.begin(after.stream.next_minibatches(theta_version_));
+  else if (auto own = work.stream.minibatches_after(request, theta_version_))
+    prefetch_.begin(*std::move(own));
+  return data;
+}
+
 net::Frame Worker::wait() {
   const double longest = streams_.empty() ? kLongestPauseIdle : kLongestPause;
   pause_ = std::clamp(2.0 * pause_, kShortestPause, longest);
@@ -145,7 +173,7 @@ net::Frame Worker::next_gradient(ActiveStream& work) {
   Stream& stream = work.stream;
   if (options_.deterministic) work.before = stream.state();
   computing_ = stream.state().stream;
-  const StreamStep step = stream.advance(theta_, theta_version_);
+  const StreamStep step = stream.advance(theta_, theta_version_, minibatches(work));
   work.theta_version = theta_version_;
   auto gradient = gradient_message(step, stream.state().stream, theta_version_, options_.gradient_norm_clip);
   proto::WorkerMessage message;

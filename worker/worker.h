@@ -11,6 +11,7 @@
 #include "common/evaluation/evaluator.h"
 #include "common/net/transport.h"
 #include "outerloop/messages.pb.h"
+#include "worker/prefetch.h"
 #include "worker/stream.h"
 
 namespace outerloop::worker {
@@ -26,6 +27,9 @@ struct WorkerOptions {
   bool leaves = false;         ///< a signal makes this worker leave, and does not end the run
   std::string revision{};      ///< of the program, with its version
   std::map<std::string, std::string> dataset_sha256{};  ///< by place and name
+  /// The minibatches of the next truncation are prepared during the present one. The bits do not depend on
+  /// it.
+  bool prefetch = false;
 };
 
 /// Stream number in progress messages of a worker that computes for no stream.
@@ -33,8 +37,8 @@ inline constexpr std::uint32_t kNoStream = 0xFFFFFFFFu;
 
 class Worker {
  public:
-  /// `evaluator` computes evaluations of θ and must outlive the worker; without it, requests to evaluate
-  /// throw Error.
+  /// References in `context` must outlive the worker. So must `evaluator`, which computes evaluations of θ;
+  /// without it, requests to evaluate throw Error.
   Worker(StreamContext context, WorkerOptions options, const evaluation::Evaluator* evaluator = nullptr);
 
   /// The first message.
@@ -70,6 +74,9 @@ class Worker {
 
   const WorkerOptions& options() const { return options_; }
 
+  /// The number of truncations so far whose minibatches were prepared in advance.
+  std::int64_t prefetched() const { return prefetch_.used(); }
+
  private:
   struct ActiveStream {
     Stream stream;
@@ -78,6 +85,8 @@ class Worker {
   };
   void adopt(const proto::CoordinatorMessage& message, const std::vector<float>& theta);
   ActiveStream* next_stream();
+  const ActiveStream& stream_after(const ActiveStream& work) const;
+  Minibatches minibatches(const ActiveStream& work);
   net::Frame compute(const proto::CoordinatorMessage& message, const std::vector<float>& floats,
                      const net::Clock& clock);
   net::Frame next_gradient(ActiveStream& work);
@@ -92,6 +101,7 @@ class Worker {
 
   StreamContext context_;
   WorkerOptions options_;
+  Prefetch prefetch_;
   const evaluation::Evaluator* evaluator_;
   std::vector<ActiveStream> streams_;
   std::vector<store::StreamState> given_up_;  ///< sent with the next message

@@ -14,6 +14,7 @@
 #include "common/config/paths.h"
 #include "common/data/class_split.h"
 #include "common/data/sources.h"
+#include "common/rule/device_choice.h"
 
 namespace outerloop::cli {
 namespace {
@@ -65,6 +66,8 @@ std::string request_text(const data::DatasetRequest& request) {
   return request.name + (request.path.empty() ? "" : ":" + request.path);
 }
 
+/// Draws side by side: one base model uses a small part of a GPU.
+constexpr std::int64_t kLanesOnDevice = 16;
 constexpr const char* kByConfiguration = "by the rule's configuration";
 
 }  // namespace
@@ -183,6 +186,7 @@ evaluation::FewShotOptions few_shot_options(const StudyOptions& options, const c
   few_shot.readouts = readouts(options.readouts);
   const int cores = base::available_cores();
   few_shot.threads = options.threads > 0 ? options.threads : cores;
+  few_shot.lanes = rule::is_cpu(settings.engine.device) ? 1 : kLanesOnDevice;
   return few_shot;
 }
 

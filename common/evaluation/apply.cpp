@@ -22,8 +22,10 @@ TrainedBaseModel train_base_model(rule::Engine& engine, const std::vector<double
   const FewShotPreparation prepared;
   const RuleUnderTest rule{nullptr, theta, {}};  // no factory: the caller provides the engine
   const MethodSet set(engine, rule, data, few_shot, prepared);
-  const auto draw = set.draws().sample(0);
-  return {set.draws().architecture(), set.train(theta, draw, {options.inner_steps}).front()};
+  TrainedBaseModel trained{set.draws().architecture(), {}};
+  set.train(theta, {set.draws().sample(0)}, {options.inner_steps},
+            [&](std::size_t, const std::vector<double>& phi) { trained.phi = phi; });
+  return trained;
 }
 
 rule::Matrix apply_rule(rule::Engine& engine, const std::vector<double>& theta, const rule::Matrix& x,

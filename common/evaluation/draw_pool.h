@@ -1,5 +1,6 @@
 #pragma once
-// Thread pool for the draws of a few-shot evaluation: each thread has its own engine and its own methods.
+// Thread pool for the draws of a few-shot evaluation, in blocks: each thread has its own engine and its own
+// methods.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,13 +21,15 @@ class DrawPool {
   const MethodSet& methods() const { return *sets_.front(); }
   const FewShotPreparation& prepared() const { return prepared_; }
 
-  /// Calls work(methods of the calling thread, number of the draw) for draws first .. first + count - 1,
-  /// concurrently and in any order. The first exception stops all threads and is rethrown.
-  void for_each_draw(std::int64_t first, std::int64_t count,
-                     const std::function<void(const MethodSet&, std::uint32_t)>& work);
+  /// Calls work(methods of the calling thread, a block of draws) for draws first .. first + count - 1 in
+  /// blocks of options.lanes, concurrently and in any order. The first exception stops all threads and is
+  /// rethrown.
+  void for_each_block(std::int64_t first, std::int64_t count,
+                      const std::function<void(const MethodSet&, const std::vector<Draw>&)>& work);
 
  private:
   std::int64_t total_;
+  std::int64_t lanes_;
   DrawProgress progress_;
   FewShotPreparation prepared_;
   std::vector<std::unique_ptr<rule::Engine>> engines_;

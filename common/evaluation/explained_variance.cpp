@@ -27,10 +27,11 @@ std::vector<ExplainedVariance> explained_variance(const RuleUnderTest& rule, con
   for (const auto& method : methods)
     OUTERLOOP_CHECK(method.settings.size() == 1, "explained variance: " + method.name + " needs a choice");
   std::vector<std::vector<std::vector<double>>> by_draw(static_cast<std::size_t>(options.draws));
-  pool.for_each_draw(0, options.draws, [&](const MethodSet& set, std::uint32_t number) {
-    const auto draw = set.draws().sample(number);
+  pool.for_each_block(0, options.draws, [&](const MethodSet& set, const std::vector<Draw>& draws) {
     for (const auto& method : set.methods())
-      by_draw[number].push_back(cumulative(method.features(draw, {0}).front().test, components));
+      method.features(draws, {0}, [&](std::size_t d, const std::vector<DrawFeatures>& features) {
+        by_draw[draws[d].number].push_back(cumulative(features.front().test, components));
+      });
   });
   std::vector<ExplainedVariance> result;
   for (std::size_t m = 0; m < methods.size(); ++m) {

@@ -32,34 +32,34 @@ struct Choice {
   std::size_t strength = 0;
 };
 
-DrawResult evaluate_draw(const MethodSet& set, const FewShotData& data, const FewShotOptions& options,
-                         const FewShotPreparation& prepared, std::uint32_t number, const Wanted& wanted) {
-  const auto draw = set.draws().sample(number);
-  DrawResult result;
-  for (std::size_t m = 0; m < set.methods().size(); ++m) {
-    const auto& method = set.methods()[m];
-    BySetting by_setting(method.settings.size());
-    const auto features = method.features(draw, wanted[m]);
-    OUTERLOOP_CHECK_EQ(features.size(), wanted[m].size());
-    for (std::size_t i = 0; i < wanted[m].size(); ++i) {
-      auto& to = by_setting[wanted[m][i]];
-      to.loss = features[i].loss;
-      for (const auto readout : options.readouts)
-        to.accuracy.push_back(baselines::accuracies(readout, {features[i].labelled, draw.labels},
-                                                    {features[i].test, prepared.test_labels}, data.classes));
-    }
-    result.push_back(std::move(by_setting));
+/// Of one draw by one method.
+BySetting judge(const FewShotData& data, const FewShotOptions& options, const FewShotPreparation& prepared,
+                const Draw& draw, const std::vector<DrawFeatures>& features,
+                const std::vector<std::size_t>& wanted, std::size_t settings) {
+  OUTERLOOP_CHECK_EQ(features.size(), wanted.size());
+  BySetting by_setting(settings);
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    auto& to = by_setting[wanted[i]];
+    to.loss = features[i].loss;
+    for (const auto readout : options.readouts)
+      to.accuracy.push_back(baselines::accuracies(readout, {features[i].labelled, draw.labels},
+                                                  {features[i].test, prepared.test_labels}, data.classes));
   }
-  return result;
+  return by_setting;
 }
 
 /// Draws first .. first + count - 1 on all threads.
 std::vector<DrawResult> compute(DrawPool& pool, const FewShotData& data, const FewShotOptions& options,
                                 std::int64_t first, std::int64_t count, const Wanted& wanted) {
   std::vector<DrawResult> results(static_cast<std::size_t>(count));
-  pool.for_each_draw(first, count, [&](const MethodSet& set, std::uint32_t number) {
-    results[number - static_cast<std::size_t>(first)] =
-        evaluate_draw(set, data, options, pool.prepared(), number, wanted);
+  pool.for_each_block(first, count, [&](const MethodSet& set, const std::vector<Draw>& draws) {
+    for (std::size_t m = 0; m < set.methods().size(); ++m) {
+      const auto& method = set.methods()[m];
+      method.features(draws, wanted[m], [&](std::size_t d, const std::vector<DrawFeatures>& features) {
+        results[draws[d].number - static_cast<std::size_t>(first)].push_back(
+            judge(data, options, pool.prepared(), draws[d], features, wanted[m], method.settings.size()));
+      });
+    }
   });
   return results;
 }

@@ -36,7 +36,8 @@ struct FewShotOptions {
   std::vector<std::string> methods = few_shot_methods();  ///< `random` among them, for the differences
   std::vector<baselines::Readout> readouts = baselines::all_readouts();
   std::uint64_t seed = 0;
-  int threads = 1;  ///< draws computed at once, each by its own engine
+  int threads = 1;         ///< blocks of draws computed at once, each by its own engine
+  std::int64_t lanes = 1;  ///< draws of a block: a rule trains their base models in one call of the engine
   /// The number of training images, the first ones, for batch norm's frozen statistics; 0: all.
   std::int64_t statistics_examples = 0;
   float vae_learning_rate = 3e-3f;

@@ -18,7 +18,8 @@ namespace {
 
 using rule::Matrix;
 
-constexpr std::int64_t kUnrollChunk = 32;  // inner steps whose minibatches are in memory at once
+// Inner steps whose minibatches are in memory at once, of one draw and of all draws of a block.
+constexpr std::int64_t kUnrollChunk = 32, kBlockChunk = 128;
 constexpr std::uint32_t kTestStream = 0xFFFFFFFFu;
 // Random streams of the baselines within a draw: `task` of their random numbers. 0 is the draw's own.
 constexpr std::uint32_t kKMeansTask = 1, kVaeTask = 2, kContrastiveTask = 3, kSupervisedTask = 4;
@@ -36,6 +37,15 @@ const std::vector<float> kSupervisedRates = {1e-3f, 3e-3f, 1e-2f};
 
 bool wants(const FewShotOptions& options, const char* method) {
   return std::find(options.methods.begin(), options.methods.end(), method) != options.methods.end();
+}
+
+/// Features of a method that computes draws one by one.
+template <class F>
+auto one_by_one(const F& features_of_draw) {
+  return [features_of_draw](const std::vector<Draw>& draws, const std::vector<std::size_t>& wanted,
+                            const TakeFeatures& take) {
+    for (std::size_t d = 0; d < draws.size(); ++d) take(d, features_of_draw(draws[d], wanted));
+  };
 }
 
 std::vector<std::string> settings_of(const std::vector<std::int64_t>& steps) {
@@ -86,9 +96,9 @@ MethodSet::MethodSet(rule::Engine& engine, const RuleUnderTest& rule, const FewS
 Method MethodSet::method(const std::string& name) const {
   using Maker = std::function<DrawFeatures(const Draw&)>;
   const auto plain = [&name](const Maker& make) {
-    return Method{name, {""}, [make](const Draw& draw, const std::vector<std::size_t>&) {
+    return Method{name, {""}, one_by_one([make](const Draw& draw, const std::vector<std::size_t>&) {
                     return std::vector<DrawFeatures>{make(draw)};
-                  }};
+                  })};
   };
   if (name == "rule") return trained_by(name, rule_.theta);
   if (name == "untrained") return trained_by(name, rule_.untrained);
@@ -107,21 +117,36 @@ Method MethodSet::method(const std::string& name) const {
                    fmt::format("{}", fmt::join(few_shot_methods(), ", ")));
 }
 
-std::vector<std::vector<double>> MethodSet::train(const std::vector<double>& theta, const Draw& draw,
-                                                  const std::vector<std::int64_t>& steps) const {
-  std::vector<std::vector<double>> result;
-  auto phi = draw.start;
+/// `count` inner steps of all draws, after `first` steps.
+std::vector<std::vector<double>> MethodSet::unroll(const std::vector<double>& theta,
+                                                   const std::vector<Draw>& draws,
+                                                   const std::vector<std::vector<double>>& phi,
+                                                   std::int64_t first, std::int64_t count) const {
+  std::vector<std::vector<rule::Batch>> minibatches;
+  for (const auto& draw : draws) minibatches.push_back(draws_.minibatches(draw, first, count));
+  std::vector<rule::UnrollLane> lanes;
+  for (std::size_t d = 0; d < draws.size(); ++d) lanes.push_back({phi[d], minibatches[d]});
+  return engine_.unrolls(draws_.architecture(), theta, lanes);
+}
+
+void MethodSet::train(const std::vector<double>& theta, const std::vector<Draw>& draws,
+                      const std::vector<std::int64_t>& steps,
+                      const std::function<void(std::size_t d, const std::vector<double>& phi)>& look) const {
+  const auto lanes = static_cast<std::int64_t>(draws.size());
+  const auto chunk =
+      std::clamp<std::int64_t>(kBlockChunk / std::max<std::int64_t>(lanes, 1), 1, kUnrollChunk);
+  std::vector<std::vector<double>> phi;
+  for (const auto& draw : draws) phi.push_back(draw.start);
   std::int64_t step = 0;
   for (const auto end : steps) {
-    for (; step < end; step += std::min(end - step, kUnrollChunk)) {
-      const auto count = std::min(end - step, kUnrollChunk);
-      phi = engine_.unroll(draws_.architecture(), theta, phi, draws_.minibatches(draw, step, count));
+    for (std::int64_t count = 0; step < end; step += count) {
+      count = std::min(end - step, chunk);
+      phi = unroll(theta, draws, phi, step, count);
     }
-    if (!rule::all_finite(phi))
+    if (!std::all_of(phi.begin(), phi.end(), rule::all_finite))
       throw Error("evaluate: φ is not finite after " + std::to_string(end) + " steps");
-    result.push_back(phi);
+    for (std::size_t d = 0; d < draws.size(); ++d) look(d, phi[d]);
   }
-  return result;
 }
 
 const Matrix& MethodSet::statistics_rows() const {
@@ -165,13 +190,16 @@ Method MethodSet::trained_by(const std::string& name, const std::vector<double>&
   const bool curve = !options_.steps.empty();
   const std::vector<std::int64_t> steps =
       curve ? options_.steps : std::vector<std::int64_t>{options_.inner_steps};
-  const auto features = [this, &theta, steps](const Draw& draw, const std::vector<std::size_t>& wanted) {
+  const auto features = [this, &theta, steps](const std::vector<Draw>& draws,
+                                              const std::vector<std::size_t>& wanted,
+                                              const TakeFeatures& take) {
     std::vector<std::int64_t> chosen;
     for (const auto i : wanted) chosen.push_back(steps[i]);
-    std::vector<DrawFeatures> result;
-    for (const auto& phi : train(theta, draw, chosen))
-      result.push_back(base_model_features(theta, draw, phi));
-    return result;
+    std::vector<std::vector<DrawFeatures>> result(draws.size());
+    train(theta, draws, chosen, [&](std::size_t d, const std::vector<double>& phi) {
+      result[d].push_back(base_model_features(theta, draws[d], phi));
+    });
+    for (std::size_t d = 0; d < draws.size(); ++d) take(d, result[d]);
   };
   if (curve) return {name, settings_of(steps), features, steps};
   return {name, {""}, features};
@@ -215,7 +243,7 @@ Method MethodSet::trained_without_labels(const std::string& name, std::uint32_t 
     }
     return result;
   };
-  return {name, settings_of(steps), features, options_.steps};
+  return {name, settings_of(steps), one_by_one(features), options_.steps};
 }
 
 Method MethodSet::supervised() const {
@@ -243,7 +271,7 @@ Method MethodSet::supervised() const {
   for (const auto rate : kSupervisedRates)
     for (const auto steps : kSupervisedSteps)
       settings.push_back(fmt::format("{} steps, rate {}", steps, rate));
-  return {"supervised", settings, features};
+  return {"supervised", settings, one_by_one(features)};
 }
 
 }  // namespace outerloop::evaluation

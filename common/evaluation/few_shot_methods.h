@@ -30,13 +30,19 @@ struct DrawFeatures {
   double loss = std::numeric_limits<double>::quiet_NaN();  ///< of a VAE; NaN for other methods
 };
 
+/// Of draws[d].
+using TakeFeatures = std::function<void(std::size_t d, const std::vector<DrawFeatures>& features)>;
+
 struct Method {
   std::string name;
   /// Names of the settings to select from, besides the read-out's strength; a single empty string if there
   /// are none.
   std::vector<std::string> settings;
-  /// Features for each of the `wanted` settings (ascending indices into the list above).
-  std::function<std::vector<DrawFeatures>(const Draw&, const std::vector<std::size_t>& wanted)> features;
+  /// Calls `take` for each draw in turn, with its features for each of the `wanted` settings (ascending
+  /// indices into the list above).
+  std::function<void(const std::vector<Draw>& draws, const std::vector<std::size_t>& wanted,
+                     const TakeFeatures& take)>
+      features;
   /// If not empty: the settings are these numbers of steps, and all are reported, not only the best.
   std::vector<std::int64_t> steps{};
 };
@@ -53,10 +59,12 @@ class MethodSet {
   const DrawSampler& draws() const { return draws_; }
   const std::vector<Method>& methods() const { return methods_; }
 
-  /// φ of the base model after each of `steps` (rising) inner steps of a rule, on the draw's permuted inputs.
-  /// Throws Error where it does not stay finite.
-  std::vector<std::vector<double>> train(const std::vector<double>& theta, const Draw& draw,
-                                         const std::vector<std::int64_t>& steps) const;
+  /// Calls look(d, φ of the base model of draws[d]) for each draw after each of `steps` (rising) inner steps
+  /// of a rule, on the draw's permuted inputs. The engine computes all draws together. Throws Error where φ
+  /// does not stay finite.
+  void train(const std::vector<double>& theta, const std::vector<Draw>& draws,
+             const std::vector<std::int64_t>& steps,
+             const std::function<void(std::size_t d, const std::vector<double>& phi)>& look) const;
 
   /// Features of each of `x` by the base model `phi` of the rule θ, which takes permuted inputs; `x` are as
   /// in the data.
@@ -66,6 +74,9 @@ class MethodSet {
 
  private:
   Method method(const std::string& name) const;
+  std::vector<std::vector<double>> unroll(const std::vector<double>& theta, const std::vector<Draw>& draws,
+                                          const std::vector<std::vector<double>>& phi, std::int64_t first,
+                                          std::int64_t count) const;
   DrawFeatures base_model_features(const std::vector<double>& theta, const Draw& draw,
                                    const std::vector<double>& phi) const;
   std::vector<rule::Matrix> module_features(const std::vector<double>& theta, const Draw& draw,

@@ -18,9 +18,10 @@ void for_each_step(const RuleUnderTest& rule, const FewShotData& data, FewShotOp
                    const std::vector<std::int64_t>& steps, const Look& look) {
   options.methods = {"random"};
   DrawPool pool(rule, data, options, 1, [](std::int64_t, std::int64_t) {});
-  pool.for_each_draw(0, 1, [&](const MethodSet& set, std::uint32_t number) {
-    const auto draw = set.draws().sample(number);
-    for (const auto& phi : set.train(rule.theta, draw, steps)) look(set, pool.prepared(), draw, phi);
+  pool.for_each_block(0, 1, [&](const MethodSet& set, const std::vector<Draw>& draws) {
+    set.train(rule.theta, draws, steps, [&](std::size_t, const std::vector<double>& phi) {
+      look(set, pool.prepared(), draws.front(), phi);
+    });
   });
 }
 

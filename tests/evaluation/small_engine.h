@@ -11,14 +11,15 @@
 
 namespace outerloop::tests {
 
-inline std::unique_ptr<rule::Engine> small_engine(const std::string& name = "neuron_local") {
+inline std::unique_ptr<rule::Engine> small_engine(const std::string& name = "neuron_local",
+                                                  const rule::EngineOptions& engine = cpu_engine()) {
   auto options = paper_rule(name);
   options.neuron_local.hidden_channels = 4;
   options.neuron_local.top_channels = 4;
   options.neuron_local.hidden_blocks = 0;
   options.neuron_local.top_layers = 1;
   options.neuron_local.output_units = 4;
-  return rule::make_engine(options, cpu_engine());
+  return rule::make_engine(options, engine);
 }
 
 inline evaluation::EvaluatorOptions evaluator_options() {

@@ -6,6 +6,7 @@
 #include "common/rule/base_model.h"
 #include "common/rule/random.h"
 #include "common/rule/reference/forward.h"
+#include "common/rule/reference/transfer.h"
 #include "tests/catch.h"
 #include "tests/rule_options.h"
 
@@ -145,6 +146,20 @@ TEST_CASE("sizes that do not fit a base model are errors") {
   CHECK_THROWS_AS(rule::features(options, architecture, phi, narrow, inputs), Error);
   phi.pop_back();
   CHECK_THROWS_AS(rule::features(options, architecture, phi, statistics, inputs), Error);
+}
+
+TEST_CASE("what goes to a GPU is copied from pinned memory, and nothing else asks for it") {
+  for (const auto type : {at::kFloat, at::kDouble}) {
+    const auto staging = [type](at::DeviceType device) {
+      return rule::reference::staging_options(at::TensorOptions(type).device(device));
+    };
+    CHECK(staging(at::kCUDA).pinned_memory());
+    for (const auto device : {at::kCPU, at::kMeta}) CHECK_FALSE(staging(device).pinned_memory());
+    for (const auto device : {at::kCUDA, at::kCPU, at::kMeta}) {
+      CHECK(staging(device).device() == at::Device(at::kCPU));
+      CHECK(staging(device).dtype() == type);
+    }
+  }
 }
 
 }  // namespace outerloop::tests

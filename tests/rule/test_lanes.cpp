@@ -175,6 +175,21 @@ TEST_CASE("unrolls and meta-objectives of several lanes equal those of each") {
   CHECK(engine->meta_objectives(first.architecture, first.theta, {}).empty());
 }
 
+TEST_CASE("unrolls of lanes beyond the memory budget run in parts") {
+  const auto problem = make_problem(small_neuron_local(), ProblemSize{});
+  std::vector<rule::Batch> minibatches;
+  for (const auto& step : problem.steps) minibatches.push_back(step.inner);
+  const std::vector<rule::UnrollLane> lanes(7, {problem.phi, minibatches});
+  const auto engine = engine_with_budget(problem.rule, 1);
+  std::size_t steps = 0;
+  engine->set_after_step([&] { ++steps; });
+  const auto phi = engine->unrolls(problem.architecture, problem.theta, lanes);
+  CHECK(steps > minibatches.size());  // each part has its own steps
+  const auto alone = engine->unroll(problem.architecture, problem.theta, problem.phi, minibatches);
+  REQUIRE(phi.size() == lanes.size());
+  for (const auto& of_lane : phi) CHECK(difference(of_lane, alone) < 1e-10);
+}
+
 TEST_CASE("lanes that do not fit one another are errors, not crashes") {
   if (kEngineUnderTest == rule::EngineKind::fused) return;  // which computes them one after another
   auto problems = make_lanes(small_neuron_local(), ProblemSize{}, 2);

@@ -161,9 +161,10 @@ void Job::keep(store::Checkpoint checkpoint) {
 int Job::start_worker() {
   const int number = next_worker_++;
   const bool may_leave = scenario_.leaves > 0.0 && leave_dice_.happens(0.5);
-  workers_[number] = std::make_unique<VirtualWorker>(worker::Worker(
-      scenario_.context(engine_, tasks_),
-      {0.0, "virtual", number, 1e9, scenario_.options.deterministic, "", may_leave}, &evaluator_));
+  worker::WorkerOptions options{0.0, "virtual", number, 1e9, scenario_.options.deterministic, "", may_leave};
+  options.prefetch = scenario_.prefetch;
+  workers_[number] = std::make_unique<VirtualWorker>(
+      worker::Worker(scenario_.context(engine_, tasks_), options, &evaluator_));
   workers_.at(number)->may_leave = may_leave;
   workers_.at(number)->connected = presence_dice_.happens(scenario_.connected);
   agenda_.at(agenda_.now() + dice_.uniform(0.0, scenario_.slowest_message), [this, number] {

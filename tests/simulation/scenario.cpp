@@ -48,6 +48,12 @@ std::int64_t draw_group(std::uint64_t seed) {
   return dice.happens(0.4) ? dice.log_uniform(2, 4) : 1;
 }
 
+/// From separate dice. Not with files: their readers fork, and must not meet another thread.
+bool draw_prefetch(std::uint64_t seed, bool disk) {
+  Dice dice(seed ^ 0xf37c4);
+  return dice.happens(0.2) && !disk;
+}
+
 /// From separate dice. With a few bytes, streams go out one by one.
 std::int64_t draw_assign_bytes(std::uint64_t seed) {
   Dice dice(seed ^ 0xa5519);
@@ -104,6 +110,7 @@ Scenario draw_scenario(std::uint64_t seed) {
   draw_presence(seed, s);
   s.max_length = dice.log_uniform(1, 4);
   s.disk = o.streams <= 4 && dice.happens(0.04);
+  s.prefetch = draw_prefetch(seed, s.disk);
   s.slowest_message = dice.happens(0.3) ? 0.1 : 0.005;
   s.slowest_truncation = dice.uniform(0.001, 0.03);
   if (dice.happens(0.1)) return s;  // no faults
@@ -122,11 +129,12 @@ Scenario draw_scenario(std::uint64_t seed) {
 std::string Scenario::description() const {
   return fmt::format(
       "{}, {} streams{}, batch {}, {} updates, up to {} workers, a checkpoint every {} updates, an "
-      "evaluation every {}{}{}",
+      "evaluation every {}{}{}{}",
       options.deterministic ? "deterministic" : "asynchronous", options.streams,
       options.group > 1 ? fmt::format(" of {} lanes", options.group) : "", options.batch, options.updates,
       most_workers, options.checkpoint_every, options.evaluation.every_updates,
-      options.step_back.tolerance > 0.0 ? ", steps back" : "", disk ? ", on disk" : "");
+      options.step_back.tolerance > 0.0 ? ", steps back" : "", disk ? ", on disk" : "",
+      prefetch ? ", prefetching" : "");
 }
 
 }  // namespace outerloop::simulation

@@ -33,7 +33,8 @@ struct Scenario {
   std::int64_t parameters = 4;
   std::int64_t max_length = 3;  ///< inner steps per truncation; options.group has the lanes of a stream
   worker::Curriculum curriculum{};
-  bool disk = false;  ///< checkpoints as real files
+  bool disk = false;      ///< checkpoints as real files
+  bool prefetch = false;  ///< of minibatches, in the workers
 
   // Probabilities per opportunity, as long as `faults` are left.
   std::int64_t faults = 0;

@@ -111,8 +111,22 @@ std::vector<std::vector<double>> NeuronLocalEngine::unrolls(const Architecture& 
   }
   if (lanes.empty()) return {};
   const Layout layout = rule::phi_layout(rule(), architecture);
+  const auto item = static_cast<std::int64_t>(tensor_options().dtype().itemsize());
+  std::int64_t batch = 0;
+  for (const auto& minibatch : lanes[0].minibatches) batch = std::max(batch, minibatch.examples);
+  // One step at a time, without its graph.
+  const auto plan =
+      plan_memory(budget_, static_cast<std::int64_t>(lanes.size()), 1,
+                  step_bytes(rule().neuron_local, architecture, batch, 0, item), layout.size() * item);
   const auto packed_theta = packed_.pack(theta);
-  return translated([&] { return run_unroll(setup(architecture, layout), packed_theta, lanes); });
+  std::vector<std::vector<double>> results;
+  translated([&] {
+    in_parts(lanes.size(), static_cast<std::size_t>(plan.lanes), [&](std::size_t first, std::size_t count) {
+      for (auto& phi : run_unroll(setup(architecture, layout), packed_theta, part(lanes, first, count)))
+        results.push_back(std::move(phi));
+    });
+  });
+  return results;
 }
 
 std::vector<double> NeuronLocalEngine::meta_objectives(const Architecture& architecture,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/rule/engine.h"
+#include "common/rule/reference/export.h"
 
 namespace outerloop::rule::reference {
 
@@ -19,6 +20,10 @@ std::vector<Tensor> load(const Layout& layout, const std::vector<double>& values
 /// A table [rows, columns].
 Tensor load(const std::vector<double>& values, std::int64_t rows, std::int64_t columns,
             const at::TensorOptions& options);
+
+/// Options of the host's side of a copy to or from `options`: pinned memory for cuda, which the device
+/// copies by itself.
+OUTERLOOP_REFERENCE_API at::TensorOptions staging_options(const at::TensorOptions& options);
 
 /// One flat tensor, rounded on the host, in one copy.
 Tensor load(const std::vector<double>& values, const at::TensorOptions& options);
