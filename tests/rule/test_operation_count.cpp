@@ -2,6 +2,8 @@
 // reads by the host, and all tensors of an operation on one device. Counted on the meta device, and on the
 // CPU.
 #include <cstdio>
+#include <map>
+#include <string>
 
 #include "common/rule/engines/count.h"
 #include "tests/catch.h"
@@ -41,6 +43,15 @@ double per_step(const rule::OperationCount& count) {
   return static_cast<double>(count.operations) / static_cast<double>(kSteps);
 }
 
+/// With add_ counted as add, and so on: whether autograd adds gradients in place depends on the device and on
+/// LibTorch's version.
+std::map<std::string, std::int64_t> by_name(const rule::OperationCount& count) {
+  std::map<std::string, std::int64_t> result;
+  for (const auto& [operation, number] : count.by_name)
+    result[operation.substr(0, operation.find_last_not_of('_') + 1)] += number;
+  return result;
+}
+
 void check_device(const rule::OperationCount& count) {
   CHECK(count.host_reads == 0);
   CHECK(count.strangers == 0);
@@ -70,12 +81,7 @@ TEST_CASE("an inner step with its gradient takes few operations, whatever the nu
 TEST_CASE("the CPU counts what the meta device counts") {
   const auto problem = laptop();
   const auto meta = count(problem, 1), cpu = count(problem, 1, false);
-  for (const auto& [operation, number] : cpu.by_name) {
-    INFO(operation);
-    const auto found = meta.by_name.find(operation);
-    CHECK(number == (found == meta.by_name.end() ? 0 : found->second));
-  }
-  CHECK(cpu.by_name.size() == meta.by_name.size());
+  CHECK(by_name(cpu) == by_name(meta));
   CHECK(cpu.transfers == 0);
   CHECK(cpu.host_reads == 0);
 }
