@@ -10,11 +10,28 @@ namespace {
 
 volatile std::sig_atomic_t received = 0;
 
+#ifndef OUTERLOOP_SANITIZED
+/// Whether SIGHUP was ignored when the process started.
+bool ignored_at_start = false;
+
+void look_at_hangup(int, char**, char**) {
+  struct sigaction now = {};
+  ignored_at_start = sigaction(SIGHUP, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+// Before the constructors of shared libraries: UCX, which Open MPI loads on Debian 13, takes SIGHUP in its
+// own.
+[[gnu::section(".preinit_array"), gnu::used]] void (*look_at_start)(int, char**, char**) = look_at_hangup;
+#else
+constexpr bool ignored_at_start = false;
+#endif
+
 /// Whether nohup started the run, which must then outlive its terminal. mpirun resets the action for its
 /// ranks, so scripts/mpirun passes this on in the environment.
 bool hangup_is_ignored() {
   const char* handed_on = std::getenv("OUTERLOOP_NOHUP");
-  if (handed_on != nullptr && std::string(handed_on) == "1") std::signal(SIGHUP, SIG_IGN);
+  if (ignored_at_start || (handed_on != nullptr && std::string(handed_on) == "1"))
+    std::signal(SIGHUP, SIG_IGN);
   struct sigaction now = {};
   return sigaction(SIGHUP, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
 }

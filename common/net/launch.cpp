@@ -166,7 +166,9 @@ std::optional<std::string> unreachable_launcher(const Environment& environment) 
 
 bool speaks_for_its_program(const Environment& environment) {
   const auto rank = number_in(environment, "OMPI_COMM_WORLD_RANK");
-  if (!rank || !is_set(environment, "OMPI_FIRST_RANKS") || !started_by_launcher()) return true;
+  if (!rank || !started_by_launcher()) return true;
+  if (!is_set(environment, "OMPI_FIRST_RANKS"))
+    return *rank == 0;  // Open MPI 5 has it in MPI_Init at the earliest
   std::istringstream first_ranks(environment("OMPI_FIRST_RANKS"));
   for (int first = 0; first_ranks >> first;)
     if (first == *rank) return true;

@@ -11,13 +11,12 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int kTrained = 60;  // seconds of the module's run
+constexpr int kUpdates = 400;  // two minutes of a busy core by the module, one by the built-in rule
 constexpr int kPatience = 600;
-constexpr int kLeastUpdates = 100;
 /// Between the two runs' meta-objectives. The two draw different initial φ, so theirs differ by noise.
-constexpr double kMargin = 0.03;
+constexpr double kMargin = 0.05;
 /// What both gain by training, at least.
-constexpr double kGain = 0.1;
+constexpr double kGain = 0.08;
 
 /// Mean meta-objective over the updates of one share of a run.
 double mean_objective(const std::string& run, double from, double to) {
@@ -42,25 +41,22 @@ TEST_CASE("a rule that was exported and loaded as a module meta-trains as well a
   const TemporaryFolder folder;
   const std::string start = folder / "start", module = folder / "module", built_in = folder / "built_in";
   const std::string file = folder / "rule.pt", set = " --set ";
-  const auto trained = [](const std::string& run, const std::string& arguments) {
-    const auto finished = run_alone("train smoke --run-dir " + run + arguments, kPatience);
+  const auto trained = [](const std::string& run, int updates, const std::string& arguments) {
+    const auto finished = run_alone(
+        "train smoke --run-dir " + run +
+            " --set optimizer.learning_rate=1e-2 --set updates=" + std::to_string(updates) + arguments,
+        kPatience);
     INFO(finished.err);
     REQUIRE(finished.exit_code == 0);
-    return read_json(run + "/result.json").at("updates").get<int>();
   };
-  trained(start, set + "updates=1");
+  trained(start, 1, "");
   REQUIRE(run_alone("export " + start + "/rule.h5 --torchscript " + file).exit_code == 0);
-  const int updates = trained(module, set + "rule.name=torchscript" + set + "rule.path=" + file + set +
-                                          "updates=0" + set + "seconds=" + std::to_string(kTrained));
-  REQUIRE(updates >= kLeastUpdates);
-  const int as_many =
-      trained(built_in, " --init-theta " + start + "/rule.h5" + set + "engine.kind=reference" + set +
-                            "updates=" + std::to_string(updates));
-  CHECK(as_many == updates);
+  trained(module, kUpdates, set + "rule.name=torchscript" + set + "rule.path=" + file);
+  trained(built_in, kUpdates, " --init-theta " + start + "/rule.h5" + set + "engine.kind=reference");
 
-  const double before = mean_objective(built_in, 0.0, 20.0 / updates);
-  const double ours = mean_objective(built_in, 0.75, 1.0), theirs = mean_objective(module, 0.75, 1.0);
-  std::printf("%d updates: meta-objective %.4f at first; last quarter built-in %.4f, module %.4f\n", updates,
+  const double before = mean_objective(built_in, 0.0, 0.1);
+  const double ours = mean_objective(built_in, 0.5, 1.0), theirs = mean_objective(module, 0.5, 1.0);
+  std::printf("meta-objective %.4f in the first tenth; in the second half built-in %.4f, module %.4f\n",
               before, ours, theirs);
   CHECK(ours < before - kGain);
   CHECK(theirs < before - kGain);
