@@ -7,6 +7,8 @@
 [ -e /proc/self/fd/2 ] || exec 2>/dev/null
 
 export PATH # bash's own where there was none, which it does not export by itself
+# Open MPI 5 does not start without it.
+export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d : -f 6)}"
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 
