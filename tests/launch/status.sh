@@ -88,12 +88,14 @@ expect 0 "no PATH" env -i OUTERLOOP_CACHE_DIR="$OUTERLOOP_CACHE_DIR" "$(type -P 
   --run-dir pathless --set updates=1
 
 echo "11. an mpirun that stands still is ended once rank 0 has gone, and leaves no shared memory"
-segments() { ls /dev/shm | grep '^vader_segment' || true; }
-before=$(segments)
+# Files of the job alone, since other jobs may run beside it; Open MPI 5 has a word for the namespace, and no such files.
+segments() { [ -z "$namespace" ] || ls /dev/shm | grep "^vader_segment.*\.$(printf %x "$namespace")\." || true; }
 "$launcher" -n 2 "$program" train smoke --run-dir still --set updates=0 --set seconds=600 >out 2>err &
 job=$!
 until_true 60 test -s still/metrics.jsonl || fail "it does not train"
 ranks=$(ranks_of still)
+namespace=$(tr '\0' '\n' <"/proc/${ranks%%[[:space:]]*}/environ" | sed -n 's/^PMIX_NAMESPACE=\([0-9]*\)$/\1/p')
+[ -z "$namespace" ] || [ "$(segments | wc -l)" = 2 ] || fail "the shared memory of two ranks was not found: $(segments)"
 kill -STOP "$(ps -o ppid= -p "${ranks%%[[:space:]]*}" | tr -d ' ')"
 kill -KILL $ranks
 began=$SECONDS
@@ -103,5 +105,5 @@ status=$?
 [ $((SECONDS - began)) -le 30 ] || fail "an mpirun that stands still: over after $((SECONDS - began)) s"
 grep -q 'mpirun did not end by itself, and was ended' err || fail "no line says that mpirun was ended"
 ! grep -q Killed err || fail "the shell's own line about mpirun is there as well"
-[ "$(segments)" = "$before" ] || fail "shared memory is left: $(segments)"
+[ -z "$(segments)" ] || fail "shared memory is left: $(segments)"
 echo passed
