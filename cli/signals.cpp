@@ -10,14 +10,16 @@ namespace {
 
 volatile std::sig_atomic_t received = 0;
 
+bool hangup_is_ignored_now() {
+  struct sigaction now = {};
+  return sigaction(SIGHUP, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 #ifndef OUTERLOOP_SANITIZED
 /// Whether SIGHUP was ignored when the process started.
 bool ignored_at_start = false;
 
-void look_at_hangup(int, char**, char**) {
-  struct sigaction now = {};
-  ignored_at_start = sigaction(SIGHUP, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
-}
+void look_at_hangup(int, char**, char**) { ignored_at_start = hangup_is_ignored_now(); }
 
 // Before the constructors of shared libraries: UCX, which Open MPI loads on Debian 13, takes SIGHUP in its
 // own.
@@ -32,8 +34,7 @@ bool hangup_is_ignored() {
   const char* handed_on = std::getenv("OUTERLOOP_NOHUP");
   if (ignored_at_start || (handed_on != nullptr && std::string(handed_on) == "1"))
     std::signal(SIGHUP, SIG_IGN);
-  struct sigaction now = {};
-  return sigaction(SIGHUP, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+  return hangup_is_ignored_now();
 }
 
 }  // namespace

@@ -96,9 +96,9 @@ shared_memory_suffices() {
 
 # A job on one host connects through loopback alone. A job that workers of other hosts may join, and those workers, use only the
 # other networks, because Open MPI takes 127.0.0.1 of two hosts for one network. It listens on all networks, whichever it connects
-# through. So if no ranks can be added, they use shared memory and do not listen at all.
+# through. So if no ranks can be added, those of the job use shared memory and do not listen at all.
 keep_to_loopback() {
-  local argument grows=
+  local argument grows= memory=sm
   [ -z "$elsewhere" ] && grep -qs '0x[0-9a-f]*[13579bdf]$' /sys/class/net/lo/flags || return 0
   ! networks_are_chosen "$@" || return 0
   for argument in "$@"; do
@@ -108,11 +108,11 @@ keep_to_loopback() {
   preset OMPI_MCA_btl_tcp_if_include lo
   # Open MPI 5's daemons never take loopback where there is another network, and do not start if they are told to.
   if [ "$major" -lt 5 ]; then
+    memory=vader
     preset OMPI_MCA_oob_tcp_if_include lo
     preset PMIX_MCA_ptl_tcp_if_include lo
   fi
-  [ -z "$grows" ] && shared_memory_suffices || return 0
-  if [ "$major" -lt 5 ]; then preset OMPI_MCA_btl self,vader; else preset OMPI_MCA_btl self,sm; fi
+  [ -n "$grows" ] || ! shared_memory_suffices || preset OMPI_MCA_btl "self,$memory"
 }
 
 # --- Slurm

@@ -89,6 +89,15 @@ function(outerloop_test name)
                                           ENVIRONMENT "OPENBLAS_NUM_THREADS=1;OMP_NUM_THREADS=1")
 endfunction()
 
+# outerloop_test_reference(NAME)
+# Lets the test NAME use the LibTorch engine, which is loaded at run time, if the build has it.
+function(outerloop_test_reference name)
+  if(TARGET outerloop_reference)
+    add_dependencies(${name} outerloop_reference)
+    target_compile_definitions(${name} PRIVATE OUTERLOOP_TEST_REFERENCE)
+  endif()
+endfunction()
+
 # outerloop_mpi_test(NAME SOURCES ... [LIBRARIES ...] RANKS 1 2 4 [LABELS ...])
 # An executable with its own main, run by scripts/mpirun at each number of ranks.
 function(outerloop_mpi_test name)

@@ -43,12 +43,11 @@ double per_step(const rule::OperationCount& count) {
   return static_cast<double>(count.operations) / static_cast<double>(kSteps);
 }
 
-/// With add_ counted as add, and so on: whether autograd adds gradients in place depends on the device and on
-/// LibTorch's version.
+/// With add_ counted as add: whether autograd adds gradients in place depends on the device and on LibTorch's
+/// version.
 std::map<std::string, std::int64_t> by_name(const rule::OperationCount& count) {
-  std::map<std::string, std::int64_t> result;
-  for (const auto& [operation, number] : count.by_name)
-    result[operation.substr(0, operation.find_last_not_of('_') + 1)] += number;
+  auto result = count.by_name;
+  if (const auto in_place = result.extract("add_")) result["add"] += in_place.mapped();
   return result;
 }
 
