@@ -67,7 +67,7 @@ Finding recovery_finding(const Machine& machine) {
     return {"recovery", true,
             "scripts/mpirun sets --enable-recovery, a lost rank does not end the others (no ULFM)", ""};
   return {"recovery", false, "a lost rank ends the whole job",
-          "use Open MPI 4, or 5 with ULFM; --resume goes on from the last checkpoint"};
+          "use Open MPI 4, or 5 with ULFM; --resume continues from the last checkpoint"};
 }
 
 Finding ranks_finding(const Machine& machine) {

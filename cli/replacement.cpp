@@ -142,7 +142,7 @@ void JoinListener::accept(net::CallerNumber caller) {
     observer_.on_warning(fmt::format("worker {} joins", number));
   } catch (const Error& error) {
     observer_.on_warning(
-        fmt::format("a worker could not join: {}; the run goes on without it", error.what()));
+        fmt::format("a worker could not join: {}; the run continues without it", error.what()));
   }
   forget_request();
 }

@@ -275,7 +275,8 @@ void print_result(const json& result, const RunDirectory& run, StopReason reason
   if (result.contains("best_update")) row("best rule", best_rule_row(result, run));
   const bool may_go_on =
       reason == StopReason::signal || reason == StopReason::failures || reason == StopReason::disk;
-  if (may_go_on && run.has_checkpoint()) put("To go on: outerloop train --resume --run-dir {}\n", run.path());
+  if (may_go_on && run.has_checkpoint())
+    put("To continue: outerloop train --resume --run-dir {}\n", run.path());
   std::fflush(stdout);
 }
 

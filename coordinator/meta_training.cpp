@@ -45,7 +45,7 @@ MetaTraining::MetaTraining(const CoordinatorOptions& options, const store::Check
   if (options_.deterministic && start.rule.update > 0 && kept != options_.streams)
     throw InputError(
         fmt::format("the checkpoint of update {} holds {} of {} streams, and mode = deterministic "
-                    "needs all of them; go on from another checkpoint",
+                    "needs all of them; continue from another checkpoint",
                     start.rule.update, kept, options_.streams));
   membership_.deal(collection_.states());
   set_mark();

@@ -58,7 +58,8 @@ void RunDirectory::refuse_used(const std::string& path) {
   fs::directory_iterator entry(path, error);
   for (const fs::directory_iterator end; !error && entry != end; entry.increment(error))
     if (!may_be_found(entry->path().filename().string()))
-      throw InputError(path + ": the run directory is not empty; choose another, or go on with --resume");
+      throw InputError(path +
+                       ": the run directory is not empty; choose another, or continue it with --resume");
   if (error) throw InputError(path + ": the run directory cannot be listed: " + error.message());
 }
 
@@ -242,7 +243,7 @@ void RunDirectory::say_once(const std::string& refusal, const char* what, std::i
   if (refusal.empty() && refusal_said_)
     on_warning(fmt::format("checkpoint of update {} is now written: the disk works again", update));
   if (!refusal.empty() && !refusal_said_)
-    on_warning(fmt::format("{} of update {} was not written, training goes on: {}", what, update, refusal));
+    on_warning(fmt::format("{} of update {} was not written, training continues: {}", what, update, refusal));
   refusal_said_ = !refusal.empty();
 }
 
@@ -339,7 +340,7 @@ void RunDirectory::write_best() {
     store::write_rule(best_path(path_), *unwritten_best_);
     unwritten_best_.reset();
   } catch (const Error& error) {
-    on_warning(fmt::format("the best rule so far, of update {}, was not written, training goes on: {}",
+    on_warning(fmt::format("the best rule so far, of update {}, was not written, training continues: {}",
                            unwritten_best_->update, error.what()));
   }
 }
@@ -354,7 +355,7 @@ void RunDirectory::on_snapshot(const store::RuleFile& rule) {
     dated.created = utc_now();
     store::write_rule(fmt::format("{}/{:09d}.h5", folder, rule.update), dated);
   } catch (const Error& error) {
-    on_warning(fmt::format("θ of update {} is not kept, training goes on: {}", rule.update, error.what()));
+    on_warning(fmt::format("θ of update {} is not kept, training continues: {}", rule.update, error.what()));
   }
 }
 

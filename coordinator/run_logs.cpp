@@ -75,7 +75,7 @@ RunLogs::RunLogs(std::string directory, std::int64_t start_update, std::string c
   } catch (const InputError&) {
     throw;  // not a regular file: a retry would not help
   } catch (const Error& error) {
-    warn_(fmt::format("metrics are not written, training goes on: {}", error.what()));
+    warn_(fmt::format("metrics are not written, training continues: {}", error.what()));
     failed_ = true;
   }
 }
@@ -144,7 +144,7 @@ void RunLogs::write(const nlohmann::json& line) {
     events().scalars(line);
     failed_ = false;
   } catch (const Error& error) {
-    if (!failed_) warn_(fmt::format("metrics are not written, training goes on: {}", error.what()));
+    if (!failed_) warn_(fmt::format("metrics are not written, training continues: {}", error.what()));
     failed_ = true;
   }
 }
@@ -165,7 +165,7 @@ void RunLogs::write_histograms(const store::Checkpoint& checkpoint) {
       }
   } catch (const Error& error) {
     if (!failed_)
-      warn_(fmt::format("the data for TensorBoard is not written, training goes on: {}", error.what()));
+      warn_(fmt::format("the data for TensorBoard is not written, training continues: {}", error.what()));
     failed_ = true;
   }
 }

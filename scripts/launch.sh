@@ -248,7 +248,7 @@ restart() {
     sleep 0.2
   done
   [ -z "$old" ] || kill -KILL $old 2>/dev/null || true
-  say "the run goes on from its last checkpoint, update ${updates:-unknown} at the latest ($((left - 1)) restarts are left)" >&2
+  say "the run continues from its last checkpoint, update ${updates:-unknown} at the latest ($((left - 1)) restarts are left)" >&2
   export OUTERLOOP_RESTART=$run_directory OUTERLOOP_RESTARTED_AT=${updates:-0} OUTERLOOP_RESTARTS_LEFT=$((left - 1))
   start_again
 }
@@ -258,7 +258,7 @@ rejoin() {
   local tries
   for ((tries = 0; tries < 300; ++tries)); do
     if [ -r "$joins/join.json" ] && [ "$(identity_of "$joins/join.json")" != "$joined_by" ]; then
-      say "the run in $joins goes on in a new job: joining it again" >&2
+      say "the run in $joins continues in a new job: joining it again" >&2
       start_again
     fi
     case $(value_of "$joins/result.json" stop_reason) in

@@ -51,7 +51,7 @@ void Stream::resume_task(std::size_t lane) {
     throw InputError("stream " + std::to_string(state_.stream) + ": the checkpoint's φ has " +
                      std::to_string(state.phi.size()) + " numbers, the base model " +
                      task.architecture.description() + " has " + std::to_string(numbers) +
-                     "; go on from another checkpoint");
+                     "; continue from another checkpoint");
   check_pairs(state);
 }
 
@@ -68,7 +68,7 @@ void Stream::check_pairs(const store::LaneState& lane) const {
     throw InputError("stream " + std::to_string(state_.stream) + ": the checkpoint's " +
                      std::to_string(lane.pairs.size()) +
                      " perturbed pairs are not those that the estimator " +
-                     rule::estimator_name(estimator.kind) + " asks for; go on from another checkpoint");
+                     rule::estimator_name(estimator.kind) + " asks for; continue from another checkpoint");
 }
 
 std::uint32_t Stream::number_of(std::size_t lane) const {

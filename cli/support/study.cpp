@@ -156,7 +156,7 @@ void say_trained_classes(const data::DatasetRequest& request, const std::vector<
       "{}: the rule was trained on {} of its {} classes ({}){}", data::request_label(request), trained.size(),
       split_names.size(), names,
       others == 0 ? ": this is not accuracy on held-out classes"
-                  : fmt::format("; {}:held_out takes the other {} alone", request_text(request), others)));
+                  : fmt::format("; {}:held_out selects only the other {}", request_text(request), others)));
 }
 
 evaluation::FewShotData open_study_data(const data::DatasetRequest& request,

@@ -119,7 +119,7 @@ bool CheckpointFolder::read_latest(Found& found) const {
       std::error_code gone;
       if (!fs::exists(fs::symlink_status(found.path, gone)) && !gone) continue;
       throw Error(std::string(error.what()) +
-                  "; once it can be read, the run goes on from it; to go on from an "
+                  "; once it can be read, the run continues from it; to continue from an "
                   "older checkpoint, move it away");
     } catch (const InputError& damage) {
       found.passed_over.push_back(damage.what());
@@ -128,7 +128,8 @@ bool CheckpointFolder::read_latest(Found& found) const {
   if (present.empty()) return false;
   std::string lines;
   for (const auto& line : found.passed_over) lines += (lines.empty() ? "" : " | ") + line;
-  throw InputError(directory_ + ": no checkpoint can be read, so there is nothing to go on from: " + lines);
+  throw InputError(directory_ +
+                   ": no checkpoint can be read, so there is nothing to continue from: " + lines);
 }
 
 std::string checkpoint_path(const std::string& path) {

@@ -131,7 +131,7 @@ go_on_or_end() {
   case $reason:$signal in
     updates:* | seconds:*) exit 0 ;;
     signal:USR1) requeue "the time is up" ;;
-    signal:*) die 0 "stopped by somebody; to go on, submit it again" ;;
+    signal:*) die 0 "stopped by somebody; to continue, submit it again" ;;
     diverged:* | disk:*) die 1 "$reason: another start would not help" ;;
   esac
   [ "$status" -ne 2 ] || die 2 "the line above says what is wrong with the arguments"
@@ -147,7 +147,7 @@ requeue() {
   [ "$state" = RUNNING ] || die 1 "$1, but the job is ${state:-gone}: not put back"
   say "$1: back into the queue"
   trap '' TERM
-  scontrol requeue "$SLURM_JOB_ID" || die 1 "scontrol requeue failed; to go on, submit it again"
+  scontrol requeue "$SLURM_JOB_ID" || die 1 "scontrol requeue failed; to continue, submit it again"
   sleep 60
   die 1 "still here a minute after scontrol requeue"
 }

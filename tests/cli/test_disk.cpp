@@ -1,5 +1,5 @@
 // A full disk stops writing, not training. A limit on the size of files stands in for it: writes fail the
-// same way, and the limit can be lifted from outside while the run goes on.
+// same way, and the limit can be lifted from outside while the run continues.
 #include <sys/resource.h>
 
 #include "tests/catch.h"
@@ -37,17 +37,17 @@ TEST_CASE("a disk that stays full: said at once, trained to the end, stop_reason
     const std::string err = read_text(folder / "err");
     INFO(err);
     CHECK(process.exit_code() == 1);
-    CHECK(occurrences(err, "was not written, training goes on") >= 1);
+    CHECK(occurrences(err, "was not written, training continues") >= 1);
     CHECK(occurrences(err, "cannot be written: File too large") >= 1);
     // Said anew only where a shorter line fitted in between.
-    const int said = occurrences(err, "metrics are not written, training goes on");
+    const int said = occurrences(err, "metrics are not written, training continues");
     CHECK(said >= 1);
     CHECK(said <= 5);
     const auto result = read_json(run + "/result.json");
     CHECK(result.at("stop_reason") == "disk");
     CHECK(result.at("seconds").get<double>() >= 5.0);
     CHECK(result.at("workers_lost") == 0);
-    CHECK(occurrences(read_text(folder / "out"), "To go on: outerloop train --resume") == 1);
+    CHECK(occurrences(read_text(folder / "out"), "To continue: outerloop train --resume") == 1);
     // The rule.h5 on the disk is an older one.
     CHECK(occurrences(read_text(folder / "out"), "/rule.h5 (of update ") == 1);
     // Once there is room, the same run goes on from its last whole checkpoint.

@@ -131,7 +131,7 @@ TEST_CASE("an evaluation says which classes it holds, and warns of those that th
   const auto [all, of_all] = evaluated("glyphs");
   CHECK(all == "glyphs");
   CHECK(of_all.find("outerloop: glyphs: the rule was trained on ") != std::string::npos);
-  CHECK(of_all.find("; glyphs:held_out takes the other ") != std::string::npos);
+  CHECK(of_all.find("; glyphs:held_out selects only the other ") != std::string::npos);
   CHECK(occurrences(of_all, "\n") == 1);
   const auto [held_out, of_held_out] = evaluated("glyphs:held_out");
   CHECK(held_out == "glyphs:held_out");

@@ -78,7 +78,7 @@ TEST_CASE("beyond max_failures the run ends with a checkpoint and the list of wh
     const std::string line = "(process " + std::to_string(loss.at("process").get<int>()) + ") at update ";
     CHECK(occurrences(read_text(folder / "out"), line) == 1);
   }
-  // The last update is in a checkpoint, and the run goes on from there.
+  // The last update is in a checkpoint, and the run continues from there.
   const auto updates = result.at("updates").get<std::int64_t>();
   CHECK(run_alone("inspect " + run + "/checkpoints/latest --json " + (folder / "i.json")).exit_code == 0);
   CHECK(read_json(folder / "i.json").at("update") == updates);
@@ -197,7 +197,8 @@ TEST_CASE("workers of another mpirun join a run that goes on, and the bits stay 
 }
 
 TEST_CASE(
-    "a signal to workers that joined lets them leave in good order, and the run goes on with the same bits") {
+    "a signal to workers that joined lets them leave in good order, and the run continues with the same "
+    "bits") {
   if (!can_join()) return;
   for (const std::string mode : {"deterministic", "asynchronous"}) {
     const std::vector<std::string> settings = {"mode=" + mode, "batch=6", "streams=6", "max_failures=0"};
@@ -259,7 +260,7 @@ TEST_CASE("a second worker dies while the run recovers from the first: the same 
   CHECK(result.at("theta_sha256") == unbroken_bits(settings));
 }
 
-TEST_CASE("a program file that was replaced or removed starts no replacements, and the run goes on") {
+TEST_CASE("a program file that was replaced or removed starts no replacements, and the run continues") {
   namespace fs = std::filesystem;
   for (const bool removed : {false, true}) {
     const TemporaryFolder folder;
@@ -327,7 +328,7 @@ TEST_CASE("a replacement that dies while MPI starts it costs a restart, not the 
   CHECK(result.at("theta_sha256") == whole);
   // It may have died before MPI took notice, or after: then nothing had to be started again.
   if (occurrences(read_text(err), "MPI was asked to start a worker") == 1)
-    CHECK(occurrences(read_text(err), "the run goes on from its last checkpoint") == 1);
+    CHECK(occurrences(read_text(err), "the run continues from its last checkpoint") == 1);
 }
 
 TEST_CASE("workers that joined follow a run that MPI has forced into a new job") {
@@ -364,7 +365,7 @@ TEST_CASE("workers that joined follow a run that MPI has forced into a new job")
   CHECK(process.exit_code() == 0);
   CHECK(joiners.exit_code() == 0);
   CHECK(joined(2));
-  CHECK(occurrences(read_text(folder / "err2"), "goes on in a new job: joining it again") == 1);
+  CHECK(occurrences(read_text(folder / "err2"), "continues in a new job: joining it again") == 1);
   const auto result = read_json(run + "/result.json");
   CHECK(result.at("stop_reason") == "updates");
   CHECK(result.at("theta_sha256") == unbroken_bits(settings));

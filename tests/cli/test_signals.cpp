@@ -52,7 +52,8 @@ double end_by(int signal, int target) {
   CHECK(read_text(folder / "codes") == "0\n0\n0\n");
   const auto result = read_json(run + "/result.json");
   CHECK(result.at("stop_reason") == "signal");
-  CHECK(occurrences(read_text(folder / "out"), "To go on: outerloop train --resume --run-dir " + run) == 1);
+  CHECK(occurrences(read_text(folder / "out"), "To continue: outerloop train --resume --run-dir " + run) ==
+        1);
   const auto inspected =
       run_alone("inspect " + run + "/checkpoints/latest --json " + (folder / "latest.json"));
   REQUIRE(inspected.exit_code == 0);

@@ -279,7 +279,7 @@ TEST_CASE("a stop in the middle of an update first asks where the streams stood 
   CHECK(last.streams[3].task == 8);
 }
 
-TEST_CASE("a loss while the streams of the last update are asked for leads back, and the run goes on") {
+TEST_CASE("a loss while the streams of the last update are asked for leads back, and the run continues") {
   auto o = options();
   o.updates = 1;
   Fixture f(o);

@@ -234,7 +234,7 @@ TEST_CASE("the piece of a lost worker is dealt out again") {
   CHECK(f.answer.piece().task() == piece.task());
 }
 
-TEST_CASE("who says farewell while the run goes on gets no pieces any more") {
+TEST_CASE("who says farewell while the run continues gets no pieces any more") {
   Fixture f(Fixture::options());
   f.hello(1);
   proto::WorkerMessage farewell;

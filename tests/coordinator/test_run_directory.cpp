@@ -130,7 +130,7 @@ TEST_CASE("a run keeps snapshots of θ, and a resume removes those that it has n
     CHECK_FALSE(fs::exists(path + "/snapshots/" + name));
 }
 
-TEST_CASE("a snapshot that cannot be written is warned of, and the run goes on") {
+TEST_CASE("a snapshot that cannot be written is warned of, and the run continues") {
   const tests::TemporaryFolder folder;
   const std::string path = folder / "run";
   RunDirectory::create(path, "updates: 3\n");
@@ -139,10 +139,10 @@ TEST_CASE("a snapshot that cannot be written is warned of, and the run goes on")
   CHECK_NOTHROW(run.on_snapshot(checkpoint(1).rule));
   std::string line;
   std::getline(std::ifstream(path + "/log.txt") >> std::ws, line);
-  CHECK(line.find("θ of update 1 is not kept, training goes on: ") != std::string::npos);
+  CHECK(line.find("θ of update 1 is not kept, training continues: ") != std::string::npos);
 }
 
-TEST_CASE("a disk that refuses is warned of, and the run goes on") {
+TEST_CASE("a disk that refuses is warned of, and the run continues") {
   const tests::TemporaryFolder folder;
   const std::string path = folder / "run";
   RunDirectory::create(path, "updates: 3\n");
@@ -229,7 +229,7 @@ TEST_CASE("logs that a resume cannot open are warned of, and opened once the dis
   std::ofstream(path + "/log.txt") << "";
   fs::permissions(path, fs::perms::owner_read | fs::perms::owner_exec);
   RunDirectory run(path, 2, 1, 0);
-  CHECK(read_text(path + "/log.txt").find("metrics are not written, training goes on: ") !=
+  CHECK(read_text(path + "/log.txt").find("metrics are not written, training continues: ") !=
         std::string::npos);
   coordinator::UpdateRecord record;
   record.update = 1;

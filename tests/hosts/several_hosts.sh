@@ -201,7 +201,7 @@ a_replacement_stands_still() {
   enter_host 2 pkill -KILL --newest -f -- "--run-dir $run " || fail "there is no worker on n2"
   stop_replacement
   until_true 60 "the end of the job" has_lines 1 'MPI was asked to start a worker' "$log"
-  until_true 60 "the next job" has_lines 1 'the run goes on from its last checkpoint' "$log"
+  until_true 60 "the next job" has_lines 1 'the run continues from its last checkpoint' "$log"
   pkill -KILL -f -- "^$program train --respawn\$"
   ends 120 updates 0
   has_bits_of "${deterministic[@]}"

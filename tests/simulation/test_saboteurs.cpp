@@ -215,7 +215,7 @@ TEST_CASE("a gradient that is applied twice is caught in most runs") {
   CHECK(caught<AppliedTwice>(true, "twice", said) > 50);
 }
 
-TEST_CASE("a stream that is forgotten in a checkpoint is caught where the run goes on from it") {
+TEST_CASE("a stream that is forgotten in a checkpoint is caught where the run continues from it") {
   std::string said;
   CHECK(caught<ForgottenInCheckpoint>(true, "bits", said) > 5);
   CHECK(caught<LackingInCheckpoint>(true, "streams", said) > 5);

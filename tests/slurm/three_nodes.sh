@@ -25,7 +25,7 @@ long=("${unending[@]}" --set updates=1000)
 "$sources/scripts/mpirun" -n 1 "$program" train "${small[@]}" --run-dir "$folder/unbroken" >/dev/null || fail "unbroken"
 bits=$(result "$folder/unbroken" theta_sha256)
 
-echo "1. a node of workers dies in a job with --no-kill: the run goes on with the others"
+echo "1. a node of workers dies in a job with --no-kill: the run continues with the others"
 job=$(submit --no-kill --nodes=3 --ntasks-per-node=1 --output="$folder/worker.log" "$train" "$folder/worker" "${small[@]}" \
   --set checkpoint.every_updates=5)
 until_true 60 "training" has_checkpoint "$folder/worker" 5
@@ -52,7 +52,7 @@ grep -q 'SLURM_RESTART_COUNT 1' "$folder/first.log" || fail "the log does not te
 grep -q 'starting: .*--resume' "$folder/first.log" || fail "it was not resumed"
 [ "$(result "$folder/first" theta_sha256)" = "$bits" ] || fail "other bits of θ"
 
-echo "3. a replacement stands still: the run goes on in the same job, once the steps of its first start are over"
+echo "3. a replacement stands still: the run continues in the same job, once the steps of its first start are over"
 until_true 30 "n$dead's end" is_down "n$dead"
 start_node "$dead"
 until_true 30 "three nodes again" nodes_are_idle 3
@@ -61,7 +61,7 @@ job=$(submit --nodes=2 --ntasks-per-node=2 --output="$folder/respawned.log" "$tr
 until_true 60 "training" has_checkpoint "$folder/respawned" 5
 pkill -KILL --newest -f -- "^$program train --run-dir $folder/respawned " || fail "there is no worker"
 stop_replacement
-until_true 90 "the next start" has_lines 1 'the run goes on from its last checkpoint' "$folder/respawned.log"
+until_true 90 "the next start" has_lines 1 'the run continues from its last checkpoint' "$folder/respawned.log"
 steps=$(squeue --noheader --steps --jobs "$job" --format=%i | grep -c '\.[0-9]')
 [ "$steps" -le 1 ] || fail "the second start has begun beside $steps steps"
 pkill -KILL -f -- "^$program train --respawn\$"

@@ -145,7 +145,7 @@ TEST_CASE("a checkpoint that cannot be read just now is not passed over for an o
     lacking.read = EIO;
     const std::string line = failure([&] { folder.read_latest(found); });
     CHECK(contains(line, "000000002.h5: cannot be read: Input/output error"));
-    CHECK(contains(line, "once it can be read, the run goes on from it"));
+    CHECK(contains(line, "once it can be read, the run continues from it"));
   }
   REQUIRE(folder.read_latest(found));
   CHECK(found.checkpoint.rule.update == 2);
