@@ -62,6 +62,25 @@ Command add_engine(CLI::App& bench) {
   return {command, [options] { return options->count ? bench_count(*options) : bench_engine(*options); }};
 }
 
+Command add_kernels(CLI::App& bench) {
+  const auto options = std::make_shared<BenchKernelsOptions>();
+  auto* command = bench.add_subcommand(
+      "kernels", "The fused engine's inner loops one by one, with data in the cache and from memory.");
+  command->add_option("--size,--sizes", options->sizes, "laptop,medium,paper")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember(kSizes))
+      ->capture_default_str();
+  command->add_option("--repetitions", options->repetitions, "of every kernel; the fastest counts")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command->add_option("--instruction-set", options->instruction_set, "of the kernels and the peak")
+      ->check(CLI::IsMember(kInstructionSets))
+      ->capture_default_str();
+  command->add_option("--json", options->json, "write the table to this file as JSON");
+  return {command, [options] { return bench_kernels(*options); }};
+}
+
 Command add_unroll(CLI::App& bench) {
   const auto options = std::make_shared<BenchUnrollOptions>();
   auto* command = bench.add_subcommand("unroll", "Time and memory of a truncation against its length k.");
@@ -180,9 +199,9 @@ Command add_bench(CLI::App& app) {
   auto* command = app.add_subcommand(
       "bench", "Measures engines, the coordinator and gradient estimators; checks gradients.");
   command->require_subcommand(1);
-  const std::vector<Command> commands = {add_engine(*command), add_coordinator(*command),
-                                         add_unroll(*command), add_estimators(*command),
-                                         add_gradient(*command)};
+  const std::vector<Command> commands = {add_engine(*command),      add_kernels(*command),
+                                         add_coordinator(*command), add_unroll(*command),
+                                         add_estimators(*command),  add_gradient(*command)};
   return {command, [commands] { return run_given(commands); }};
 }
 

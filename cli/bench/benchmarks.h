@@ -1,6 +1,6 @@
 #pragma once
-// The benchmarks of `outerloop bench` with their options: engine, coordinator, unroll, estimators and
-// gradient.
+// The benchmarks of `outerloop bench` with their options: engine, kernels, coordinator, unroll,
+// estimators and gradient.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -18,6 +18,13 @@ struct BenchEngineOptions {
   std::vector<std::int64_t> lanes;  ///< tasks side by side; empty: 1, and for `count` also 16
   bool count = false;               ///< count the reference engine's operations, measure nothing
   std::string count_on = "meta";    ///< meta | cpu
+  std::string json;
+};
+
+struct BenchKernelsOptions {
+  std::vector<std::string> sizes = {"laptop", "medium", "paper"};
+  std::string instruction_set = "auto";
+  int repetitions = 200;  ///< of a kernel whose data are in the cache; the fastest counts
   std::string json;
 };
 
@@ -65,6 +72,7 @@ struct BenchCoordinatorOptions {
 /// Each prints a table, also writes it as JSON if requested, and returns the exit code. Throws InputError for
 /// an engine that is unknown or unavailable, a rule that cannot be read, or an unsuitable number of ranks.
 int bench_engine(const BenchEngineOptions& options);
+int bench_kernels(const BenchKernelsOptions& options);
 int bench_count(const BenchEngineOptions& options);
 int bench_coordinator(const BenchCoordinatorOptions& options);
 int bench_unroll(const BenchUnrollOptions& options);

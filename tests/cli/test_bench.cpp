@@ -113,6 +113,29 @@ TEST_CASE("bench engine takes a number of threads, against whose cores' peak it 
   }
 }
 
+TEST_CASE("bench kernels measures every kernel, convolutions also with data from memory") {
+  const TemporaryFolder folder;
+  const auto run =
+      run_alone("bench kernels --size laptop --repetitions 1 --json \"" + (folder / "k.json") + "\"");
+  INFO(run.err);
+  REQUIRE(run.exit_code == 0);
+  const json result = read_json(folder / "k.json");
+  const double peak = result.at("fma_peak_gflops");
+  REQUIRE(result.at("rows").size() == 9);
+  int from_memory = 0;
+  for (const auto& row : result.at("rows")) {
+    CHECK(occurrences(run.out, row.at("kernel").get<std::string>()) >= 1);
+    const double microseconds = row.at("microseconds"), gflop = row.at("gflop");
+    CHECK(row.at("fraction_of_peak").get<double>() == Approx(1e6 * gflop / microseconds / peak));
+    CHECK(row.at("fraction_of_peak").get<double>() < 1.1);
+    from_memory += row.contains("microseconds_from_memory") ? 1 : 0;
+  }
+  // 48 units, 64 examples, 3 taps, 16 x 16 channels; twice that backward
+  CHECK(result.at("rows")[0].at("gflop").get<double>() == Approx(2e-9 * 48 * 64 * 3 * 16 * 16));
+  CHECK(result.at("rows")[1].at("gflop").get<double>() == Approx(4e-9 * 48 * 64 * 3 * 16 * 16));
+  CHECK(from_memory == 4);
+}
+
 TEST_CASE("bench unroll measures every length") {
   const TemporaryFolder folder;
   const auto run =
@@ -239,7 +262,8 @@ TEST_CASE("bench refuses what it does not know with one line") {
         "bench engine --repetitions 0", "bench coordinator --workers 0", "bench coordinator --floats -1",
         "bench engine --instruction-set mmx", "bench engine --lanes 0",
         "bench engine --engines fused --device cuda", "bench engine --engines reference --device cuda:99",
-        "bench unroll --lengths 0", "bench unroll --size tiny", "bench unroll --engine fast"}) {
+        "bench kernels --size tiny", "bench kernels --repetitions 0", "bench unroll --lengths 0",
+        "bench unroll --size tiny", "bench unroll --engine fast"}) {
     const auto run = run_alone(arguments);
     INFO(arguments << ": " << run.err);
     CHECK(run.exit_code == 2);

@@ -98,6 +98,56 @@ HWY_NOINLINE void FillGradient(const BackwardPass<Real>& p, std::int64_t unit, s
   });
 }
 
+/// Prefetches the stored lines that a pass reads and writes next, each tile its own rows of them. The
+/// hardware's own prefetching stops at the end of a page, and lines are about as long as pages.
+template <class Real>
+class LinesAhead {
+ public:
+  /// A line [batch, pitch]; at most kMost.
+  void Add(const Real* line, std::int64_t pitch) { lines_[count_++] = {line, pitch}; }
+
+  /// What FillInput reads for `unit`.
+  void AddSource(const Source<Real>& s, std::int64_t unit, std::int64_t batch) {
+    const std::int64_t line = batch * s.padded;
+    if (s.kind == SourceKind::single) return;
+    Add(s.z0 + unit * (s.kind == SourceKind::plain ? s.z0_unit : line), s.padded);
+    if (s.kind == SourceKind::relu_sum) Add(s.z1 + unit * line, s.padded);
+  }
+
+  /// Rows r .. and `kVectors` vectors of channels, c .., of all lines.
+  template <int kRows, int kVectors>
+  HWY_INLINE void Fetch(std::int64_t r, std::int64_t c) const {
+    constexpr std::int64_t kCacheLine = 64 / sizeof(Real);
+    for (int i = 0; i < count_; ++i) {
+      const std::int64_t pitch = lines_[i].pitch;
+      const Real* const at = lines_[i].first + r * pitch;
+      for (std::int64_t j = c; j < std::min(c + kVectors * LanesOf<Real>(), pitch); j += kCacheLine)
+        Unroll<kRows>([=](auto row) HWY_ATTR { FetchCacheLine(at + row * pitch + j); });
+    }
+  }
+
+ private:
+  static HWY_INLINE void FetchCacheLine([[maybe_unused]] const Real* at) {
+#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
+    __builtin_prefetch(at, 0, 2);
+    asm volatile("");  // otherwise gcc takes functions that only prefetch for ones without effect
+#endif
+  }
+  struct Line {
+    const Real* first;
+    std::int64_t pitch;
+  };
+  static constexpr int kMost = 6;  ///< z, g, z0, z1, d_input, skip
+  Line lines_[kMost];
+  int count_ = 0;
+};
+
+/// The line that ForLines fills after it has computed that of `unit`.
+template <class Pass>
+std::int64_t FilledNext(const Pass& p, std::int64_t unit) {
+  return unit + 1 + (p.axis == Axis::batch ? 0 : (p.taps - 1) / 2);
+}
+
 /// Σ over rows of one vector of channels.
 template <class Real>
 HWY_INLINE Vector<Real> SumRows(const Real* line, std::int64_t rows, std::int64_t pitch) {
@@ -189,7 +239,8 @@ HWY_NOINLINE void WeightPanel(const BackwardPass<Real>& p, const Products& produ
 /// false.
 template <int kVectors, bool kMasked, class Real, class Products>
 HWY_NOINLINE void InputPanel(const BackwardPass<Real>& p, const Products& products, const Real* normalised,
-                             std::int64_t in_pitch, std::int64_t unit, std::int64_t c) {
+                             std::int64_t in_pitch, const LinesAhead<Real>& ahead, std::int64_t unit,
+                             std::int64_t c) {
   const Tag<Real> d;
   const std::int64_t lanes = LanesOf<Real>(), padded = p.source.padded;
   Vector<Real> sum[kVectors], dots[kVectors];
@@ -202,6 +253,7 @@ HWY_NOINLINE void InputPanel(const BackwardPass<Real>& p, const Products& produc
       tile.Set(p.d_start + unit * padded + c);
     else
       tile.Zero();
+    ahead.template Fetch<rows, kVectors>(r, c);
     products.ByInput(tile, r, c);
     const std::int64_t at = stored + r * padded;
     if (p.skip)
@@ -224,18 +276,18 @@ HWY_NOINLINE void InputPanel(const BackwardPass<Real>& p, const Products& produc
 
 template <int kVectors, class Real, class Products>
 HWY_INLINE void InputPanelOfKind(const BackwardPass<Real>& p, const Products& products,
-                                 const Real* normalised, std::int64_t in_pitch, std::int64_t unit,
-                                 std::int64_t c) {
+                                 const Real* normalised, std::int64_t in_pitch, const LinesAhead<Real>& ahead,
+                                 std::int64_t unit, std::int64_t c) {
   if (p.source.kind == SourceKind::affine)
-    InputPanel<kVectors, false>(p, products, normalised, in_pitch, unit, c);
+    InputPanel<kVectors, false>(p, products, normalised, in_pitch, ahead, unit, c);
   else
-    InputPanel<kVectors, true>(p, products, normalised, in_pitch, unit, c);
+    InputPanel<kVectors, true>(p, products, normalised, in_pitch, ahead, unit, c);
 }
 
 /// Both gradients of one line. `normalised`: [batch, in_pitch], the factor in `sum_normalised`.
 template <class Real, class Products>
 void BackwardPanels(const BackwardPass<Real>& p, const Products& products, const Real* normalised,
-                    std::int64_t in_pitch, std::int64_t unit) {
+                    std::int64_t in_pitch, const LinesAhead<Real>& ahead, std::int64_t unit) {
   const std::int64_t lanes = LanesOf<Real>();
   for (std::int64_t o = 0; o < p.outputs; o += 2 * lanes) {
     if (o + lanes < p.outputs)
@@ -246,9 +298,9 @@ void BackwardPanels(const BackwardPass<Real>& p, const Products& products, const
   if (!p.d_input) return;
   for (std::int64_t c = 0; c < p.source.padded; c += 2 * lanes) {
     if (c + lanes < p.source.padded)
-      InputPanelOfKind<2>(p, products, normalised, in_pitch, unit, c);
+      InputPanelOfKind<2>(p, products, normalised, in_pitch, ahead, unit, c);
     else
-      InputPanelOfKind<1>(p, products, normalised, in_pitch, unit, c);
+      InputPanelOfKind<1>(p, products, normalised, in_pitch, ahead, unit, c);
   }
 }
 

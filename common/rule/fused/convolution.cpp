@@ -20,7 +20,8 @@ namespace {
 /// One panel of output channels of one line.
 template <int kVectors, class Real>
 HWY_NOINLINE void ForwardPanel(const ForwardPass<Real>& p, const Real* const* taps, std::int64_t pitch,
-                               const Real* start, std::int64_t unit, std::int64_t o, const Real* weights) {
+                               const Real* start, const LinesAhead<Real>& ahead, std::int64_t unit,
+                               std::int64_t o, const Real* weights) {
   const Tag<Real> d;
   const std::int64_t lanes = LanesOf<Real>(), width = kVectors * lanes;
   Vector<Real> sum[kVectors], squares[kVectors];
@@ -34,6 +35,7 @@ HWY_NOINLINE void ForwardPanel(const ForwardPass<Real>& p, const Real* const* ta
       tile.Set(start + o);
     else
       tile.Zero();
+    ahead.template Fetch<rows, kVectors>(r, o);
     for (std::int64_t j = 0; j < p.taps; ++j)
       tile.Multiply(p.source.inputs, taps[j] + r * pitch, pitch, 1, weights + j * p.source.inputs * width,
                     width);
@@ -75,12 +77,15 @@ void ForwardLine(const ForwardPass<Real>& p, const Ring<Real>& ring, std::int64_
     });
     from = start;
   }
+  LinesAhead<Real> ahead;
+  if (FilledNext(p, unit) < p.units) ahead.AddSource(p.source, FilledNext(p, unit), p.batch);
+  if (p.z_unit > 0 && unit + 1 < p.units) ahead.Add(p.z + (unit + 1) * p.z_unit, p.outputs);
   const Real* weights = p.weights;
   for (std::int64_t o = 0; o < p.outputs; o += 2 * lanes) {
     if (o + lanes < p.outputs)
-      ForwardPanel<2>(p, taps, pitch, from, unit, o, weights);
+      ForwardPanel<2>(p, taps, pitch, from, ahead, unit, o, weights);
     else
-      ForwardPanel<1>(p, taps, pitch, from, unit, o, weights);
+      ForwardPanel<1>(p, taps, pitch, from, ahead, unit, o, weights);
     weights += p.taps * p.source.inputs * 2 * lanes;
   }
 }
@@ -121,6 +126,22 @@ struct BackwardLines {
   }
 };
 
+/// The lines of g, z and the source that are filled next; those of d_input and skip that are computed next.
+template <class Real>
+LinesAhead<Real> AheadOf(const BackwardPass<Real>& p, std::int64_t unit) {
+  LinesAhead<Real> ahead;
+  const std::int64_t fill = FilledNext(p, unit), in = p.batch * p.source.padded;
+  if (fill < p.units) {
+    ahead.AddSource(p.source, fill, p.batch);
+    if (p.z) ahead.Add(p.z + fill * p.batch * p.outputs, p.outputs);
+    if (p.g_unit > 0) ahead.Add(p.g + fill * p.g_unit, p.outputs);
+  }
+  if (!p.d_input || unit + 1 == p.units) return ahead;
+  if (p.d_input != p.g) ahead.Add(p.d_input + (unit + 1) * in, p.source.padded);
+  if (p.skip && p.skip != p.d_input && p.skip != p.g) ahead.Add(p.skip + (unit + 1) * in, p.source.padded);
+  return ahead;
+}
+
 template <class Real>
 void BackwardLine(const BackwardPass<Real>& p, const BackwardLines<Real>& lines, std::int64_t unit) {
   LineProducts<PlainTerms<Real>> products;
@@ -136,7 +157,7 @@ void BackwardLine(const BackwardPass<Real>& p, const BackwardLines<Real>& lines,
     products.gradients[j] = tap_rows(lines.gradient, p.axis, p.taps, lines.out_pitch, j, unit, p.units);
   }
   if (p.d_bias || p.per_unit) SumGradient(p, products.dz, lines.out_pitch, unit);
-  BackwardPanels(p, products, lines.Normalised(p, unit), lines.in_pitch, unit);
+  BackwardPanels(p, products, lines.Normalised(p, unit), lines.in_pitch, AheadOf(p, unit), unit);
 }
 
 template <class Real>

@@ -272,7 +272,8 @@ void MixedBackward::Line(const BackwardPass<float>& block, std::int64_t unit) co
     products.gradients[j] = tap_rows(by_channels_, p_.axis, p_.taps, channel_pitch_, j, unit, p_.units);
   }
   LookAhead(unit, products.ahead);
-  BackwardPanels(block, products, normalised_[unit] + edge_ * in_pitch_, in_pitch_, unit);
+  BackwardPanels(block, products, normalised_[unit] + edge_ * in_pitch_, in_pitch_, LinesAhead<float>(),
+                 unit);
 }
 
 void BackwardInPairs(const BackwardPass<float>& p, float* workspace) {
