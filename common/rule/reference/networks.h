@@ -22,7 +22,7 @@ struct ScaledReadouts {
 struct NetworkPlan {
   NeuronLocalSize size;
   const PackedTheta* packed = nullptr;
-  Tensor ones;                    ///< as many as lanes and channels of any batch norm
+  Tensor ones;                    ///< [n]: n at least lanes * channels of every batch norm
   Tensor zero;                    ///< [1, 1]
   mutable ScaledReadouts scaled;  ///< computed at first use
 

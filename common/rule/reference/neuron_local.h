@@ -48,8 +48,8 @@ class OUTERLOOP_REFERENCE_API NeuronLocal {
  private:
   Tensor hidden_state(const Phi& phi, const WeightStatistics& statistics, std::int64_t l, const Tensor& x,
                       const Tensor& z, const Tensor& d) const;
-  /// ΔW, or ΔV if it has readouts of its own (`matrix` 1), of one stack of layers, from its weights, the
-  /// readouts of l = 0..L and x as in LayerPairs, which lacks the readouts.
+  /// ΔW of one stack of layers, or ΔV if it has readouts of its own (`matrix` 1). W: the stack's weights,
+  /// packed; `read`: of l = 0..L; `pairs`: x, without readouts.
   WeightChange changes(const LayerStack& stack, const Tensor& W, const std::vector<Readouts>& read,
                        std::size_t matrix, LayerPairs pairs) const;
   /// Changes of all layers, without the learning rate: [l - 1].
