@@ -133,10 +133,10 @@ Values compute(const GoldenCase& golden, at::ScalarType type) {
   rule::reference::append_labelled(shape, steps, numbers);
   const auto labelled = rule::reference::labelled_pairs(shape, tensor(numbers, {shape.size()}, type));
   const auto nonlinearity = golden.architecture.nonlinearity;
-  const auto constants = rule::reference::LayerStack::constants(golden.architecture.units);
-  const rule::reference::LayerStack stack(
+  const auto constants = rule::reference::LayerStacks::constants(golden.architecture.units);
+  const rule::reference::LayerStacks stacks(
       golden.architecture.units, tensor(constants, {static_cast<std::int64_t>(constants.size())}, type));
-  const NeuronLocal rule(golden.rule.neuron_local, packed, packed.split(leaf.theta), stack);
+  const NeuronLocal rule(golden.rule.neuron_local, packed, packed.split(leaf.theta), stacks);
   const auto objective = [&] {
     return rule::reference::ridge_objectives(phi, labelled, golden.rule.neuron_local.ridge, nonlinearity)
         .value;

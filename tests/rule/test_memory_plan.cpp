@@ -45,4 +45,15 @@ TEST_CASE("the budgets of test_lanes leave parts of three, parts of one, and som
   CHECK(plan_of_lanes(1, 2, 14).kept_steps < 14);
 }
 
+TEST_CASE("a CPU computes as many lanes at once as keep a layer's hidden state within 2 MiB, at least one") {
+  auto size = rule::paper_size();
+  size.hidden_channels = 16;
+  const rule::Architecture images{{196, 48, 48, 32}, rule::Nonlinearity::relu};
+  const rule::Architecture tables{{10, 32, 32}, rule::Nonlinearity::relu};
+  CHECK(rule::reference::lanes_in_cache(size, images, 64, 4) == 2);
+  CHECK(rule::reference::lanes_in_cache(size, images, 64, 8) == 1);
+  CHECK(rule::reference::lanes_in_cache(size, images, 640, 8) == 1);
+  CHECK(rule::reference::lanes_in_cache(size, tables, 64, 4) == 16);
+}
+
 }  // namespace outerloop::tests

@@ -1,160 +1,164 @@
 #include "common/rule/reference/blocks.h"
 
+#include <ATen/record_function.h>
+
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <cstdlib>
+#include <tuple>
+#include <vector>
 
 namespace outerloop::rule::reference {
 namespace {
 
-// Views of contiguous tensors in one dispatch each. narrow, select and t take up to three, which costs much
-// of a truncation's time at small sizes.
+// Views of tensors in one dispatch each. narrow, select and t take up to three, which costs much of a
+// truncation's time at small sizes.
 
-/// Matrix i of [n, rows, columns].
-Tensor matrix(const Tensor& w, std::int64_t i) {
-  const std::int64_t rows = w.size(1), columns = w.size(2);
-  return w.as_strided({rows, columns}, {columns, 1}, w.storage_offset() + i * rows * columns);
+/// Places first .. first + count - 1 of every channel: [lanes, channels, count].
+Tensor places(const Tensor& x, std::int64_t first, std::int64_t count) {
+  return x.as_strided({x.size(0), x.size(1), count}, x.strides(), x.storage_offset() + first);
 }
 
-/// Transpose of matrix i.
-Tensor transposed_matrix(const Tensor& w, std::int64_t i) {
-  const std::int64_t rows = w.size(1), columns = w.size(2);
-  return w.as_strided({columns, rows}, {1, columns}, w.storage_offset() + i * rows * columns);
-}
-
-/// The rows r of a lane for which row r + `lines` exists.
+/// The places r for which place r + shift exists, `lines` lines further.
 struct Range {
   std::int64_t shift, first, count;
   Range(const Grid& grid, std::int64_t lines)
       : shift(lines * grid.inner),
         first(std::max<std::int64_t>(0, -shift)),
-        count(grid.rows() - std::abs(shift)) {}
+        count(grid.places() - std::abs(shift)) {}
 };
 
-/// out[r] += x[r + `lines`] w, where that row exists. Lanes are multiplied separately: non-finite numbers of
-/// one lane must not reach another.
-void add_tap(const Grid& grid, const Tensor& out, const Tensor& x, const Tensor& w, std::int64_t lines) {
-  const Range range(grid, lines);
-  if (range.count <= 0) return;
-  const Tensor shared = w.expand({grid.lanes, w.size(0), w.size(1)});
-  lane_rows(grid, out, range.first, range.count)
-      .baddbmm_(lane_rows(grid, x, range.first + range.shift, range.count), shared);
+using GroupNorm = std::tuple<Tensor, Tensor, Tensor>;
+
+/// Out, mean and rstd of groups of one channel. LibTorch 1.13 lacks this kernel on its meta device; there
+/// only the call is recorded.
+GroupNorm group_norm(const Tensor& y, const Tensor& beta) {
+  const std::int64_t lanes = y.size(0), channels = y.size(1);
+  if (!y.is_meta())
+    return at::native_group_norm(y, {}, beta, lanes, channels, y.size(2), channels, kBatchNormEpsilon);
+  RECORD_FUNCTION("aten::native_group_norm", std::vector<c10::IValue>({y, beta}));
+  return {at::empty_like(y), at::empty({lanes, channels}, y.options()),
+          at::empty({lanes, channels}, y.options())};
 }
 
-/// dw [lanes, in, out] = Σ_r x[r + `lines`]ᵀ dy[r] of every lane.
-void tap_weight_gradient(const Grid& grid, Tensor dw, const Tensor& x, const Tensor& dy, std::int64_t lines) {
-  const Range range(grid, lines);
-  if (range.count <= 0) {
-    dw.zero_();
-    return;
+/// dy and dbeta. Lanes are seen as further channels, so that each has its own dbeta.
+std::tuple<Tensor, Tensor> group_norm_gradient(const Tensor& dout, const Normalised& norm,
+                                               const Tensor& ones) {
+  const std::int64_t channels = dout.size(0) * dout.size(1), places = dout.size(2);
+  if (!dout.is_meta()) {
+    auto gradient = at::native_group_norm_backward(
+        dout, norm.input, norm.mean.view({1, channels}), norm.rstd.view({1, channels}),
+        ones.as_strided({channels}, {1}), 1, channels, places, channels, {true, false, true});
+    return {std::get<0>(gradient), std::get<2>(gradient)};
   }
-  at::bmm_out(dw, lane_rows(grid, x, range.first + range.shift, range.count).transpose(1, 2),
-              lane_rows(grid, dy, range.first, range.count));
-}
-
-/// Sums over the windows that contain a place: the adjoint of the windows in convolution_input. dcolumns
-/// [rows, taps * in] → [rows, in].
-Tensor fold_columns(const Grid& grid, const Tensor& dcolumns, std::int64_t taps) {
-  const std::int64_t lines = grid.lanes * grid.outer, in = dcolumns.size(1) / taps, window = taps * in;
-  const Tensor padded = at::zeros({lines, grid.inner + taps - 1, window}, dcolumns.options());
-  padded.narrow(1, taps / 2, grid.inner).copy_(dcolumns.view({lines, grid.inner, window}));
-  // Place i is tap j of window i + taps / 2 - j; with j counted from the end all strides are positive.
-  return padded
-      .as_strided({lines, grid.inner, taps, in}, {padded.stride(0), window, window - in, 1}, window - in)
-      .sum({2})
-      .view({grid.all(), in});
+  RECORD_FUNCTION("aten::native_group_norm_backward", std::vector<c10::IValue>({dout, norm.input}));
+  return {at::empty_like(dout), at::empty({channels}, dout.options())};
 }
 
 }  // namespace
 
-Tensor lane_rows(const Grid& grid, const Tensor& x, std::int64_t first, std::int64_t count) {
-  const std::int64_t channels = x.size(1);
-  return x.as_strided({grid.lanes, count, channels}, {grid.rows() * channels, channels, 1},
-                      x.storage_offset() + first * channels);
+Tensor shared_matrix(const Tensor& w, std::int64_t i, std::int64_t lanes) {
+  const std::int64_t rows = w.size(1), columns = w.size(2);
+  return w.as_strided({lanes, rows, columns}, {0, columns, 1}, w.storage_offset() + i * rows * columns);
 }
 
-Tensor convolution_input(const Grid& grid, const Tensor& x, std::int64_t taps, Axis axis) {
-  if (axis == Axis::outer) return x;
-  const std::int64_t lines = grid.lanes * grid.outer, in = x.size(1);
-  const Tensor padded = at::zeros({lines, grid.inner + taps - 1, in}, x.options());
-  padded.narrow(1, taps / 2, grid.inner).copy_(x.view({lines, grid.inner, in}));
-  const Tensor columns = at::empty({lines, grid.inner, taps * in}, x.options());
-  columns.copy_(padded.as_strided({lines, grid.inner, taps * in}, {padded.stride(0), in, 1}));
-  return columns.view({grid.all(), taps * in});
+Tensor shared_transpose(const Tensor& w, std::int64_t i, std::int64_t lanes) {
+  const std::int64_t rows = w.size(1), columns = w.size(2);
+  return w.as_strided({lanes, columns, rows}, {0, 1, columns}, w.storage_offset() + i * rows * columns);
 }
 
-Tensor convolve(const Grid& grid, const Tensor& input, const Tensor& w, Axis axis, const Tensor& start) {
-  const std::int64_t taps = w.size(0), half = taps / 2;
-  const Tensor middle = axis == Axis::inner ? w.view({taps * w.size(1), w.size(2)}) : matrix(w, half);
-  const Tensor y = start.defined() ? start : at::mm(input, middle);
-  if (start.defined()) y.addmm_(input, middle);
-  for (std::int64_t lines = -half; axis == Axis::outer && lines <= half; ++lines)
-    if (lines != 0) add_tap(grid, y, input, matrix(w, lines + half), lines);
+// Each lane is a product of its own: non-finite numbers of one lane must not reach another.
+
+Tensor convolve_outer(const Grid& grid, const Tensor& x, const Tensor& w) {
+  const std::int64_t half = w.size(0) / 2;
+  const Tensor y = at::bmm(shared_transpose(w, half, grid.lanes), x);
+  for (std::int64_t lines = -half; lines <= half; ++lines) {
+    const Range range(grid, lines);
+    if (lines == 0 || range.count <= 0) continue;
+    places(y, range.first, range.count)
+        .baddbmm_(shared_transpose(w, half + lines, grid.lanes),
+                  places(x, range.first + range.shift, range.count));
+  }
   return y;
 }
 
 // forward: y[r] = Σ_s x[r + s] w_s; so dx[r + s] += dy[r] w_sᵀ, dw_s = Σ x[r + s]ᵀ dy[r].
-ConvolutionGradient convolution_gradient(const Grid& grid, const Tensor& input, const Tensor& w,
-                                         const Tensor& dy, Axis axis, const Tensor& addend) {
+ConvolutionGradient outer_gradient(const Grid& grid, const Tensor& x, const Tensor& w, const Tensor& dy,
+                                   const Tensor& addend) {
+  const std::int64_t half = w.size(0) / 2;
+  const Tensor middle = shared_matrix(w, half, grid.lanes);
   ConvolutionGradient gradient;
-  const std::int64_t taps = w.size(0), half = taps / 2;
-  if (axis == Axis::inner) {
-    const Tensor dcolumns = at::mm(dy, w.view({taps * w.size(1), w.size(2)}).t());
-    gradient.dx = fold_columns(grid, dcolumns, taps);
-    gradient.dw =
-        at::bmm(lane_rows(grid, input, 0, grid.rows()).transpose(1, 2), lane_rows(grid, dy, 0, grid.rows()));
-    return gradient;
-  }
-  const Tensor middle = transposed_matrix(w, half);
-  gradient.dx = addend.defined() ? at::addmm(addend, dy, middle) : at::mm(dy, middle);
+  gradient.dx = addend.defined() ? at::baddbmm(addend, middle, dy) : at::bmm(middle, dy);
   gradient.dw = at::empty({grid.lanes, w.size(0), w.size(1), w.size(2)}, w.options());
   for (std::int64_t lines = -half; lines <= half; ++lines) {
-    if (lines != 0) add_tap(grid, gradient.dx, dy, transposed_matrix(w, lines + half), -lines);
-    tap_weight_gradient(grid, gradient.dw.select(1, lines + half), input, dy, lines);
+    const Range range(grid, lines);
+    Tensor dw = gradient.dw.select(1, half + lines);
+    if (range.count <= 0) {
+      dw.zero_();
+      continue;
+    }
+    const Tensor dy_there = places(dy, range.first, range.count);
+    at::bmm_out(dw, places(x, range.first + range.shift, range.count), dy_there.transpose(1, 2));
+    if (lines != 0)
+      places(gradient.dx, range.first + range.shift, range.count)
+          .baddbmm_(shared_matrix(w, half + lines, grid.lanes), dy_there);
   }
   return gradient;
 }
 
-NormConstants::NormConstants(const at::TensorOptions& options)
-    : exponents(at::empty({2, 1, 1, 1}, options)), epsilon(at::full({1}, kBatchNormEpsilon, options)) {
-  exponents.select(0, 0).fill_(-0.5);
-  exponents.select(0, 1).fill_(-1.5);
+Padded::Padded(const Grid& grid, std::int64_t channels, std::int64_t taps, const at::TensorOptions& options)
+    : whole(at::zeros({grid.lanes, channels, grid.outer, grid.inner + taps - 1}, options)),
+      interior(whole.narrow(3, taps / 2, grid.inner)) {}
+
+Tensor windows(const Grid& grid, const Padded& padded, std::int64_t taps) {
+  const Tensor& x = padded.whole;
+  const std::int64_t channels = x.size(1);
+  const Tensor all = at::empty({grid.lanes, taps, channels, grid.outer, grid.inner}, x.options());
+  all.copy_(x.as_strided(all.sizes(), {x.stride(0), 1, x.stride(1), x.stride(2), 1}));
+  return all.view({grid.lanes, taps * channels, grid.places()});
 }
 
-// Factors of n and sqrt(n), and epsilon, are folded into operations that are needed anyway.
-Normalised normalise(const Grid& grid, const Tensor& y, const Tensor& beta, const NormConstants& constants,
-                     bool with_relu) {
-  const auto n = static_cast<double>(grid.rows());
-  const Tensor lanes = y.view({grid.lanes, grid.rows(), -1});
-  lanes.add_(lanes.sum({1}, true), -1 / n);
-  const Tensor squares = at::addcmul(constants.epsilon, lanes, lanes).sum({1}, true);
-  Normalised result{y, at::pow(squares.unsqueeze(0), constants.exponents), {}};
-  result.out = at::addcmul(beta, lanes, result.powers.select(0, 0), std::sqrt(n)).view(y.sizes());
+Tensor convolve_inner(const Tensor& windows, const Tensor& w, const Tensor& start) {
+  const Tensor joined = shared_transpose(w.view({1, w.size(0) * w.size(1), w.size(2)}), 0, windows.size(0));
+  return start.defined() ? start.baddbmm_(joined, windows) : at::bmm(joined, windows);
+}
+
+ConvolutionGradient inner_gradient(const Grid& grid, const Tensor& windows, const Tensor& w,
+                                   const Tensor& dy) {
+  const std::int64_t taps = w.size(0), in = w.size(1), half = taps / 2;
+  const Tensor joined = shared_matrix(w.view({1, taps * in, w.size(2)}), 0, grid.lanes);
+  ConvolutionGradient gradient;
+  gradient.dw = at::bmm(windows, dy.transpose(1, 2));
+  const Tensor dwindows = at::bmm(joined, dy).view({grid.lanes, taps, in, grid.outer, grid.inner});
+  const Tensor dx = dwindows.select(1, half);
+  for (std::int64_t shift = -half; shift <= half; ++shift) {
+    const std::int64_t count = grid.inner - std::abs(shift);
+    if (shift == 0 || count <= 0) continue;
+    const std::int64_t from = std::max<std::int64_t>(0, -shift);
+    dx.narrow(3, from + shift, count).add_(dwindows.select(1, half + shift).narrow(3, from, count));
+  }
+  gradient.dx = dx.view({grid.lanes, in, grid.places()});
+  return gradient;
+}
+
+Normalised normalise(const Tensor& y, const Tensor& beta, bool with_relu) {
+  Normalised result;
+  result.input = y;
+  std::tie(result.out, result.mean, result.rstd) = group_norm(y, beta);
   if (with_relu) at::threshold_(result.out, 0, 0);
   return result;
 }
 
-// forward: out = sqrt(n) c s + beta, c centred, s = (Σ c² + n eps)^(-1/2); so
-// dy = sqrt(n) s dout - s Σ dout / sqrt(n) - sqrt(n) c s³ Σ(dout c).
-NormGradient normalise_gradient(const Grid& grid, const Normalised& norm, const Tensor& dout,
+NormGradient normalise_gradient(const Normalised& norm, const Tensor& dout, const Tensor& ones,
                                 bool with_relu) {
-  const auto n = static_cast<double>(grid.rows());
-  const std::int64_t channels = dout.size(1);
-  const Tensor pair = at::empty({2, grid.all(), channels}, dout.options());
-  Tensor masked = pair.select(0, 0), product = pair.select(0, 1);
-  if (with_relu)
+  Tensor masked = dout;
+  if (with_relu) {
+    masked = at::empty(norm.out.sizes(), norm.out.options());
     at::threshold_backward_out(masked, dout, norm.out, 0);
-  else
-    masked.copy_(dout);
-  at::mul_out(product, masked, norm.centred);
-  const Tensor sums =
-      pair.view({2, grid.lanes, grid.rows(), channels}).sum({2}, true);  // [2, lanes, 1, channels]
-  const Tensor slopes = at::mul(sums, norm.powers);
-  const Tensor mean = slopes.select(0, 0).mul_(-1 / std::sqrt(n));
-  const Tensor dy = at::addcmul(mean, norm.centred.view({grid.lanes, grid.rows(), channels}),
-                                slopes.select(0, 1), -std::sqrt(n));
-  dy.addcmul_(masked.view(dy.sizes()), norm.powers.select(0, 0), std::sqrt(n));
-  return {dy.view({grid.all(), channels}), sums.select(0, 0).squeeze(1)};
+  }
+  NormGradient gradient;
+  std::tie(gradient.dy, gradient.dbeta) = group_norm_gradient(masked, norm, ones);
+  return gradient;
 }
 
 }  // namespace outerloop::rule::reference

@@ -10,66 +10,62 @@ namespace outerloop::rule::reference {
 
 using at::Tensor;
 
-/// [lanes, outer, inner] with the channels innermost, viewed as rows: tensors below are [lanes * outer *
-/// inner, channels], contiguous.
+/// The places [outer, inner] of one channel of one lane. Tensors below are [lanes, channels, outer * inner],
+/// contiguous unless stated otherwise: a channel is one long row.
 struct Grid {
   std::int64_t lanes = 0, outer = 0, inner = 0;
 
-  std::int64_t rows() const { return outer * inner; }  ///< of one lane
-  std::int64_t all() const { return lanes * rows(); }
+  std::int64_t places() const { return outer * inner; }
 };
-
-/// The axis of a grid along which a convolution runs: neighbours are one row apart for `inner`, grid.inner
-/// rows for `outer`.
-enum class Axis { outer, inner };
 
 /// Batch norm's epsilon in the update network.
 constexpr double kBatchNormEpsilon = 1e-3;
 
-/// The input matrix of a convolution of `taps` along an axis. Outer axis, where neighbours are whole lines
-/// apart: x [rows, in] itself. Inner axis: the windows side by side [rows, taps * in], with zeros beyond the
-/// ends of a line.
-Tensor convolution_input(const Grid& grid, const Tensor& x, std::int64_t taps, Axis axis);
+/// Matrix i of w [n, rows, columns], and its transpose, the same for all lanes: [lanes, rows, columns].
+Tensor shared_matrix(const Tensor& w, std::int64_t i, std::int64_t lanes);
+Tensor shared_transpose(const Tensor& w, std::int64_t i, std::int64_t lanes);
 
-/// [rows, out]: cross-correlation with zero padding. `input`: convolution_input. w [taps, in, out], an odd
-/// number of taps. `start`, if defined, is added to and becomes the result.
-Tensor convolve(const Grid& grid, const Tensor& input, const Tensor& w, Axis axis, const Tensor& start = {});
-
-/// Gradients of a convolution.
+/// Gradients of a convolution. w [taps, in, out], an odd number of taps; zero padding.
 struct ConvolutionGradient {
-  Tensor dx;  ///< [rows, in], `addend` included
+  Tensor dx;  ///< [lanes, in, places]
   Tensor dw;  ///< [lanes, taps, in, out]
 };
-/// `addend`: only for a convolution along the outer axis.
-ConvolutionGradient convolution_gradient(const Grid& grid, const Tensor& input, const Tensor& w,
-                                         const Tensor& dy, Axis axis, const Tensor& addend = {});
 
-/// Batch norm of each lane and channel over the lane's rows, biased variance, eps 1e-3, offset beta, no
-/// scale.
+/// Cross-correlation along the outer axis, where neighbours are `inner` places apart: [lanes, out, places].
+Tensor convolve_outer(const Grid& grid, const Tensor& x, const Tensor& w);
+/// `addend`, if defined, is added to dx.
+ConvolutionGradient outer_gradient(const Grid& grid, const Tensor& x, const Tensor& w, const Tensor& dy,
+                                   const Tensor& addend = {});
+
+/// The input of a convolution along the inner axis: zeros [lanes, channels, outer, inner + taps - 1], of
+/// which `interior` is [lanes, channels, outer, inner], to be written before `windows`.
+struct Padded {
+  Tensor whole, interior;
+  Padded(const Grid& grid, std::int64_t channels, std::int64_t taps, const at::TensorOptions& options);
+};
+/// The windows of all places: [lanes, taps * channels, places].
+Tensor windows(const Grid& grid, const Padded& padded, std::int64_t taps);
+/// [lanes, out, places] from `windows`. `start`, if defined, is added to and becomes the result.
+Tensor convolve_inner(const Tensor& windows, const Tensor& w, const Tensor& start = {});
+/// dx is a view with gaps between lanes.
+ConvolutionGradient inner_gradient(const Grid& grid, const Tensor& windows, const Tensor& w,
+                                   const Tensor& dy);
+
+/// Batch norm of each lane and channel over its places, biased variance, eps 1e-3, offset beta, no scale.
 struct Normalised {
-  Tensor centred;  ///< [rows, channels]
-  Tensor powers;   ///< [2, lanes, 1, channels]: s and s³, s = 1/sqrt(n (var + eps)), n the rows of a lane
-  Tensor out;      ///< [rows, channels]
+  Tensor input;       ///< [lanes, channels, places]
+  Tensor mean, rstd;  ///< [lanes, channels]: rstd = 1/sqrt(var + eps)
+  Tensor out;         ///< [lanes, channels, places]
 };
-
-/// Constants for `normalise`.
-struct NormConstants {
-  Tensor exponents;  ///< [2, 1, 1, 1]: -1/2, -3/2
-  Tensor epsilon;    ///< [1]: kBatchNormEpsilon
-  explicit NormConstants(const at::TensorOptions& options);
-};
-
-/// `y` is centred in place. beta [channels].
-Normalised normalise(const Grid& grid, const Tensor& y, const Tensor& beta, const NormConstants& constants,
-                     bool with_relu);
+/// beta [channels].
+Normalised normalise(const Tensor& y, const Tensor& beta, bool with_relu);
 
 struct NormGradient {
-  Tensor dy;     ///< [rows, channels]
-  Tensor dbeta;  ///< [lanes, channels]
+  Tensor dy;     ///< [lanes, channels, places]
+  Tensor dbeta;  ///< [lanes * channels]
 };
-NormGradient normalise_gradient(const Grid& grid, const Normalised& norm, const Tensor& dout, bool with_relu);
-
-/// Rows first .. first + count - 1 of every lane: [lanes, count, channels].
-Tensor lane_rows(const Grid& grid, const Tensor& x, std::int64_t first, std::int64_t count);
+/// `ones`: at least lanes * channels of them. `dout` need not be contiguous if `with_relu`.
+NormGradient normalise_gradient(const Normalised& norm, const Tensor& dout, const Tensor& ones,
+                                bool with_relu);
 
 }  // namespace outerloop::rule::reference

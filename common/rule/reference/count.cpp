@@ -69,13 +69,16 @@ constexpr std::array<std::string_view, 47> kNotCounted = {"alias",
 constexpr std::array<std::string_view, 4> kViews = {"view", "_unsafe_view", "view_as", "unflatten"};
 /// Counted as one operation each, whatever calls a device's kernel makes: CPU kernels split batches of
 /// products and wrap numbers as tensors.
-constexpr std::array<std::string_view, 19> kWhole = {"linalg_cholesky_ex",
+constexpr std::array<std::string_view, 22> kWhole = {"linalg_cholesky_ex",
                                                      "linalg_solve_triangular",
                                                      "mm",
                                                      "addmm",
                                                      "addmm_",
                                                      "bmm",
+                                                     "baddbmm",
                                                      "baddbmm_",
+                                                     "native_group_norm",
+                                                     "native_group_norm_backward",
                                                      "add",
                                                      "add_",
                                                      "sub",

@@ -4,6 +4,9 @@
 #include <ATen/Version.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <torch/version.h>
 
 #include <cstdio>
@@ -102,6 +105,16 @@ void set_threads(int threads) {
   }();
   static_cast<void>(once);
   if (const auto set = library_function<void (*)(int)>("openblas_set_num_threads")) set(threads);
+}
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  // Blocks up to the first size come from the heap, of which up to the second stays when freed.
+  constexpr int kLargestBlock = 32 << 20, kKept = 256 << 20, kGrowth = 16 << 20;
+  mallopt(M_MMAP_THRESHOLD, kLargestBlock);
+  mallopt(M_TRIM_THRESHOLD, kKept);
+  mallopt(M_TOP_PAD, kGrowth);
+#endif
 }
 
 std::string active_instruction_set(const c10::Device& device) {

@@ -25,6 +25,10 @@ void check_instruction_set(const std::string& name);
 /// Sets the threads of LibTorch and of its BLAS, which ignores LibTorch's setting.
 void set_threads(int threads);
 
+/// Lets this process keep the memory that tensors on the CPU have freed. A truncation allocates the same
+/// sizes again, and each return to the system costs page faults.
+void keep_freed_memory();
+
 /// "avx512", "avx2" or "baseline" on the CPU; "cuda".
 std::string active_instruction_set(const c10::Device& device);
 

@@ -69,7 +69,7 @@ class LaneTruncation {
       : setup_(setup), lanes_(static_cast<std::int64_t>(lanes.size())), steps_(lanes.front().steps.size()) {
     // 1. Copy all inputs to the device at once
     std::vector<double> numbers = packed_theta;
-    const auto constants = LayerStack::constants(setup.architecture.units);
+    const auto constants = LayerStacks::constants(setup.architecture.units);
     numbers.insert(numbers.end(), constants.begin(), constants.end());
     append_phi(lanes, numbers);
     for (std::size_t t = 0; t < steps_; ++t)
@@ -82,7 +82,7 @@ class LaneTruncation {
 
     Cursor cursor(load(numbers, setup.options));
     groups_ = theta_groups(setup.packed, cursor.next({setup.packed.size()}), lanes_, true);
-    stack_.emplace(setup.architecture.units, cursor.next({static_cast<std::int64_t>(constants.size())}));
+    stacks_.emplace(setup.architecture.units, cursor.next({static_cast<std::int64_t>(constants.size())}));
     states_.push_back(split_phi(setup.phi_layout, cursor.next({lanes_, setup.phi_layout.size()})));
     for (std::size_t t = 0; t < steps_; ++t)
       minibatches_.push_back(
@@ -91,7 +91,7 @@ class LaneTruncation {
   }
 
   std::vector<TruncationResult> run(std::int64_t kept_steps) {
-    const NeuronLocal rule(setup_.size, setup_.packed, groups_, *stack_);
+    const NeuronLocal rule(setup_.size, setup_.packed, groups_, *stacks_);
     forward(rule, static_cast<std::size_t>(kept_steps));
     judge();
     reverse(rule);
@@ -220,7 +220,7 @@ class LaneTruncation {
   std::size_t steps_;
   std::vector<Tensor> groups_;
   Tensor d_theta_;  ///< [S, size of PackedTheta]
-  std::optional<LayerStack> stack_;
+  std::optional<LayerStacks> stacks_;
   std::vector<Phi> states_;  ///< [t = 0..k]: φ after t steps, without a graph
   std::vector<Tensor> minibatches_;
   LabelledPairs labelled_;
@@ -242,14 +242,14 @@ std::vector<std::vector<double>> run_unroll(const LaneSetup& setup, const std::v
   const c10::NoGradGuard no_graph;
   const auto S = static_cast<std::int64_t>(lanes.size());
   std::vector<double> numbers = packed_theta;
-  const auto constants = LayerStack::constants(setup.architecture.units);
+  const auto constants = LayerStacks::constants(setup.architecture.units);
   numbers.insert(numbers.end(), constants.begin(), constants.end());
   append_phi(lanes, numbers);
   Cursor cursor(load(numbers, setup.options));
   const auto groups = theta_groups(setup.packed, cursor.next({setup.packed.size()}), S, false);
-  const LayerStack stack(setup.architecture.units,
-                         cursor.next({static_cast<std::int64_t>(constants.size())}));
-  const NeuronLocal rule(setup.size, setup.packed, groups, stack);
+  const LayerStacks stacks(setup.architecture.units,
+                           cursor.next({static_cast<std::int64_t>(constants.size())}));
+  const NeuronLocal rule(setup.size, setup.packed, groups, stacks);
   Phi phi = split_phi(setup.phi_layout, cursor.next({S, setup.phi_layout.size()}));
   for (std::size_t t = 0; t < lanes.front().minibatches.size(); ++t) {
     std::vector<double> x;

@@ -37,6 +37,28 @@ struct PackBackward : torch::autograd::Node {
   }
 };
 
+/// Whether all parts have this size, so that nothing is padded.
+bool uniform(const std::vector<PartSize>& sizes, std::int64_t rows, std::int64_t columns) {
+  return std::all_of(sizes.begin(), sizes.end(),
+                     [&](const PartSize& size) { return size.rows == rows && size.columns == columns; });
+}
+
+/// The parts [A, S, rows, columns] as [A, parts, S, rows, columns], padded with zeros.
+Tensor joined(const std::vector<Tensor>& parts, const std::vector<PartSize>& sizes, std::int64_t rows,
+              std::int64_t columns) {
+  const Tensor& first = parts.front();
+  if (uniform(sizes, rows, columns)) return parts.size() == 1 ? first.unsqueeze(1) : at::stack(parts, 1);
+  const Tensor packed =
+      at::zeros({first.size(0), static_cast<std::int64_t>(parts.size()), first.size(1), rows, columns},
+                first.options().requires_grad(false));
+  for (std::size_t l = 0; l < parts.size(); ++l)
+    packed.select(1, static_cast<std::int64_t>(l))
+        .narrow(2, 0, sizes[l].rows)
+        .narrow(3, 0, sizes[l].columns)
+        .copy_(parts[l]);
+  return packed;
+}
+
 struct UnpackLayers : Function<UnpackLayers> {
   static variable_list forward(AutogradContext* ctx, const Tensor& packed,
                                const std::vector<PartSize>& sizes) {
@@ -49,21 +71,19 @@ struct UnpackLayers : Function<UnpackLayers> {
       extents.push_back(sizes[l].columns);
     }
     ctx->saved_data["extents"] = extents;
-    ctx->set_materialize_grads(false);
     return parts;
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& dout) {
-    const auto some = std::find_if(dout.begin(), dout.end(), [](const Tensor& d) { return d.defined(); });
-    if (some == dout.end()) return {Tensor(), Tensor()};
     const Guard guard;
     const auto extents = ctx->saved_data["extents"].toIntVector();
-    const Tensor dpacked = at::zeros({extents[0], extents[1], extents[2], extents[3]}, some->options());
-    for (std::size_t l = 0; l < dout.size(); ++l)
-      if (dout[l].defined())
-        layer_part(dpacked, static_cast<std::int64_t>(l), {extents[4 + 2 * l], extents[5 + 2 * l]})
-            .copy_(dout[l]);
-    return {dpacked, Tensor()};
+    std::vector<PartSize> sizes;
+    std::vector<Tensor> parts;
+    for (std::size_t l = 0; l < dout.size(); ++l) {
+      sizes.push_back({extents[4 + 2 * l], extents[5 + 2 * l]});
+      parts.push_back(dout[l].unsqueeze(0));
+    }
+    return {joined(parts, sizes, extents[2], extents[3]).squeeze(0), Tensor()};
   }
 };
 
@@ -97,8 +117,7 @@ std::vector<double> LayerStack::constants(const std::vector<std::int64_t>& units
 LayerStack::LayerStack(const std::vector<std::int64_t>& all_units, const Tensor& numbers)
     : units(all_units),
       rows(*std::max_element(units.begin(), units.end() - 1)),
-      columns(*std::max_element(units.begin() + 1, units.end())),
-      most(std::max(rows, columns)) {
+      columns(*std::max_element(units.begin() + 1, units.end())) {
   const std::int64_t L = layers();
   std::int64_t first = 0;
   Tensor* const factors[kFactors] = {&per_row, &per_column, &per_entry, &lower, &upper, &root};
@@ -115,22 +134,47 @@ LayerStack::LayerStack(const std::vector<std::int64_t>& all_units, const Tensor&
   epsilon = epsilons.narrow(0, 0, 1);
 }
 
+bool LayerStack::padded() const {
+  return std::any_of(units.begin(), units.end() - 1, [&](std::int64_t n) { return n != rows; }) ||
+         std::any_of(units.begin() + 1, units.end(), [&](std::int64_t n) { return n != columns; });
+}
+
+namespace {
+
+/// The sizes of all layers, of the first one, and of the rest, if there is one.
+std::vector<std::vector<std::int64_t>> units_of_stacks(const std::vector<std::int64_t>& units) {
+  std::vector<std::vector<std::int64_t>> stacks = {units, {units[0], units[1]}};
+  if (units.size() > 2) stacks.emplace_back(units.begin() + 1, units.end());
+  return stacks;
+}
+
+}  // namespace
+
+std::vector<double> LayerStacks::constants(const std::vector<std::int64_t>& units) {
+  std::vector<double> numbers;
+  for (const auto& own : units_of_stacks(units)) {
+    const auto some = LayerStack::constants(own);
+    numbers.insert(numbers.end(), some.begin(), some.end());
+  }
+  return numbers;
+}
+
+LayerStacks::LayerStacks(const std::vector<std::int64_t>& units, const Tensor& numbers)
+    : all(units, numbers) {
+  std::int64_t first = 0;
+  for (const auto& own : units_of_stacks(units)) {
+    if (first > 0) parts.emplace_back(own, numbers.narrow(0, first, numbers.size(0) - first));
+    first += static_cast<std::int64_t>(LayerStack::constants(own).size());
+  }
+}
+
 Tensor pack_layers(const std::vector<Tensor>& parts, std::int64_t rows, std::int64_t columns) {
   auto node = std::make_shared<PackBackward>();
   Tensor packed;
   {
     const Guard guard;
-    const Tensor& first = parts.front();
-    packed = at::zeros({first.size(0), static_cast<std::int64_t>(parts.size()), first.size(1), rows, columns},
-                       first.options().requires_grad(false));
-    for (std::size_t l = 0; l < parts.size(); ++l) {
-      const PartSize size{parts[l].size(2), parts[l].size(3)};
-      packed.select(1, static_cast<std::int64_t>(l))
-          .narrow(2, 0, size.rows)
-          .narrow(3, 0, size.columns)
-          .copy_(parts[l]);
-      node->sizes.push_back(size);
-    }
+    for (const auto& part : parts) node->sizes.push_back({part.size(2), part.size(3)});
+    packed = joined(parts, node->sizes, rows, columns);
   }
   if (!c10::GradMode::is_enabled() || !torch::autograd::any_variable_requires_grad(parts)) return packed;
   torch::autograd::edge_list edges;

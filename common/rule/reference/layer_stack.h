@@ -12,8 +12,8 @@ namespace outerloop::rule::reference {
 
 using at::Tensor;
 
-/// The sizes of a base model's weight matrices [N_{l-1}, N_l], l = 1..L, and constants that depend only on
-/// them.
+/// The sizes of the weight matrices [N_{l-1}, N_l] of L consecutive layers, here l = 1..L, and constants that
+/// depend only on them.
 class OUTERLOOP_REFERENCE_API LayerStack {
  public:
   /// `units`: N_0 .. N_L. `numbers`: the result of `constants`, on the device.
@@ -23,11 +23,12 @@ class OUTERLOOP_REFERENCE_API LayerStack {
   std::int64_t layers() const { return static_cast<std::int64_t>(units.size()) - 1; }  ///< L
   std::int64_t inputs(std::int64_t l) const { return units[static_cast<std::size_t>(l)]; }
   std::int64_t outputs(std::int64_t l) const { return units[static_cast<std::size_t>(l) + 1]; }
+  /// Whether smaller layers are padded.
+  bool padded() const;
 
   std::vector<std::int64_t> units;
   std::int64_t rows = 0;     ///< I: the largest N_{l-1}
   std::int64_t columns = 0;  ///< J: the largest N_l, l >= 1
-  std::int64_t most = 0;     ///< the largest of all
 
   // Factors [L, 1, 1, 1] of the matrix l = 1..L
   Tensor per_row;     ///< 1/N_{l-1}
@@ -42,6 +43,17 @@ class OUTERLOOP_REFERENCE_API LayerStack {
   Tensor bias_share;  ///< [L, 1, J, 1]: 1/N_l for entries, 0 for padding
   Tensor epsilons;    ///< [2]: 1e-6 for the root mean square of weights, 1e-8 for their deviation
   Tensor epsilon;     ///< [1]: 1e-6, for other root mean squares
+};
+
+/// The layers of a base model in two stacks, or one if it has one layer: the first layer, which usually has
+/// many more inputs than the others, and the rest. Otherwise most of the others' weights would be padding.
+struct OUTERLOOP_REFERENCE_API LayerStacks {
+  /// `units`: N_0 .. N_L. `numbers`: the result of `constants`, on the device.
+  LayerStacks(const std::vector<std::int64_t>& units, const Tensor& numbers);
+  static std::vector<double> constants(const std::vector<std::int64_t>& units);
+
+  LayerStack all;                 ///< all layers together, for what is small
+  std::vector<LayerStack> parts;  ///< the first layer, and the rest
 };
 
 /// Packs a list of [A, S, rows of l, columns of l] into [A, list, S, rows, columns], padded with zeros.

@@ -12,6 +12,13 @@ namespace outerloop::rule::reference {
 OUTERLOOP_REFERENCE_API std::int64_t step_bytes(const NeuronLocalSize& size, const Architecture& architecture,
                                                 std::int64_t batch, std::int64_t labelled, std::int64_t item);
 
+/// The number of lanes that a CPU computes at once, for the same arguments. More lanes share the time to
+/// start an operation, but their hidden states no longer stay in its caches: at most 2 MiB for a layer, or
+/// one lane.
+OUTERLOOP_REFERENCE_API std::int64_t lanes_in_cache(const NeuronLocalSize& size,
+                                                    const Architecture& architecture, std::int64_t batch,
+                                                    std::int64_t item);
+
 struct MemoryPlan {
   std::int64_t lanes = 1;       ///< computed at once; the others follow
   std::int64_t kept_steps = 0;  ///< the last steps; earlier ones are recomputed in the reverse sweep

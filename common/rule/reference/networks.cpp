@@ -17,6 +17,9 @@ using torch::autograd::Function;
 using torch::autograd::variable_list;
 using Guard = at::AutoDispatchBelowADInplaceOrView;
 
+/// The axis of a grid along which a convolution runs.
+enum class Axis { outer, inner };
+
 void keep_plan(AutogradContext* ctx, const NetworkPlan* plan) {
   ctx->saved_data["plan"] = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(plan));
 }
@@ -25,28 +28,29 @@ const NetworkPlan& plan_of(AutogradContext* ctx) {
   return *reinterpret_cast<const NetworkPlan*>(static_cast<std::intptr_t>(ctx->saved_data["plan"].toInt()));
 }
 
-Tensor flat(const Tensor& x) { return x.contiguous().view({-1, x.size(-1)}); }
-
 /// Tensors of one convolution, batch norm and relu that the adjoint needs, besides the weights.
 struct Block {
-  Tensor input;  ///< convolution_input
+  Tensor input;  ///< along the outer axis the convolution's input, along the inner axis its windows
   Normalised norm;
 };
-constexpr std::size_t kPerBlock = 4;
+constexpr std::size_t kPerBlock = 5;
 
 void append(std::vector<Tensor>& list, const Block& block) {
-  list.insert(list.end(), {block.input, block.norm.centred, block.norm.powers, block.norm.out});
+  list.insert(list.end(), {block.input, block.norm.input, block.norm.mean, block.norm.rstd, block.norm.out});
 }
 
 Block block_at(const variable_list& list, std::size_t first) {
-  return {list[first], {list[first + 1], list[first + 2], list[first + 3]}};
+  return {list[first], {list[first + 1], list[first + 2], list[first + 3], list[first + 4]}};
 }
 
-Block forward_block(const NetworkPlan& plan, const Grid& grid, const Tensor& x, const BlockPieces& pieces,
-                    const Tensor& theta, Axis axis, const Tensor& start = {}) {
-  const Tensor w = pieces.w.of(theta), input = convolution_input(grid, x, w.size(0), axis);
-  const Tensor y = convolve(grid, input, w, axis, start);
-  return {input, normalise(grid, y, pieces.beta.of(theta), plan.norm, true)};
+Block outer_block(const Grid& grid, const Tensor& x, const BlockPieces& pieces, const Tensor& theta) {
+  return {x, normalise(convolve_outer(grid, x, pieces.w.of(theta)), pieces.beta.of(theta), true)};
+}
+
+Block inner_block(const Grid& grid, const Padded& x, const BlockPieces& pieces, const Tensor& theta,
+                  const Tensor& start = {}) {
+  const Tensor w = pieces.w.of(theta), input = windows(grid, x, w.size(0));
+  return {input, normalise(convolve_inner(input, w, start), pieces.beta.of(theta), true)};
 }
 
 /// Gradients with respect to the pieces of a group, joined in the order of the group.
@@ -67,35 +71,41 @@ struct BlockGradient {
   Tensor dy;  ///< with respect to the convolution's output
 };
 
-BlockGradient backward_block(const Grid& grid, const Block& block, const Tensor& dout,
-                             const BlockPieces& pieces, const Tensor& theta, Axis axis,
+/// `addend`: only along the outer axis.
+BlockGradient backward_block(const NetworkPlan& plan, const Grid& grid, const Block& block,
+                             const Tensor& dout, const BlockPieces& pieces, const Tensor& theta, Axis axis,
                              PieceGradients& gradients, const Tensor& addend = {}) {
-  const auto norm = normalise_gradient(grid, block.norm, dout, true);
-  const auto conv = convolution_gradient(grid, block.input, pieces.w.of(theta), norm.dy, axis, addend);
+  const auto norm = normalise_gradient(block.norm, dout, plan.ones, true);
+  const Tensor w = pieces.w.of(theta);
+  const auto conv = axis == Axis::outer ? outer_gradient(grid, block.input, w, norm.dy, addend)
+                                        : inner_gradient(grid, block.input, w, norm.dy);
   gradients.prepend(norm.dbeta);
   gradients.prepend(conv.dw);
   return {conv.dx, norm.dy};
 }
 
-// The top network. Rows are (batch, unit), so that convolutions along the batch need no borders; in the
+// The top network. Places are (batch, unit), so that convolutions along the batch need no borders; in the
 // mixing layers they are (batch, channel), with the units as channels.
 
-/// [S, B + taps - 1, N] with zeros before and after: the windows of a convolution of one channel, as columns.
-Tensor windows(const Tensor& padded, std::int64_t taps) {
+/// [S, taps, B * N]: the windows along the batch of one channel [S, B + taps - 1, N], padded with zeros.
+Tensor batch_windows(const Tensor& padded, std::int64_t taps) {
   const std::int64_t lanes = padded.size(0), units = padded.size(2), batch = padded.size(1) - taps + 1;
-  return padded.as_strided({lanes, batch, units, taps}, {padded.stride(0), units, 1, units});
+  return padded
+      .as_strided({lanes, taps, batch * units}, {padded.stride(0), units, 1}, padded.storage_offset())
+      .contiguous();
 }
 
-/// Σ over windows: the adjoint of `windows`. dcolumns [S * B * N, taps] → [S, N, B].
-Tensor fold_windows(const Grid& grid, const Tensor& dcolumns, std::int64_t taps) {
-  const std::int64_t half = taps / 2, units = grid.inner, batch = grid.outer;
-  const Tensor padded = at::zeros({grid.lanes, batch + 2 * half, units, taps}, dcolumns.options());
-  padded.narrow(1, half, batch).copy_(dcolumns.view({grid.lanes, batch, units, taps}));
-  // x[b] is tap j of window b + half - j; with j counted from the end all strides are positive.
-  const std::int64_t line = units * taps;
+/// Σ over windows: the adjoint of `batch_windows`. dwindows [S, taps, B * N] → [S, N, B].
+Tensor fold_batch_windows(const Grid& grid, const Tensor& dwindows) {
+  const std::int64_t taps = dwindows.size(1), half = taps / 2, units = grid.inner, batch = grid.outer;
+  const std::int64_t line = batch + 2 * half;
+  const Tensor padded = at::zeros({grid.lanes, taps, line, units}, dwindows.options());
+  padded.narrow(2, half, batch).copy_(dwindows.view({grid.lanes, taps, batch, units}));
+  // x[b] is tap j of window b + half - j, which is line b + 2 half - j of the padded windows.
   return padded
-      .as_strided({grid.lanes, units, batch, taps}, {padded.stride(0), taps, line, line - 1}, taps - 1)
-      .sum({3});
+      .as_strided({grid.lanes, taps, units, batch}, {padded.stride(0), (line - 1) * units, 1, units},
+                  2 * half * units)
+      .sum({1});
 }
 
 struct TopNetwork : Function<TopNetwork> {
@@ -110,32 +120,30 @@ struct TopNetwork : Function<TopNetwork> {
 
     const Tensor padded = at::zeros({lanes, batch + taps - 1, units}, features.options());
     padded.narrow(1, taps / 2, batch).copy_(features.transpose(1, 2));
-    const Tensor columns = windows(padded, taps).contiguous().view({by_unit.all(), taps});
-    const Tensor y = at::mm(columns, pieces.blocks[0].w.of(theta).view({taps, T}));
-    Block block{columns, normalise(by_unit, y, pieces.blocks[0].beta.of(theta), plan->norm, true)};
+    const Tensor columns = batch_windows(padded, taps);
+    const Tensor y = convolve_inner(columns, pieces.blocks[0].w.of(theta));
+    Block block{columns, normalise(y, pieces.blocks[0].beta.of(theta), true)};
     append(saved, block);
 
-    Tensor a = swap(block.norm.out, by_unit, T);
-    for (std::size_t i = 1; i <= 2; ++i) {
-      block = forward_block(*plan, by_channel, a, pieces.blocks[i], theta, Axis::outer);
+    Tensor a = swap(block.norm.out, by_unit);
+    for (std::size_t i = 1; i < pieces.blocks.size(); ++i) {
+      const bool mixing = i <= 2;
+      if (i == 3) a = swap(a, by_channel);
+      block = outer_block(mixing ? by_channel : by_unit, a, pieces.blocks[i], theta);
       append(saved, block);
       a = block.norm.out;
     }
-    a = swap(a, by_channel, units);
-    for (std::size_t i = 3; i < pieces.blocks.size(); ++i) {
-      block = forward_block(*plan, by_unit, a, pieces.blocks[i], theta, Axis::outer);
-      append(saved, block);
-      a = block.norm.out;
-    }
-    const Tensor out = convolve(by_unit, a, pieces.out.w.of(theta), Axis::outer);
+    if (pieces.blocks.size() == 3) a = swap(a, by_channel);
+    const Tensor out = convolve_outer(by_unit, a, pieces.out.w.of(theta));
     saved.insert(saved.end(), {a, theta});
     ctx->save_for_backward(saved);
     keep_plan(ctx, plan);
-    // [S, B, N_L, D] → [S, N_L, B, D], adding the bias
+    // [S, D, B, N_L] → [S, N_L, D, B], adding the bias
     const std::int64_t D = out.size(1);
-    const Tensor result = at::empty({lanes, units, batch, D}, out.options());
+    const Tensor result = at::empty({lanes, units, D, batch}, out.options());
     Tensor target = result;
-    at::add_out(target, out.view({lanes, batch, units, D}).transpose(1, 2), pieces.out.beta.of(theta));
+    at::add_out(target, out.view({lanes, D, batch, units}).permute({0, 3, 1, 2}),
+                pieces.out.beta.of(theta).view({D, 1}));
     return result;
   }
 
@@ -145,71 +153,72 @@ struct TopNetwork : Function<TopNetwork> {
     const auto& plan = plan_of(ctx);
     const auto& pieces = plan.packed->top();
     const Tensor &theta = saved.back(), &last = saved[saved.size() - 2];
-    const std::int64_t lanes = dout[0].size(0), units = dout[0].size(1), batch = dout[0].size(2);
-    const std::int64_t T = plan.size.top_channels;
-    const Grid by_unit{lanes, batch, units}, by_channel{lanes, batch, T};
+    const std::int64_t lanes = dout[0].size(0), units = dout[0].size(1), batch = dout[0].size(3);
+    const Grid by_unit{lanes, batch, units}, by_channel{lanes, batch, plan.size.top_channels};
     PieceGradients gradients(lanes);
 
-    const Tensor dy = flat(dout[0].transpose(1, 2));
-    auto conv = convolution_gradient(by_unit, last, pieces.out.w.of(theta), dy, Axis::outer);
-    gradients.prepend(dy.view({lanes, by_unit.rows(), -1}).sum({1}));
+    const Tensor dy = dout[0].permute({0, 2, 3, 1}).contiguous().view({lanes, -1, by_unit.places()});
+    auto conv = outer_gradient(by_unit, last, pieces.out.w.of(theta), dy);
+    gradients.prepend(dy.sum({2}));
     gradients.prepend(conv.dw);
     Tensor d = conv.dx;
-    for (std::size_t i = pieces.blocks.size() - 1; i >= 3; --i)
-      d = backward_block(by_unit, block_at(saved, kPerBlock * i), d, pieces.blocks[i], theta, Axis::outer,
+    if (pieces.blocks.size() == 3) d = swap(d, by_unit);
+    for (std::size_t i = pieces.blocks.size() - 1; i >= 1; --i) {
+      const Grid& grid = i <= 2 ? by_channel : by_unit;
+      d = backward_block(plan, grid, block_at(saved, kPerBlock * i), d, pieces.blocks[i], theta, Axis::outer,
                          gradients)
               .dx;
-    d = swap(d, by_unit, T);
-    for (std::size_t i = 2; i >= 1; --i)
-      d = backward_block(by_channel, block_at(saved, kPerBlock * i), d, pieces.blocks[i], theta, Axis::outer,
-                         gradients)
-              .dx;
-    d = swap(d, by_channel, units);
+      if (i == 3) d = swap(d, by_unit);
+    }
+    d = swap(d, by_channel);
 
     const Block first = block_at(saved, 0);
-    const auto norm = normalise_gradient(by_unit, first.norm, d, true);
-    const std::int64_t taps = first.input.size(1);
-    const Tensor dw = at::bmm(lane_rows(by_unit, first.input, 0, by_unit.rows()).transpose(1, 2),
-                              lane_rows(by_unit, norm.dy, 0, by_unit.rows()));
+    const auto norm = normalise_gradient(first.norm, d, plan.ones, true);
+    const Tensor w = pieces.blocks[0].w.of(theta);
     gradients.prepend(norm.dbeta);
-    gradients.prepend(dw);
-    const Tensor dcolumns = at::mm(norm.dy, pieces.blocks[0].w.of(theta).view({taps, T}).t());
-    return {Tensor(), fold_windows(by_unit, dcolumns, taps), gradients.joined()};
+    gradients.prepend(at::bmm(first.input, norm.dy.transpose(1, 2)));
+    const Tensor dwindows = at::bmm(shared_matrix(w.view({1, w.size(0), w.size(2)}), 0, lanes), norm.dy);
+    return {Tensor(), fold_batch_windows(by_unit, dwindows), gradients.joined()};
   }
 
-  /// Rows (batch, inner) with `channels` → rows (batch, channel) with the inner index as channel.
-  static Tensor swap(const Tensor& x, const Grid& grid, std::int64_t channels) {
-    return flat(x.view({grid.lanes * grid.outer, grid.inner, channels}).transpose(1, 2));
+  /// Exchanges channels and the inner index: [S, channels, outer * inner] → [S, inner, outer * channels].
+  static Tensor swap(const Tensor& x, const Grid& grid) {
+    return x.view({grid.lanes, x.size(1), grid.outer, grid.inner})
+        .transpose(1, 3)
+        .contiguous()
+        .view({grid.lanes, grid.inner, grid.outer * x.size(1)});
   }
 };
 
-// Hidden states. Rows are (unit, batch).
+// Hidden states. Places are (unit, batch).
 
-/// `product` [S * N, 3 C]: contribution of the inputs that are constant along the batch, per tap. Returns,
-/// for every place along the batch, the sum over the taps whose neighbour exists.
+/// `product` [S, 3 C, N]: contribution of the inputs that are constant along the batch, per tap. Returns,
+/// for every place along the batch, the sum over the taps whose neighbour exists: [S, C, N * B].
 Tensor spread_constant(const Grid& grid, const Tensor& product) {
-  const std::int64_t lines = grid.lanes * grid.outer, C = product.size(1) / 3;
-  const Tensor taps = product.view({lines, 3, C});
-  const Tensor y = at::empty({lines, grid.inner, C}, product.options());
+  const std::int64_t C = product.size(1) / 3;
+  const Tensor taps = product.view({grid.lanes, 3, C, grid.outer});
+  const Tensor y = at::empty({grid.lanes, C, grid.outer, grid.inner}, product.options());
   if (grid.inner == 1) {
-    y.select(1, 0).copy_(taps.select(1, 1));
+    y.select(3, 0).copy_(taps.select(1, 1));
   } else {
-    y.copy_(taps.sum({1}, true));
-    Tensor first = y.select(1, 0), last = y.select(1, grid.inner - 1);
+    y.copy_(taps.sum({1}).unsqueeze(3));
+    Tensor first = y.select(3, 0), last = y.select(3, grid.inner - 1);
     at::add_out(first, taps.select(1, 1), taps.select(1, 2));
     at::add_out(last, taps.select(1, 0), taps.select(1, 1));
   }
-  return y.view({grid.all(), C});
+  return y.view({grid.lanes, C, grid.places()});
 }
 
+/// The adjoint of spread_constant: [S, 3 C, N].
 Tensor constant_gradient(const Grid& grid, const Tensor& dy) {
-  const std::int64_t lines = grid.lanes * grid.outer, C = dy.size(1);
-  const Tensor rows = dy.view({lines, grid.inner, C});
-  const Tensor taps = at::empty({lines, 3, C}, dy.options());
-  taps.copy_(rows.sum({1}, true));
-  taps.select(1, 0).sub_(rows.select(1, 0));
-  taps.select(1, 2).sub_(rows.select(1, grid.inner - 1));
-  return taps.view({lines, 3 * C});
+  const std::int64_t C = dy.size(1);
+  const Tensor by_unit = dy.view({grid.lanes, C, grid.outer, grid.inner});
+  const Tensor taps = at::empty({grid.lanes, 3, C, grid.outer}, dy.options());
+  Tensor before = taps.select(1, 0), middle = taps.select(1, 1), after = taps.select(1, 2);
+  at::sum_out(middle, by_unit, {3});
+  at::sub_out(before, middle, by_unit.select(3, 0));
+  at::sub_out(after, middle, by_unit.select(3, grid.inner - 1));
+  return taps.view({grid.lanes, 3 * C, grid.outer});
 }
 
 struct HiddenNetwork : Function<HiddenNetwork> {
@@ -218,28 +227,43 @@ struct HiddenNetwork : Function<HiddenNetwork> {
                         const Tensor& theta) {
     const Guard guard;
     const auto& pieces = plan->packed->hidden();
-    const std::int64_t lanes = x.size(0), units = x.size(1), batch = x.size(2);
+    const std::int64_t lanes = x.size(0), units = x.size(1), batch = x.size(2), in = 2 + d.size(2);
     const Grid grid{lanes, units, batch};
     std::vector<Tensor> saved;
 
-    const Tensor varying = at::cat({x.unsqueeze(3), z.unsqueeze(3), d}, 3).view({grid.all(), -1});
-    const auto features = normalise(grid, varying, pieces.beta_varying.of(theta), plan->norm, false);
-    const Tensor known = at::cat({constant, identity.expand({lanes, units, 2})}, 2);
-    const Tensor product = at::mm(known.view({lanes * units, -1}), pieces.in_constant.of(theta));
-    saved.insert(saved.end(), {theta, known, features.centred, features.powers});
+    const Tensor varying =
+        at::cat({x.unsqueeze(1), z.unsqueeze(1), d.transpose(1, 2)}, 1).reshape({lanes, in, grid.places()});
+    const auto features = normalise(varying, pieces.beta_varying.of(theta), false);
+    const Tensor known = at::cat({constant, identity.expand({lanes, units, 2})}, 2).transpose(1, 2);
+    const Tensor product = at::bmm(shared_transpose(pieces.in_constant.of(theta), 0, lanes), known);
+    saved.insert(saved.end(), {theta, known, varying, features.mean, features.rstd});
 
-    Tensor a = features.out;
+    Tensor a;
     for (std::size_t i = 0; i < pieces.blocks.size(); i += 3) {
+      const auto& w = pieces.blocks[i].w.shape;
+      const Padded padded(grid, w[1], w[0], x.options());
+      Tensor interior = padded.interior;
+      if (i == 0)
+        interior.copy_(features.out.view(interior.sizes()));
+      else
+        add_last_two(interior, saved);
       const Tensor start = i == 0 ? spread_constant(grid, product) : Tensor();
-      const Block in = forward_block(*plan, grid, a, pieces.blocks[i], theta, Axis::inner, start);
-      const Block u0 = forward_block(*plan, grid, in.norm.out, pieces.blocks[i + 1], theta, Axis::outer);
-      const Block u1 = forward_block(*plan, grid, u0.norm.out, pieces.blocks[i + 2], theta, Axis::outer);
-      for (const auto* block : {&in, &u0, &u1}) append(saved, *block);
-      a = in.norm.out + u1.norm.out;
+      append(saved, inner_block(grid, padded, pieces.blocks[i], theta, start));
+      append(saved, outer_block(grid, saved.back(), pieces.blocks[i + 1], theta));
+      append(saved, outer_block(grid, saved.back(), pieces.blocks[i + 2], theta));
     }
+    const std::int64_t C = plan->size.hidden_channels;
+    Tensor h = at::empty({lanes, C, units, batch}, x.options());
+    add_last_two(h, saved);
     ctx->save_for_backward(saved);
     keep_plan(ctx, plan);
-    return a.view({lanes, units, batch, -1});
+    return h;
+  }
+
+  /// The sum of the inner block's output and the second outer block's: the residual.
+  static void add_last_two(Tensor& sum, const std::vector<Tensor>& saved) {
+    const Tensor &first = saved[saved.size() - 1 - 2 * kPerBlock], &last = saved.back();
+    at::add_out(sum, first.view(sum.sizes()), last.view(sum.sizes()));
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& dout) {
@@ -248,84 +272,119 @@ struct HiddenNetwork : Function<HiddenNetwork> {
     const auto& plan = plan_of(ctx);
     const auto& pieces = plan.packed->hidden();
     const Tensor &theta = saved[0], &known = saved[1];
-    const Grid grid{dout[0].size(0), dout[0].size(1), dout[0].size(2)};
+    const Grid grid{dout[0].size(0), dout[0].size(2), dout[0].size(3)};
     PieceGradients gradients(grid.lanes);
 
-    Tensor d = flat(dout[0]), dconstant;
+    Tensor d = dout[0].view({grid.lanes, -1, grid.places()}), dconstant;
     for (std::size_t i = pieces.blocks.size(); i > 0;) {
       i -= 3;
-      const std::size_t first = 4 + kPerBlock * i;
-      const auto u1 = backward_block(grid, block_at(saved, first + 2 * kPerBlock), d, pieces.blocks[i + 2],
-                                     theta, Axis::outer, gradients);
-      const auto u0 = backward_block(grid, block_at(saved, first + kPerBlock), u1.dx, pieces.blocks[i + 1],
-                                     theta, Axis::outer, gradients, d);
-      const auto in = backward_block(grid, block_at(saved, first), u0.dx, pieces.blocks[i], theta,
+      const std::size_t first = 5 + kPerBlock * i;
+      const auto u1 = backward_block(plan, grid, block_at(saved, first + 2 * kPerBlock), d,
+                                     pieces.blocks[i + 2], theta, Axis::outer, gradients);
+      const auto u0 = backward_block(plan, grid, block_at(saved, first + kPerBlock), u1.dx,
+                                     pieces.blocks[i + 1], theta, Axis::outer, gradients, d);
+      const auto in = backward_block(plan, grid, block_at(saved, first), u0.dx, pieces.blocks[i], theta,
                                      Axis::inner, gradients);
       if (i == 0) dconstant = constant_gradient(grid, in.dy);
       d = in.dx;
     }
-    const Tensor dknown = at::mm(dconstant, pieces.in_constant.of(theta).t()).view(known.sizes());
-    gradients.prepend(at::bmm(known.transpose(1, 2), dconstant.view({grid.lanes, grid.outer, -1})));
-    gradients.prepend(dknown.narrow(2, 9, 2).sum({1}));
-    const auto features = normalise_gradient(grid, {saved[2], saved[3], {}}, d, false);
+    const Tensor w = pieces.in_constant.of(theta);
+    const Tensor dknown = at::bmm(shared_matrix(w, 0, grid.lanes), dconstant);  // [S, 11, N]
+    gradients.prepend(at::bmm(known, dconstant.transpose(1, 2)));
+    gradients.prepend(dknown.narrow(1, 9, 2).sum({2}));
+    d = d.clone(at::MemoryFormat::Contiguous);
+    const auto features = normalise_gradient({saved[2], saved[3], saved[4], {}}, d, plan.ones, false);
     gradients.prepend(features.dbeta);
-    const Tensor dvarying = features.dy.view({grid.lanes, grid.outer, grid.inner, -1});
+    const Tensor dvarying = features.dy.view({grid.lanes, -1, grid.outer, grid.inner});
     return {Tensor(),
-            dvarying.select(3, 0),
-            dvarying.select(3, 1),
-            dvarying.narrow(3, 2, dvarying.size(3) - 2),
-            dknown.narrow(2, 0, 9),
+            dvarying.select(1, 0),
+            dvarying.select(1, 1),
+            dvarying.narrow(1, 2, dvarying.size(1) - 2).transpose(1, 2),
+            dknown.narrow(1, 0, 9).transpose(1, 2),
             Tensor(),
             gradients.joined()};
   }
 };
 
 struct ReadHidden : Function<ReadHidden> {
-  /// Rows of `w` that a layer of these roles uses: first and count, without the row of bias.w.
+  /// Rows of `w` that a layer of these roles uses.
   struct Used {
-    std::int64_t G, first, readouts, rows;
-    std::vector<std::int64_t> counts;  ///< readouts of each role and matrix, in order
+    std::int64_t G, first, readouts, rows;  ///< `rows` of readouts, G each
+    std::int64_t delta = 0, all;            ///< rows of delta.w; all rows with those and that of bias.w
+    std::vector<std::int64_t> counts;       ///< readouts of each role and matrix, in order
     Used(const NetworkPlan& plan, bool upper, bool lower) : G(plan.size.readout_channels) {
       const auto& pieces = plan.packed->read();
       first = lower ? 0 : pieces.lower * G;
       readouts = (lower ? pieces.lower : 0) + (upper ? pieces.upper : 0);
       rows = readouts * G;
+      if (upper) delta = plan.size.delta_channels;
+      all = rows + delta + (upper ? 1 : 0);
       for (std::int64_t i = 0; lower && i < pieces.lower; i += kLowerReadouts)
         counts.push_back(kLowerReadouts);
       for (std::int64_t i = 0; upper && i < pieces.upper; i += kUpperReadouts)
         counts.push_back(kUpperReadouts);
     }
+    /// The readouts' rows of r [S, all, N * B] as [readouts, S, N, G, B].
+    Tensor by_readout(const Tensor& r, const Grid& grid) const {
+      return r.narrow(1, 0, rows)
+          .view({grid.lanes, readouts, G, grid.outer, grid.inner})
+          .permute({1, 0, 3, 2, 4});
+    }
+    /// The rows of delta.w as [S, N, D, B].
+    Tensor of_delta(const Tensor& r, const Grid& grid) const {
+      return r.narrow(1, rows, delta).view({grid.lanes, delta, grid.outer, grid.inner}).transpose(1, 2);
+    }
+    /// The row of bias.w as [S, N, B].
+    Tensor of_mean(const Tensor& r, const Grid& grid) const {
+      return r.select(1, rows + delta).view({grid.lanes, grid.outer, grid.inner});
+    }
   };
 
-  static double scale(const NetworkPlan& plan, const Tensor& h) {
-    return 1 / std::sqrt(static_cast<double>(plan.size.readout_channels * h.size(2)));
+  static double scale(const NetworkPlan& plan, const Grid& grid) {
+    return 1 / std::sqrt(static_cast<double>(plan.size.readout_channels * grid.inner));
   }
 
   static variable_list forward(AutogradContext* ctx, const NetworkPlan* plan, const Tensor& h,
                                const Tensor& theta, bool upper, bool lower) {
     const Guard guard;
-    const auto& pieces = plan->packed->read();
-    const std::int64_t lanes = h.size(0), units = h.size(1), batch = h.size(2);
+    const Grid grid{h.size(0), h.size(2), h.size(3)};
     const Used used(*plan, upper, lower);
-    const Tensor rows_h = flat(h);
-    const double factor = scale(*plan, h);
-    const auto& scaled = plan->scaled_readouts(theta, factor, 1 / static_cast<double>(batch));
-    const Tensor w = scaled.w.narrow(0, used.first, used.rows + (upper ? 1 : 0));
-    const Tensor r = at::mm(w, rows_h.t());  // [rows (+ 1), S * N * B]
-    const Tensor split = r.narrow(0, 0, used.rows).view({used.readouts, used.G, lanes, units, batch});
+    const auto& scaled =
+        plan->scaled_readouts(theta, scale(*plan, grid), 1 / static_cast<double>(grid.inner));
+    const Tensor w = scaled.w.narrow(0, used.first, used.all).unsqueeze(0).expand({grid.lanes, -1, -1});
+    const Tensor r = at::bmm(w, h.view({grid.lanes, -1, grid.places()}));  // [S, all, N * B]
     const Tensor bias = scaled.bias.narrow(0, used.first, used.rows);
-    Tensor factors = at::empty({used.readouts, lanes, units, used.G, batch}, h.options());
-    at::add_out(factors, split.permute({0, 2, 3, 1, 4}), bias.view({used.readouts, 1, 1, used.G, 1}));
+    Tensor factors = at::empty({used.readouts, grid.lanes, grid.outer, used.G, grid.inner}, h.options());
+    at::add_out(factors, used.by_readout(r, grid), bias.view({used.readouts, 1, 1, used.G, 1}));
     ctx->save_for_backward({h, theta});
     ctx->saved_data["upper"] = upper;
     ctx->saved_data["lower"] = lower;
     keep_plan(ctx, plan);
-    variable_list result = factors.view({used.readouts, lanes, units, -1}).split_with_sizes(used.counts);
+    variable_list result =
+        factors.view({used.readouts, grid.lanes, grid.outer, -1}).split_with_sizes(used.counts);
     if (!upper) return result;
-    result.push_back(r.select(0, used.rows).view({lanes, units, batch}).sum({2}));
-    const Tensor linear = at::addmm(pieces.delta_b.of(theta), rows_h, pieces.delta_w.of(theta));
-    result.push_back(linear.view({lanes, units, batch, -1}));
+    result.push_back(used.of_mean(r, grid).sum({2}));
+    const Tensor delta_b = scaled.bias.narrow(0, used.first + used.rows, used.delta);
+    result.push_back(used.of_delta(r, grid).add_(delta_b.view({used.delta, 1})));
     return result;
+  }
+
+  static Tensor readout_gradient(const NetworkPlan& plan, const Used& used, const Grid& grid,
+                                 const variable_list& dout) {
+    const Tensor dr = at::empty({grid.lanes, used.all, grid.places()}, dout[0].options());
+    const Tensor split = used.by_readout(dr, grid);
+    std::int64_t first = 0;
+    for (std::size_t i = 0; i < used.counts.size(); ++i) {
+      Tensor part = split.narrow(0, first, used.counts[i]);
+      at::mul_out(part, dout[i].view(part.sizes()), c10::scalar_to_tensor(scale(plan, grid)));
+      first += used.counts[i];
+    }
+    if (used.delta == 0) return dr;
+    Tensor mean_row = used.of_mean(dr, grid);
+    at::mul_out(mean_row, dout[used.counts.size()].unsqueeze(2).expand_as(mean_row),
+                c10::scalar_to_tensor(1 / static_cast<double>(grid.inner)));
+    used.of_delta(dr, grid).copy_(dout.back());
+    return dr;
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& dout) {
@@ -333,58 +392,25 @@ struct ReadHidden : Function<ReadHidden> {
     const Guard guard;
     const auto& plan = plan_of(ctx);
     const auto& pieces = plan.packed->read();
-    const bool upper = ctx->saved_data["upper"].toBool(), lower = ctx->saved_data["lower"].toBool();
     const Tensor &h = saved[0], &theta = saved[1];
-    const std::int64_t lanes = h.size(0), units = h.size(1), batch = h.size(2), C = h.size(3);
-    const Grid grid{lanes, units, batch};
-    const Used used(plan, upper, lower);
-    const std::int64_t all = used.rows + (upper ? 1 : 0);
+    const Grid grid{h.size(0), h.size(2), h.size(3)};
+    const std::int64_t C = h.size(1);
+    const Used used(plan, ctx->saved_data["upper"].toBool(), ctx->saved_data["lower"].toBool());
 
-    const Tensor dr = at::empty({all, grid.all()}, h.options());
-    const Tensor split = dr.narrow(0, 0, used.rows)
-                             .view({used.readouts, used.G, lanes, units, batch})
-                             .permute({0, 2, 3, 1, 4});
-    std::int64_t first = 0;
-    for (std::size_t i = 0; i < used.counts.size(); ++i) {
-      Tensor part = split.narrow(0, first, used.counts[i]);
-      at::mul_out(part, dout[i].view(part.sizes()), c10::scalar_to_tensor(scale(plan, h)));
-      first += used.counts[i];
-    }
-    if (upper) {
-      Tensor mean_row = dr.select(0, used.rows).view({lanes, units, batch});
-      at::mul_out(mean_row, dout[used.counts.size()].unsqueeze(2).expand_as(mean_row),
-                  c10::scalar_to_tensor(1 / static_cast<double>(batch)));
-    }
-
-    const Tensor rows_h = flat(h);
-    const Tensor lanes_h = lane_rows(grid, rows_h, 0, grid.rows());
-    const Tensor dh = at::mm(dr.t(), pieces.w.of(theta).narrow(0, used.first, all));
-    const Tensor by_lane = dr.view({all, lanes, grid.rows()});
-    const Tensor dw = at::bmm(by_lane.permute({1, 0, 2}), lanes_h).view({lanes, all * C});
-    const Tensor dbias = by_lane.narrow(0, 0, used.rows).sum({2}).t();
-    Tensor ddelta_w, ddelta_b;
-    if (upper) {
-      const Tensor dlinear = flat(dout.back());
-      dh.addmm_(dlinear, pieces.delta_w.of(theta).t());
-      const Tensor lanes_d = lane_rows(grid, dlinear, 0, grid.rows());
-      ddelta_w = at::bmm(lanes_h.transpose(1, 2), lanes_d).view({lanes, -1});
-      ddelta_b = lanes_d.sum({1});
-    }
-    const auto none = [&](std::int64_t size) { return plan.zero.expand({lanes, size}); };
-    const std::int64_t before = used.first, after = pieces.bias.shape[0] - before - used.rows;
+    const Tensor dr = readout_gradient(plan, used, grid, dout);
+    const Tensor w = pieces.w.of(theta).narrow(0, used.first, used.all);
+    const Tensor dh = at::bmm(w.t().unsqueeze(0).expand({grid.lanes, C, used.all}), dr);
+    const Tensor dw = at::bmm(dr, h.view({grid.lanes, C, grid.places()}).transpose(1, 2));
+    const Tensor dbias = dr.narrow(1, 0, used.rows + used.delta).sum({2});
     std::vector<Tensor> parts;
-    if (before > 0) parts.push_back(none(before * C));
-    parts.push_back(dw);
-    if (!upper) parts.push_back(none((after + 1) * C));
-    if (before > 0) parts.push_back(none(before));
-    parts.push_back(dbias);
-    if (after > 0) parts.push_back(none(after));
-    if (upper) {
-      parts.push_back(ddelta_w);
-      parts.push_back(ddelta_b);
-    } else {
-      parts.push_back(none(pieces.delta_w.size() + pieces.delta_b.size()));
-    }
+    const auto append_padded = [&](const Tensor& part, std::int64_t before, std::int64_t all) {
+      const std::int64_t after = all - before - part.size(1);
+      if (before > 0) parts.push_back(plan.zero.expand({grid.lanes, before}));
+      parts.push_back(part);
+      if (after > 0) parts.push_back(plan.zero.expand({grid.lanes, after}));
+    };
+    append_padded(dw.view({grid.lanes, -1}), used.first * C, pieces.w.size());
+    append_padded(dbias, used.first, pieces.bias.size());
     return {Tensor(), dh.view(h.sizes()), at::cat(parts, 1), Tensor(), Tensor()};
   }
 };
@@ -394,14 +420,16 @@ struct ErrorSignal : Function<ErrorSignal> {
     const Guard guard;
     const Tensor gate = z.sigmoid();
     ctx->save_for_backward({d, gate});
-    return at::addcmul(linear, d, gate.unsqueeze(3));
+    Tensor delta = at::empty(d.sizes(), d.options());
+    at::addcmul_out(delta, linear, d, gate.unsqueeze(2));
+    return delta;
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& dout) {
     const auto saved = ctx->get_saved_variables();
     const Guard guard;
-    const Tensor dgate = at::mul(dout[0], saved[0]).sum({3});
-    return {dout[0], dout[0] * saved[1].unsqueeze(3), at::sigmoid_backward(dgate, saved[1])};
+    const Tensor dgate = at::mul(dout[0], saved[0]).sum({2});
+    return {dout[0], dout[0] * saved[1].unsqueeze(2), at::sigmoid_backward(dgate, saved[1])};
   }
 };
 
@@ -411,8 +439,11 @@ const ScaledReadouts& NetworkPlan::scaled_readouts(const Tensor& theta, double f
                                                    double bias_factor) const {
   if (scaled.factor != factor) {
     const auto& pieces = packed->read();
-    scaled = {factor, pieces.w.of(theta) * factor, pieces.bias.of(theta) * factor};
-    scaled.w.narrow(0, scaled.w.size(0) - 1, 1).mul_(bias_factor / factor);
+    const std::int64_t rows = (pieces.lower + pieces.upper) * size.readout_channels;
+    scaled = {factor, pieces.w.of(theta).clone(), pieces.bias.of(theta).clone()};
+    scaled.w.narrow(0, 0, rows).mul_(factor);
+    scaled.w.narrow(0, rows + size.delta_channels, 1).mul_(bias_factor);
+    scaled.bias.narrow(0, 0, rows).mul_(factor);
   }
   return scaled;
 }

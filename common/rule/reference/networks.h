@@ -12,7 +12,7 @@
 
 namespace outerloop::rule::reference {
 
-/// Weights and biases of all readouts times one factor, and bias.w times another.
+/// The rows of ReadPieces, those of the readouts times one factor and bias.w times another.
 struct ScaledReadouts {
   double factor = 0.0;
   Tensor w, bias;
@@ -22,7 +22,7 @@ struct ScaledReadouts {
 struct NetworkPlan {
   NeuronLocalSize size;
   const PackedTheta* packed = nullptr;
-  NormConstants norm;
+  Tensor ones;                    ///< [n]: n at least lanes * channels of every batch norm
   Tensor zero;                    ///< [1, 1]
   mutable ScaledReadouts scaled;  ///< computed at first use
 
@@ -30,10 +30,10 @@ struct NetworkPlan {
   const ScaledReadouts& scaled_readouts(const Tensor& theta, double factor, double bias_factor) const;
 };
 
-/// d^L [S, N_L, B, D] from x^L [S, N_L, B]. `theta`: Group::top.
+/// d^L [S, N_L, D, B] from x^L [S, N_L, B]. `theta`: Group::top.
 Tensor top_network(const NetworkPlan& plan, const Tensor& features, const Tensor& theta);
 
-/// h [S, N, B, C] of a layer's units. x, z [S, N, B]; d [S, N, B, D]; `constant` [S, N, 9]: statistics of
+/// h [S, C, N, B] of a layer's units. x, z [S, N, B]; d [S, N, D, B]; `constant` [S, N, 9]: statistics of
 /// weights and biases; `identity` [N, 2]: BN of (sin id, cos id), its offset included. `theta`:
 /// Group::hidden.
 Tensor hidden_network(const NetworkPlan& plan, const Tensor& x, const Tensor& z, const Tensor& d,
@@ -50,13 +50,13 @@ struct Readouts {
   std::vector<Tensor> lower;  ///< lower role: for W, then for V if it has its own
   std::vector<Tensor> upper;  ///< upper role
   Tensor mean;                ///< [S, N]: mean over the batch of bias.w h; of an upper layer
-  Tensor linear;              ///< [S, N, B, D]: delta.w h + delta.b; of an upper layer
+  Tensor linear;              ///< [S, N, D, B]: delta.w h + delta.b; of an upper layer
 };
 
-/// h [S, N, B, C]. `theta`: Group::read.
+/// h [S, C, N, B]. `theta`: Group::read.
 Readouts read_hidden(const NetworkPlan& plan, const Tensor& h, const Tensor& theta, Roles roles);
 
-/// linear + d sigmoid(z): linear, d [S, N, B, D], z [S, N, B].
+/// linear + d sigmoid(z), [S, N, D, B]: linear, d [S, N, D, B], z [S, N, B].
 Tensor error_signal(const Tensor& linear, const Tensor& d, const Tensor& z);
 
 }  // namespace outerloop::rule::reference

@@ -1,5 +1,8 @@
 #include "common/rule/reference/neuron_local.h"
 
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
 #include <cmath>
 
 #include "common/rule/reference/blocks.h"
@@ -7,14 +10,14 @@
 namespace outerloop::rule::reference {
 
 NeuronLocal::NeuronLocal(const NeuronLocalSize& size, const PackedTheta& packed,
-                         const std::vector<Tensor>& groups, const LayerStack& stack)
-    : plan_{size,
-            &packed,
-            NormConstants(groups.front().options().requires_grad(false)),
-            at::zeros({1, 1}, groups.front().options().requires_grad(false)),
-            {}},
-      stack_(stack),
-      groups_(groups) {}
+                         const std::vector<Tensor>& groups, const LayerStacks& stacks)
+    : plan_{size, &packed, {}, {}, {}}, stacks_(stacks), groups_(groups) {
+  const auto options = groups.front().options().requires_grad(false);
+  const std::int64_t channels =
+      std::max({size.hidden_channels, size.top_channels, size.delta_channels + 2, size.output_units});
+  plan_.ones = at::ones({groups.front().size(0) * channels}, options);
+  plan_.zero = at::zeros({1, 1}, options);
+}
 
 const Tensor& NeuronLocal::identity(std::int64_t units) const {
   auto& kept = identities_[units];
@@ -38,58 +41,119 @@ Tensor NeuronLocal::hidden_state(const Phi& phi, const WeightStatistics& statist
   const Tensor& outgoing = l < L ? statistics.rows[i] : statistics.columns[i - 1];
   const Tensor s = at::cat({incoming, outgoing}, 2);
   const Tensor b = l > 0 ? phi.b[i - 1].unsqueeze(2) : at::zeros({lanes, units, 1}, x.options());
-  const Tensor constant = at::cat({rms_normalise(s, {1, 2}, stack_.epsilon), b}, 2);
+  const Tensor constant = at::cat({rms_normalise(s, {1, 2}, stacks_.all.epsilon), b}, 2);
   return hidden_network(plan_, x, z, d, constant, identity(units), theta(Group::hidden));
 }
 
-WeightChange NeuronLocal::changes(const Tensor& W, const std::vector<Readouts>& read, std::size_t matrix,
-                                  const Tensor& x) const {
+WeightChange NeuronLocal::changes(const LayerStack& stack, const Tensor& W, const std::vector<Readouts>& read,
+                                  std::size_t matrix, LayerPairs pairs) const {
   std::vector<Tensor> lower, upper;
-  for (std::size_t l = 1; l < read.size(); ++l) {
+  const auto first = static_cast<std::size_t>(pairs.first);
+  for (std::size_t l = first + 1; l < first + stack.units.size(); ++l) {
     lower.push_back(read[l - 1].lower[matrix]);
     upper.push_back(read[l].upper[matrix]);
   }
   const std::int64_t GB = lower.front().size(3);
-  return weight_change(W, {pack_layers(upper, stack_.columns, GB), pack_layers(lower, stack_.rows, GB), x},
-                       theta(matrix == 0 ? Group::merge : Group::backward_merge), stack_);
+  pairs.upper = pack_layers(upper, stack.columns, GB);
+  pairs.lower = pack_layers(lower, stack.rows, GB);
+  return weight_change(W, pairs, theta(matrix == 0 ? Group::merge : Group::backward_merge), stack);
 }
 
 namespace {
 
-/// Tensors [S, rows, columns] of all layers as one [layers, S, rows, columns].
-Tensor packed_matrices(const std::vector<Tensor>& list, std::int64_t rows, std::int64_t columns) {
+/// `count` tensors [S, rows, columns] from `first` on as one [count, S, rows, columns].
+Tensor packed_matrices(const std::vector<Tensor>& list, std::int64_t first, std::int64_t count,
+                       std::int64_t rows, std::int64_t columns) {
   std::vector<Tensor> parts;
-  for (const auto& tensor : list) parts.push_back(tensor.unsqueeze(0));
+  for (std::int64_t l = first; l < first + count; ++l)
+    parts.push_back(list[static_cast<std::size_t>(l)].unsqueeze(0));
   return pack_layers(parts, rows, columns).squeeze(0);
+}
+
+Tensor packed_matrices(const std::vector<Tensor>& list, std::int64_t first, const LayerStack& stack) {
+  return packed_matrices(list, first, stack.layers(), stack.rows, stack.columns);
+}
+
+template <class T>
+void append(std::vector<T>& list, const std::vector<T>& more) {
+  list.insert(list.end(), more.begin(), more.end());
 }
 
 Tensor as_column(const Tensor& t) { return t.unsqueeze(2); }
 
 StepTrace make_trace(const Forward& f, const std::vector<Tensor>& d, const std::vector<Tensor>& delta,
-                     const std::vector<Tensor>& h, const Tensor& terms, const std::vector<Tensor>& dW,
-                     const std::vector<Tensor>& dV, const std::vector<Tensor>& db) {
-  StepTrace trace{f, d, delta, h, {Tensor()}, {Tensor()}, {Tensor()}, {Tensor()}};
-  for (std::size_t i = 0; i < dW.size(); ++i) {
-    trace.terms.push_back(terms.select(1, static_cast<std::int64_t>(i))
-                              .narrow(2, 0, dW[i].size(1))
-                              .narrow(3, 0, dW[i].size(2)));
-    trace.delta_W.push_back(dW[i]);
-    trace.delta_V.push_back(dV[i]);
-    trace.delta_b.push_back(db[i].squeeze(2));
+                     const std::vector<Tensor>& h, const std::vector<Tensor>& terms,
+                     const std::vector<Tensor>& dW, const std::vector<Tensor>& dV,
+                     const std::vector<Tensor>& db) {
+  StepTrace trace{f, {}, {Tensor()}, {}, {Tensor()}, {Tensor()}, {Tensor()}, {Tensor()}};
+  for (std::size_t l = 0; l < h.size(); ++l) {
+    trace.d.push_back(d[l].transpose(2, 3));
+    trace.h.push_back(h[l].permute({0, 2, 3, 1}));
+    if (l > 0) trace.delta.push_back(delta[l].transpose(2, 3));
   }
+  append(trace.terms, terms);
+  append(trace.delta_W, dW);
+  append(trace.delta_V, dV);
+  for (const auto& change : db) trace.delta_b.push_back(change.squeeze(2));
   return trace;
 }
 
 }  // namespace
 
+NeuronLocal::Changes NeuronLocal::all_changes(const Phi& phi, const std::vector<Tensor>& W,
+                                              const std::vector<Readouts>& read, const Forward& f) const {
+  LayerPairs pairs;
+  {
+    const c10::NoGradGuard constant;
+    pairs.inputs = standardise_for_sums(f.x.front(), stacks_.all.epsilon).unsqueeze(0);
+  }
+  const LayerStack& all = stacks_.all;
+  pairs.x =
+      standardise_for_sums(packed_matrices(f.x, 1, all.layers(), all.columns, f.x[0].size(2)), all.epsilon);
+  Changes result;
+  for (std::size_t i = 0; i < stacks_.parts.size(); ++i) {
+    const LayerStack& stack = stacks_.parts[i];
+    pairs.first = static_cast<std::int64_t>(i);  // the first stack has one layer
+    std::vector<PartSize> sizes;
+    for (std::int64_t l = 0; l < stack.layers(); ++l) sizes.push_back({stack.inputs(l), stack.outputs(l)});
+    const auto change = changes(stack, W[i], read, 0, pairs);
+    const auto dW = unpack_layers(change.delta, sizes);
+    append(result.W, dW);
+    for (std::size_t l = 0; l < sizes.size(); ++l)
+      result.terms.push_back(change.terms.select(1, static_cast<std::int64_t>(l))
+                                 .narrow(2, 0, sizes[l].rows)
+                                 .narrow(3, 0, sizes[l].columns));
+    if (plan_.size.separate_backward_readouts) {
+      const Tensor V = packed_matrices(phi.V, pairs.first, stack);
+      append(result.V, unpack_layers(changes(stack, V, read, 1, pairs).delta, sizes));
+    } else {
+      append(result.V, dW);
+    }
+  }
+  std::vector<Tensor> means;
+  std::vector<PartSize> columns;
+  for (std::int64_t l = 0; l < all.layers(); ++l) {
+    means.push_back(as_column(read[static_cast<std::size_t>(l) + 1].mean));
+    columns.push_back({all.outputs(l), 1});
+  }
+  const Tensor mean = packed_matrices(means, 0, all.layers(), all.columns, 1);
+  result.b = unpack_layers(bias_change(mean, theta(Group::bias), all), columns);
+  return result;
+}
+
 Phi NeuronLocal::step(const Phi& phi, const Tensor& x, Nonlinearity kind, StepTrace* trace) const {
   const std::int64_t L = phi.layers();
   const auto count = static_cast<std::size_t>(L) + 1;
   const Forward f = forward(phi, x, kind);
-  std::vector<Tensor> d(count), delta(count), h(count), means;
+  std::vector<Tensor> d(count), delta(count), h(count), W;
   std::vector<Readouts> read(count);
-  const Tensor W = packed_matrices(phi.W, stack_.rows, stack_.columns);
-  const auto statistics = weight_statistics(W, stack_);
+  WeightStatistics statistics;
+  for (std::size_t i = 0; i < stacks_.parts.size(); ++i) {
+    W.push_back(packed_matrices(phi.W, static_cast<std::int64_t>(i), stacks_.parts[i]));
+    const auto own = weight_statistics(W.back(), stacks_.parts[i]);
+    append(statistics.columns, own.columns);
+    append(statistics.rows, own.rows);
+  }
 
   // From the top layer down: the hidden state of every neuron, and the error signal of the layer below.
   d.back() = top_network(plan_, f.x.back(), theta(Group::top));
@@ -100,40 +164,22 @@ Phi NeuronLocal::step(const Phi& phi, const Tensor& x, Nonlinearity kind, StepTr
     if (l == 0) break;
     delta[i] = error_signal(read[i].linear, d[i], f.z[i]);
     const Tensor lower = at::bmm(phi.V[i - 1], delta[i].flatten(2, 3));
-    d[i - 1] = rms_normalise(lower.view({lower.size(0), lower.size(1), d[i].size(2), d[i].size(3)}), {3},
-                             stack_.epsilon);
+    d[i - 1] = rms_normalise(lower.view({lower.size(0), lower.size(1), d[i].size(2), d[i].size(3)}), {2},
+                             stacks_.all.epsilon);
   }
 
-  // The changes of all layers at once
-  const Tensor activations =
-      standardise_for_sums(packed_matrices(f.x, stack_.most, x.size(2)), stack_.epsilon);
-  const auto change_W = changes(W, read, 0, activations);
-  std::vector<PartSize> sizes, columns;
-  for (std::size_t i = 1; i < count; ++i) {
-    means.push_back(as_column(read[i].mean));
-    sizes.push_back({phi.W[i - 1].size(1), phi.W[i - 1].size(2)});
-    columns.push_back({phi.W[i - 1].size(2), 1});
-  }
-  const auto dW = unpack_layers(change_W.delta, sizes);
-  auto dV = dW;
-  if (plan_.size.separate_backward_readouts) {
-    const Tensor V = packed_matrices(phi.V, stack_.rows, stack_.columns);
-    dV = unpack_layers(changes(V, read, 1, activations).delta, sizes);
-  }
-  const Tensor mean = packed_matrices(means, stack_.columns, 1);
-  const auto db = unpack_layers(bias_change(mean, theta(Group::bias), stack_), columns);
-
+  const Changes change = all_changes(phi, W, read, f);
   const double eta = plan_.size.inner_step_size;
-  const auto updated = [&](const Tensor& value, const Tensor& change) {
-    return at::add(value * (1 - eta), change, -eta);
+  const auto updated = [&](const Tensor& value, const Tensor& by) {
+    return at::add(value * (1 - eta), by, -eta);
   };
   Phi next;
-  for (std::size_t i = 0; i < dW.size(); ++i) {
-    next.W.push_back(updated(phi.W[i], dW[i]));
-    next.b.push_back(updated(phi.b[i], db[i].squeeze(2)));
-    next.V.push_back(updated(phi.V[i], dV[i]));
+  for (std::size_t i = 0; i < change.W.size(); ++i) {
+    next.W.push_back(updated(phi.W[i], change.W[i]));
+    next.b.push_back(updated(phi.b[i], change.b[i].squeeze(2)));
+    next.V.push_back(updated(phi.V[i], change.V[i]));
   }
-  if (trace) *trace = make_trace(f, d, delta, h, change_W.terms, dW, dV, db);
+  if (trace) *trace = make_trace(f, d, delta, h, change.terms, change.W, change.V, change.b);
   return next;
 }
 

@@ -36,9 +36,9 @@ struct StepTrace {
 class OUTERLOOP_REFERENCE_API NeuronLocal {
  public:
   /// `groups`: PackedTheta::split of θ [S, numbers], the same in all lanes; the graphs of all steps lead to
-  /// them. `stack`: of the base model's sizes; must outlive this object.
+  /// them. `stacks`: of the base model's sizes; must outlive this object.
   NeuronLocal(const NeuronLocalSize& size, const PackedTheta& packed, const std::vector<Tensor>& groups,
-              const LayerStack& stack);
+              const LayerStacks& stacks);
   NeuronLocal(const NeuronLocal&) = delete;
   NeuronLocal& operator=(const NeuronLocal&) = delete;
 
@@ -48,16 +48,25 @@ class OUTERLOOP_REFERENCE_API NeuronLocal {
  private:
   Tensor hidden_state(const Phi& phi, const WeightStatistics& statistics, std::int64_t l, const Tensor& x,
                       const Tensor& z, const Tensor& d) const;
-  /// ΔW [L, S, I, J], or ΔV if it has readouts of its own (`matrix` 1), from the readouts of l = 0..L and x
-  /// as in LayerPairs.
-  WeightChange changes(const Tensor& W, const std::vector<Readouts>& read, std::size_t matrix,
-                       const Tensor& x) const;
+  /// ΔW of one stack of layers, or ΔV if it has readouts of its own (`matrix` 1). W: the stack's weights,
+  /// packed; `read`: of l = 0..L; `pairs`: x, without readouts.
+  WeightChange changes(const LayerStack& stack, const Tensor& W, const std::vector<Readouts>& read,
+                       std::size_t matrix, LayerPairs pairs) const;
+  /// Changes of all layers, without the learning rate: [l - 1].
+  struct Changes {
+    std::vector<Tensor> W, V;   ///< [S, N_{l-1}, N_l]
+    std::vector<Tensor> b;      ///< [S, N_l, 1]
+    std::vector<Tensor> terms;  ///< [12, S, N_{l-1}, N_l]
+  };
+  /// W: the weights of each stack, packed.
+  Changes all_changes(const Phi& phi, const std::vector<Tensor>& W, const std::vector<Readouts>& read,
+                      const Forward& f) const;
   const Tensor& theta(Group group) const { return groups_[static_cast<std::size_t>(group)]; }
   /// BN of (sin id, cos id) for a layer of that width: [units, 2].
   const Tensor& identity(std::int64_t units) const;
 
   NetworkPlan plan_;
-  const LayerStack& stack_;
+  const LayerStacks& stacks_;
   std::vector<Tensor> groups_;
   mutable std::map<std::int64_t, Tensor> identities_;
 };

@@ -42,6 +42,14 @@ LaneSetup NeuronLocalEngine::setup(const Architecture& architecture, const Layou
   return {rule().neuron_local, packed_, architecture, layout, tensor_options(), [this] { step_done(); }};
 }
 
+std::int64_t NeuronLocalEngine::lanes_at_once(std::size_t lanes, const Architecture& architecture,
+                                              std::int64_t batch) const {
+  const auto all = static_cast<std::int64_t>(lanes);
+  if (!tensor_options().device().is_cpu()) return all;
+  const auto item = static_cast<std::int64_t>(tensor_options().dtype().itemsize());
+  return std::min(all, lanes_in_cache(rule().neuron_local, architecture, batch, item));
+}
+
 TruncationResult NeuronLocalEngine::truncation(const Architecture& architecture,
                                                const std::vector<double>& theta,
                                                const std::vector<double>& phi,
@@ -81,9 +89,10 @@ std::vector<TruncationResult> NeuronLocalEngine::truncations(const Architecture&
       batch = std::max(batch, step.inner.examples);
       labelled = std::max(labelled, 2 * step.a.examples);
     }
-  const auto plan = plan_memory(
-      budget_, static_cast<std::int64_t>(lanes.size()), static_cast<std::int64_t>(lanes[0].steps.size()),
-      step_bytes(rule().neuron_local, architecture, batch, labelled, item), layout.size() * item);
+  const auto plan =
+      plan_memory(budget_, lanes_at_once(lanes.size(), architecture, batch),
+                  static_cast<std::int64_t>(lanes[0].steps.size()),
+                  step_bytes(rule().neuron_local, architecture, batch, labelled, item), layout.size() * item);
   const auto packed_theta = packed_.pack(theta);
   std::vector<TruncationResult> results;
   translated([&] {
@@ -116,7 +125,7 @@ std::vector<std::vector<double>> NeuronLocalEngine::unrolls(const Architecture& 
   for (const auto& minibatch : lanes[0].minibatches) batch = std::max(batch, minibatch.examples);
   // One step at a time, without its graph.
   const auto plan =
-      plan_memory(budget_, static_cast<std::int64_t>(lanes.size()), 1,
+      plan_memory(budget_, lanes_at_once(lanes.size(), architecture, batch), 1,
                   step_bytes(rule().neuron_local, architecture, batch, 0, item), layout.size() * item);
   const auto packed_theta = packed_.pack(theta);
   std::vector<std::vector<double>> results;

@@ -31,6 +31,8 @@ class NeuronLocalEngine final : public TorchEngine {
                                       const std::vector<ObjectiveLane>& lanes) override;
 
  private:
+  /// How many of `lanes` to compute at once, apart from memory.
+  std::int64_t lanes_at_once(std::size_t lanes, const Architecture& architecture, std::int64_t batch) const;
   LaneSetup setup(const Architecture& architecture, const Layout& layout) const;
 
   PackedTheta packed_;

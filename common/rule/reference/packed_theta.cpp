@@ -77,7 +77,7 @@ class PackedTheta::Builder {
     return piece(all, {3, static_cast<std::int64_t>(channels.size()), C});
   }
 
-  /// The same for one product with all taps: [channels, 3 C].
+  /// The same for one product with all taps: [1, channels, 3 C].
   Piece in_constant(const std::vector<std::int64_t>& channels) {
     const auto& spec = layout_.at("hidden.in.w");
     const std::int64_t in = spec.shape[1], C = spec.shape[2];
@@ -85,7 +85,7 @@ class PackedTheta::Builder {
     for (const auto channel : channels)
       for (std::int64_t tap = 0; tap < 3; ++tap)
         for (std::int64_t c = 0; c < C; ++c) all.push_back(spec.offset + (tap * in + channel) * C + c);
-    return piece(all, {static_cast<std::int64_t>(channels.size()), 3 * C});
+    return piece(all, {1, static_cast<std::int64_t>(channels.size()), 3 * C});
   }
 
   /// Appends a readout's weights [C, G], transposed.
@@ -155,12 +155,11 @@ void PackedTheta::add_readouts(const NeuronLocalSize& size, Builder& build) {
     for (const char* name : kUpperNames) append(prefix + "readout." + name);
   read_.lower = kLowerReadouts * static_cast<std::int64_t>(prefixes.size());
   read_.upper = kUpperReadouts * static_cast<std::int64_t>(prefixes.size());
+  append("delta");
   build.append_transposed("bias.w", w);
   const auto rows = static_cast<std::int64_t>(w.size()) / size.hidden_channels;
   read_.w = build.piece(w, {rows, size.hidden_channels});
   read_.bias = build.piece(bias, {rows - 1});
-  read_.delta_w = build.tensor("delta.w");
-  read_.delta_b = build.tensor("delta.b");
   build.end();
 }
 

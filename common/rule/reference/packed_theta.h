@@ -44,14 +44,13 @@ struct TopPieces {
 struct HiddenPieces {
   Piece beta_varying;               ///< [2 + D]: hidden.features.beta of x, z, d
   Piece beta_identity;              ///< [2]: of sin, cos
-  Piece in_constant;                ///< [11, 3 C]: hidden.in.w of s, b, sin, cos
+  Piece in_constant;                ///< [1, 11, 3 C]: hidden.in.w of s, b, sin, cos
   std::vector<BlockPieces> blocks;  ///< in, in.unit.0, in.unit.1, block.i, ...; the first only of x, z, d
 };
 
 struct ReadPieces {
-  Piece w;     ///< [rows, C]: readouts of the lower role, of the upper role, bias.w
-  Piece bias;  ///< [rows - 1]
-  Piece delta_w, delta_b;
+  Piece w;     ///< [rows, C]: readouts of the lower role, of the upper role, delta.w (D rows), bias.w (1)
+  Piece bias;  ///< [rows - 1]: of all but bias.w
   std::int64_t lower = 0, upper = 0;  ///< readouts of each role, G rows each
 };
 

@@ -25,6 +25,7 @@ TorchEngine::TorchEngine(const RuleOptions& rule, const EngineOptions& options)
   check_threads(threads_);
   check_memory_budget(options.memory_budget_mib);
   set_threads(threads_);
+  if (tensor_options_.device().is_cpu()) keep_freed_memory();
 }
 
 std::string TorchEngine::description() const {

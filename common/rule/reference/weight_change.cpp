@@ -41,18 +41,26 @@ Tensor symmetric(const Tensor& r, const Tensor& factor) {
   return s;
 }
 
-/// x^1 .. x^L of the upper layers, and x^0 .. x^{L-1} of the lower ones: [L, S, J or I, B].
-Tensor upper_x(const Tensor& x, const LayerStack& n) {
-  return x.narrow(0, 1, n.layers()).narrow(2, 0, n.columns);
-}
-Tensor lower_x(const Tensor& x, const LayerStack& n) {
-  return x.narrow(0, 0, n.layers()).narrow(2, 0, n.rows);
-}
+/// The stack and the place of its layers in the base model.
+struct Layers {
+  const LayerStack* stack = nullptr;
+  std::int64_t first = 0;
+
+  /// Of x^1 .. [layers, S, units, B]: those of the upper layers [L, S, J, B], and those of the lower ones
+  /// [L, S, I, B] if these are not the base model's inputs.
+  Tensor upper(const Tensor& x) const {
+    return x.narrow(0, first, stack->layers()).narrow(2, 0, stack->columns);
+  }
+  Tensor lower(const Tensor& x) const {
+    return x.narrow(0, first - 1, stack->layers()).narrow(2, 0, stack->rows);
+  }
+};
 
 /// Tensors that the forward pass saves for the adjoint, in order.
 enum Kept {
   kLower,
   kUpper,
+  kXLower,
   kX,
   kMerge,
   kScale,
@@ -81,7 +89,8 @@ struct WeightChangeNode : Function<WeightChangeNode> {
   }
 
   /// The factors of the products: w and q on the left, the matrices on the right, and S_lower.
-  static void make_factors(const LayerStack& n, const Tensor& W, std::vector<Tensor>& kept) {
+  static void make_factors(const Layers& layers, const Tensor& W, std::vector<Tensor>& kept) {
+    const LayerStack& n = *layers.stack;
     const auto options = W.options();
     const Tensor &lower = kept[kLower], &upper = kept[kUpper];
     kept[kScale] = inverse_norm(W, {2}, n.per_row, 1e-6);
@@ -98,7 +107,7 @@ struct WeightChangeNode : Function<WeightChangeNode> {
     kept[kSign] = w.sign();
 
     const Tensor right = at::empty({4, n.layers(), W.size(1), n.columns, n.columns}, options);
-    const Tensor x = upper_x(kept[kX], n);
+    const Tensor x = layers.upper(kept[kX]);
     product(right.select(0, 0), upper.select(0, 7), transposed(upper.select(0, 7)));
     product(right.select(0, 1), x, transposed(x));
     range(right, 0, 2).mul_(n.root);
@@ -115,7 +124,8 @@ struct WeightChangeNode : Function<WeightChangeNode> {
     kept[kSymmetricLower] = symmetric(symmetric_products(lower), n.lower);
   }
 
-  static void make_terms(const LayerStack& n, std::vector<Tensor>& kept) {
+  static void make_terms(const Layers& layers, std::vector<Tensor>& kept) {
+    const LayerStack& n = *layers.stack;
     const Tensor &lower = kept[kLower], &upper = kept[kUpper], &left = kept[kLeft];
     const Tensor w = left.select(0, 2),
                  terms = at::empty({12, w.size(0), w.size(1), n.rows, n.columns}, w.options());
@@ -128,7 +138,7 @@ struct WeightChangeNode : Function<WeightChangeNode> {
     at::mul_out(slot, kept[kProducts].select(0, 1), w);
     slot = terms.select(0, kRbf);
     at::mul_out(slot, kept[kProducts].select(0, 2), kept[kGaussian]);
-    product(terms.select(0, kHebb), lower_x(kept[kX], n), transposed(upper_x(kept[kX], n)));
+    product(terms.select(0, kHebb), kept[kXLower], transposed(layers.upper(kept[kX])));
     terms.select(0, kHebb).neg_();
     slot = terms.select(0, kDecay);
     at::mul_out(slot, w, w).mul_(kept[kSign]);
@@ -141,18 +151,20 @@ struct WeightChangeNode : Function<WeightChangeNode> {
   }
 
   static variable_list forward(AutogradContext* ctx, const Tensor& W, const Tensor& lower,
-                               const Tensor& upper, const Tensor& x, const Tensor& merge,
-                               const LayerStack* stack) {
+                               const Tensor& upper, const Tensor& inputs, const Tensor& x,
+                               const Tensor& merge, const LayerStack* stack, std::int64_t first) {
     const Guard guard;
     const LayerStack& n = *stack;
+    const Layers layers{stack, first};
     const std::int64_t S = W.size(1);
     std::vector<Tensor> kept(kKeptTensors);
     kept[kLower] = lower;
     kept[kUpper] = upper;
+    kept[kXLower] = first > 0 ? layers.lower(x) : inputs;
     kept[kX] = x;
     kept[kMerge] = merge.narrow(1, 0, 12).t().view({12, 1, S, 1, 1});
-    make_factors(n, W, kept);
-    make_terms(n, kept);
+    make_factors(layers, W, kept);
+    make_terms(layers, kept);
     const Tensor& terms = kept[kTermsKept];
     const Tensor w = kept[kLeft].select(0, 2);
 
@@ -168,6 +180,7 @@ struct WeightChangeNode : Function<WeightChangeNode> {
     const Tensor delta = at::add(kept[kOut], w, -1.0 / 7);
     ctx->save_for_backward(kept);
     ctx->saved_data["stack"] = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(stack));
+    ctx->saved_data["first"] = first;
     ctx->mark_non_differentiable({terms});
     ctx->set_materialize_grads(false);
     return {delta, terms};
@@ -208,8 +221,9 @@ struct WeightChangeNode : Function<WeightChangeNode> {
   }
 
   /// Gradients with respect to the readouts and to x, from those of the products that contain them.
-  static variable_list readout_gradients(const LayerStack& n, const variable_list& kept, const Tensor& d,
+  static variable_list readout_gradients(const Layers& layers, const variable_list& kept, const Tensor& d,
                                          const ProductGradients& by) {
+    const LayerStack& n = *layers.stack;
     const Tensor &lower = kept[kLower], &upper = kept[kUpper];
     const Tensor d_direct = range(d, kDirect, 3);
     const Tensor dlower = at::empty_like(lower), dupper = at::empty_like(upper);
@@ -226,10 +240,10 @@ struct WeightChangeNode : Function<WeightChangeNode> {
     const Tensor dsquares = at::add(squares, transposed(squares)).mul_(n.root);
     product(dupper.select(0, 7), dsquares.select(0, 0), upper.select(0, 7));
     const Tensor dx = at::zeros_like(kept[kX]), d_hebb = d.select(0, kHebb);
-    const Tensor xu = upper_x(kept[kX], n), xl = lower_x(kept[kX], n);
-    batch(upper_x(dx, n)).baddbmm_(transposed(batch(d_hebb)), batch(xl), 1, -1);
-    batch(upper_x(dx, n)).baddbmm_(batch(dsquares.select(0, 1)), batch(xu));
-    batch(lower_x(dx, n)).baddbmm_(batch(d_hebb), batch(xu), 1, -1);
+    const Tensor xu = layers.upper(kept[kX]);
+    batch(layers.upper(dx)).baddbmm_(transposed(batch(d_hebb)), batch(kept[kXLower]), 1, -1);
+    batch(layers.upper(dx)).baddbmm_(batch(dsquares.select(0, 1)), batch(xu));
+    if (layers.first > 0) batch(layers.lower(dx)).baddbmm_(batch(d_hebb), batch(xu), 1, -1);
     return {dlower, dupper, dx};
   }
 
@@ -238,8 +252,10 @@ struct WeightChangeNode : Function<WeightChangeNode> {
     const Guard guard;
     const Tensor &terms = kept[kTermsKept], &sign = kept[kSign];
     const Tensor w = kept[kLeft].select(0, 2);
-    const LayerStack& n =
-        *reinterpret_cast<const LayerStack*>(static_cast<std::intptr_t>(ctx->saved_data["stack"].toInt()));
+    const Layers layers{
+        reinterpret_cast<const LayerStack*>(static_cast<std::intptr_t>(ctx->saved_data["stack"].toInt())),
+        ctx->saved_data["first"].toInt()};
+    const LayerStack& n = *layers.stack;
     const Tensor& g = dout[0];
 
     // forward: ΔW = out - w / 7, out = n(change), change = (merged - w relu(Σ merged w) / IJ) / 12^1.5
@@ -268,12 +284,12 @@ struct WeightChangeNode : Function<WeightChangeNode> {
     dw.addcmul_(d.select(0, kDecay), at::mul(w, sign), 2).add_(d.select(0, kBase));
     d_first.mul_(w);
     d_rbf.mul_(kept[kGaussian]);
-    const auto by_readouts = readout_gradients(n, kept, d, by_products);
+    const auto by_readouts = readout_gradients(layers, kept, d, by_products);
 
     // forward: w = W s; so dW = s (dw - w Σ(dw w) / I)
     const Tensor inner = at::mul(dw, w).sum({2}, true).mul_(n.per_row);
     const Tensor dW = dw.addcmul_(w, inner, -1).mul_(kept[kScale]);
-    return {dW, by_readouts[0], by_readouts[1], by_readouts[2], dmerge, Tensor()};
+    return {dW, by_readouts[0], by_readouts[1], Tensor(), by_readouts[2], dmerge, Tensor(), Tensor()};
   }
 };
 
@@ -281,7 +297,8 @@ struct WeightChangeNode : Function<WeightChangeNode> {
 
 WeightChange weight_change(const Tensor& W, const LayerPairs& pairs, const Tensor& merge,
                            const LayerStack& stack) {
-  const auto result = WeightChangeNode::apply(W, pairs.lower, pairs.upper, pairs.x, merge, &stack);
+  const auto result =
+      WeightChangeNode::apply(W, pairs.lower, pairs.upper, pairs.inputs, pairs.x, merge, &stack, pairs.first);
   return {result[1], result[0]};
 }
 

@@ -21,11 +21,15 @@ constexpr std::int64_t kLowerReadouts = 7;
 /// large_decay, w_base.
 constexpr std::int64_t kMergeOrder[12] = {6, 2, 7, 10, 5, 9, 0, 1, 8, 3, 4, 11};
 
-/// Inputs that do not depend on the layers' own weights.
+/// Inputs that do not depend on the layers' own weights. The stack's layers are l = first + 1 .. first + L of
+/// the base model.
 struct LayerPairs {
   Tensor upper;  ///< [kUpperReadouts, L, S, J, G * B], each scaled by 1/sqrt(G B)
   Tensor lower;  ///< [kLowerReadouts, L, S, I, G * B], scaled the same
-  Tensor x;      ///< [L + 1, S, max(I, J), B]: x^0 .. x^L centred per unit and divided by sqrt(Σ² + B 1e-6)
+  // x centred per unit and divided by sqrt(Σ² + B 1e-6)
+  Tensor inputs;  ///< x^0: [1, S, N_0, B], a constant
+  Tensor x;       ///< from x^1 on, for all layers of the base model, padded: [layers, S, units, B]
+  std::int64_t first = 0;
 };
 
 struct WeightChange {
