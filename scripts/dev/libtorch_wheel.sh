@@ -86,19 +86,20 @@ make_libtorch() {
   touch "$site/complete"
 }
 
-# configure_against_wheel [CMake's arguments]: the release build in `folder`/build, as C++20, which the headers require.
+# configure_against_wheel BUILD [CMake's arguments]: the release build in the folder BUILD. The headers require C++20.
 configure_against_wheel() {
+  local build=$1
+  shift
   # A build of sources in another folder cannot be reused.
-  grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$folder/build/CMakeCache.txt" || rm -rf "$folder/build"
-  # With C++20, gcc 12 falsely warns of overlapping copies in std::string.
-  cmake -S "$root" -B "$folder/build" -G Ninja -Wno-dev --log-level=NOTICE -D CMAKE_BUILD_TYPE=Release \
-    -D CMAKE_CXX_STANDARD=20 -D CMAKE_CXX_FLAGS=-Wno-restrict -D CMAKE_PREFIX_PATH="$site/torch" -D OUTERLOOP_TESTS=ON \
-    -U 'OUTERLOOP_TORCH_*' "$@" || die 1 "the configuration failed; the lines above say why"
-  grep -q "^OUTERLOOP_TORCH_CPU:.*=$site/" "$folder/build/CMakeCache.txt" || die 1 "another LibTorch was found than $site"
+  grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$build/CMakeCache.txt" || rm -rf "$build"
+  cmake -S "$root" -B "$build" -G Ninja -Wno-dev --log-level=NOTICE -U 'OUTERLOOP_TORCH_*' -D CMAKE_BUILD_TYPE=Release \
+    -D CMAKE_PREFIX_PATH="$site/torch" -D OUTERLOOP_TORCH_STANDARD=20 -D OUTERLOOP_TESTS=ON "$@" ||
+    die 1 "the configuration failed; the lines above say why"
+  grep -q "^OUTERLOOP_TORCH_CPU:.*=$site/" "$build/CMakeCache.txt" || die 1 "another LibTorch was found than $site"
 }
 
-# build_against_wheel TARGET...
+# build_against_wheel BUILD TARGET...
 build_against_wheel() {
-  cmake --build "$folder/build" --parallel "${OUTERLOOP_JOBS:-$(build_jobs)}" --target "$@" ||
+  cmake --build "$1" --parallel "${OUTERLOOP_JOBS:-$(build_jobs)}" --target "${@:2}" ||
     die 1 "the build failed; the compiler's own lines above say why"
 }
