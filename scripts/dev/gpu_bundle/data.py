@@ -9,8 +9,8 @@ import os
 import struct
 import sys
 
-GLYPHS_PER_CLASS = 100
-IMAGES = {"train": 4000, "t10k": 1000}  # evaluations need 1,000 without labels
+GLYPHS_PER_CLASS = 60
+IMAGES = {"train": 3000, "t10k": 1000}  # evaluations need 1,000 without labels
 
 
 def write_npy(path, descr, shape, values):

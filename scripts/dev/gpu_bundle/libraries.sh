@@ -27,6 +27,22 @@ copy_open_mpi() {
   }
 }
 
+# HDF5 links libcurl for files on the web, which nothing here reads, and libcurl links thirty libraries. A stand-in has those of
+# its functions that HDF5 names; a call ends the process.
+replace_curl() {
+  local hdf5 functions version
+  hdf5=$(ldd "$bundle/bin/outerloop" | awk '$1 ~ /^libhdf5[^ ]*\.so/ && !/_hl/ {print $3; exit}')
+  functions=$(nm -D --undefined-only --with-symbol-versions "$hdf5" | sed -n 's/.* \(curl_[a-z_]*\)@.*/\1/p')
+  version=$(nm -D --undefined-only --with-symbol-versions "$hdf5" | sed -n 's/.* curl_[a-z_]*@//p' | sort -u)
+  [ -n "$functions" ] || return 0
+  {
+    echo '#include <stdlib.h>'
+    # shellcheck disable=SC2086
+    printf 'void %s(void) { abort(); }\n' $functions
+  } | gcc -x c -shared -fPIC -s -o "$bundle/lib/libcurl.so.4" -Wl,-soname,libcurl.so.4 \
+    -Wl,--version-script=<(echo "$version { curl_*; };") - || die 1 "the stand-in for libcurl could not be built"
+}
+
 # Objects of the bundle that load libraries.
 objects() { find "$bundle/bin" "$bundle/lib" "$bundle/libexec" "$bundle/pmix" -type f -exec file {} + | sed -n 's/:.* ELF .*//p'; }
 
@@ -45,6 +61,7 @@ loaded() {
 # gcc's libraries are apart: the other machine's own are used unless they are older, since its GPU's driver was made for them.
 copy_libraries() {
   local all name path target
+  replace_curl
   mapfile -t all < <(objects)
   mkdir "$bundle/lib/gcc"
   while read -r name path; do
