@@ -44,7 +44,9 @@ replace_curl() {
 }
 
 # Objects of the bundle that load libraries.
-objects() { find "$bundle/bin" "$bundle/lib" "$bundle/libexec" "$bundle/pmix" -type f -exec file {} + | sed -n 's/:.* ELF .*//p'; }
+objects() {
+  find "$bundle/bin" "$bundle/lib" "$bundle/libexec" "$bundle/pmix" -type f -exec file {} + | sed -n 's/:.* ELF .*//p'
+}
 
 # glibc's own libraries.
 glibc_names() { dpkg -L libc6 | sed -n 's|.*/\([^/]*\.so[^/]*\)$|\1|p'; }
