@@ -1,3 +1,15 @@
+# outerloop_find_protobuf_headers()
+# Sets Protobuf_INCLUDE_DIR for FindProtobuf. PyPI's LibTorch has headers of the protobuf that it hides, without its library:
+# they must not be taken where CMAKE_PREFIX_PATH names that LibTorch.
+function(outerloop_find_protobuf_headers)
+  find_path(OUTERLOOP_TORCH_INCLUDE ATen/ATen.h PATH_SUFFIXES include)
+  file(GLOB libraries ${OUTERLOOP_TORCH_INCLUDE}/../lib/libprotobuf.* ${OUTERLOOP_TORCH_INCLUDE}/../lib/*/libprotobuf.*)
+  if(OUTERLOOP_TORCH_INCLUDE AND NOT libraries)
+    list(APPEND CMAKE_IGNORE_PATH ${OUTERLOOP_TORCH_INCLUDE})
+    find_path(Protobuf_INCLUDE_DIR google/protobuf/service.h)
+  endif()
+endfunction()
+
 # outerloop_check_protobuf(TORCH OURS)
 # A process can hold only one protobuf: a second version, in a library loaded later, is bound to the first one's symbols and
 # crashes at its first message. TORCH, LibTorch's libtorch_cpu.so, must therefore link OURS, the libprotobuf that this

@@ -45,3 +45,20 @@ expect shown "$(check "$folder/shown.so" || true)" "shown.so shows a protobuf of
 expect shown "$(check "$folder/shown.so" || true)" "configure with -DOUTERLOOP_REFERENCE=OFF"
 expect with_old "$(check "$folder/with_old.so" || true)" "links libprotobuf.so.23, and we link libprotobuf.so.32"
 ! check "$folder/shown.so" >/dev/null || { echo "a clash does not end the configuration" >&2; exit 1; }
+
+# Headers of a protobuf in LibTorch's folder are not those of our library, unless that is there, too.
+mkdir -p wheel/include/ATen {wheel,other}/include/google/protobuf {wheel,other}/lib
+touch wheel/include/ATen/ATen.h {wheel,other}/include/google/protobuf/service.h other/lib/libprotobuf.so
+cat >headers.cmake <<'END'
+include(${MODULE})
+outerloop_find_protobuf_headers()
+find_path(Protobuf_INCLUDE_DIR google/protobuf/service.h)
+message(STATUS "headers in ${Protobuf_INCLUDE_DIR}")
+END
+headers() {
+  "$cmake" -D MODULE="$sources/scripts/cmake/OuterloopProtobuf.cmake" -D "CMAKE_PREFIX_PATH=$folder/wheel;$folder/other" \
+    -P headers.cmake 2>&1
+}
+expect "a wheel" "$(headers)" "headers in $folder/other/include"
+touch wheel/lib/libprotobuf.so.32
+expect "one prefix for both" "$(headers)" "headers in $folder/wheel/include"
