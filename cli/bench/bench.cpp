@@ -14,10 +14,20 @@ const std::vector<std::string> kInstructionSets = {"auto", "avx512", "avx2", "ss
 constexpr int kMostRepetitions = 1000;
 constexpr std::int64_t kMostSteps = 10000;
 
+void add_sizes(CLI::App& command, std::vector<std::string>& sizes, const std::string& help) {
+  command.add_option("--size,--sizes", sizes, help)
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember(kSizes))
+      ->capture_default_str();
+}
+
 template <class Options>
-void add_common(CLI::App& command, Options& options) {
-  command.add_option("--repetitions", options.repetitions, "of every measurement; the median counts")
-      ->check(CLI::Range(1, kMostRepetitions))
+void add_common(CLI::App& command, Options& options,
+                const std::string& repetitions = "of every measurement; the median counts",
+                int most = kMostRepetitions) {
+  command.add_option("--repetitions", options.repetitions, repetitions)
+      ->check(CLI::Range(1, most))
       ->capture_default_str();
   command.add_option("--instruction-set", options.instruction_set, "of the fused engine and the peak")
       ->check(CLI::IsMember(kInstructionSets))
@@ -29,11 +39,7 @@ Command add_engine(CLI::App& bench) {
   const auto options = std::make_shared<BenchEngineOptions>();
   auto* command = bench.add_subcommand(
       "engine", "Forward pass and whole truncation of every engine, next to the peak of the core.");
-  command->add_option("--size,--sizes", options->sizes, "laptop,medium,paper; paper takes the reference 6 GB")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::IsMember(kSizes))
-      ->capture_default_str();
+  add_sizes(*command, options->sizes, "laptop,medium,paper; paper takes the reference 6 GB");
   command
       ->add_option("--engine,--engines", options->engines, "KIND[:PRECISION], e.g. fused:float32,reference")
       ->default_str("all available")
@@ -66,18 +72,8 @@ Command add_kernels(CLI::App& bench) {
   const auto options = std::make_shared<BenchKernelsOptions>();
   auto* command = bench.add_subcommand(
       "kernels", "The fused engine's inner loops one by one, with data in the cache and from memory.");
-  command->add_option("--size,--sizes", options->sizes, "laptop,medium,paper")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::IsMember(kSizes))
-      ->capture_default_str();
-  command->add_option("--repetitions", options->repetitions, "of every kernel; the fastest counts")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
-  command->add_option("--instruction-set", options->instruction_set, "of the kernels and the peak")
-      ->check(CLI::IsMember(kInstructionSets))
-      ->capture_default_str();
-  command->add_option("--json", options->json, "write the table to this file as JSON");
+  add_sizes(*command, options->sizes, "laptop,medium,paper");
+  add_common(*command, *options, "of every kernel; the fastest counts", 100000);
   return {command, [options] { return bench_kernels(*options); }};
 }
 

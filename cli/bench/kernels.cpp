@@ -15,7 +15,7 @@
 #include "cli/bench/problem.h"
 #include "common/rule/fused/arena.h"
 #include "common/rule/fused/convolution.h"
-#include "common/rule/fused/product.h"
+#include "common/rule/fused/symmetric_readout.h"
 #include "common/rule/random.h"
 #include "common/store/atomic_file.h"
 
@@ -25,8 +25,8 @@ namespace {
 using nlohmann::json;
 using namespace rule::fused;
 
-constexpr std::int64_t kMemory = std::int64_t{64}
-                                 << 20;  ///< bytes; more than second- and third-level caches keep
+/// Bytes; more than second- and third-level caches keep.
+constexpr std::int64_t kMemory = std::int64_t{64} << 20;
 
 /// Random numbers in aligned memory.
 class Numbers {
@@ -167,35 +167,31 @@ class WeightProducts {
         upper_(m_ * k_, 12),
         change_(n_ * m_, 13),
         result_(n_ * std::max({n_, m_, k_}), 14),
-        workspace_(products_.workspace(std::max({n_, m_, k_})), 15) {}
+        workspace_(products_.workspace(std::max({n_, m_, k_})), 15),
+        multiply_{products_, workspace_.data()} {}
 
   void add(std::vector<Kernel>& kernels) const {
-    const View<float> row{lower_.data(), k_, 1}, col{upper_.data(), k_, 1}, dR{change_.data(), m_, 1};
+    const auto row = rows_of(lower_.data(), k_), col = rows_of(upper_.data(), k_),
+               dR = rows_of(change_.data(), m_);
     add(kernels, "readout R(p, q)", n_, m_, k_, row, col.transposed());
     add(kernels, "its gradient by rows", n_, k_, m_, dR, col);
     add(kernels, "its gradient by columns", m_, k_, n_, dR.transposed(), row);
     add(kernels, "readout S(p) of the lower layer", n_, n_, k_, row, row.transposed());
-    add(kernels, "S(p) w", n_, m_, n_, View<float>{lower_.data(), n_, 1}, dR);
+    add(kernels, "S(p) w", n_, m_, n_, rows_of(lower_.data(), n_), dR);
   }
 
  private:
   void add(std::vector<Kernel>& kernels, const std::string& name, std::int64_t m, std::int64_t n,
            std::int64_t k, const View<float>& a, const View<float>& b) const {
-    Product<float> product;
-    product.m = m;
-    product.n = n;
-    product.k = k;
-    product.a = a;
-    product.b = b;
-    product.c = result_.data();
-    product.c_row = n;
     kernels.push_back({fmt::format("{}, {} x {} x {}", name, m, n, k), 2e-9 * static_cast<double>(m * n * k),
-                       1, [this, product](std::int64_t) { products_.multiply(product, workspace_.data()); }});
+                       1,
+                       [this, m, n, k, a, b](std::int64_t) { multiply_(m, n, k, a, b, result_.data(), n); }});
   }
 
   Products<float> products_;
   std::int64_t n_, m_, k_;
   Numbers lower_, upper_, change_, result_, workspace_;
+  Multiplier<float> multiply_;
 };
 
 /// Prints one line of the table and returns it.

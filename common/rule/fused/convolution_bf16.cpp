@@ -236,7 +236,7 @@ void MixedBackward::Fill(std::int64_t unit) {
 /// The memory that the next Fill reads, and that the next Line adds to or overwrites.
 void MixedBackward::LookAhead(std::int64_t unit, Ahead& ahead) const {
   const std::int64_t in = p_.batch * p_.source.padded, out = p_.batch * p_.outputs;
-  const std::int64_t fill = unit + 1 + (along_batch_ ? 0 : (p_.taps - 1) / 2);
+  const std::int64_t fill = FilledNext(p_, unit);
   if (fill < p_.units) {
     if (p_.z) ahead.Add(p_.z + fill * out, out);
     if (p_.g_unit > 0) ahead.Add(p_.g + fill * p_.g_unit, out);
