@@ -35,8 +35,11 @@ std::mutex& lock() {
 
 std::vector<std::string> available_instruction_sets() {
   std::vector<std::string> names;
-  for (const auto& [name, target] : named_targets())
-    if (usable() & target) names.push_back(name);
+  InstructionSet named = 0;  // the baseline may have another name: avx2 with -march=haswell
+  for (const auto& [name, target] : named_targets()) {
+    if (usable() & target & ~named) names.push_back(name);
+    named |= target;
+  }
   return names;
 }
 

@@ -14,7 +14,8 @@ using InstructionSet = std::int64_t;
 /// for any other name and for a set that this machine or build lacks; the error lists the sets that exist.
 InstructionSet find_instruction_set(const std::string& name);
 
-/// Names that find_instruction_set accepts on this machine, the best first, without "auto".
+/// The sets of this machine by name, the best first. Where the compiler's own target is one of them (with
+/// -march=haswell AVX2 is), it is listed by that name; find_instruction_set accepts "baseline", too.
 std::vector<std::string> available_instruction_sets();
 
 /// Its name, e.g. "avx512"; Highway's own name ("NEON") for a set without one of the names above.

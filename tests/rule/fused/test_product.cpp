@@ -102,7 +102,7 @@ TEST_CASE("products of every orientation and odd size, with equal bits for any a
 TEST_CASE("an instruction set is found by name, and the best is taken") {
   const auto names = available_instruction_sets();
   REQUIRE_FALSE(names.empty());
-  CHECK(names.back() == "baseline");
+  CHECK(find_instruction_set(names.back()) == find_instruction_set("baseline"));
   CHECK(instruction_set_name(find_instruction_set("auto")) == names.front());
   CHECK_THROWS_AS(find_instruction_set("altivec"), InputError);
 }
