@@ -130,12 +130,14 @@ until_true 10 three_ranks || fail "the ranks of the run for its ports were not f
 [ -z "$(open_ports "$folder/ports")" ] || fail "ranks listen for other hosts: $(open_ports "$folder/ports")"
 kill %1 && wait %1
 [ "$(stop_reason ports)" = signal ] || fail "the run for its ports did not end by the signal"
-if unshare -n true 2>/dev/null; then
+if unshare -n ip link set lo up 2>/dev/null; then
   kinds=(--respawn "")
   ! mpirun --version | grep -q '(Open MPI) 4' || kinds+=(--joinable) # Open MPI 5 lets nobody join
   for more in "${kinds[@]}"; do
     expect 0 "a run with loopback alone, $more" unshare -n sh -c 'ip link set lo up && exec "$@"' - \
       "$launcher" -n 3 "$program" train smoke --run-dir "alone$more" --set updates=20 $more
   done
+else
+  echo "not tested: loopback alone, which needs root and ip (apt-get install iproute2)"
 fi
 echo passed
