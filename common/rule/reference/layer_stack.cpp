@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 namespace outerloop::rule::reference {
@@ -168,8 +169,24 @@ LayerStacks::LayerStacks(const std::vector<std::int64_t>& units, const Tensor& n
   }
 }
 
+namespace {
+
+/// A node of autograd's graph, in the pointer that LibTorch keeps it in: std::shared_ptr in versions up to
+/// 2.11 at least, c10::intrusive_ptr in 2.15.
+template <class Node>
+auto make_node() {
+  if constexpr (std::is_same_v<decltype(torch::autograd::Edge::function),
+                               std::shared_ptr<torch::autograd::Node>>) {
+    return std::make_shared<Node>();
+  } else {
+    return c10::make_intrusive<Node>();
+  }
+}
+
+}  // namespace
+
 Tensor pack_layers(const std::vector<Tensor>& parts, std::int64_t rows, std::int64_t columns) {
-  auto node = std::make_shared<PackBackward>();
+  auto node = make_node<PackBackward>();
   Tensor packed;
   {
     const Guard guard;
