@@ -53,18 +53,12 @@ std::map<std::string, std::int64_t> by_name(const rule::OperationCount& count) {
 }
 
 /// The operations that a and b count differently, e.g. "add 12 and 13\n".
-std::string differences(const std::map<std::string, std::int64_t>& a,
-                        const std::map<std::string, std::int64_t>& b) {
-  auto all = a;
-  all.insert(b.begin(), b.end());
-  const auto number = [](const auto& counts, const std::string& name) {
-    const auto found = counts.find(name);
-    return found == counts.end() ? 0 : found->second;
-  };
+std::string differences(std::map<std::string, std::int64_t> a, std::map<std::string, std::int64_t> b) {
+  for (const auto& [name, number] : b) a.try_emplace(name, 0);
   std::string text;
-  for (const auto& [name, any] : all)
-    if (number(a, name) != number(b, name))
-      text += name + " " + std::to_string(number(a, name)) + " and " + std::to_string(number(b, name)) + "\n";
+  for (const auto& [name, number] : a)
+    if (number != b[name])
+      text += name + " " + std::to_string(number) + " and " + std::to_string(b[name]) + "\n";
   return text;
 }
 
