@@ -14,6 +14,7 @@
 #include "common/data/overlap.h"
 #include "common/net/mpi.h"
 #include "common/rule/checks.h"
+#include "common/rule/grow.h"
 #include "common/rule/theta.h"
 #include "coordinator/run_directory.h"
 
@@ -62,24 +63,33 @@ std::string first_difference(const rule::Layout& file, const rule::Layout& wante
   return "its parameters are in a different order";
 }
 
-/// θ of another run's rule. Throws InputError if it does not fit this configuration.
-std::vector<double> initial_theta_from(const std::string& path, const store::RuleFile& wanted) {
-  const auto other = store::read_rule(path);
+/// Starts the run with θ of another run's rule, grown where the configuration's rule is larger. Throws
+/// InputError if it does not fit.
+void start_from(const std::string& path, Plan& plan) {
+  auto& wanted = plan.start.rule;
+  auto other = store::read_rule(path);
   if (other.rule != wanted.rule)
     throw InputError(fmt::format("{}: holds a rule {}, but the configuration names {}; set rule.name={}",
                                  path, other.rule, wanted.rule, other.rule));
-  if (other.layout.signature() != wanted.layout.signature())
-    throw InputError(
-        fmt::format("{}: its θ does not fit the configuration's rule: {}; use the same rule {{ }} in CONFIG "
-                    "(outerloop inspect shows it)",
-                    path, first_difference(other.layout, wanted.layout)));
   if (!rule::all_finite(other.theta))
     throw InputError(path + ": its θ holds numbers that are not finite; start from another rule");
-  return other.theta;
+  plan.theta_origin = path;
+  if (other.layout.signature() == wanted.layout.signature()) {
+    wanted.theta = std::move(other.theta);
+    return;
+  }
+  auto grown = rule::grow_theta(other.layout, other.theta, wanted.layout, wanted.theta);
+  if (!grown)
+    throw InputError(fmt::format(
+        "{}: its θ does not fit the configuration's rule: {}; use the same rule {{ }} in CONFIG "
+        "(outerloop inspect shows it), or one with more hidden_channels or a multiple of its output_units",
+        path, first_difference(other.layout, wanted.layout)));
+  wanted.theta = std::move(*grown);
+  plan.theta_origin += fmt::format(", which has {}", other.theta.size());
 }
 
-/// The rule before the first update: random, or another run's θ.
-store::RuleFile first_rule(const config::Settings& settings, const std::string& init_theta) {
+/// The rule before the first update, with a random θ.
+store::RuleFile first_rule(const config::Settings& settings) {
   store::RuleFile rule;
   rule.rule = settings.rule.name;
   rule.layout = rule::theta_layout(settings.rule);
@@ -87,7 +97,6 @@ store::RuleFile first_rule(const config::Settings& settings, const std::string& 
   rule.config = settings.text_as_written();
   rule.script = settings.rule.script;
   rule.theta = rule::initial_theta(settings.rule, settings.config.seed());
-  if (!init_theta.empty()) rule.theta = initial_theta_from(init_theta, rule);
   return rule;
 }
 
@@ -209,7 +218,10 @@ Plan make_plan(const TrainOptions& options, int workers) {
   auto& config = plan.settings.config;
   if (config.streams() == 0) config.set_streams(std::max<std::int64_t>(workers, config.batch()));
   check_datasets_apart(plan.settings);
-  if (plan.start.rule.theta.empty()) plan.start.rule = first_rule(plan.settings, options.init_theta);
+  if (plan.start.rule.theta.empty()) {
+    plan.start.rule = first_rule(plan.settings);
+    if (!options.init_theta.empty()) start_from(options.init_theta, plan);
+  }
   if (!options.resume) make_run_directory(plan);
   return plan;
 }

@@ -422,7 +422,10 @@ Command add_train(CLI::App& app, int argc, char** argv) {
   command->add_flag("--respawn", options->respawn, "replace each lost worker by a new one");
   command->add_flag("--joinable", options->joinable, "accept workers of another mpirun (Open MPI 4)");
   command->add_option("--join", options->join, "RUN_DIR: work for the --joinable run in this directory");
-  command->add_option("--init-theta", options->init_theta, "start from this rule instead of a random one");
+  command->add_option(
+      "--init-theta", options->init_theta,
+      "start from this rule instead of a random one; its hidden_channels and output_units may be fewer than "
+      "CONFIG's");
   command
       ->add_option("--set", options->overrides,
                    "key=value, overrides CONFIG; e.g. --set updates=100; may be repeated")

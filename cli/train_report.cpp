@@ -175,7 +175,8 @@ void print_start(const Plan& plan, const RankSetup& setup, double rate, std::int
     row("estimator", fmt::format("{} (deviation {:g}, {} {}), backpropagation's share {:g}",
                                  rule::estimator_name(estimator.kind), estimator.deviation, estimator.pairs,
                                  estimator.pairs == 1 ? "pair" : "pairs", estimator.backpropagation_share));
-  row("parameters", fmt::format("{} in θ", plan.start.rule.theta.size()));
+  row("parameters", fmt::format("{} in θ{}{}", plan.start.rule.theta.size(),
+                                plan.theta_origin.empty() ? "" : ", from ", plan.theta_origin));
   row("tasks", fmt::format("{}; {}x{} pixels", datasets, config.tasks().size(), config.tasks().size()));
   if (const std::string shares = shares_of(plan.settings); !shares.empty()) row("shares", shares);
   row("vectors", fmt::format("scaled by {}", data::scaling_name(plan.settings.scaling)));

@@ -324,8 +324,12 @@ TEST_CASE("a rule's θ starts another run") {
   REQUIRE(run_alone("train smoke --run-dir " + (folder / "b") + init + " --set updates=1").exit_code == 0);
   CHECK(run_alone("inspect " + (folder / "a/rule.h5") + " " + (folder / "b/checkpoints/000000000.h5"))
             .exit_code == 0);
+  const auto larger = run_alone("train smoke --run-dir " + (folder / "c") + init +
+                                " --set updates=1 --set rule.hidden_channels=5 --set rule.output_units=16");
+  CHECK(larger.exit_code == 0);
+  CHECK(larger.out.find("in θ, from " + (folder / "a/rule.h5") + ", which has ") != std::string::npos);
   const auto other =
-      run_alone("train smoke --run-dir " + (folder / "c") + init + " --set rule.hidden_channels=5");
+      run_alone("train smoke --run-dir " + (folder / "e") + init + " --set rule.hidden_channels=3");
   CHECK(other.exit_code == 2);
   CHECK(occurrences(other.err, "outerloop:") == 1);
   CHECK(other.err.find("hidden.in.w is [") != std::string::npos);
