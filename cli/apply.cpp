@@ -114,7 +114,8 @@ std::int64_t write_rows(const ApplyOptions& options, const rule::KeptModel& mode
 
 int apply_rule(const ApplyOptions& options) {
   // 1. Read the rule and open the input.
-  const auto rule = read_evaluated_rule(options.rule, options.theta == "average");
+  const auto rule =
+      read_evaluated_rule(options.rule, {options.theta == "average", false, options.base_model.features});
   const auto rows = open_input(options, nullptr);
 
   // 2. Train a base model on the input.
@@ -237,7 +238,7 @@ Command add_apply(CLI::App& app, const std::string& git_revision) {
   of_training.push_back(command->add_option("--save-model", options->save_model,
                                             "save the base model to this file, for --model and export"));
   add_base_model(*command, options->base_model);
-  for (const char* name : {"--layers", "--inner-steps", "--minibatch"})
+  for (const char* name : {"--layers", "--features", "--inner-steps", "--minibatch"})
     of_training.push_back(command->get_option(name));
   of_training.push_back(command->add_option("--seed", options->seed, "for initialisation and minibatches")
                             ->capture_default_str());

@@ -46,7 +46,8 @@ int evaluate(const EvaluateOptions& options) {
   read.push_back(study.rule);
   require_distinct(read, {options.json});
   // 1. Read the rule and its configuration.
-  const auto rule = read_evaluated_rule(study.rule, study.theta == "average", true);
+  const auto rule =
+      read_evaluated_rule(study.rule, {study.theta == "average", true, study.base_model.features});
   fmt::print("{}: {} after {} updates, {} θ\n", study.rule, rule.file.rule, rule.file.update,
              rule.averaged ? "running average of" : "last");
   json result = {{"rule", study.rule}, {"rule_name", rule.file.rule}, {"update", rule.file.update}};

@@ -45,7 +45,8 @@ std::vector<Trajectory> read_trajectories(const FigureRequest& request) {
   for (std::size_t i = 0; i < request.runs.size(); ++i) {
     Trajectory trajectory{names[i], {}};
     for (const auto& file : rule_files(request.runs[i])) {
-      auto rule = read_evaluated_rule(file, request.study.theta == "average");
+      auto rule = read_evaluated_rule(
+          file, {request.study.theta == "average", false, request.study.base_model.features});
       const auto update = rule.file.update;
       trajectory.rules.insert_or_assign(update, std::move(rule));
     }

@@ -38,7 +38,8 @@ int figure(const FigureOptions& options) {
   const auto stem = make_stem(out, kind.name);
   auto study = options.study;
   study.rule = kind.several_runs ? rule_of_run(options.rules.back()) : options.rules.back();
-  const auto rule = read_evaluated_rule(study.rule, study.theta == "average", kind.supervised_too);
+  const auto rule = read_evaluated_rule(
+      study.rule, {study.theta == "average", kind.supervised_too, study.base_model.features});
   if (study.draws == 0) study.draws = kind.draws;
   study.baselines = {"none"};
   study.readouts = {"ridge"};

@@ -1,5 +1,6 @@
 #pragma once
 // Reads a trained rule for evaluation: its θ, its configuration, and the untrained rule for comparison.
+#include <cstdint>
 #include <string>
 
 #include "common/config/settings.h"
@@ -13,7 +14,7 @@ namespace outerloop::cli {
 bool lies_in_own_run(const std::string& path);
 
 struct EvaluatedRule {
-  store::RuleFile file;
+  store::RuleFile file;                  ///< with the requested number of features
   config::Settings settings;             ///< from its configuration
   evaluation::RuleUnderTest under_test;  ///< with the requested θ; each engine has one thread
   bool averaged = false;
@@ -22,9 +23,15 @@ struct EvaluatedRule {
   bool of_own_run = true;   ///< it lies in a run directory of this user's
 };
 
-/// Reads rule.h5 or a checkpoint. `average`: takes the running average of θ where there is one. Throws
-/// InputError: what read_rule throws, or a rule that trains on labels, unless `supervised_too`. If the rule
-/// may be somebody else's, the folders that its configuration names are not used: the cache is the user's.
-EvaluatedRule read_evaluated_rule(const std::string& path, bool average, bool supervised_too = false);
+struct RuleReading {
+  bool average = true;          ///< take the running average of θ where there is one
+  bool supervised_too = false;  ///< accept rules that train on labels
+  std::int64_t features = 0;  ///< give base models so many outputs (common/rule/grow.h); 0: the rule's number
+};
+
+/// Reads rule.h5 or a checkpoint. Throws InputError: what read_rule throws, a rule that trains on labels, or
+/// a number of features that the rule cannot have. If the rule may be somebody else's, the folders that its
+/// configuration names are not used: the cache is the user's.
+EvaluatedRule read_evaluated_rule(const std::string& path, const RuleReading& reading);
 
 }  // namespace outerloop::cli

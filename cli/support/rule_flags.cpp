@@ -19,11 +19,16 @@ void add_base_model(CLI::App& command, BaseModelOptions& options) {
   constexpr const char* kByConfiguration = "by the rule's configuration";
   command
       .add_option("--layers", options.layers,
-                  "units of the base model's hidden layers, e.g. 64,64; the rule fixes the outputs")
+                  "units of the base model's hidden layers, e.g. 64,64; its outputs: --features")
       ->default_str(kByConfiguration)
       ->delimiter(',')
       ->check(CLI::Range(1, 100000))
       ->allow_extra_args(false);
+  command
+      .add_option("--features", options.features,
+                  "features of an example, a multiple of the rule's output_units")
+      ->default_str("the rule's output_units")
+      ->check(CLI::Range(1, 100000));
   command.add_option("--inner-steps", options.inner_steps, "inner steps")
       ->default_str(kByConfiguration)
       ->check(CLI::Range(1, 100000000));

@@ -15,6 +15,7 @@ namespace outerloop::cli {
 
 struct BaseModelOptions {
   std::vector<std::int64_t> layers;  ///< units of the hidden layers; empty: from the rule's configuration
+  std::int64_t features = 0;         ///< output units; 0: as many as the rule was trained with
   std::int64_t inner_steps = 0;      ///< 0: from the rule's configuration
   std::int64_t minibatch = 0;        ///< 0: from the rule's configuration
 };
@@ -25,7 +26,7 @@ BaseModelOptions completed(BaseModelOptions options, const config::Settings& set
 /// The required argument RULE.
 void add_rule(CLI::App& command, std::string& rule);
 
-/// --layers, --inner-steps and --minibatch.
+/// --layers, --features, --inner-steps and --minibatch.
 void add_base_model(CLI::App& command, BaseModelOptions& options);
 
 /// --theta: average or last.

@@ -174,6 +174,24 @@ TEST_CASE("a kept model gives a row the same features, alone or among others") {
   CHECK(damaged.err.find("m.h5") != std::string::npos);
 }
 
+TEST_CASE("a rule gives as many features as asked for, and its model keeps them") {
+  const TemporaryFolder folder;
+  write(folder / "x.npy", data::npy_of(example_array()));
+  const auto trained =
+      run_apply(folder / "x.npy", folder / "f.npy", "--features 24 --save-model " + (folder / "m.h5"));
+  INFO(trained.err);
+  REQUIRE(trained.exit_code == 0);
+  CHECK(trained.out.find("24 features of each") != std::string::npos);
+  const auto features = data::read_npy(folder / "f.npy");
+  CHECK(features.shape == std::vector<std::int64_t>{60, 24});
+  const std::string model = "apply --model " + (folder / "m.h5") + " --input " + (folder / "x.npy");
+  REQUIRE(run_alone(model + " --output " + (folder / "g.npy")).exit_code == 0);
+  CHECK(data::read_npy(folder / "g.npy").numbers == features.numbers);
+  CHECK(run_alone(model + " --output " + (folder / "h.npy") + " --features 24").exit_code == 2);
+  CHECK(run_apply(folder / "x.npy", folder / "h.npy", "--features 9").exit_code == 2);
+  CHECK_FALSE(std::filesystem::exists(folder / "h.npy"));
+}
+
 TEST_CASE("a CSV table becomes features, and new rows of it by the model") {
   const TemporaryFolder folder;
   std::string text = "id,size,width,kind\n";

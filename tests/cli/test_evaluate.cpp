@@ -190,6 +190,7 @@ TEST_CASE("a rule that trains on labels is judged on new tasks, beside tuned opt
   const auto widths = run_alone("figure widths " + rule);
   CHECK(widths.exit_code == 2);
   CHECK(widths.err.find("this is supervised_sgd") != std::string::npos);
+  refuses((folder / "run/rule.h5") + " --features 32", "only neuron_local");
 }
 
 TEST_CASE("a rule from elsewhere chooses neither the cache nor the files that are read") {
@@ -270,6 +271,7 @@ TEST_CASE("the base model is the one that was asked for") {
   CHECK(base_model("") == "64-10-8");
   CHECK(base_model("--layers 48") == "64-48-8");
   CHECK(base_model("--layers 12,20,9") == "64-12-20-9-8");
+  CHECK(base_model("--features 24") == "64-10-24");
   refuses((smoke_run() / "run/rule.h5") + " --layers 0", "--layers");
 }
 
@@ -313,4 +315,5 @@ TEST_CASE("what cannot be evaluated is refused with one line") {
   refuses(rule + " --baselines all,pca", "stand alone");
   refuses(rule + " --readouts svm", "svm");
   refuses(rule + " --labels 70000 --dataset fashion_mnist", "70000");
+  refuses(rule + " --features 12", "was trained with 8; give a multiple, e.g. 16");
 }
