@@ -32,11 +32,12 @@ namespace {
 void set_features(EvaluatedRule& rule, std::int64_t features) {
   auto& options = rule.settings.rule;
   auto& units = options.neuron_local.output_units;
-  if (features == 0 || features == units) return;
+  if (features == 0) return;
   if (options.name != "neuron_local")
     throw InputError(fmt::format(
         "--features: {} holds a rule {}; only neuron_local can have more features than in its training",
         rule.path, options.name));
+  if (features == units) return;
   if (features % units != 0)
     throw InputError(fmt::format("--features {}: {} was trained with {}; give a multiple, e.g. {}", features,
                                  rule.path, units, (features / units + 1) * units));

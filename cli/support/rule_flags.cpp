@@ -28,7 +28,7 @@ void add_base_model(CLI::App& command, BaseModelOptions& options) {
       .add_option("--features", options.features,
                   "features of an example, a multiple of the rule's output_units")
       ->default_str("the rule's output_units")
-      ->check(CLI::Range(1, 100000));
+      ->check(CLI::Range(1, 4096));
   command.add_option("--inner-steps", options.inner_steps, "inner steps")
       ->default_str(kByConfiguration)
       ->check(CLI::Range(1, 100000000));
