@@ -21,8 +21,7 @@ struct Plan {
       lock;  ///< rank 0 alone: of the run directory, until the run has ended
   config::Settings settings;
   store::Checkpoint start;   ///< rank 0 only: θ, Adam, streams, ... to start from
-  std::string theta_origin;  ///< rank 0 alone: of a new run with --init-theta, e.g. "rules/images.h5, which
-                             ///< has 28342"
+  std::string theta_origin;  ///< rank 0 only: of --init-theta, e.g. "rules/images.h5, which has 28342"
   std::optional<coordinator::BestRule> best;  ///< rank 0 only: from earlier evaluations of the run
   bool resumed = false;                       ///< rank 0 alone
   std::set<std::string> moved;  ///< rank 0 only: datasets whose path has changed since the beginning

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace outerloop::base {
 
@@ -12,6 +13,9 @@ std::string without_byte_order_mark(std::string text, const std::string& name);
 
 /// Whether `text` is longer than `end` and ends with it.
 bool ends_with(const std::string& text, const std::string& end);
+
+/// The parts of `text` between commas, empty ones too; none of an empty text, and none after a last comma.
+std::vector<std::string> split_at_commas(const std::string& text);
 
 /// Limit of printed bytes of a text from outside.
 inline constexpr std::size_t kMostPrinted = 1024;

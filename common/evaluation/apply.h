@@ -11,11 +11,10 @@
 namespace outerloop::evaluation {
 
 struct ApplyOptions {
-  std::vector<std::int64_t>
-      hidden;                    ///< units of the hidden layers; its outputs are the engine's output_units
-  std::int64_t inner_steps = 0;  ///< at least 1
-  std::int64_t minibatch = 0;    ///< rows of an inner step, at least 1
-  std::uint64_t seed = 0;        ///< of the initialisation and the minibatches
+  std::vector<std::int64_t> hidden;  ///< units of the hidden layers; the rule fixes the outputs
+  std::int64_t inner_steps = 0;      ///< at least 1
+  std::int64_t minibatch = 0;        ///< rows of an inner step, at least 1
+  std::uint64_t seed = 0;            ///< of the initialisation and the minibatches
 };
 
 struct TrainedBaseModel {

@@ -10,7 +10,8 @@
 #include <array>
 #include <cstdlib>
 #include <optional>
-#include <sstream>
+
+#include "common/base/text.h"
 
 namespace outerloop::net {
 namespace {
@@ -43,10 +44,8 @@ bool matches(const std::string& word, const InterfaceAddress& here) {
 }
 
 bool any_matches(const std::string& words, const InterfaceAddress& here) {
-  std::istringstream stream(words);
-  for (std::string word; std::getline(stream, word, ',');)
-    if (matches(word, here)) return true;
-  return false;
+  const auto parts = base::split_at_commas(words);
+  return std::any_of(parts.begin(), parts.end(), [&](const auto& word) { return matches(word, here); });
 }
 
 std::string first_set(std::initializer_list<const char*> names) {

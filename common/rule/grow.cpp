@@ -1,9 +1,9 @@
 #include "common/rule/grow.h"
 
-#include <algorithm>
 #include <string>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 
 namespace outerloop::rule {
 namespace {
@@ -16,11 +16,7 @@ std::vector<Axis> axes_of(const TensorSpec& tensor, const Layout& layout) {
   const bool top = tensor.name.compare(0, 4, "top.") == 0;
   const bool batch_norm_follows = layout.contains(tensor.name.substr(0, tensor.name.rfind('.')) + ".beta");
   std::vector<Axis> axes;
-  std::string::size_type begin = 0;
-  for (std::size_t a = 0; a < tensor.shape.size(); ++a) {
-    const auto end = std::min(tensor.axes.find(',', begin), tensor.axes.size());
-    const auto name = tensor.axes.substr(begin, end - begin);
-    begin = std::min(end + 1, tensor.axes.size());
+  for (const auto& name : base::split_at_commas(tensor.axes)) {
     if (name == "unit_in" || name == "unit_out")
       axes.push_back(Axis::unit);
     else if (name == "channel_in" && !top)
@@ -30,6 +26,7 @@ std::vector<Axis> axes_of(const TensorSpec& tensor, const Layout& layout) {
     else
       axes.push_back(Axis::fixed);
   }
+  axes.resize(tensor.shape.size(), Axis::fixed);  // a module's tensors may name none
   return axes;
 }
 
@@ -70,11 +67,10 @@ std::optional<std::vector<double>> grow_theta(const Layout& from, const std::vec
                       static_cast<std::int64_t>(drawn.size()) == to.size(),
                   "θ and its layout differ in size");
   if (from.tensors().size() != to.tensors().size()) return std::nullopt;
-  for (const auto& tensor : to.tensors()) {
-    if (!from.contains(tensor.name)) return std::nullopt;
-    const auto& small = from.at(tensor.name);
+  for (std::size_t t = 0; t < to.tensors().size(); ++t) {
+    const auto &small = from.tensors()[t], &tensor = to.tensors()[t];
     const auto axes = axes_of(tensor, to);
-    if (!can_grow(small, tensor, axes)) return std::nullopt;
+    if (small.name != tensor.name || !can_grow(small, tensor, axes)) return std::nullopt;
     std::vector<std::int64_t> index(axes.size());
     for (std::int64_t i = 0; i < tensor.size(); ++i) {
       std::int64_t rest = i;

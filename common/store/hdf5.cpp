@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <sstream>
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/store/hdf5_handle.h"
 
 namespace outerloop::store {
@@ -94,11 +94,7 @@ void write_dataset(hid_t file, const std::string& path, const Dataset& dataset) 
 std::vector<std::string> axis_names(const Dataset& dataset) {
   const auto found = dataset.attributes.find("axes");
   const auto* text = found == dataset.attributes.end() ? nullptr : std::get_if<std::string>(&found->second);
-  std::vector<std::string> names;
-  if (text != nullptr) {
-    std::istringstream parts(*text);
-    for (std::string name; std::getline(parts, name, ',');) names.push_back(name);
-  }
+  const auto names = base::split_at_commas(text == nullptr ? "" : *text);
   const bool usable = names.size() == dataset.shape.size() &&
                       std::none_of(names.begin(), names.end(), [](const auto& name) { return name.empty(); });
   return usable ? names : std::vector<std::string>();

@@ -19,6 +19,14 @@ TEST_CASE("control characters, escape codes and bytes that are no UTF-8 do not r
   CHECK(printable("cut: \xE6\x97") == "cut: \\xe6\\x97");
 }
 
+TEST_CASE("a text is split at its commas") {
+  using Parts = std::vector<std::string>;
+  CHECK(outerloop::base::split_at_commas("a,bc") == Parts{"a", "bc"});
+  CHECK(outerloop::base::split_at_commas(",a") == Parts{"", "a"});
+  CHECK(outerloop::base::split_at_commas("a,") == Parts{"a"});
+  CHECK(outerloop::base::split_at_commas("").empty());
+}
+
 TEST_CASE("long text is cut between two characters") {
   CHECK(printable("abcdef", 6) == "abcdef");
   CHECK(printable("abcdefg", 6) == "abcdef...");

@@ -69,6 +69,12 @@ Problem make_problem(rule::RuleOptions options, const ProblemSize& size) {
   return problem;
 }
 
+std::vector<rule::Batch> inner_batches(const Problem& problem) {
+  std::vector<rule::Batch> batches;
+  for (const auto& step : problem.steps) batches.push_back(step.inner);
+  return batches;
+}
+
 std::unique_ptr<rule::Engine> reference_engine(const rule::RuleOptions& options, rule::Precision precision) {
   return rule::make_engine(options, cpu_engine(rule::EngineKind::reference, precision));
 }

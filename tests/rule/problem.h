@@ -32,6 +32,9 @@ rule::RuleOptions supervised_sgd();
 /// θ and φ are random and nowhere zero (offsets and biases included); output_units follows the architecture.
 Problem make_problem(rule::RuleOptions rule, const ProblemSize& size);
 
+/// The minibatches of the problem's inner steps.
+std::vector<rule::Batch> inner_batches(const Problem& problem);
+
 /// The reference engine on the CPU with one thread.
 std::unique_ptr<rule::Engine> reference_engine(const rule::RuleOptions& rule,
                                                rule::Precision precision = rule::Precision::float64);

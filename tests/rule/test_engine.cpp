@@ -17,12 +17,6 @@ rule::TruncationResult run(rule::Engine& engine, const Problem& problem) {
   return engine.truncation(problem.architecture, problem.theta, problem.phi, problem.steps);
 }
 
-std::vector<rule::Batch> inner_batches(const Problem& problem) {
-  std::vector<rule::Batch> batches;
-  for (const auto& step : problem.steps) batches.push_back(step.inner);
-  return batches;
-}
-
 /// The part of a flat vector that belongs to one tensor.
 std::vector<double> part(const rule::Layout& layout, const std::string& name,
                          const std::vector<double>& values) {

@@ -20,9 +20,7 @@ std::optional<std::vector<double>> grown(const Problem& problem, const rule::Rul
 /// φ after the problem's inner steps.
 std::vector<double> trained(const Problem& problem, const rule::RuleOptions& options,
                             const std::vector<double>& theta) {
-  std::vector<rule::Batch> minibatches;
-  for (const auto& step : problem.steps) minibatches.push_back(step.inner);
-  return fused_engine(options)->unroll(problem.architecture, theta, problem.phi, minibatches);
+  return fused_engine(options)->unroll(problem.architecture, theta, problem.phi, inner_batches(problem));
 }
 
 double value(const rule::Layout& layout, const std::vector<double>& theta, const std::string& name,
@@ -98,6 +96,11 @@ TEST_CASE("what would change a trained rule is refused") {
   CHECK(refused([](auto& size) { --size.top_layers; }));
   CHECK(refused([](auto& size) { size.output_units = 2 * size.output_units - 1; }));
   CHECK(refused([](auto& size) { size.separate_backward_readouts = true; }));
+
+  const auto layout = rule::theta_layout(problem.rule);
+  const auto& tensors = layout.tensors();
+  const rule::Layout other_order(std::vector<rule::TensorSpec>(tensors.rbegin(), tensors.rend()));
+  CHECK_FALSE(rule::grow_theta(layout, problem.theta, other_order, problem.theta));
 }
 
 }  // namespace outerloop::tests

@@ -151,10 +151,7 @@ TEST_CASE("unrolls and meta-objectives of several lanes equal those of each") {
   const auto& first = problems.front();
   const auto engine = engine_with_budget(first.rule, 0);
   std::vector<std::vector<rule::Batch>> minibatches;
-  for (const auto& problem : problems) {
-    minibatches.emplace_back();
-    for (const auto& step : problem.steps) minibatches.back().push_back(step.inner);
-  }
+  for (const auto& problem : problems) minibatches.push_back(inner_batches(problem));
   std::vector<rule::UnrollLane> unrolls;
   std::vector<rule::ObjectiveLane> objectives;
   for (std::size_t s = 0; s < problems.size(); ++s) {
@@ -177,8 +174,7 @@ TEST_CASE("unrolls and meta-objectives of several lanes equal those of each") {
 
 TEST_CASE("unrolls of lanes beyond the memory budget run in parts") {
   const auto problem = make_problem(small_neuron_local(), ProblemSize{});
-  std::vector<rule::Batch> minibatches;
-  for (const auto& step : problem.steps) minibatches.push_back(step.inner);
+  const auto minibatches = inner_batches(problem);
   const std::vector<rule::UnrollLane> lanes(7, {problem.phi, minibatches});
   const auto engine = engine_with_budget(problem.rule, 1);
   std::size_t steps = 0;

@@ -211,8 +211,7 @@ TEST_CASE("φ is drawn from seed, stream and task, and unrolled as a truncation 
   CHECK(engine->phi_layout(architecture).signature() ==
         "1/W [7, 5]\n1/b [5]\n2/W [5, 6]\n2/b [6]\n3/W [6, 4]\n3/b [4]\n");
 
-  std::vector<rule::Batch> minibatches;
-  for (const auto& step : problem.steps) minibatches.push_back(step.inner);
+  const auto minibatches = inner_batches(problem);
   const auto result = engine->truncation(architecture, problem.theta, problem.phi, problem.steps);
   int steps = 0;
   engine->set_after_step([&] { ++steps; });

@@ -109,8 +109,7 @@ TEST_CASE("φ after ten inner steps is the engine's within float32, and so are t
     size.batch = 12;
     const auto problem = make_problem(options, size);
     const auto layout = rule::phi_layout(problem.rule, problem.architecture);
-    std::vector<rule::Batch> minibatches;
-    for (const auto& step : problem.steps) minibatches.push_back(step.inner);
+    const auto minibatches = inner_batches(problem);
     const auto ours = fused_engine(problem.rule, rule::Precision::float32)
                           ->unroll(problem.architecture, problem.theta, problem.phi, minibatches);
     auto module = loaded(problem.rule, problem.theta, at::kFloat);
